@@ -1,0 +1,44 @@
+//! The steps that a verifier took, for whoever wants to see or draw them.
+
+use crate::{Hash, node_hash};
+
+/// One step up the tree: two hashes that were joined, and what came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The height of the parent above the leaves: it spans more than `2^(level-1)` and at most `2^level` of them.
+    pub level: u8,
+    /// The left child.
+    pub left: Hash,
+    /// The right child.
+    pub right: Hash,
+    /// The hash of the two, which the next step goes on with.
+    pub parent: Hash,
+    /// Which child stands beside the path; the other is the parent of the step before, or where the path began.
+    pub sibling: Side,
+}
+
+impl Step {
+    /// Joins the hash that the path has reached with the sibling on the given side.
+    pub(crate) fn join(level: u8, hash: Hash, sibling: Hash, side: Side) -> Self {
+        let (left, right) = match side {
+            Side::Left => (sibling, hash),
+            Side::Right => (hash, sibling),
+        };
+        Self {
+            level,
+            left,
+            right,
+            parent: node_hash(&left, &right),
+            sibling: side,
+        }
+    }
+}
+
+/// A side of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The side of the lower indices.
+    Left,
+    /// The side of the higher indices.
+    Right,
+}
