@@ -58,13 +58,16 @@
 
 pub mod base64;
 
+pub mod checkpoint;
 pub mod consistency;
+pub mod cosignature;
 mod count;
 mod decimal;
 mod error;
 pub mod hash;
 pub mod inclusion;
 
+pub mod note;
 mod span;
 mod step;
 pub mod tile;
