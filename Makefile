@@ -1,0 +1,76 @@
+# Everything that is checked, and how. `make test` is all of it; every step is
+# a target of its own, so a red step can be repeated alone.
+#
+# All steps share one target folder and one profile (dev): a second profile
+# would compile RocksDB a second time, which takes minutes. For the same reason
+# no step sets RUSTFLAGS, which would run every build script again.
+
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+CARGO ?= cargo
+
+# RocksDB is a large C++ build. With a compiler cache it costs two minutes
+# instead of eleven; whoever chose compilers of their own keeps them.
+ifneq ($(shell command -v ccache),)
+  ifeq ($(origin CC),default)
+    export CC := ccache gcc
+  endif
+  ifeq ($(origin CXX),default)
+    export CXX := ccache g++
+  endif
+endif
+
+CARGO_DENY_VERSION := 0.20.2
+WASM := wasm32-unknown-unknown
+PURE := -p tlog -p ledger -p verifier-wasm
+STEPS := fmt clippy unit wasm doc deny
+
+.PHONY: help setup test steps build $(STEPS)
+
+help:
+	@echo 'make test    all checks: $(STEPS)'
+	@echo 'make setup   install what building and testing need'
+	@echo 'make build   the programs dragons and dragonsd, in release'
+
+setup:
+	@bash xtask/setup.sh
+
+# A second make, because setup may just have installed the compiler cache.
+test: setup
+	@$(MAKE) --no-print-directory steps
+
+steps: $(STEPS)
+
+build:
+	$(CARGO) build --release --locked --bins
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+# Holds the unit tests, the black-box tests and the tidiness of the repository.
+unit:
+	$(CARGO) test --locked --workspace --no-fail-fast
+
+# What a browser will run is compiled for it from the start.
+wasm:
+	$(CARGO) build --locked --target $(WASM) $(PURE)
+
+doc:
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps
+
+# The advisory database is left out: the checks of a commit must not change
+# with what others publish later. `cargo deny check advisories` asks it.
+deny: | have-cargo-deny
+	$(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources
+
+# Without optimisation: these tools are compiled in a third of the time, and
+# what they do takes seconds either way.
+.PHONY: have-cargo-deny
+have-cargo-deny:
+	@command -v cargo-deny >/dev/null || \
+	  env -u CARGO_TARGET_DIR $(CARGO) install --locked --debug cargo-deny@$(CARGO_DENY_VERSION)

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Installs what building and testing Dragons need beside Rust, Node and Python.
+#
+# On Debian and Ubuntu missing packages are installed by apt, as root or by a
+# sudo that asks for no password. Where neither is possible the line to run is
+# printed and the exit status is 2. Nothing is ever skipped: a check that did
+# not run looks too much like one that passed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly wasm=wasm32-unknown-unknown
+
+main() {
+  local -a missing=()
+  mapfile -t missing < <(missing_packages)
+  if ((${#missing[@]} > 0)); then
+    install_packages "${missing[@]}"
+  fi
+  install_wasm_target
+}
+
+# One name a line. What is there by another way than Debian's package counts.
+missing_packages() {
+  have make || echo make
+  have g++ || echo g++
+  have git || echo git
+  # Optional for a build by hand; without it a cold RocksDB takes 11 minutes.
+  have ccache || echo ccache
+  # bindgen reads RocksDB's C header with it.
+  have_libclang || echo libclang-dev
+  # The Go programs of tests/interop, and the library they check us with.
+  have go || echo golang-go
+  [[ -d /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog ]] || echo golang-golang-x-mod-dev
+}
+
+have() {
+  command -v "$1" >/dev/null
+}
+
+have_libclang() {
+  [[ -n "${LIBCLANG_PATH:-}" ]] && return 0
+  compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' >/dev/null &&
+    compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null
+}
+
+install_packages() {
+  local -a root=()
+  if ((EUID != 0)); then
+    root=(sudo -n)
+    if ! have sudo || ! sudo -n true 2>/dev/null; then
+      stop_with "sudo apt-get install -y --no-install-recommends $*"
+    fi
+  fi
+  if ! have apt-get; then
+    stop_with "(your package manager's line for: $*)"
+  fi
+  echo "setup: installing $*" >&2
+  "${root[@]}" apt-get -qq update </dev/null
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get -qq install -y --no-install-recommends "$@" </dev/null
+}
+
+install_wasm_target() {
+  if [[ -d "$(rustc --print target-libdir --target "$wasm")" ]]; then
+    return
+  fi
+  if ! have rustup || ! rustup target add "$wasm"; then
+    stop_with "rustup target add $wasm"
+  fi
+}
+
+stop_with() {
+  printf 'setup: something is missing that cannot be installed from here. Run this, then try again:\n  %s\n' "$1" >&2
+  exit 2
+}
+
+main
