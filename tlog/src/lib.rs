@@ -68,8 +68,11 @@ pub mod hash;
 pub mod inclusion;
 
 pub mod note;
+pub mod policy;
+pub mod proof;
 mod span;
 mod step;
+pub mod subset;
 pub mod tile;
 pub mod tree;
 

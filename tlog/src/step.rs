@@ -24,12 +24,18 @@ impl Step {
             Side::Left => (sibling, hash),
             Side::Right => (hash, sibling),
         };
+        Self::of_children(level, left, right, side)
+    }
+
+    /// Joins two children, of which one is the sibling.
+    pub(crate) fn of_children(level: u8, left: Hash, right: Hash, sibling: Side) -> Self {
+        let parent = node_hash(&left, &right);
         Self {
             level,
             left,
             right,
-            parent: node_hash(&left, &right),
-            sibling: side,
+            parent,
+            sibling,
         }
     }
 }
