@@ -108,6 +108,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, ParsePolicyError> {
     Ok(Policy {
         text: text.to_owned(),
         logs: parser.logs,
+        witnesses: parser.witnesses,
         parties: parser.parties,
         quorum: quorum.map_err(at(last + 1))?,
     })
@@ -116,6 +117,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, ParsePolicyError> {
 #[derive(Default)]
 struct Parser {
     logs: Vec<Log>,
+    witnesses: Vec<Witness>,
     parties: Vec<Party>,
     /// Positions among the parties.
     names: HashMap<String, usize>,
@@ -163,13 +165,11 @@ impl Parser {
             _ => return Err(PolicyFault::Words),
         };
         let key = parse_key(vkey, Algorithm::CosignatureV1)?;
-        let others = self.parties.iter().filter_map(|party| match party {
-            Party::Witness(witness) => Some(&witness.key),
-            Party::Group { .. } => None,
-        });
-        check_new_key(&key, others)?;
+        check_new_key(&key, self.witnesses.iter().map(|witness| &witness.key))?;
         let name = (*name).to_owned();
-        self.define(name.clone(), Party::Witness(Witness { name, key, url }))
+        self.define(name.clone(), Party::Witness(self.witnesses.len()))?;
+        self.witnesses.push(Witness { name, key, url });
+        Ok(())
     }
 
     fn group(&mut self, words: &[&str]) -> Result<(), PolicyFault> {
@@ -298,6 +298,7 @@ mod tests {
         assert_eq!(policy.logs()[0].url.as_deref(), Some("https://log"));
         let witnesses: Vec<_> = policy
             .witnesses()
+            .iter()
             .map(|w| (&*w.name, w.url.as_deref()))
             .collect();
         assert_eq!(witnesses, [("none+1", Some("https://w")), ("é", None)]);
