@@ -14,7 +14,8 @@
 //! themselves, and a [`tile`] is 256 neighbouring hashes of every eighth level, served as a plain file.
 //!
 //! A log says what its tree is with a [`checkpoint`], a signed [`note`]; witnesses add a [`cosignature`]; a
-//! [`policy`] tells whose signatures are enough; a [`proof`] file holds all that one leaf needs.
+//! [`policy`] tells whose signatures are enough; a [`proof`] file holds all that one leaf needs; a [`witness`] is asked
+//! for its cosignature in a text of its own.
 //!
 //! In scope: those formats, made and verified. Out of scope: storage, networks, time, randomness, and what
 //! the leaves mean. The crate does no I/O, so the same code runs in the service, in a command and in a browser.
@@ -75,6 +76,7 @@ mod step;
 pub mod subset;
 pub mod tile;
 pub mod tree;
+pub mod witness;
 
 pub use count::{LeafIndex, TreeSize};
 pub use error::{ProofError, ProveError};

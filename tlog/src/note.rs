@@ -48,6 +48,11 @@ impl Note {
             return Err(ParseNoteError::TextNotEnded);
         }
         check_count(signatures.len())?;
+        let empty = signatures.iter().position(|line| line.bytes.is_empty());
+        if let Some(position) = empty {
+            let line = position + 1;
+            return Err(ParseNoteError::SignatureLine { line });
+        }
         let note = Self { text, signatures };
         check_length(note.to_string().len())?;
         Ok(note)
@@ -402,6 +407,28 @@ mod tests {
         ] {
             assert_eq!(Note::parse(&note), Err(want), "{note:?}");
         }
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_made() {
+        let line = key("alice", 1).sign("text\n");
+        let new = |text: &str, lines: &[&Signature]| {
+            Note::new(text.to_owned(), lines.iter().copied().cloned().collect())
+        };
+        let empty = Signature {
+            bytes: vec![],
+            ..line.clone()
+        };
+        assert_eq!(new("text", &[&line]), Err(ParseNoteError::TextNotEnded));
+        assert_eq!(new("text\n", &[]), Err(ParseNoteError::NoSignatures));
+        assert_eq!(
+            new("text\n", &[&line, &empty]),
+            Err(ParseNoteError::SignatureLine { line: 2 })
+        );
+        assert!(matches!(
+            new("te\rxt\n", &[&line]),
+            Err(ParseNoteError::ControlCharacter { .. })
+        ));
     }
 
     #[test]

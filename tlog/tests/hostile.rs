@@ -8,6 +8,7 @@ use tlog::note::{Note, VerifierKey};
 use tlog::policy::Policy;
 use tlog::proof::ProofFile;
 use tlog::tile::{self, TilePath, Width};
+use tlog::witness::AddCheckpoint;
 
 const CHECKPOINT: &str = include_str!("golden/checkpoint-16.txt");
 const PROOF: &str = include_str!("golden/entry-6.tlog-proof");
@@ -24,6 +25,7 @@ fn check_all(text: &str) {
     check(text, Note::parse);
     check(text, SignedCheckpoint::parse);
     check(text, ProofFile::parse);
+    check(text, AddCheckpoint::parse);
     check(text, VerifierKey::parse);
     check(text, TilePath::parse);
     if let Ok(policy) = Policy::parse(text) {
@@ -52,9 +54,10 @@ proptest! {
 
     #[test]
     fn nearly_right_texts_are_answered(
-        which in 0..4_usize, at: usize, with in "[\\x00-\\x7f —=+/0]{0,2}", skip in 0..3_usize,
+        which in 0..5_usize, at: usize, with in "[\\x00-\\x7f —=+/0]{0,2}", skip in 0..3_usize,
     ) {
-        let text = [CHECKPOINT, PROOF, POLICY, PATH][which];
+        let request = format!("old 0\n\n{CHECKPOINT}");
+        let text = [CHECKPOINT, PROOF, POLICY, PATH, &request][which];
         check_all(&changed(text, at, &with, skip));
     }
 
