@@ -1,0 +1,402 @@
+//! What operators, control and observers may sign.
+
+use super::agent::Agent;
+use super::lease::{Ended, MAX_DEPTH};
+use super::state::State;
+use crate::codes::{Code, Refusal};
+use crate::digest::RecordHash;
+use crate::key::KeyId;
+use crate::record::{
+    AgentState, Body, Charter, CheckedRecord, Lease, LeaseRenewal, LeaseRevocation, Observation,
+    Order, Pulse, Refused, Registration, Role, Transition,
+};
+use crate::text::Name;
+
+impl State {
+    pub(super) fn admit_charter(
+        &self,
+        record: &CheckedRecord,
+        charter: &Charter,
+    ) -> Result<(), Refusal> {
+        if self.charter().is_some() {
+            let why = "this version of the rules' implementation takes no amendments";
+            return Err(Code::CharterVersion.because(why));
+        }
+        let signers = self.signers(record, |id| charter.grants(Role::Root, id));
+        let signers = signers.map_err(|refusal| match refusal.code {
+            Code::RoleMissing => Code::CharterNotAuthorized.because(refusal.detail),
+            _ => refusal,
+        })?;
+        if charter.version != 1 || charter.previous.is_some() {
+            return Err(Code::CharterVersion.because("the first charter is version 1 of none"));
+        }
+        charter.check()?;
+        if (signers.len() as u64) < charter.thresholds.root {
+            let (got, want) = (signers.len(), charter.thresholds.root);
+            return Err(Code::CharterNotAuthorized.because(format!("{got} roots of {want}")));
+        }
+        Ok(())
+    }
+
+    pub(super) fn admit_registration(
+        &self,
+        record: &CheckedRecord,
+        new: &Registration,
+        received_ms: u64,
+    ) -> Result<(), Refusal> {
+        let charter = self.charter_in_force()?;
+        let known = self.agent(&new.agent);
+        let (key, old_key) = (new.key.id(), known.map(|agent| agent.version.key));
+        let changes_key = old_key.is_some_and(|old| old != key);
+        let counts = |id: &KeyId| {
+            *id == key
+                || charter.grants(Role::Operator, id)
+                || changes_key && (Some(*id) == old_key || charter.grants(Role::Root, id))
+        };
+        let signers = self.signers(record, counts)?;
+        meets_operators(charter, &signers)?;
+        if !signers.contains(&key) {
+            return Err(
+                Code::ThresholdNotMet.because(format!("the agent's key {key} has not signed"))
+            );
+        }
+        let roots = count(&signers, |id| charter.grants(Role::Root, id));
+        let released = old_key.is_some_and(|old| signers.contains(&old));
+        if changes_key && !released && roots < charter.thresholds.root {
+            return Err(
+                Code::ThresholdNotMet.because("neither the old key nor the roots have signed")
+            );
+        }
+        self.is_fresh(record, received_ms)?;
+        self.is_free_key(&new.agent, key)?;
+        let hash = new.manifest.hash()?;
+        if hash != new.manifest_hash {
+            return Err(Code::ManifestHashMismatch.because(format!("it hashes to {hash}")));
+        }
+        let (got, most) = (new.manifest.max_inflight_ms, charter.limits.inflight_max_ms);
+        if got > most {
+            return Err(Code::Malformed.because(format!("max_inflight_ms {got}, at most {most}")));
+        }
+        let active = known.map(Agent::registration);
+        if new.replaces != active {
+            let active = active.map_or("none".to_owned(), |active| active.to_string());
+            return Err(
+                Code::ManifestNotActive.because(format!("the active registration is {active}"))
+            );
+        }
+        Ok(())
+    }
+
+    /// An agent's key is no charter key and no other agent's.
+    fn is_free_key(&self, agent: &Name, key: KeyId) -> Result<(), Refusal> {
+        let charter = self.charter_in_force()?;
+        if charter.keys.iter().any(|held| held.key.id() == key) {
+            return Err(Code::KeyNotAgents.because(format!("{key} is a key of the charter")));
+        }
+        match self.key_owners.get(&key) {
+            Some(owner) if owner != agent => {
+                Err(Code::KeyNotAgents.because(format!("{key} is a key of {owner}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn admit_lease(
+        &self,
+        record: &CheckedRecord,
+        lease: &Lease,
+        received_ms: u64,
+    ) -> Result<(), Refusal> {
+        let agent = self.known_agent(&lease.agent)?;
+        let charter = self.operators_signed(record, received_ms)?;
+        if matches!(
+            agent.state,
+            AgentState::Autohealing | AgentState::Quarantined
+        ) {
+            let why = format!("{} is {}: release it first", agent.name(), agent.state);
+            return Err(Code::StateForbids.because(why));
+        }
+        if lease.manifest_hash != agent.manifest_hash() {
+            let active = agent.manifest_hash();
+            return Err(Code::ManifestNotActive.because(format!("the active manifest is {active}")));
+        }
+        let (from, to) = (lease.not_before_ms, lease.expires_ms);
+        if from >= to {
+            return Err(Code::Malformed.because(format!("it ends at {to}, begins at {from}")));
+        }
+        let most = received_ms + charter.limits.lease_max_ms;
+        if to > most {
+            return Err(Code::LeaseWidened.because(format!("expires_ms {to}, at most {most}")));
+        }
+        let another = agent
+            .lease
+            .is_some_and(|lease| self.in_force(lease, received_ms).is_ok());
+        if from > received_ms && another {
+            let why = "it starts in the future while another lease is in force";
+            return Err(Code::LeaseNotYetValid.because(why));
+        }
+        is_covered_by_capabilities(agent, lease)?;
+        lease
+            .parent
+            .map_or(Ok(()), |parent| self.is_within(lease, parent, received_ms))
+    }
+
+    /// Whether a sub-lease stays within its parent.
+    fn is_within(&self, lease: &Lease, parent: RecordHash, t: u64) -> Result<(), Refusal> {
+        let above = self.in_force(parent, t)?;
+        if above.terms().agent == lease.agent {
+            return Err(Code::LeaseWidened.because("its parent is a lease of the same agent"));
+        }
+        if self.lineage(parent).count() >= MAX_DEPTH {
+            return Err(Code::LeaseWidened.because(format!("more than {MAX_DEPTH} leases deep")));
+        }
+        let allowed = &above.terms().allow;
+        match lease
+            .allow
+            .iter()
+            .find(|new| !allowed.iter().any(|held| held.covers(new)))
+        {
+            None => Ok(()),
+            Some(new) => Err(Code::LeaseWidened.because(format!("{parent} does not allow {new}"))),
+        }
+    }
+
+    pub(super) fn admit_renewal(
+        &self,
+        record: &CheckedRecord,
+        renewal: &LeaseRenewal,
+        received_ms: u64,
+    ) -> Result<(), Refusal> {
+        let charter = self.charter_in_force()?;
+        let by_control = |id: &KeyId| charter.grants(Role::Control, id);
+        let counts = |id: &KeyId| by_control(id) || charter.grants(Role::Operator, id);
+        let signers = self.signers(record, counts)?;
+        let control = signers.iter().all(by_control);
+        if !control {
+            meets_operators(charter, &signers)?;
+        }
+        self.is_fresh(record, received_ms)?;
+        let lease = self.in_force(renewal.lease, received_ms)?;
+        if control {
+            self.has_earned_renewal(renewal.lease)?;
+        }
+        let length = lease.terms().expires_ms - lease.terms().not_before_ms;
+        let most = if control {
+            (received_ms + length).min(lease.terms().renew_until_ms.unwrap_or(0))
+        } else {
+            received_ms + charter.limits.lease_max_ms
+        };
+        let (got, now) = (renewal.expires_ms, lease.expires_ms());
+        if got <= now || got > most {
+            let why = format!("expires_ms {got}: it must be above {now} and at most {most}");
+            return Err(Code::RenewalTooLong.because(why));
+        }
+        Ok(())
+    }
+
+    /// Control renews only for an agent that is running under its active manifest and has made
+    /// progress since the grant or the last renewal.
+    fn has_earned_renewal(&self, lease: RecordHash) -> Result<(), Refusal> {
+        let unearned = |why: &str| Err(Code::RenewalUnearned.because(why));
+        let state = self
+            .lease(&lease)
+            .ok_or_else(|| Code::LeaseUnknown.because(lease))?;
+        let agent = self.known_agent(&state.terms().agent)?;
+        if agent.state != AgentState::Running {
+            return unearned("the agent is not running");
+        }
+        if agent.manifest_hash() != state.terms().manifest_hash {
+            return unearned("the lease does not name the active manifest");
+        }
+        if !state.earned {
+            return unearned("the agent made no progress since the grant or the last renewal");
+        }
+        Ok(())
+    }
+
+    pub(super) fn admit_revocation(
+        &self,
+        record: &CheckedRecord,
+        revocation: &LeaseRevocation,
+        received_ms: u64,
+    ) -> Result<(), Refusal> {
+        self.operators_signed(record, received_ms)?;
+        let unknown = || Code::LeaseUnknown.because(revocation.lease);
+        let lease = self.lease(&revocation.lease).ok_or_else(unknown)?;
+        match lease.ended {
+            None => Ok(()),
+            Some(Ended::Superseded) => Err(Code::LeaseSuperseded.because("it has ended already")),
+            Some(Ended::Revoked | Ended::Stopped) => {
+                Err(Code::LeaseRevoked.because("it has ended already"))
+            }
+        }
+    }
+
+    pub(super) fn admit_order(
+        &self,
+        record: &CheckedRecord,
+        order: &Order,
+        received_ms: u64,
+    ) -> Result<(), Refusal> {
+        let agent = self.known_agent(&order.agent)?;
+        self.operators_signed(record, received_ms)?;
+        if order.to != AgentState::Autohealing {
+            return Ok(());
+        }
+        let lease = agent
+            .lease
+            .ok_or_else(|| Code::LeaseUnknown.because("no lease to heal under"))?;
+        self.in_force(lease, received_ms)?;
+        if agent.state != AgentState::Quarantined {
+            let why = format!("{} is {}, not quarantined", agent.name(), agent.state);
+            return Err(Code::StateForbids.because(why));
+        }
+        Ok(())
+    }
+
+    pub(super) fn admit_transition(
+        &self,
+        record: &CheckedRecord,
+        transition: &Transition,
+        received_ms: u64,
+    ) -> Result<(), Refusal> {
+        let agent = self.known_agent(&transition.agent)?;
+        self.role_signed(record, Role::Control, received_ms)?;
+        if transition.from != agent.state {
+            let why = format!("{} is {}", agent.name(), agent.state);
+            return Err(Code::TransitionIllegal.because(why));
+        }
+        let epoch = agent.epoch + u64::from(self.opens_epoch(transition.rule));
+        let (n, want) = (transition.n, agent.transitions + 1);
+        if n != want || transition.epoch != epoch {
+            let why = format!(
+                "n {n} and epoch {}: want {want} and {epoch}",
+                transition.epoch
+            );
+            return Err(Code::TransitionNumber.because(why));
+        }
+        if self.cause(agent, transition.rule, received_ms) != Some(transition.to) {
+            let why = format!("{} to {} at {received_ms}", transition.rule, transition.to);
+            return Err(Code::TransitionUnfounded.because(why));
+        }
+        Ok(())
+    }
+
+    pub(super) fn admit_refusal(
+        &self,
+        record: &CheckedRecord,
+        refused: &Refused,
+        received_ms: u64,
+    ) -> Result<(), Refusal> {
+        let agent = self.known_agent(&refused.agent)?;
+        self.role_signed(record, Role::Control, received_ms)?;
+        if refused.epoch != agent.epoch {
+            return Err(Code::RefusalUnfounded.because(format!("the epoch is {}", agent.epoch)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn admit_pulse(
+        &self,
+        record: &CheckedRecord,
+        pulse: &Pulse,
+        received_ms: u64,
+    ) -> Result<(), Refusal> {
+        self.role_signed(record, Role::Control, received_ms)?;
+        let (got, want) = (pulse.n, self.pulses + 1);
+        if got != want {
+            return Err(Code::TransitionNumber.because(format!("pulse {got}, want {want}")));
+        }
+        Ok(())
+    }
+
+    pub(super) fn admit_observation(
+        &self,
+        record: &CheckedRecord,
+        seen: &Observation,
+        received_ms: u64,
+    ) -> Result<(), Refusal> {
+        self.known_agent(&seen.agent)?;
+        self.role_signed(record, Role::Observer, received_ms)
+            .map(drop)
+    }
+
+    pub(super) fn known_agent(&self, name: &Name) -> Result<&Agent, Refusal> {
+        self.agent(name)
+            .ok_or_else(|| Code::AgentUnknown.because(name))
+    }
+
+    pub(super) fn charter_in_force(&self) -> Result<&Charter, Refusal> {
+        self.charter()
+            .ok_or_else(|| Code::CharterMissing.because("the log is empty"))
+    }
+
+    /// Whether the operators' threshold of the charter in force has signed.
+    fn operators_signed(&self, record: &CheckedRecord, now: u64) -> Result<&Charter, Refusal> {
+        let charter = self.charter_in_force()?;
+        let signers = self.signers(record, |id| charter.grants(Role::Operator, id))?;
+        meets_operators(charter, &signers)?;
+        self.is_fresh(record, now)?;
+        Ok(charter)
+    }
+
+    /// Whether a key of a role has signed, and nobody else.
+    fn role_signed(&self, record: &CheckedRecord, role: Role, now: u64) -> Result<(), Refusal> {
+        let charter = self.charter_in_force()?;
+        self.signers(record, |id| charter.grants(role, id))?;
+        self.is_fresh(record, now)
+    }
+
+    /// Whether the clock of whoever signed is near enough to the log's.
+    fn is_fresh(&self, record: &CheckedRecord, received_ms: u64) -> Result<(), Refusal> {
+        let most = self.charter_in_force()?.limits.authority_age_ms;
+        let at_ms = record.record().at_ms;
+        let apart = at_ms.abs_diff(received_ms);
+        if apart > most {
+            let why = format!("at_ms {at_ms} is {apart} ms from {received_ms}, at most {most}");
+            return Err(Code::Stale.because(why));
+        }
+        Ok(())
+    }
+
+    /// The agent that a record is about, if it is about one.
+    pub fn agent_of(&self, record: &CheckedRecord) -> Option<&Agent> {
+        let name = match &record.record().body {
+            Body::Manifest(body) => &body.agent,
+            Body::Lease(body) => &body.agent,
+            Body::LeaseRenewal(body) => &self.lease(&body.lease)?.terms().agent,
+            Body::LeaseRevocation(body) => &self.lease(&body.lease)?.terms().agent,
+            Body::Order(body) => &body.agent,
+            Body::Heartbeat(body) => &body.chain.agent,
+            Body::Receipt(body) => &body.chain.agent,
+            Body::Transition(body) => &body.agent,
+            Body::Refusal(body) => &body.agent,
+            Body::Observation(body) => &body.agent,
+            Body::Charter(_) | Body::Pulse(_) => return None,
+        };
+        self.agent(name)
+    }
+}
+
+fn meets_operators(charter: &Charter, signers: &[KeyId]) -> Result<(), Refusal> {
+    let got = count(signers, |id| charter.grants(Role::Operator, id));
+    let want = charter.thresholds.operator;
+    if got < want {
+        return Err(Code::ThresholdNotMet.because(format!("{got} operators of {want}")));
+    }
+    Ok(())
+}
+
+fn count(signers: &[KeyId], counts: impl Fn(&KeyId) -> bool) -> u64 {
+    signers.iter().filter(|id| counts(id)).count() as u64
+}
+
+/// Each pattern that a lease allows is covered by one capability of the manifest.
+fn is_covered_by_capabilities(agent: &Agent, lease: &Lease) -> Result<(), Refusal> {
+    let capabilities = &agent.version.capabilities;
+    let bare = |new: &&crate::scope::Pattern| !capabilities.iter().any(|held| held.covers(new));
+    match lease.allow.iter().find(bare) {
+        None => Ok(()),
+        Some(new) => Err(Code::CapabilityMissing.because(format!("no capability covers {new}"))),
+    }
+}

@@ -1,0 +1,467 @@
+//! The state that the log implies, and how a record changes it.
+
+use std::sync::Arc;
+
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
+use tlog::LeafIndex;
+
+use super::agent::{Agent, MAX_OPEN, OpenIntent, Opener, Opening, Version};
+use super::lease::{Ended, LeaseState};
+use crate::digest::RecordHash;
+use crate::key::{KeyId, PublicKey};
+use crate::record::{
+    AgentState, Body, Charter, CheckedRecord, Heartbeat, Lease, LeaseRenewal, Mode, Order, Phase,
+    Receipt, Record, Refused, Registration, Rule, Transition,
+};
+use crate::text::Name;
+
+/// The charter in force, and the names that hang on it.
+#[derive(Debug)]
+pub(super) struct Constitution {
+    pub(super) log: RecordHash,
+    pub(super) hash: RecordHash,
+    pub(super) charter: Charter,
+}
+
+/// The state that the log implies.
+///
+/// A clone is cheap: the maps inside are persistent and share what did not change. So the
+/// service publishes a copy with each head, and whoever reads one holds nobody up.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub(super) size: u64,
+    pub(super) last_received_ms: u64,
+    pub(super) gap_end_ms: u64,
+    pub(super) constitution: Option<Arc<Constitution>>,
+    /// Every key that a charter or a manifest has ever brought.
+    pub(super) keys: HashTrieMapSync<KeyId, PublicKey>,
+    /// Which agent has or had a key.
+    pub(super) key_owners: HashTrieMapSync<KeyId, Name>,
+    agents: RedBlackTreeMapSync<Name, Arc<Agent>>,
+    leases: HashTrieMapSync<RecordHash, Arc<LeaseState>>,
+    /// Agents by the time at which a cause of theirs can next come to hold.
+    pub(super) deadlines: RedBlackTreeSetSync<(u64, Name)>,
+    pub(super) pulses: u64,
+    pub(super) last_pulse_ms: Option<u64>,
+}
+
+impl State {
+    /// The state of an empty log.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many records were applied.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// When the last record was received, in milliseconds since the epoch; 0 in an empty log.
+    pub const fn last_received_ms(&self) -> u64 {
+        self.last_received_ms
+    }
+
+    /// The identity of the log: the record hash of charter 1.
+    pub fn log(&self) -> Option<RecordHash> {
+        self.constitution
+            .as_ref()
+            .map(|constitution| constitution.log)
+    }
+
+    /// The charter in force.
+    pub fn charter(&self) -> Option<&Charter> {
+        self.constitution
+            .as_ref()
+            .map(|constitution| &constitution.charter)
+    }
+
+    /// The record hash of the charter in force.
+    pub fn charter_hash(&self) -> Option<RecordHash> {
+        self.constitution
+            .as_ref()
+            .map(|constitution| constitution.hash)
+    }
+
+    /// The number of the last pulse; 0 for none.
+    pub const fn pulses(&self) -> u64 {
+        self.pulses
+    }
+
+    /// A key that a charter or a manifest has brought.
+    pub fn key(&self, id: &KeyId) -> Option<PublicKey> {
+        self.keys.get(id).copied()
+    }
+
+    /// The agents, by name.
+    pub fn agents(&self) -> impl Iterator<Item = &Agent> {
+        self.agents.values().map(Arc::as_ref)
+    }
+
+    /// The agents whose names come after `after`, by name.
+    pub fn agents_after<'a>(&'a self, after: &'a Name) -> impl Iterator<Item = &'a Agent> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let later = self.agents.range::<Name, _>((Excluded(after), Unbounded));
+        later.map(|(_, agent)| agent.as_ref())
+    }
+
+    /// How many agents are registered.
+    pub fn agent_count(&self) -> u64 {
+        self.agents.size() as u64
+    }
+
+    /// An agent.
+    pub fn agent(&self, name: &Name) -> Option<&Agent> {
+        self.agents.get(name).map(Arc::as_ref)
+    }
+
+    /// A lease.
+    pub fn lease(&self, hash: &RecordHash) -> Option<&LeaseState> {
+        self.leases.get(hash).map(Arc::as_ref)
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        self.charter().map_or(Mode::Enforce, |charter| charter.mode)
+    }
+
+    /// Takes the next record of the log. It must be one that [`State::admit`] lets in at this
+    /// time, or one that a log holds all the same: then it does what it can.
+    pub fn apply(&mut self, index: LeafIndex, received_ms: u64, record: &CheckedRecord) {
+        let after_gap = self.size > 0 && self.is_gap(received_ms);
+        self.size = index.get() + 1;
+        self.last_received_ms = self.last_received_ms.max(received_ms);
+        for key in record.signed().brings_keys() {
+            self.keys.insert_mut(key.id(), key);
+        }
+        self.apply_body(record.hash(), received_ms, record.record());
+        if after_gap {
+            self.gap_end_ms = received_ms;
+            self.requeue_all();
+        }
+    }
+
+    fn apply_body(&mut self, hash: RecordHash, received_ms: u64, record: &Record) {
+        match &record.body {
+            Body::Charter(charter) => self.apply_charter(hash, record.log, charter),
+            Body::Manifest(registration) => self.apply_registration(hash, registration),
+            Body::Lease(lease) => self.apply_lease(hash, received_ms, lease),
+            Body::LeaseRenewal(renewal) => self.apply_renewal(renewal),
+            Body::LeaseRevocation(revocation) => self.end_lease(revocation.lease, Ended::Revoked),
+            Body::Order(order) => self.apply_order(hash, received_ms, order),
+            Body::Heartbeat(beat) => self.apply_heartbeat(hash, received_ms, record.at_ms, beat),
+            Body::Receipt(receipt) => self.apply_receipt(hash, received_ms, record.at_ms, receipt),
+            Body::Transition(transition) => self.apply_transition(hash, received_ms, transition),
+            Body::Refusal(refused) => self.apply_refusal(refused),
+            Body::Pulse(pulse) => {
+                self.pulses = pulse.n;
+                self.last_pulse_ms = Some(received_ms);
+            }
+            Body::Observation(_) => {}
+        }
+    }
+
+    fn apply_charter(&mut self, hash: RecordHash, log: Option<RecordHash>, charter: &Charter) {
+        let log = log.unwrap_or(hash);
+        let charter = charter.clone();
+        self.constitution = Some(Arc::new(Constitution { log, hash, charter }));
+    }
+
+    fn apply_registration(&mut self, hash: RecordHash, registration: &Registration) {
+        let version = Arc::new(Version {
+            registration: hash,
+            key: registration.key.id(),
+            manifest_hash: registration.manifest_hash,
+            capabilities: registration.manifest.capabilities.clone(),
+            max_inflight_ms: registration.manifest.max_inflight_ms,
+        });
+        let name = registration.agent.clone();
+        self.key_owners.insert_mut(version.key, name.clone());
+        if self.agents.contains_key(&name) {
+            self.change_agent(&name, |agent| agent.register(version));
+        } else {
+            let agent = Agent::new(registration, version);
+            self.agents.insert_mut(name, Arc::new(agent));
+        }
+    }
+
+    fn apply_lease(&mut self, hash: RecordHash, received_ms: u64, lease: &Lease) {
+        let Some(agent) = self.agent(&lease.agent) else {
+            return;
+        };
+        let (version, before) = (Arc::clone(&agent.version), agent.lease);
+        let granted = LeaseState::new(hash, lease.clone(), version);
+        self.leases.insert_mut(hash, Arc::new(granted));
+        if let Some(parent) = lease.parent {
+            self.change_lease(parent, |parent| parent.children.push(hash));
+        }
+        if let Some(before) = before {
+            self.end_lease(before, Ended::Superseded);
+        }
+        let opening = Opening {
+            record: hash,
+            received_ms,
+            by: Opener::Lease,
+        };
+        self.change_agent(&lease.agent, |agent| {
+            agent.lease = Some(hash);
+            agent.open_epoch(opening);
+        });
+    }
+
+    fn apply_renewal(&mut self, renewal: &LeaseRenewal) {
+        self.change_lease(renewal.lease, |lease| {
+            lease.expires_ms = renewal.expires_ms;
+            lease.earned = false;
+        });
+        self.requeue_holders(renewal.lease);
+    }
+
+    /// Ends a lease before its time. What ended it first stays the reason.
+    fn end_lease(&mut self, lease: RecordHash, why: Ended) {
+        self.change_lease(lease, |lease| lease.ended = lease.ended.or(Some(why)));
+        self.requeue_holders(lease);
+    }
+
+    fn apply_order(&mut self, hash: RecordHash, received_ms: u64, order: &Order) {
+        if order.to == AgentState::Stopped
+            && let Some(lease) = self.agent(&order.agent).and_then(Agent::lease)
+        {
+            self.end_lease(lease, Ended::Stopped);
+        }
+        let opening = Opening {
+            record: hash,
+            received_ms,
+            by: Opener::Control,
+        };
+        self.change_agent(&order.agent, |agent| {
+            agent.enter(order.to, false);
+            if order.to == AgentState::Autohealing {
+                agent.open_epoch(opening);
+                agent.heals_ms.clear();
+                agent.begin_healing(1, received_ms);
+            }
+        });
+    }
+
+    fn apply_transition(&mut self, hash: RecordHash, received_ms: u64, transition: &Transition) {
+        let opens = self.opens_epoch(transition.rule);
+        let opening = Opening {
+            record: hash,
+            received_ms,
+            by: Opener::Control,
+        };
+        self.change_agent(&transition.agent, |agent| {
+            agent.enter(transition.to, transition.rule == Rule::Finished);
+            match transition.rule {
+                Rule::HealDue => {
+                    agent.count_heal(received_ms);
+                    agent.begin_healing(1, received_ms);
+                }
+                Rule::HealRetry => agent.begin_healing(agent.healing.attempt + 1, received_ms),
+                _ => {}
+            }
+            if opens {
+                agent.open_epoch(opening);
+            }
+        });
+    }
+
+    fn apply_heartbeat(
+        &mut self,
+        hash: RecordHash,
+        received_ms: u64,
+        at_ms: u64,
+        beat: &Heartbeat,
+    ) {
+        let name = &beat.chain.agent;
+        let Some(agent) = self.agent(name) else {
+            return;
+        };
+        let lease = agent.lease;
+        let version = lease
+            .and_then(|lease| self.lease(&lease))
+            .map(|lease| &lease.version);
+        let drifted = version.is_some_and(|version| version.manifest_hash != beat.manifest_hash);
+        let starts =
+            beat.chain.seq == 0 && agent.state == AgentState::Stopped && agent.awaits_start();
+        let restarts = beat.chain.epoch == agent.epoch + 1;
+        let rose = restarts || beat.progress > agent.progress;
+        let spacing_ms = self
+            .charter()
+            .map_or(0, |charter| charter.liveness.heartbeat_ms / 2);
+        self.change_agent(name, |agent| {
+            if let Some(record) = lease.filter(|_| restarts) {
+                agent.open_epoch(Opening {
+                    record,
+                    received_ms,
+                    by: Opener::Agent,
+                });
+                agent.causes.restarted = true;
+            }
+            agent.extend_chain(&beat.chain, hash, at_ms);
+            agent.beat(beat, received_ms, spacing_ms);
+            agent.causes.drift |= drifted;
+            agent.causes.started |= starts;
+        });
+        if let Some(lease) = lease.filter(|_| rose) {
+            self.change_lease(lease, |lease| lease.earned = true);
+        }
+    }
+
+    fn apply_receipt(&mut self, hash: RecordHash, received_ms: u64, at_ms: u64, receipt: &Receipt) {
+        let name = &receipt.chain.agent;
+        let Some(agent) = self.agent(name) else {
+            return;
+        };
+        let lease = agent.lease;
+        let change = self.work_of(agent, received_ms, &receipt.phase);
+        self.change_agent(name, |agent| {
+            agent.extend_chain(&receipt.chain, hash, at_ms);
+            agent.made_progress(received_ms);
+            match change {
+                Work::GoalOpened if agent.goals.len() < MAX_OPEN => {
+                    agent.goals.insert(hash);
+                }
+                Work::IntentOpened(intent) if agent.intents.len() < MAX_OPEN => {
+                    agent.intents.insert(hash, intent);
+                }
+                Work::IntentClosed { intent, .. } => {
+                    agent.intents.remove(&intent);
+                }
+                Work::GoalClosed(goal) => {
+                    agent.goals.remove(&goal);
+                }
+                Work::GoalOpened | Work::IntentOpened(_) | Work::Nothing => {}
+            }
+        });
+        self.charge(change, receipt);
+        if let Some(lease) = lease {
+            self.change_lease(lease, |lease| lease.earned = true);
+        }
+    }
+
+    /// What a receipt does to the agent's open work.
+    fn work_of(&self, agent: &Agent, received_ms: u64, phase: &Phase) -> Work {
+        match phase {
+            Phase::Goal(_) => Work::GoalOpened,
+            Phase::Intent(intent) => {
+                let Some(lease) = agent.lease.and_then(|lease| self.lease(&lease)) else {
+                    return Work::Nothing;
+                };
+                Work::IntentOpened(OpenIntent {
+                    lapses_ms: received_ms + lease.version.max_inflight_ms,
+                    reserve: intent.reserve,
+                    lease: lease.hash(),
+                })
+            }
+            Phase::Result(result) => match agent.intents.get(&result.intent) {
+                Some(open) => Work::IntentClosed {
+                    intent: result.intent,
+                    open: *open,
+                },
+                None => Work::Nothing,
+            },
+            Phase::Outcome(outcome) => Work::GoalClosed(outcome.goal),
+        }
+    }
+
+    /// Charges the lease that an intent was made under, and every lease above it.
+    fn charge(&mut self, work: Work, receipt: &Receipt) {
+        let (lease, open) = match work {
+            Work::IntentOpened(open) | Work::IntentClosed { open, .. } => (open.lease, open),
+            _ => return,
+        };
+        let used = match &receipt.phase {
+            Phase::Result(result) => Some(result.usage),
+            _ => None,
+        };
+        let lineage: Vec<RecordHash> = self.lineage(lease).map(LeaseState::hash).collect();
+        for lease in lineage {
+            self.change_lease(lease, |lease| match &used {
+                None => lease.spent.reserve(&open.reserve),
+                Some(used) => lease.spent.commit(&open.reserve, used),
+            });
+        }
+    }
+
+    fn apply_refusal(&mut self, refused: &Refused) {
+        let of_this_epoch = |agent: &Agent| agent.epoch == refused.epoch;
+        let counts = refused.envelope.is_some() && super::action::is_denial_code(refused.code);
+        if counts && self.agent(&refused.agent).is_some_and(of_this_epoch) {
+            self.change_agent(&refused.agent, |agent| {
+                agent.denials.insert(refused.refused);
+            });
+        }
+    }
+
+    /// Changes one agent and puts it where it now belongs in the deadline queue.
+    fn change_agent(&mut self, name: &Name, change: impl FnOnce(&mut Agent)) {
+        let Some(agent) = self.agents.get(name) else {
+            return;
+        };
+        let mut agent = Arc::clone(agent);
+        change(Arc::make_mut(&mut agent));
+        self.agents.insert_mut(name.clone(), agent);
+        self.requeue(name);
+    }
+
+    fn change_lease(&mut self, hash: RecordHash, change: impl FnOnce(&mut LeaseState)) {
+        let Some(lease) = self.leases.get(&hash) else {
+            return;
+        };
+        let mut lease = Arc::clone(lease);
+        change(Arc::make_mut(&mut lease));
+        self.leases.insert_mut(hash, lease);
+    }
+
+    fn requeue(&mut self, name: &Name) {
+        let Some(agent) = self.agents.get(name) else {
+            return;
+        };
+        let (before, after) = (agent.deadline_ms, self.deadline_ms(agent));
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.deadlines.remove_mut(&(before, name.clone()));
+        }
+        if let Some(after) = after {
+            self.deadlines.insert_mut((after, name.clone()));
+        }
+        let mut agent = Arc::clone(agent);
+        Arc::make_mut(&mut agent).deadline_ms = after;
+        self.agents.insert_mut(name.clone(), agent);
+    }
+
+    /// Moves the holder of a lease, and those of its sub-leases, in the deadline queue.
+    fn requeue_holders(&mut self, lease: RecordHash) {
+        let mut below = vec![lease];
+        while let Some(lease) = below.pop() {
+            let Some(state) = self.lease(&lease) else {
+                continue;
+            };
+            let holder = state.terms().agent.clone();
+            below.extend(state.children.iter().copied());
+            self.requeue(&holder);
+        }
+    }
+
+    fn requeue_all(&mut self) {
+        let names: Vec<Name> = self.agents.keys().cloned().collect();
+        for name in names {
+            self.requeue(&name);
+        }
+    }
+}
+
+/// What a receipt does to open work.
+#[derive(Clone, Copy)]
+enum Work {
+    GoalOpened,
+    IntentOpened(OpenIntent),
+    IntentClosed {
+        intent: RecordHash,
+        open: OpenIntent,
+    },
+    GoalClosed(RecordHash),
+    Nothing,
+}
