@@ -1,0 +1,9 @@
+//! `dragonsd`, the control plane whose only state is a transparency log.
+//!
+//! The log is the state: every decision is a pure function of the records before it ([`ledger::govern`]), so this
+//! crate has only what must not be pure: where bytes are kept ([`store`]), who writes next ([`log`]), how it is asked,
+//! and how a process is started and stopped.
+
+pub mod log;
+pub mod metrics;
+pub mod store;

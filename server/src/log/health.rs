@@ -1,0 +1,132 @@
+//! How the log is, for whoever asks whether to send it work.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ledger::govern::State;
+
+use super::clock::Clock;
+use super::published::Published;
+
+/// How the log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// What the sequencer is doing.
+    pub sequencing: Sequencing,
+    /// How long ago the last leaf was received, in milliseconds. Pulses keep it low in a quiet log.
+    pub head_age_ms: u64,
+    /// Whether that is within what the charter allows a pulse to be late.
+    pub head_is_fresh: bool,
+    /// Whether there is room for more.
+    pub disk: Disk,
+    /// Why the sequencer ended, if it did so by itself.
+    pub last_error: Option<String>,
+}
+
+impl Health {
+    /// Whether records are taken: the sequencer runs, its head is fresh, the disk has room.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.sequencing == Sequencing::Running && self.head_is_fresh && self.disk == Disk::HasRoom
+    }
+}
+
+/// What the sequencer is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sequencing {
+    /// It takes records.
+    Running,
+    /// It finishes what was accepted.
+    Stopping,
+    /// It has ended.
+    Ended,
+}
+
+/// Whether there is room for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// There is.
+    HasRoom,
+    /// Nothing more is logged until there is again.
+    NearlyFull,
+}
+
+/// What the sequencer tells of itself, for others to read without waiting for it.
+pub(crate) struct Status {
+    clock: Arc<dyn Clock>,
+    phase: AtomicU8,
+    nearly_full: AtomicBool,
+    stale_after_ms: AtomicU64,
+    last_error: Mutex<Option<String>>,
+}
+
+const RUNNING: u8 = 0;
+const STOPPING: u8 = 1;
+const ENDED: u8 = 2;
+
+impl Status {
+    pub(crate) fn new(state: &State, clock: Arc<dyn Clock>) -> Self {
+        let status = Self {
+            clock,
+            phase: AtomicU8::new(RUNNING),
+            nearly_full: AtomicBool::new(false),
+            stale_after_ms: AtomicU64::new(u64::MAX),
+            last_error: Mutex::new(None),
+        };
+        status.follow(state);
+        status
+    }
+
+    /// Takes the clocks of the charter in force.
+    pub(crate) fn follow(&self, state: &State) {
+        let late = state.charter().map(|charter| &charter.liveness);
+        let late = late.map_or(u64::MAX, |clocks| {
+            clocks.pulse_ms.saturating_add(clocks.tolerance_ms)
+        });
+        self.stale_after_ms.store(late, Ordering::Relaxed);
+    }
+
+    pub(crate) fn disk(&self, disk: Disk) {
+        self.nearly_full
+            .store(disk == Disk::NearlyFull, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stopping(&self) {
+        self.phase.fetch_max(STOPPING, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ended(&self, error: Option<String>) {
+        self.phase.store(ENDED, Ordering::Relaxed);
+        *self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = error;
+    }
+
+    pub(crate) fn health(&self, published: &Published) -> Health {
+        let head_age_ms = self.clock.wall_ms().saturating_sub(published.time_ms);
+        Health {
+            sequencing: self.sequencing(),
+            head_age_ms,
+            head_is_fresh: head_age_ms <= self.stale_after_ms.load(Ordering::Relaxed),
+            disk: if self.nearly_full.load(Ordering::Relaxed) {
+                Disk::NearlyFull
+            } else {
+                Disk::HasRoom
+            },
+            last_error: self
+                .last_error
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        }
+    }
+
+    fn sequencing(&self) -> Sequencing {
+        match self.phase.load(Ordering::Relaxed) {
+            RUNNING => Sequencing::Running,
+            STOPPING => Sequencing::Stopping,
+            _ => Sequencing::Ended,
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The log as the rest of the service sees it: records go in, provable answers come out.
+//!
+//! ```text
+//! submit ── signatures ──▶ queue ──▶ sequencer: plan ─▶ commit ─▶ publish ──▶ answer
+//!           CPU pool       bounded   one thread, group by group        │
+//!                                                                      ▼
+//! readers ◀──────────────────────────────────────────────────── Published (a snapshot)
+//! ```
+//!
+//! An answer means durable, integrated, signed, provable. Readers hold a [`Published`] snapshot and take no lock
+//! that the sequencer waits for.
+
+mod clock;
+mod health;
+mod pool;
+mod published;
+mod recovery;
+mod sequencer;
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use ledger::codes::{Code, Refusal};
+use ledger::digest::RecordHash;
+use ledger::key::PrivateKey;
+use ledger::record::SignedRecord;
+use tlog::LeafIndex;
+use tlog::note::SigningKey;
+use tokio::sync::oneshot;
+
+pub use clock::{Clock, SystemClock};
+pub use health::{Disk, Health, Sequencing};
+pub use published::{Published, ReadError};
+pub use recovery::{LeafError, RecoveryError, Replay, verified_root};
+pub use sequencer::{Fatal, GenesisError, Sequencer, found};
+
+use crate::store::{Store, StoreError};
+use health::Status;
+use pool::SignaturePool;
+use published::Source;
+use sequencer::{Submission, Writer};
+
+/// How many records may wait for the sequencer unless told otherwise: some hundred milliseconds of its work.
+pub const DEFAULT_QUEUE: usize = 8_192;
+
+/// The room on disk below which nothing more is logged, unless told otherwise: RocksDB needs some for compaction,
+/// and an operator needs time to see the warning.
+pub const DEFAULT_MIN_FREE_BYTES: u64 = 256 << 20;
+
+/// The two keys that the service signs with.
+#[derive(Debug)]
+pub struct LogKeys {
+    /// Signs checkpoints; its name is the log's origin.
+    pub log: SigningKey,
+    /// Signs transitions, refusals and pulses.
+    pub control: PrivateKey,
+}
+
+/// How the log is run.
+#[derive(Clone)]
+pub struct Options {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// How many records may wait for the sequencer.
+    pub queue: usize,
+    /// The room on disk, in bytes, below which nothing more is logged.
+    pub min_free_bytes: u64,
+    /// Whether to start although the clock is far from the last leaf's time.
+    pub accept_clock_jump: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            queue: DEFAULT_QUEUE,
+            min_free_bytes: DEFAULT_MIN_FREE_BYTES,
+            accept_clock_jump: false,
+        }
+    }
+}
+
+/// A handle on the log; clones are the same log.
+#[derive(Clone)]
+pub struct Log(Arc<Shared>);
+
+struct Shared {
+    /// Empty once the log is stopping: the sequencer ends when it has worked off what is queued.
+    queue: ArcSwapOption<SyncSender<Submission>>,
+    published: Arc<ArcSwap<Published>>,
+    pool: SignaturePool,
+    status: Arc<Status>,
+}
+
+/// What became of a record, now that it is durable, signed for and provable.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// Where it stands in the log.
+    pub index: LeafIndex,
+    /// Its name.
+    pub record: RecordHash,
+    /// When the log received it: milliseconds since the epoch.
+    pub received_ms: u64,
+    /// Whether it was new.
+    pub result: Outcome,
+    /// The rule that it breaks, in observe mode.
+    pub breach: Option<Refusal>,
+    /// A head that covers it.
+    pub published: Arc<Published>,
+}
+
+/// Whether a record was new to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was, and is now in it.
+    Logged,
+    /// It was in the log before; this is where.
+    Duplicate,
+}
+
+impl Outcome {
+    /// The word in an answer.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logged => "logged",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// A record that waits for the sequencer's answer.
+#[derive(Debug)]
+pub struct Pending(oneshot::Receiver<Result<Submitted, Refusal>>);
+
+impl Pending {
+    /// Waits until the record is durable, signed for and published.
+    ///
+    /// # Errors
+    /// The rule that refuses it; `disk-full`; `internal` if the sequencer ended without an answer, which says
+    /// nothing about whether the record is in the log.
+    pub async fn outcome(self) -> Result<Submitted, Refusal> {
+        let ended = |_| Code::Internal.because("the sequencer ended before it answered");
+        self.0.await.map_err(ended)?
+    }
+}
+
+impl Log {
+    /// Recovers the log from what is stored and starts its sequencer, which logs a pulse first.
+    ///
+    /// # Errors
+    /// [`OpenError`], with everything as it was.
+    pub fn open(
+        store: Arc<dyn Store>,
+        keys: LogKeys,
+        options: Options,
+    ) -> Result<(Self, Sequencer), OpenError> {
+        let source = Arc::new(Source {
+            store,
+            key: keys.log,
+        });
+        let recovered = recovery::recover(&source)?;
+        let status = Arc::new(Status::new(&recovered.state, Arc::clone(&options.clock)));
+        let writer = Writer::start(
+            Arc::clone(&source),
+            keys.control,
+            recovered,
+            &options,
+            Arc::clone(&status),
+        )?;
+        let published = writer.published();
+        let (queue, receiver) = sync_channel(options.queue.max(1));
+        let sequencer = Sequencer::spawn(writer, receiver, Arc::clone(&status))?;
+        let shared = Shared {
+            queue: ArcSwapOption::from_pointee(queue),
+            published,
+            pool: SignaturePool::new(),
+            status,
+        };
+        Ok((Self(Arc::new(shared)), sequencer))
+    }
+
+    /// Logs a record: checks its signatures, queues it, waits until it is durable, signed for and published.
+    ///
+    /// # Errors
+    /// As [`Log::enqueue`] and [`Pending::outcome`].
+    pub async fn submit(&self, record: SignedRecord) -> Result<Submitted, Refusal> {
+        self.enqueue(record).await?.outcome().await
+    }
+
+    /// Checks a record's signatures on the CPU pool and puts it in the queue.
+    ///
+    /// # Errors
+    /// `overloaded` if the queue is full, `stopping`, `internal` if the sequencer has ended.
+    pub async fn enqueue(&self, record: SignedRecord) -> Result<Pending, Refusal> {
+        let state = self.published().state.clone();
+        let checked = self.0.pool.check(vec![record], state).await?;
+        let mut pending = checked.into_iter().map(|record| self.queue(record));
+        pending
+            .next()
+            .unwrap_or_else(|| Err(Code::Internal.because("the pool lost a record")))
+    }
+
+    /// Puts many records in the queue, in their order: signatures are checked side by side, but what an agent signed
+    /// one after another arrives one after another. Once one finds the queue full, those behind it do not enter
+    /// either, since they may rest on it.
+    ///
+    /// # Errors
+    /// As [`Log::enqueue`], for each record by itself.
+    pub async fn enqueue_all(&self, records: Vec<SignedRecord>) -> Vec<Result<Pending, Refusal>> {
+        let count = records.len();
+        let state = self.published().state.clone();
+        let checked = match self.0.pool.check(records, state).await {
+            Ok(checked) => checked,
+            Err(refusal) => {
+                return std::iter::repeat_with(|| Err(refusal.clone()))
+                    .take(count)
+                    .collect();
+            }
+        };
+        let mut full: Option<Refusal> = None;
+        let mut queue = |record| {
+            let pending = full.clone().map_or_else(|| self.queue(record), Err);
+            full = pending.as_ref().err().cloned();
+            pending
+        };
+        checked.into_iter().map(&mut queue).collect()
+    }
+
+    /// The newest head that is signed and durable.
+    #[must_use]
+    pub fn published(&self) -> Arc<Published> {
+        self.0.published.load_full()
+    }
+
+    /// How the log is.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.0.status.health(&self.published())
+    }
+
+    /// Takes no more records. What was accepted is logged and answered, then the sequencer ends.
+    pub fn stop(&self) {
+        self.0.status.stopping();
+        self.0.queue.store(None);
+    }
+
+    fn queue(&self, record: ledger::record::CheckedRecord) -> Result<Pending, Refusal> {
+        let queue = self.0.queue.load_full();
+        let queue = queue.ok_or_else(|| Code::Stopping.because("the service is stopping"))?;
+        let (answer, pending) = oneshot::channel();
+        match queue.try_send(Submission { record, answer }) {
+            Ok(()) => Ok(Pending(pending)),
+            Err(TrySendError::Full(_)) => Err(Code::Overloaded.because("the queue is full")),
+            Err(TrySendError::Disconnected(_)) => {
+                Err(Code::Internal.because("the sequencer has ended"))
+            }
+        }
+    }
+}
+
+/// Why a log could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// What is stored is not a log that this key signed.
+    #[error("the stored log does not fit together")]
+    Recovery(#[from] RecoveryError),
+    /// The store cannot be read.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+    /// The log key is none of the charter's.
+    #[error("the log key is none of those that the charter names: {vkey}")]
+    NotLogKey {
+        /// The key's verifier key.
+        vkey: String,
+    },
+    /// The control key does not have that role.
+    #[error("the charter gives key {keyid} no control role")]
+    NotControlKey {
+        /// The key's name.
+        keyid: ledger::key::KeyId,
+    },
+    /// The clock is far behind the last leaf.
+    #[error(
+        "the clock is {behind_ms} ms behind the last leaf; set it, or accept the jump with --accept-clock-jump"
+    )]
+    ClockBehind {
+        /// How far, in milliseconds.
+        behind_ms: u64,
+    },
+    /// The clock is far past the last leaf.
+    #[error(
+        "the clock is {ahead_ms} ms past the last leaf; set it, or accept the jump with --accept-clock-jump"
+    )]
+    ClockAhead {
+        /// How far, in milliseconds.
+        ahead_ms: u64,
+    },
+    /// The system gave no thread.
+    #[error("no thread for the sequencer")]
+    Thread(#[source] std::io::Error),
+}

@@ -1,0 +1,393 @@
+//! What readers see: a signed head, and everything that can be proven against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ledger::codes::{Code, Refusal};
+use ledger::digest::RecordHash;
+use ledger::govern::State;
+use tlog::checkpoint::{Checkpoint, Origin, ParseCheckpointError, SignedCheckpoint};
+use tlog::note::SigningKey;
+use tlog::proof::ProofFile;
+use tlog::tile::{Edge, EntryBundle, Tile, TileError, TileSlice};
+use tlog::tree::{HashReader, Node};
+use tlog::{Hash, LeafIndex, ProofError, ProveError, TreeSize, checkpoint, consistency, inclusion};
+
+use crate::metrics;
+use crate::store::{Store, StoreError, StoredCheckpoint, TileKey};
+
+/// Where published heads read from, and what they sign old heads with.
+pub(crate) struct Source {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) key: SigningKey,
+}
+
+impl Source {
+    /// The name of the log.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::from(self.key.verifier_key().name().clone())
+    }
+
+    /// The signed checkpoint of a tree.
+    pub(crate) fn sign(&self, size: TreeSize, root: Hash) -> String {
+        checkpoint::sign(&self.key, &Checkpoint::new(self.origin(), size, root))
+    }
+}
+
+/// A signed head, and everything needed to prove against it. It never changes, and a reader keeps one as long as
+/// it likes.
+///
+/// Full tiles and leaves come from the store, the right edge from the snapshot. Every proof is verified with
+/// [`tlog`]'s verifier before it is handed out: a damaged row becomes an error here, not a false proof elsewhere.
+#[derive(Clone)]
+pub struct Published {
+    /// How many leaves it covers.
+    pub size: TreeSize,
+    /// The root of their tree.
+    pub root: Hash,
+    /// When the last of them was received: milliseconds since the epoch.
+    pub time_ms: u64,
+    /// The signed note.
+    pub checkpoint: String,
+    /// What they imply.
+    pub state: State,
+    edge: Edge,
+    source: Arc<Source>,
+}
+
+impl Published {
+    pub(crate) fn new(
+        head: StoredCheckpoint,
+        edge: Edge,
+        state: State,
+        source: Arc<Source>,
+    ) -> Self {
+        Self {
+            size: head.size,
+            root: edge.root(),
+            time_ms: head.time_ms,
+            checkpoint: head.checkpoint,
+            state,
+            edge,
+            source,
+        }
+    }
+
+    /// The name of the log.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.source.origin()
+    }
+
+    /// The exact bytes of a leaf; `None` at or beyond this size.
+    ///
+    /// # Errors
+    /// [`ReadError::Store`].
+    pub fn leaf(&self, index: LeafIndex) -> Result<Option<Vec<u8>>, ReadError> {
+        if !self.size.contains(index) {
+            return Ok(None);
+        }
+        let leaves = self.source.store.leaves(index.get()..index.get() + 1)?;
+        Ok(leaves.into_iter().next())
+    }
+
+    /// The exact bytes of the leaves of these indices.
+    ///
+    /// # Errors
+    /// [`ReadError::BeyondHead`] if the range ends beyond this size, [`ReadError::Store`].
+    pub fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, ReadError> {
+        self.covers(TreeSize::new(range.end))?;
+        Ok(self.source.store.leaves(range)?)
+    }
+
+    /// The bytes of a tile of any width that this size covers; `None` for any other.
+    ///
+    /// # Errors
+    /// [`ReadError::Store`].
+    pub fn tile(&self, tile: &Tile) -> Result<Option<Vec<u8>>, ReadError> {
+        if !tile.covered_by(self.size) {
+            return Ok(None);
+        }
+        let hashes = self.row(tile)?;
+        let cut = hashes.get(..tile.width.count());
+        Ok(cut.map(tlog::tile::encode_hashes))
+    }
+
+    /// The bytes of a bundle of any width that this size covers; `None` for any other.
+    ///
+    /// # Errors
+    /// [`ReadError::Store`].
+    pub fn bundle(&self, bundle: &EntryBundle) -> Result<Option<Vec<u8>>, ReadError> {
+        let range = bundle.leaves().filter(|_| bundle.covered_by(self.size));
+        let Some(range) = range else { return Ok(None) };
+        let leaves = self.source.store.leaves(range)?;
+        Ok(Some(tlog::tile::encode_bundle(leaves)?))
+    }
+
+    /// The inclusion proof of a leaf in the tree of the first `size` leaves.
+    ///
+    /// # Errors
+    /// [`ReadError::BeyondHead`], [`ReadError::IndexOutOfRange`]; [`ReadError::Store`] or
+    /// [`ReadError::FalseProof`] if the store is damaged.
+    pub fn inclusion(&self, index: LeafIndex, size: TreeSize) -> Result<Vec<Hash>, ReadError> {
+        let leaf = self.leaf_within(index, size)?;
+        self.proven(index, size, &leaf).map(|proven| proven.hashes)
+    }
+
+    /// The consistency proof between the trees of two sizes.
+    ///
+    /// # Errors
+    /// [`ReadError::BeyondHead`], [`ReadError::SizesReversed`]; [`ReadError::Store`] or
+    /// [`ReadError::FalseProof`] if the store is damaged.
+    pub fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Vec<Hash>, ReadError> {
+        if old > new {
+            return Err(ReadError::SizesReversed { old, new });
+        }
+        let (old_root, new_root) = (self.root_at(old)?, self.root_at(new)?);
+        let proof = consistency::prove(old, new, self)?;
+        let verified = consistency::verify(&proof, old, &old_root, new, &new_root);
+        verified.map_err(false_proof)?;
+        Ok(proof)
+    }
+
+    /// The root of the tree of the first `size` leaves, shown to be a prefix of this one: a damaged tile must not
+    /// lead to a second signature that contradicts the first.
+    ///
+    /// # Errors
+    /// [`ReadError::BeyondHead`]; [`ReadError::Store`] or [`ReadError::FalseProof`] if the store is damaged.
+    pub fn root_at(&self, size: TreeSize) -> Result<Hash, ReadError> {
+        self.covers(size)?;
+        if size == self.size {
+            return Ok(self.root);
+        }
+        let root = tlog::tree::root(size, self)?;
+        let proof = consistency::prove(size, self.size, self)?;
+        let verified = consistency::verify(&proof, size, &root, self.size, &self.root);
+        verified.map_err(false_proof)?;
+        Ok(root)
+    }
+
+    /// The signed checkpoint of any size up to this one. It is signed again: Ed25519 is deterministic, so it is the
+    /// same bytes each time.
+    ///
+    /// # Errors
+    /// As [`Published::root_at`].
+    pub fn checkpoint_at(&self, size: TreeSize) -> Result<String, ReadError> {
+        if size == self.size {
+            return Ok(self.checkpoint.clone());
+        }
+        Ok(self.source.sign(size, self.root_at(size)?))
+    }
+
+    /// The tlog-proof text of a leaf in the tree of the first `size` leaves. The leaf itself goes into `extra`, so that
+    /// one file is all that a verifier needs.
+    ///
+    /// # Errors
+    /// As [`Published::inclusion`].
+    pub fn proof_file(&self, index: LeafIndex, size: TreeSize) -> Result<String, ReadError> {
+        let leaf = self.leaf_within(index, size)?;
+        let proven = self.proven(index, size, &leaf)?;
+        let checkpoint = if size == self.size {
+            self.checkpoint.clone()
+        } else {
+            self.source.sign(size, proven.root)
+        };
+        let checkpoint = SignedCheckpoint::parse(&checkpoint)?;
+        let (extra, hashes) = (Some(leaf), proven.hashes);
+        Ok(ProofFile {
+            extra,
+            index,
+            hashes,
+            checkpoint,
+        }
+        .to_string())
+    }
+
+    /// Where a record stands; `None` if this head does not cover it.
+    ///
+    /// # Errors
+    /// [`ReadError::Store`].
+    pub fn index_of(&self, record: &RecordHash) -> Result<Option<LeafIndex>, ReadError> {
+        let found = self.source.store.find(&[*record])?;
+        let index = found.into_iter().next().flatten();
+        Ok(index.filter(|index| self.size.contains(*index)))
+    }
+
+    /// Up to `limit` of the kept checkpoints of sizes above `size`, ascending.
+    ///
+    /// # Errors
+    /// [`ReadError::Store`].
+    pub fn checkpoints_after(
+        &self,
+        size: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredCheckpoint>, ReadError> {
+        let mut kept = self.source.store.checkpoints(TreeSize::new(size), limit)?;
+        kept.retain(|checkpoint| checkpoint.size <= self.size);
+        Ok(kept)
+    }
+
+    fn covers(&self, size: TreeSize) -> Result<(), ReadError> {
+        let published = self.size;
+        if size > published {
+            return Err(ReadError::BeyondHead { size, published });
+        }
+        Ok(())
+    }
+
+    fn leaf_within(&self, index: LeafIndex, size: TreeSize) -> Result<Vec<u8>, ReadError> {
+        self.covers(size)?;
+        let leaf = self.leaf(index)?.filter(|_| size.contains(index));
+        leaf.ok_or(ReadError::IndexOutOfRange { index, size })
+    }
+
+    fn proven(&self, index: LeafIndex, size: TreeSize, leaf: &[u8]) -> Result<Proven, ReadError> {
+        let root = self.root_at(size)?;
+        let hashes = inclusion::prove(index, size, self)?;
+        let hash = tlog::leaf_hash(leaf);
+        inclusion::verify(&hashes, index, size, &hash, &root).map_err(false_proof)?;
+        Ok(Proven { root, hashes })
+    }
+
+    /// All hashes that this head has at a tile's place.
+    fn row(&self, tile: &Tile) -> Result<Vec<Hash>, ReadError> {
+        let Tile { level, index, .. } = *tile;
+        let full = Tile {
+            width: tlog::tile::Width::Full,
+            ..*tile
+        };
+        if !full.covered_by(self.size) {
+            return Ok(self.edge.hashes(level).to_vec());
+        }
+        let tiles = self.source.store.tiles(&[TileKey { level, index }])?;
+        Ok(tiles.into_iter().next().unwrap_or_default())
+    }
+
+    /// The full tiles that these nodes lie in, but for those that lie in the edge.
+    fn full_tiles(&self, nodes: &[Node]) -> Result<BTreeMap<TileKey, Vec<Hash>>, StoreError> {
+        let stored = nodes.iter().filter(|node| self.edge.node(**node).is_none());
+        let keys: BTreeSet<TileKey> = stored.map(|node| key_of(&TileSlice::of(*node))).collect();
+        let keys: Vec<TileKey> = keys.into_iter().collect();
+        let tiles = self.source.store.tiles(&keys)?;
+        Ok(keys.into_iter().zip(tiles).collect())
+    }
+}
+
+impl HashReader for Published {
+    type Error = StoreError;
+
+    fn read_hashes(&self, nodes: &[Node]) -> Result<Vec<Hash>, StoreError> {
+        let tiles = self.full_tiles(nodes)?;
+        let hash = |node: &Node| {
+            let slice = TileSlice::of(*node);
+            let key = key_of(&slice);
+            let stored = || tiles.get(&key).and_then(|tile| slice.hash(tile));
+            let missing = StoreError::TileMissing {
+                level: key.level,
+                index: key.index,
+            };
+            self.edge.node(*node).or_else(stored).ok_or(missing)
+        };
+        nodes.iter().map(hash).collect()
+    }
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Published({} leaves, root {})", self.size, self.root)
+    }
+}
+
+/// An inclusion proof that was verified, and the root that it leads to.
+struct Proven {
+    root: Hash,
+    hashes: Vec<Hash>,
+}
+
+/// Why something could not be read or proven.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The caller asked about a size that is not published.
+    #[error("the log has {published} leaves, not {size}")]
+    BeyondHead {
+        /// The size that was asked about.
+        size: TreeSize,
+        /// The published size.
+        published: TreeSize,
+    },
+    /// The caller asked for a leaf that the tree does not have.
+    #[error("leaf {index} is outside a tree of {size} leaves")]
+    IndexOutOfRange {
+        /// The leaf.
+        index: LeafIndex,
+        /// The size of the tree.
+        size: TreeSize,
+    },
+    /// The caller named the larger size as the older one.
+    #[error("a tree of {new} leaves cannot extend one of {old}")]
+    SizesReversed {
+        /// The size named as the older.
+        old: TreeSize,
+        /// The size named as the newer.
+        new: TreeSize,
+    },
+    /// The store failed.
+    #[error("the store could not be read")]
+    Store(#[from] StoreError),
+    /// What the store gave does not lead to the signed root.
+    #[error("a proof made from the store does not verify")]
+    FalseProof(#[source] ProofError),
+    /// The prover and its reader disagree: a fault of this program.
+    #[error("a proof could not be made: {0}")]
+    Prover(String),
+    /// A checkpoint of our own cannot be read back: a fault of this program.
+    #[error("a checkpoint of this log does not parse")]
+    Checkpoint(#[from] ParseCheckpointError),
+    /// A leaf does not fit into a bundle, which no leaf of this log exceeds.
+    #[error("a stored leaf does not fit into a bundle")]
+    Bundle(#[from] TileError),
+}
+
+impl ReadError {
+    /// How a caller is told: what it may ask for and did not get is `not-found`, a reversed range `malformed`,
+    /// everything else `internal`.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::BeyondHead { .. } | Self::IndexOutOfRange { .. } => Code::NotFound.because(self),
+            Self::SizesReversed { .. } => Code::Malformed.because(self),
+            Self::Store(_)
+            | Self::FalseProof(_)
+            | Self::Prover(_)
+            | Self::Checkpoint(_)
+            | Self::Bundle(_) => Code::Internal.because(self),
+        }
+    }
+}
+
+impl From<ProveError<StoreError>> for ReadError {
+    fn from(error: ProveError<StoreError>) -> Self {
+        match error {
+            ProveError::Read(error) => Self::Store(error),
+            ProveError::IndexOutOfRange { index, size } => Self::IndexOutOfRange { index, size },
+            ProveError::SizesReversed { old, new } => Self::SizesReversed { old, new },
+            ProveError::NotAscending { .. } | ProveError::WrongHashCount { .. } => {
+                Self::Prover(error.to_string())
+            }
+        }
+    }
+}
+
+fn false_proof(error: ProofError) -> ReadError {
+    metrics::proof_failed();
+    ReadError::FalseProof(error)
+}
+
+fn key_of(slice: &TileSlice) -> TileKey {
+    TileKey {
+        level: slice.tile.level,
+        index: slice.tile.index,
+    }
+}

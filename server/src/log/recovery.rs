@@ -1,0 +1,259 @@
+//! What happens at every start, after a crash or not: the log is read again, hashed again, and compared with what was
+//! signed.
+//!
+//! Nothing is repaired. A store that does not lead to its own signed head is refused with what does not fit, and a
+//! person decides.
+
+use ledger::codes::Refusal;
+use ledger::digest::RecordHash;
+use ledger::govern::State;
+use ledger::leaf::Leaf;
+use ledger::record::{Body, SignedRecord};
+use tlog::checkpoint::{CheckpointError, ParseCheckpointError, SignedCheckpoint};
+use tlog::note::VerifierKey;
+use tlog::tile::Edge;
+use tlog::{Hash, LeafIndex, TreeSize, leaf_hash};
+
+use super::published::Source;
+use crate::store::{Store, StoreError, StoredCheckpoint, TileKey};
+
+/// Leaves that are read at once: some megabytes.
+const CHUNK: u64 = 1_024;
+
+/// A log that fits together: where the sequencer goes on.
+pub(super) struct Recovered {
+    pub(super) edge: Edge,
+    pub(super) state: State,
+    pub(super) head: StoredCheckpoint,
+    /// Records whose refusal is in the log, oldest first.
+    pub(super) refused: Vec<RecordHash>,
+}
+
+/// Reads the whole log and compares it with its signed head.
+pub(super) fn recover(source: &Source) -> Result<Recovered, RecoveryError> {
+    let store = source.store.as_ref();
+    let head = store.head()?.ok_or(RecoveryError::Empty)?;
+    let signed = verified_root(&head, &source.key.verifier_key())?;
+    let mut replay = Replay::new();
+    for from in (0..head.size.get()).step_by(CHUNK as usize) {
+        let to = head.size.get().min(from + CHUNK);
+        for (index, leaf) in (from..).zip(store.leaves(from..to)?) {
+            let wrong = |error| RecoveryError::Leaf { index, error };
+            let tiles = replay.push(&leaf).map_err(wrong)?;
+            compare_tiles(store, &tiles)?;
+        }
+    }
+    let computed = replay.edge.root();
+    if computed != signed {
+        return Err(RecoveryError::Root {
+            size: head.size,
+            computed,
+            signed,
+        });
+    }
+    nothing_beyond(store, head.size)?;
+    let Replay {
+        edge,
+        state,
+        refused,
+    } = replay;
+    Ok(Recovered {
+        edge,
+        state,
+        head,
+        refused,
+    })
+}
+
+/// The log as its leaves imply it, one after another.
+#[derive(Debug, Default)]
+pub struct Replay {
+    edge: Edge,
+    state: State,
+    refused: Vec<RecordHash>,
+}
+
+impl Replay {
+    /// Before the first leaf.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The right edge of the tree so far.
+    #[must_use]
+    pub const fn edge(&self) -> &Edge {
+        &self.edge
+    }
+
+    /// The state so far.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Takes the next leaf, and gives back the tiles that became full with it. The signatures of a leaf under a
+    /// checkpoint of our own were checked when it was admitted; here they are not.
+    ///
+    /// # Errors
+    /// [`LeafError`] if the log would not have written such a leaf.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<(TileKey, Vec<Hash>)>, LeafError> {
+        let leaf = Leaf::parse(bytes)?;
+        let received_ms = leaf.received_ms();
+        let before_ms = self.state.last_received_ms();
+        if received_ms < before_ms {
+            return Err(LeafError::TimeRegressed {
+                received_ms,
+                before_ms,
+            });
+        }
+        let record = SignedRecord::from_envelope(leaf.into_envelope())?;
+        if let Body::Refusal(refusal) = &record.record().body {
+            self.refused.push(refusal.refused);
+        }
+        let index = LeafIndex::new(self.edge.size().get());
+        self.state
+            .apply(index, received_ms, &record.admitted_before());
+        Ok(self.hash_only(bytes))
+    }
+
+    /// Takes the hash of a leaf whose record cannot be read, so that a check of the tree can go on behind it.
+    pub fn hash_only(&mut self, bytes: &[u8]) -> Vec<(TileKey, Vec<Hash>)> {
+        let full = self.edge.push(leaf_hash(bytes)).into_iter();
+        full.map(|(tile, hashes)| {
+            (
+                TileKey {
+                    level: tile.level,
+                    index: tile.index,
+                },
+                hashes,
+            )
+        })
+        .collect()
+    }
+}
+
+/// Why bytes are no leaf of this log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeafError {
+    /// Its form is wrong.
+    #[error(transparent)]
+    Form(#[from] Refusal),
+    /// It was received before the leaf in front of it.
+    #[error("it was received at {received_ms}, before the leaf in front of it at {before_ms}")]
+    TimeRegressed {
+        /// When it was received: milliseconds since the epoch.
+        received_ms: u64,
+        /// When the leaf in front of it was.
+        before_ms: u64,
+    },
+}
+
+/// What does not fit together.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The store cannot be read, or lacks something under its head.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no log in the store.
+    #[error("there is no log in the store")]
+    Empty,
+    /// The head is no checkpoint.
+    #[error("the head at size {size} is no signed checkpoint")]
+    HeadMalformed {
+        /// The size that it is kept under.
+        size: TreeSize,
+        /// Why.
+        #[source]
+        error: ParseCheckpointError,
+    },
+    /// The head is not signed by the log key.
+    #[error("the head at size {size} is not signed by the log key")]
+    HeadSignature {
+        /// The size that it is kept under.
+        size: TreeSize,
+        /// Why.
+        #[source]
+        error: CheckpointError,
+    },
+    /// The head speaks of another size than it is kept under.
+    #[error("the head kept for size {size} speaks of size {signed}")]
+    HeadSize {
+        /// The size that it is kept under.
+        size: TreeSize,
+        /// The size that was signed.
+        signed: TreeSize,
+    },
+    /// A leaf is not one that this log writes.
+    #[error("leaf {index} is damaged")]
+    Leaf {
+        /// Its index.
+        index: u64,
+        /// Why.
+        #[source]
+        error: LeafError,
+    },
+    /// A full tile has other hashes than the leaves lead to.
+    #[error("tile {index} of level {level} is not what the leaves lead to")]
+    Tile {
+        /// The tile level.
+        level: u8,
+        /// The position on the level.
+        index: u64,
+    },
+    /// The leaves lead to another root than was signed.
+    #[error("the {size} leaves lead to the root {computed}, the signed root is {signed}")]
+    Root {
+        /// The size of the head.
+        size: TreeSize,
+        /// The root that the leaves lead to.
+        computed: Hash,
+        /// The root that was signed.
+        signed: Hash,
+    },
+    /// There are leaves that no checkpoint covers.
+    #[error("there is a leaf at {index}, where the signed log ends")]
+    BeyondHead {
+        /// The index of the first of them.
+        index: u64,
+    },
+}
+
+/// The root that a stored checkpoint vouches for, its signature and size checked.
+pub fn verified_root(head: &StoredCheckpoint, key: &VerifierKey) -> Result<Hash, RecoveryError> {
+    let size = head.size;
+    let malformed = |error| RecoveryError::HeadMalformed { size, error };
+    let unsigned = |error| RecoveryError::HeadSignature { size, error };
+    let signed = SignedCheckpoint::parse(&head.checkpoint).map_err(malformed)?;
+    let verified = signed.verify(key).map_err(unsigned)?;
+    if verified.size() != size {
+        return Err(RecoveryError::HeadSize {
+            size,
+            signed: verified.size(),
+        });
+    }
+    Ok(*verified.root())
+}
+
+fn compare_tiles(
+    store: &dyn Store,
+    computed: &[(TileKey, Vec<Hash>)],
+) -> Result<(), RecoveryError> {
+    for (key, hashes) in computed {
+        if store.tiles(&[*key])?.first() != Some(hashes) {
+            let TileKey { level, index } = *key;
+            return Err(RecoveryError::Tile { level, index });
+        }
+    }
+    Ok(())
+}
+
+/// A group is committed whole, so a leaf beyond the head was not put there by this program.
+fn nothing_beyond(store: &dyn Store, size: TreeSize) -> Result<(), RecoveryError> {
+    let index = size.get();
+    match store.leaves(index..index.saturating_add(1)) {
+        Err(StoreError::LeafMissing { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(RecoveryError::BeyondHead { index }),
+    }
+}

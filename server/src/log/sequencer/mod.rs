@@ -1,0 +1,147 @@
+//! The sequencer: the one thread that owns the tree and the governance state.
+//!
+//! Each turn of it is a group: what was due, then whatever has queued up while the last group was being synced.
+//! There is no timer to wait for; a lone record is a group of one.
+//!
+//! ```text
+//! plan      pure: admit, give index and time, extend the edge, transitions, refusals
+//! commit    one batch, one sync: leaves, tiles, lookup rows, signed checkpoint
+//! publish   swap the head that readers see, answer those who wait
+//! ```
+//!
+//! An error whose outcome is unknown is [`Fatal`]: nothing is signed or answered after it, and the next start
+//! recovers from what is stored.
+
+mod genesis;
+mod plan;
+mod refusals;
+mod timing;
+mod writer;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+
+use ledger::codes::Refusal;
+use ledger::record::{CheckedRecord, Kind};
+use tlog::LeafIndex;
+use tokio::sync::oneshot;
+
+use super::health::Status;
+use super::{OpenError, Submitted};
+use crate::store::StoreError;
+
+pub use genesis::{GenesisError, found};
+pub(super) use writer::Writer;
+
+/// The most submitted records in one group. It bounds how much a failed sync leaves unknown and how long the first of
+/// a group waits for the last; beyond it larger groups hardly raise the throughput.
+const MAX_GROUP: usize = 1_024;
+
+/// A record whose signatures were checked, and who waits for what becomes of it.
+pub(super) struct Submission {
+    pub(super) record: CheckedRecord,
+    pub(super) answer: oneshot::Sender<Result<Submitted, Refusal>>,
+}
+
+/// Why the sequencer stopped by itself. What is in the log is known only after a restart.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// A group was not committed, or was and the store could not say so.
+    #[error("a commit failed, its outcome is unknown")]
+    Commit(#[source] StoreError),
+    /// The store could not be read.
+    #[error("the store could not be read")]
+    Read(#[from] StoreError),
+    /// A leaf that was to be answered with cannot be read.
+    #[error("leaf {index} is damaged")]
+    LeafDamaged {
+        /// Its index.
+        index: LeafIndex,
+    },
+    /// The rules refuse a record of the control plane's own, so going on would break them.
+    #[error("the rules refuse the control plane's own {kind}")]
+    OwnRecordRefused {
+        /// What it was.
+        kind: Kind,
+        /// Why.
+        #[source]
+        refusal: Refusal,
+    },
+    /// Somebody set the clock, or the machine slept.
+    #[error("the wall clock and the monotonic clock have parted by {apart_ms} ms")]
+    ClocksParted {
+        /// How far, in milliseconds.
+        apart_ms: u64,
+    },
+    /// A fault of this program.
+    #[error("the sequencer panicked")]
+    Panicked,
+}
+
+/// The running sequencer, to be waited for.
+#[derive(Debug)]
+pub struct Sequencer {
+    thread: JoinHandle<Result<(), Fatal>>,
+    ended: Option<oneshot::Receiver<()>>,
+}
+
+impl Sequencer {
+    pub(super) fn spawn(
+        mut writer: Writer,
+        queue: Receiver<Submission>,
+        status: Arc<Status>,
+    ) -> Result<Self, OpenError> {
+        let (signal, ended) = oneshot::channel();
+        let work = move || {
+            let outcome = catch_unwind(AssertUnwindSafe(|| run(&mut writer, &queue)));
+            let outcome = outcome.unwrap_or(Err(Fatal::Panicked));
+            status.ended(outcome.as_ref().err().map(ToString::to_string));
+            // Whoever still waits in the queue learns that there is no answer.
+            drop(queue);
+            // Nobody listens if the handle was dropped, which is the owner's right.
+            let _ = signal.send(());
+            outcome
+        };
+        let thread = std::thread::Builder::new().name("sequencer".to_owned());
+        let thread = thread.spawn(work).map_err(OpenError::Thread)?;
+        Ok(Self {
+            thread,
+            ended: Some(ended),
+        })
+    }
+
+    /// Waits until the sequencer has ended: after [`Log::stop`](super::Log::stop), or by a fatal error.
+    pub async fn ended(&mut self) {
+        if let Some(ended) = self.ended.take() {
+            // A signal and a dropped sender mean the same: the thread is at its end.
+            let _ = ended.await;
+        }
+    }
+
+    /// Waits for the thread.
+    ///
+    /// # Errors
+    /// [`Fatal`], if it did not end because it was told to.
+    pub fn join(self) -> Result<(), Fatal> {
+        self.thread.join().unwrap_or(Err(Fatal::Panicked))
+    }
+}
+
+fn run(writer: &mut Writer, queue: &Receiver<Submission>) -> Result<(), Fatal> {
+    loop {
+        match queue.recv_timeout(writer.idle_time()) {
+            Ok(first) => writer.turn(gather(first, queue))?,
+            Err(RecvTimeoutError::Timeout) => writer.turn(Vec::new())?,
+            Err(RecvTimeoutError::Disconnected) => return writer.finish(),
+        }
+    }
+}
+
+fn gather(first: Submission, queue: &Receiver<Submission>) -> Vec<Submission> {
+    std::iter::once(first)
+        .chain(queue.try_iter())
+        .take(MAX_GROUP)
+        .collect()
+}

@@ -1,0 +1,314 @@
+//! One group after another: plan it, commit it, publish it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use ledger::codes::{Code, Refusal};
+use ledger::digest::RecordHash;
+use ledger::govern::State;
+use ledger::key::PrivateKey;
+use ledger::leaf::Leaf;
+use ledger::record::Role;
+use tlog::LeafIndex;
+use tlog::tile::Edge;
+use tokio::sync::oneshot;
+
+use super::plan::{Plan, Verdict};
+use super::refusals::Refusals;
+use super::timing::{ClockPair, check_start};
+use super::{Fatal, Submission};
+use crate::log::clock::Clock;
+use crate::log::health::{Disk, Status};
+use crate::log::published::{Published, Source};
+use crate::log::recovery::Recovered;
+use crate::log::{OpenError, Options, Outcome, Submitted};
+use crate::metrics;
+use crate::store::{Group, StoredCheckpoint};
+
+/// The longest that the sequencer sleeps, so that it notices clocks that part, and room on a disk that was nearly
+/// full, even if nobody submits anything.
+const MAX_IDLE: Duration = Duration::from_secs(1);
+
+/// Owns the tree and the governance state.
+pub(in crate::log) struct Writer {
+    source: Arc<Source>,
+    control: Arc<PrivateKey>,
+    clock: Arc<dyn Clock>,
+    clocks: ClockPair,
+    status: Arc<Status>,
+    min_free_bytes: u64,
+    published: Arc<ArcSwap<Published>>,
+    edge: Edge,
+    state: State,
+    head: StoredCheckpoint,
+    refusals: Refusals,
+    /// Whether this process has logged its first pulse.
+    began: bool,
+    disk: Disk,
+}
+
+impl Writer {
+    /// Takes over a recovered log, if the keys are its own and the clock can be believed.
+    pub(in crate::log) fn start(
+        source: Arc<Source>,
+        control: PrivateKey,
+        recovered: Recovered,
+        options: &Options,
+        status: Arc<Status>,
+    ) -> Result<Self, OpenError> {
+        check_keys(&source, &control, &recovered.state)?;
+        let clock = Arc::clone(&options.clock);
+        let last_ms = recovered.state.last_received_ms();
+        check_start(clock.as_ref(), last_ms, options.accept_clock_jump)?;
+        let Recovered {
+            edge,
+            state,
+            head,
+            refused,
+        } = recovered;
+        let mut refusals = Refusals::default();
+        refused.into_iter().for_each(|hash| refusals.remember(hash));
+        let published = publish(&head, &edge, &state, &source);
+        Ok(Self {
+            clocks: ClockPair::start(clock.as_ref()),
+            published: Arc::new(ArcSwap::from(published)),
+            control: Arc::new(control),
+            min_free_bytes: options.min_free_bytes,
+            began: false,
+            disk: Disk::HasRoom,
+            source,
+            clock,
+            status,
+            edge,
+            state,
+            head,
+            refusals,
+        })
+    }
+
+    /// The head that readers see.
+    pub(in crate::log) fn published(&self) -> Arc<ArcSwap<Published>> {
+        Arc::clone(&self.published)
+    }
+
+    /// How long nothing is due.
+    pub(super) fn idle_time(&self) -> Duration {
+        if self.disk == Disk::NearlyFull {
+            return MAX_IDLE;
+        }
+        let now_ms = self.clock.wall_ms().max(self.state.last_received_ms());
+        let pulse = if self.began {
+            self.state.next_pulse_ms()
+        } else {
+            Some(now_ms)
+        };
+        let duty = self.state.next_deadline_after(now_ms);
+        let due = [pulse, duty, self.refusals.next_deadline_ms()]
+            .into_iter()
+            .flatten()
+            .min();
+        let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now_ms)));
+        wait.map_or(MAX_IDLE, |wait| wait.min(MAX_IDLE))
+    }
+
+    /// One group: what is due, then what was submitted.
+    ///
+    /// # Errors
+    /// [`Fatal`]: nothing may be signed or answered after it.
+    pub(super) fn turn(&mut self, submissions: Vec<Submission>) -> Result<(), Fatal> {
+        let wall_ms = self.clocks.now_ms(self.clock.as_ref())?;
+        if !self.has_room()? {
+            refuse_all(submissions);
+            return Ok(());
+        }
+        let hashes: Vec<RecordHash> = submissions.iter().map(|s| s.record.hash()).collect();
+        let known = self.source.store.find(&hashes)?;
+        let mut plan = self.plan(wall_ms);
+        self.plan_due(&mut plan)?;
+        let mut waiting = Vec::with_capacity(submissions.len());
+        for (Submission { record, answer }, known) in submissions.into_iter().zip(known) {
+            let (hash, kind) = (record.hash(), record.signed().kind());
+            let verdict = plan.submitted(record, known, &mut self.refusals)?;
+            metrics::judged(kind, verdict.as_str());
+            waiting.push(Waiting {
+                hash,
+                verdict,
+                answer,
+            });
+        }
+        self.commit(plan)?;
+        self.answer(waiting)
+    }
+
+    /// The last group: refusals that were still being counted.
+    ///
+    /// # Errors
+    /// [`Fatal`].
+    pub(super) fn finish(&mut self) -> Result<(), Fatal> {
+        let wall_ms = self.clocks.now_ms(self.clock.as_ref())?;
+        if !self.has_room()? {
+            return Ok(());
+        }
+        let mut plan = self.plan(wall_ms);
+        plan.refusals(self.refusals.drain())?;
+        self.commit(plan)
+    }
+
+    fn plan(&self, wall_ms: u64) -> Plan {
+        Plan::new(
+            self.edge.clone(),
+            self.state.clone(),
+            wall_ms,
+            Arc::clone(&self.control),
+        )
+    }
+
+    /// A pulse first of all when the process begins, so that no gap is blamed on an agent; then what the clock says.
+    fn plan_due(&mut self, plan: &mut Plan) -> Result<(), Fatal> {
+        let now_ms = plan.now_ms();
+        if !self.began
+            || plan
+                .state()
+                .next_pulse_ms()
+                .is_some_and(|due_ms| due_ms <= now_ms)
+        {
+            plan.pulse()?;
+            self.began = true;
+        }
+        plan.transitions()?;
+        plan.refusals(self.refusals.due(now_ms))
+    }
+
+    /// Makes the group durable and, only then, visible.
+    fn commit(&mut self, mut plan: Plan) -> Result<(), Fatal> {
+        let source = Arc::clone(&self.source);
+        let group = plan.group(Some(&self.head), |size, root| source.sign(size, root));
+        let Some(group) = group else { return Ok(()) };
+        let started = Instant::now();
+        source.store.commit(&group).map_err(Fatal::Commit)?;
+        metrics::committed(&group, started.elapsed());
+        let Group { checkpoint, .. } = group;
+        (self.edge, self.state) = plan.into_parts();
+        self.head = checkpoint;
+        self.status.follow(&self.state);
+        self.published
+            .store(publish(&self.head, &self.edge, &self.state, &self.source));
+        Ok(())
+    }
+
+    fn answer(&self, waiting: Vec<Waiting>) -> Result<(), Fatal> {
+        let published = self.published.load_full();
+        for Waiting {
+            hash,
+            verdict,
+            answer,
+        } in waiting
+        {
+            let outcome = self.outcome(hash, verdict, &published)?;
+            // Who has gone away since does not need the answer.
+            let _ = answer.send(outcome);
+        }
+        Ok(())
+    }
+
+    fn outcome(
+        &self,
+        record: RecordHash,
+        verdict: Verdict,
+        published: &Arc<Published>,
+    ) -> Result<Result<Submitted, Refusal>, Fatal> {
+        let (index, received_ms, result, breach) = match verdict {
+            Verdict::Logged { index, breach } => {
+                (index, published.time_ms, Outcome::Logged, breach)
+            }
+            Verdict::Duplicate { index } => {
+                (index, self.received_ms(index)?, Outcome::Duplicate, None)
+            }
+            Verdict::Refused(refusal) => return Ok(Err(refusal)),
+        };
+        let published = Arc::clone(published);
+        Ok(Ok(Submitted {
+            index,
+            record,
+            received_ms,
+            result,
+            breach,
+            published,
+        }))
+    }
+
+    /// When a leaf of the store was received.
+    fn received_ms(&self, index: LeafIndex) -> Result<u64, Fatal> {
+        let leaves = self.source.store.leaves(index.get()..index.get() + 1)?;
+        let leaf = leaves.first().and_then(|leaf| Leaf::parse(leaf).ok());
+        leaf.map(|leaf| leaf.received_ms())
+            .ok_or(Fatal::LeafDamaged { index })
+    }
+
+    fn has_room(&mut self) -> Result<bool, Fatal> {
+        let free_bytes = self.source.store.free_bytes()?;
+        let disk = match free_bytes {
+            Some(free_bytes) if free_bytes < self.min_free_bytes => Disk::NearlyFull,
+            Some(_) | None => Disk::HasRoom,
+        };
+        metrics::free_bytes(free_bytes);
+        if disk != self.disk {
+            tracing::warn!(
+                ?disk,
+                free_bytes,
+                min_free_bytes = self.min_free_bytes,
+                "disk"
+            );
+        }
+        self.disk = disk;
+        self.status.disk(disk);
+        Ok(disk == Disk::HasRoom)
+    }
+}
+
+/// A record that was judged, and who waits for the group to be durable.
+struct Waiting {
+    hash: RecordHash,
+    verdict: Verdict,
+    answer: oneshot::Sender<Result<Submitted, Refusal>>,
+}
+
+fn refuse_all(submissions: Vec<Submission>) {
+    for submission in submissions {
+        let refusal = Code::DiskFull.because("the disk is nearly full");
+        // Who has gone away since does not need the answer.
+        let _ = submission.answer.send(Err(refusal));
+    }
+}
+
+fn publish(
+    head: &StoredCheckpoint,
+    edge: &Edge,
+    state: &State,
+    source: &Arc<Source>,
+) -> Arc<Published> {
+    let published = Published::new(
+        head.clone(),
+        edge.clone(),
+        state.clone(),
+        Arc::clone(source),
+    );
+    Arc::new(published)
+}
+
+/// Whether the charter in force names both keys that the service signs with.
+fn check_keys(source: &Source, control: &PrivateKey, state: &State) -> Result<(), OpenError> {
+    let vkey = source.key.verifier_key();
+    let charter = state.charter();
+    if !charter.is_some_and(|charter| charter.log_keys.contains(&vkey)) {
+        return Err(OpenError::NotLogKey {
+            vkey: vkey.to_string(),
+        });
+    }
+    let keyid = control.public().id();
+    if !charter.is_some_and(|charter| charter.grants(Role::Control, &keyid)) {
+        return Err(OpenError::NotControlKey { keyid });
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! What the service counts and measures. Every name is described here, with its unit.
+//!
+//! Labels come from closed sets (kinds of record, codes, verdicts), so no caller can make the number of series grow.
+
+use std::time::Duration;
+
+use ledger::record::Kind;
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::store::Group;
+
+const RECORDS: &str = "dragonsd_records_total";
+const GROUP_LEAVES: &str = "dragonsd_group_leaves";
+const COMMIT_SECONDS: &str = "dragonsd_commit_seconds";
+const TREE_SIZE: &str = "dragonsd_tree_size_leaves";
+const HEAD_TIME: &str = "dragonsd_head_time_seconds";
+const FREE_BYTES: &str = "dragonsd_store_free_bytes";
+const FALSE_PROOFS: &str = "dragonsd_false_proofs_total";
+
+/// From a lone record to the largest group.
+const GROUP_BUCKETS: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
+
+/// From a sync on an idle machine to one that somebody should look at, in seconds. Requests use them too.
+const SECONDS_BUCKETS: [f64; 12] = [
+    0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0,
+];
+
+/// Installs the recorder of this process and describes every metric of the log.
+///
+/// # Errors
+/// [`BuildError`] if there is one already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(GROUP_LEAVES.to_owned()), &GROUP_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?;
+    let handle = builder.install_recorder()?;
+    describe();
+    counter!(FALSE_PROOFS).absolute(0);
+    Ok(handle)
+}
+
+fn describe() {
+    describe_counter!(
+        RECORDS,
+        Unit::Count,
+        "Submitted records that the sequencer judged, by kind and outcome"
+    );
+    describe_histogram!(
+        GROUP_LEAVES,
+        Unit::Count,
+        "Leaves that were committed with one sync"
+    );
+    describe_histogram!(
+        COMMIT_SECONDS,
+        Unit::Seconds,
+        "Time that a commit took, sync included"
+    );
+    describe_gauge!(
+        TREE_SIZE,
+        Unit::Count,
+        "Leaves under the newest signed checkpoint"
+    );
+    describe_gauge!(
+        HEAD_TIME,
+        Unit::Seconds,
+        "When the newest leaf was received, since the epoch"
+    );
+    describe_gauge!(
+        FREE_BYTES,
+        Unit::Bytes,
+        "Room on the disk that the store is on"
+    );
+    describe_counter!(
+        FALSE_PROOFS,
+        Unit::Count,
+        "Proofs made from the store that did not verify and were not served"
+    );
+}
+
+/// A submitted record was judged; `outcome` is `logged`, `duplicate`, or the code that refuses it.
+pub(crate) fn judged(kind: Kind, outcome: &'static str) {
+    counter!(RECORDS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
+}
+
+/// A group is durable.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a graph does not show the 53rd bit"
+)]
+pub(crate) fn committed(group: &Group, took: Duration) {
+    histogram!(GROUP_LEAVES).record(group.leaves.len() as f64);
+    histogram!(COMMIT_SECONDS).record(took);
+    gauge!(TREE_SIZE).set(group.checkpoint.size.get() as f64);
+    gauge!(HEAD_TIME).set(group.checkpoint.time_ms as f64 / 1_000.0);
+}
+
+/// How much room is left, where anything bounds it.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a graph does not show the 53rd bit"
+)]
+pub(crate) fn free_bytes(free_bytes: Option<u64>) {
+    if let Some(free_bytes) = free_bytes {
+        gauge!(FREE_BYTES).set(free_bytes as f64);
+    }
+}
+
+/// A proof made from the store did not verify. This stays at zero, or the store is damaged.
+pub(crate) fn proof_failed() {
+    counter!(FALSE_PROOFS).increment(1);
+}

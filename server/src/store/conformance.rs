@@ -1,0 +1,178 @@
+//! What every store does, as tests that each implementation runs.
+
+use std::sync::Arc;
+
+use ledger::digest::{Digest, RecordHash};
+use tlog::{Hash, LeafIndex, TreeSize};
+
+use super::{Counts, Group, Store, StoreError, StoredCheckpoint, TileKey};
+
+/// Runs every test on a store that `open` makes empty.
+pub(super) fn run(open: &dyn Fn() -> Arc<dyn Store>) {
+    for test in [
+        empty,
+        what_is_committed_is_read_back,
+        groups_follow_one_another,
+        a_group_that_is_not_next_changes_nothing,
+        a_checkpoint_of_the_same_second_takes_the_place_of_the_last,
+        checkpoints_are_listed_ascending,
+        what_is_not_there_is_named,
+    ] {
+        test(open().as_ref());
+    }
+}
+
+/// A group of leaves `first..first + count`, with a tile and the checkpoint.
+pub(super) fn group(first: u64, count: u64) -> Group {
+    let leaf = |index: u64| (record(index), format!("leaf {index}").into_bytes());
+    Group {
+        first: LeafIndex::new(first),
+        leaves: (first..first + count).map(leaf).collect(),
+        tiles: vec![(tile_key(first), tile(first))],
+        checkpoint: checkpoint(first + count),
+        supersedes: None,
+    }
+}
+
+fn record(index: u64) -> RecordHash {
+    RecordHash::new(Digest::of(&[&index.to_be_bytes()]))
+}
+
+fn tile_key(index: u64) -> TileKey {
+    TileKey { level: 0, index }
+}
+
+fn tile(index: u64) -> Vec<Hash> {
+    (0..256)
+        .map(|n| tlog::leaf_hash(format!("{index} {n}").as_bytes()))
+        .collect()
+}
+
+fn checkpoint(size: u64) -> StoredCheckpoint {
+    let checkpoint = format!("origin\n{size}\n");
+    StoredCheckpoint {
+        size: TreeSize::new(size),
+        time_ms: 1_000 * size,
+        checkpoint,
+    }
+}
+
+fn sizes(store: &dyn Store, after: u64, limit: usize) -> Vec<u64> {
+    let kept = store.checkpoints(TreeSize::new(after), limit).unwrap();
+    kept.iter()
+        .map(|checkpoint| checkpoint.size.get())
+        .collect()
+}
+
+fn empty(store: &dyn Store) {
+    assert_eq!(store.head().unwrap(), None);
+    assert_eq!(store.leaves(0..0).unwrap(), Vec::<Vec<u8>>::new());
+    assert_eq!(store.tiles(&[]).unwrap(), Vec::<Vec<Hash>>::new());
+    assert_eq!(store.find(&[record(0)]).unwrap(), [None]);
+    assert_eq!(sizes(store, 0, 10), []);
+    assert_eq!(store.counts().unwrap(), Counts::default());
+}
+
+fn what_is_committed_is_read_back(store: &dyn Store) {
+    let group = group(0, 300);
+    store.commit(&group).unwrap();
+    assert_eq!(store.head().unwrap(), Some(group.checkpoint));
+    let leaves: Vec<Vec<u8>> = group.leaves.iter().map(|(_, leaf)| leaf.clone()).collect();
+    assert_eq!(store.leaves(0..300).unwrap(), leaves);
+    assert_eq!(store.leaves(255..257).unwrap(), leaves[255..257]);
+    assert_eq!(store.tiles(&[tile_key(0)]).unwrap(), [tile(0)]);
+    let found = store.find(&[record(299), record(300), record(0)]).unwrap();
+    assert_eq!(
+        found,
+        [Some(LeafIndex::new(299)), None, Some(LeafIndex::new(0))]
+    );
+    let counts = Counts {
+        leaves: 300,
+        tiles: 1,
+        records: 300,
+        checkpoints: 1,
+    };
+    assert_eq!(store.counts().unwrap(), counts);
+}
+
+fn groups_follow_one_another(store: &dyn Store) {
+    let mut first = 0;
+    for count in [1, 255, 1, 256, 512] {
+        store.commit(&group(first, count)).unwrap();
+        first += count;
+        assert_eq!(store.head().unwrap(), Some(checkpoint(first)));
+    }
+    let leaves = store.leaves(0..first).unwrap();
+    assert_eq!(leaves.len() as u64, first);
+    for (index, leaf) in leaves.iter().enumerate() {
+        assert_eq!(leaf, format!("leaf {index}").as_bytes());
+    }
+    assert_eq!(
+        store.tiles(&[tile_key(257), tile_key(1)]).unwrap(),
+        [tile(257), tile(1)]
+    );
+}
+
+fn a_group_that_is_not_next_changes_nothing(store: &dyn Store) {
+    store.commit(&group(0, 2)).unwrap();
+    let before = store.counts().unwrap();
+    for first in [0, 1, 3] {
+        let refused = store.commit(&group(first, 1));
+        assert!(
+            matches!(refused, Err(StoreError::NotNext { got, want: 2 }) if got == first),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(store.counts().unwrap(), before);
+    assert_eq!(store.head().unwrap(), Some(checkpoint(2)));
+}
+
+fn a_checkpoint_of_the_same_second_takes_the_place_of_the_last(store: &dyn Store) {
+    store.commit(&group(0, 1)).unwrap();
+    store.commit(&group(1, 1)).unwrap();
+    let supersedes = Some(TreeSize::new(2));
+    store
+        .commit(&Group {
+            supersedes,
+            ..group(2, 1)
+        })
+        .unwrap();
+    assert_eq!(sizes(store, 0, 10), [1, 3]);
+    assert_eq!(store.head().unwrap(), Some(checkpoint(3)));
+}
+
+fn checkpoints_are_listed_ascending(store: &dyn Store) {
+    // Far enough that the order of bytes and that of decimal digits differ from that of numbers.
+    for first in 0..300 {
+        store.commit(&group(first, 1)).unwrap();
+    }
+    assert_eq!(sizes(store, 0, 1_000), (1..=300).collect::<Vec<u64>>());
+    assert_eq!(sizes(store, 9, 3), [10, 11, 12]);
+    assert_eq!(sizes(store, 254, 3), [255, 256, 257]);
+    assert_eq!(sizes(store, 300, 3), []);
+    assert_eq!(sizes(store, u64::MAX, 3), []);
+    assert_eq!(sizes(store, 0, 0), []);
+    assert_eq!(
+        store.checkpoints(TreeSize::new(8), 1).unwrap(),
+        [checkpoint(9)]
+    );
+}
+
+fn what_is_not_there_is_named(store: &dyn Store) {
+    store.commit(&group(0, 2)).unwrap();
+    let missing = store.leaves(1..4);
+    assert!(
+        matches!(missing, Err(StoreError::LeafMissing { index: 2 })),
+        "{missing:?}"
+    );
+    let missing = store.tiles(&[tile_key(0), tile_key(1)]);
+    assert!(matches!(
+        missing,
+        Err(StoreError::TileMissing { level: 0, index: 1 })
+    ));
+    let missing = store.tiles(&[TileKey { level: 1, index: 0 }]);
+    assert!(matches!(
+        missing,
+        Err(StoreError::TileMissing { level: 1, index: 0 })
+    ));
+}

@@ -1,0 +1,150 @@
+//! A store in memory: for tests, and as the shortest statement of what a store does.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use ledger::digest::RecordHash;
+use tlog::{Hash, LeafIndex, TreeSize};
+
+use super::{Counts, Group, Store, StoreError, StoredCheckpoint, TileKey};
+
+/// A log that is gone when the process is.
+#[derive(Debug, Default)]
+pub struct MemoryStore(RwLock<Rows>);
+
+/// The rows, open to tests that tamper with them.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// Leaves by index.
+    pub leaves: Vec<Vec<u8>>,
+    /// Full tiles by place.
+    pub tiles: BTreeMap<TileKey, Vec<Hash>>,
+    /// Indices by record.
+    pub records: BTreeMap<RecordHash, LeafIndex>,
+    /// Kept checkpoints by size.
+    pub checkpoints: BTreeMap<TreeSize, StoredCheckpoint>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A store with these rows.
+    #[must_use]
+    pub fn from_rows(rows: Rows) -> Self {
+        Self(RwLock::new(rows))
+    }
+
+    /// A copy of all rows.
+    #[must_use]
+    pub fn rows(&self) -> Rows {
+        self.read().clone()
+    }
+
+    // A thread that panicked while it held the lock left whole rows behind: commit checks first, then inserts.
+    fn read(&self) -> RwLockReadGuard<'_, Rows> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Rows> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    fn commit(&self, group: &Group) -> Result<(), StoreError> {
+        let mut rows = self.write();
+        let (got, want) = (group.first.get(), rows.leaves.len() as u64);
+        if got != want {
+            return Err(StoreError::NotNext { got, want });
+        }
+        for (index, (record, leaf)) in (got..).zip(&group.leaves) {
+            rows.leaves.push(leaf.clone());
+            rows.records.insert(*record, LeafIndex::new(index));
+        }
+        rows.tiles.extend(group.tiles.iter().cloned());
+        if let Some(size) = group.supersedes {
+            rows.checkpoints.remove(&size);
+        }
+        let checkpoint = group.checkpoint.clone();
+        rows.checkpoints.insert(checkpoint.size, checkpoint);
+        Ok(())
+    }
+
+    fn head(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
+        let rows = self.read();
+        let newest = rows.checkpoints.last_key_value();
+        Ok(newest.map(|(_, checkpoint)| checkpoint.clone()))
+    }
+
+    fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = self.read();
+        let leaf = |index: u64| {
+            let place = usize::try_from(index).ok();
+            let leaf = place.and_then(|place| rows.leaves.get(place));
+            leaf.cloned().ok_or(StoreError::LeafMissing { index })
+        };
+        range.map(leaf).collect()
+    }
+
+    fn tiles(&self, tiles: &[TileKey]) -> Result<Vec<Vec<Hash>>, StoreError> {
+        let rows = self.read();
+        let tile = |key: &TileKey| {
+            let TileKey { level, index } = *key;
+            let tile = rows.tiles.get(key).cloned();
+            tile.ok_or(StoreError::TileMissing { level, index })
+        };
+        tiles.iter().map(tile).collect()
+    }
+
+    fn find(&self, records: &[RecordHash]) -> Result<Vec<Option<LeafIndex>>, StoreError> {
+        let rows = self.read();
+        let index = |record| rows.records.get(record).copied();
+        Ok(records.iter().map(index).collect())
+    }
+
+    fn checkpoints(
+        &self,
+        after: TreeSize,
+        limit: usize,
+    ) -> Result<Vec<StoredCheckpoint>, StoreError> {
+        let rows = self.read();
+        let from = TreeSize::new(after.get().saturating_add(1));
+        let newer = rows.checkpoints.range(from..);
+        Ok(newer
+            .take(limit)
+            .map(|(_, checkpoint)| checkpoint.clone())
+            .collect())
+    }
+
+    fn counts(&self) -> Result<Counts, StoreError> {
+        let rows = self.read();
+        Ok(Counts {
+            leaves: rows.leaves.len() as u64,
+            tiles: rows.tiles.len() as u64,
+            records: rows.records.len() as u64,
+            checkpoints: rows.checkpoints.len() as u64,
+        })
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::conformance;
+
+    #[test]
+    fn it_conforms() {
+        conformance::run(&|| Arc::new(MemoryStore::new()));
+    }
+}
