@@ -430,6 +430,18 @@ mod tests {
         }
     }
 
+    /// `R` is the neutral point and `S` is `k` times the secret scalar: a signature that lax verifiers take.
+    #[test]
+    fn what_only_lax_verifiers_take_is_refused() {
+        const LAX: &str = "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA3d1cZQO576fj/Tgnh+28HQNLKToBqarTA1vNb3fGcDw==";
+        let key = SigningKey::new(KeyName::parse("a").unwrap(), &[1; 32]);
+        let bytes = base64::decode(LAX).unwrap();
+        let signature = ed25519_dalek::Signature::from_slice(&bytes).unwrap();
+        let point = key.key.verifying_key();
+        assert!(ed25519_dalek::Verifier::verify(&point, b"text\n", &signature).is_ok());
+        assert_eq!(verify_ed25519(&point, b"text\n", &bytes), None);
+    }
+
     #[test]
     fn lines_of_ml_dsa_keys_are_ignored() {
         let text = vkey("pq", Algorithm::MlDsa44, &[7; ML_DSA_44_KEY_BYTES]);
