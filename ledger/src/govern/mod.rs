@@ -31,6 +31,3 @@ pub use admit::Admission;
 pub use agent::{Agent, MAX_OPEN, OpenIntent};
 pub use lease::{Ended, LeaseState, MAX_DEPTH, Spent};
 pub use state::State;
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,7 @@
+//! The governance rules, on histories in virtual time.
+
+mod action;
+mod authority;
+mod chain;
+mod liveness;
+mod world;
