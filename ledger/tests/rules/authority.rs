@@ -10,6 +10,10 @@ use ledger::record::{
 
 use crate::world::{HOUR, MINUTE, SECOND, START, World, agent_key, charter, digest, instance, key};
 
+/// What a case does to a record that is sound without it.
+type Change<T> = fn(&mut T);
+type Case<T> = (&'static str, Change<T>);
+
 fn judge(charter: Charter, keys: &[&PrivateKey]) -> Result<(), Code> {
     let record = Record {
         log: None,
@@ -30,12 +34,12 @@ fn judge(charter: Charter, keys: &[&PrivateKey]) -> Result<(), Code> {
 #[test]
 fn a_charter_that_contradicts_itself_is_refused() {
     let root = key(1);
-    let cases: [(&str, fn(&mut Charter)); 13] = [
+    let cases: [Case<Charter>; 13] = [
         ("rules", |c| c.rules = 2),
         ("a key twice", |c| c.keys.push(c.keys[0].clone())),
         ("a key without a role", |c| c.keys[1].roles.clear()),
         ("control and operator", |c| {
-            c.keys[2].roles.push(Role::Operator)
+            c.keys[2].roles.push(Role::Operator);
         }),
         ("observer and root", |c| c.keys[3].roles.push(Role::Root)),
         ("no operator", |c| drop(c.keys.remove(1))),
@@ -44,10 +48,10 @@ fn a_charter_that_contradicts_itself_is_refused() {
         ("operator threshold 2 of 1", |c| c.thresholds.operator = 2),
         ("no log key", |c| c.log_keys.clear()),
         ("degraded not below healing", |c| {
-            c.liveness.degraded_after_ms = c.liveness.autoheal_after_ms
+            c.liveness.degraded_after_ms = c.liveness.autoheal_after_ms;
         }),
         ("tolerance above half", |c| {
-            c.liveness.tolerance_ms = c.liveness.degraded_after_ms / 2 + 1
+            c.liveness.tolerance_ms = c.liveness.degraded_after_ms / 2 + 1;
         }),
         ("no attempts", |c| c.liveness.heal_attempts = 0),
     ];
@@ -290,7 +294,7 @@ fn what_a_lease_may_say() {
     let mut world = World::new();
     world.register("a", &agent_key()).unwrap();
     let year = 365 * 24 * HOUR;
-    let cases: [(&str, fn(&mut Lease), Result<(), Code>); 8] = [
+    let cases: [(&str, Change<Lease>, Result<(), Code>); 8] = [
         (
             "unknown agent",
             |l| l.agent = "nobody".parse().unwrap(),
