@@ -1,1 +1,25 @@
-//! x
+//! What the black-box tests share: real processes on temporary directories, and records signed
+//! as an operator or an agent would sign them.
+//!
+//! Everything here panics when something is off: it is test code, and a panic is a failed test.
+
+mod program;
+mod service;
+mod signer;
+
+pub use program::{Program, dragons, dragonsd};
+pub use service::{Answer, Service};
+pub use signer::{HOUR_MS, Signer, next, now_ms, sign};
+
+use std::path::Path;
+
+/// The name of every test's log.
+pub const ORIGIN: &str = "example.com/test-log";
+
+/// Reads a whole file as text.
+///
+/// # Panics
+/// If it cannot be read.
+pub fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

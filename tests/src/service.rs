@@ -1,0 +1,344 @@
+//! A `dragonsd` process on a temporary directory.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tlog::checkpoint::{SignedCheckpoint, VerifiedCheckpoint};
+use tlog::note::VerifierKey;
+use tlog::policy::Policy;
+
+use crate::{ORIGIN, Signer, dragonsd, read};
+
+/// A running service, and the directory that outlives it.
+#[derive(Debug)]
+pub struct Service {
+    directory: TempDir,
+    running: Option<Running>,
+    client: Client,
+    flags: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Running {
+    process: Child,
+    url: String,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Service {
+    /// Makes a log and serves it.
+    pub fn new() -> Self {
+        Self::with(&[], &[])
+    }
+
+    /// Makes a log with flags for `init` and serves it with flags for `serve`.
+    ///
+    /// # Panics
+    /// If either fails.
+    pub fn with(init: &[&str], serve: &[&str]) -> Self {
+        let mut service = Self {
+            directory: TempDir::new().expect("a temporary directory"),
+            running: None,
+            client: Client::builder()
+                .no_proxy()
+                .build()
+                .expect("an HTTP client"),
+            flags: serve.iter().map(ToString::to_string).collect(),
+        };
+        let data = service.data();
+        let arguments = ["init", "--data", path(&data), "--origin", ORIGIN];
+        dragonsd().succeed(arguments.into_iter().chain(init.iter().copied()));
+        service.start();
+        service
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// A place for the test's own files, removed with the service.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The file with one of the keys that `init` made.
+    pub fn key(&self, name: &str) -> PathBuf {
+        self.data().join("keys").join(format!("{name}.pem"))
+    }
+
+    /// The file with the trust that `init` wrote.
+    pub fn trust(&self) -> PathBuf {
+        self.data().join("trust.json")
+    }
+
+    /// The command that `start` runs.
+    pub fn serve_command(&self) -> Command {
+        let mut command = dragonsd().command();
+        command.args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--metrics",
+            "127.0.0.1:0",
+        ]);
+        command
+            .args(["--data", path(&self.data())])
+            .args(&self.flags);
+        command
+    }
+
+    /// Starts the service and waits until it says that it listens.
+    ///
+    /// # Panics
+    /// If it ends instead.
+    pub fn start(&mut self) {
+        let command = self.serve_command();
+        self.start_by(command);
+    }
+
+    /// Starts the service by another command, such as one that traces it.
+    ///
+    /// # Panics
+    /// If it ends instead.
+    pub fn start_by(&mut self, mut command: Command) {
+        let log = std::fs::File::create(self.scratch("stderr")).expect("a log file");
+        let mut process = command
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("dragonsd starts");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        let Some(url) = line.trim_end().strip_prefix("listening on ") else {
+            let status = process.wait();
+            panic!(
+                "dragonsd ended: {status:?}\n{}",
+                read(&self.scratch("stderr"))
+            );
+        };
+        self.running = Some(Running {
+            url: url.to_owned(),
+            process,
+        });
+    }
+
+    /// The address of the service.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn url(&self) -> &str {
+        &self.running.as_ref().expect("a running service").url
+    }
+
+    /// What the service has written to stderr since its start.
+    pub fn stderr(&self) -> String {
+        read(&self.scratch("stderr"))
+    }
+
+    /// Ends it as `kill -9` does.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn kill(&mut self) {
+        let mut running = self.running.take().expect("a running service");
+        running.process.kill().expect("a process to kill");
+        running.process.wait().expect("its end");
+    }
+
+    /// Asks it to stop, and waits for its end.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut running = self.running.take().expect("a running service");
+        running.process.wait().expect("its end")
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn signal(&self, signal: Signal) {
+        let running = self.running.as_ref().expect("a running service");
+        let pid = Pid::from_child(&running.process);
+        kill_process(pid, signal).expect("a process to signal");
+    }
+
+    /// A GET request.
+    pub fn get(&self, path: &str) -> Answer {
+        Answer::of(self.client.get(self.at(path)))
+    }
+
+    /// A request of any kind.
+    ///
+    /// # Panics
+    /// If the method is no token.
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        self.client
+            .request(method.parse().expect("a method"), self.at(path))
+    }
+
+    /// Posts a record, or what claims to be one.
+    pub fn post(&self, body: impl Into<reqwest::blocking::Body>) -> Answer {
+        Answer::of(
+            self.request("POST", "/v1/entries")
+                .header("content-type", "application/json")
+                .body(body),
+        )
+    }
+
+    /// Posts a record and gives the index that it got.
+    ///
+    /// # Panics
+    /// If it is not logged.
+    pub fn log(&self, record: &ledger::record::SignedRecord) -> u64 {
+        let answer = self.post(record.envelope().to_json());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["index"].as_u64().expect("an index")
+    }
+
+    /// The newest checkpoint, verified with the key that `init` told.
+    ///
+    /// # Panics
+    /// If it does not verify.
+    pub fn checkpoint(&self) -> VerifiedCheckpoint {
+        let text = self.get("/checkpoint").text();
+        let signed = SignedCheckpoint::parse(&text).expect("a checkpoint");
+        signed.verify(&self.log_key()).expect("the log's signature")
+    }
+
+    /// The size of the newest checkpoint.
+    pub fn size(&self) -> u64 {
+        self.checkpoint().size().get()
+    }
+
+    /// The policy that `init` wrote.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn policy(&self) -> Policy {
+        let trust: serde_json::Value = serde_json::from_str(&read(&self.trust())).expect("JSON");
+        Policy::parse(trust["policy"].as_str().expect("a policy")).expect("a sound one")
+    }
+
+    /// The key of the log, out of that policy.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn log_key(&self) -> VerifierKey {
+        self.policy().logs().first().expect("a log").key.clone()
+    }
+
+    /// Whoever signs with the keys that `init` made.
+    pub fn signer(&self) -> Signer {
+        Signer::of(self)
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url())
+    }
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if self.running.is_some() {
+            self.kill();
+        }
+    }
+}
+
+impl Answer {
+    /// Sends a request and reads the answer.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn of(request: RequestBuilder) -> Self {
+        Self::try_of(request).expect("an answer")
+    }
+
+    /// Sends a request and reads the answer, if there is one.
+    ///
+    /// # Errors
+    /// When the service goes away before it has answered.
+    pub fn try_of(request: RequestBuilder) -> reqwest::Result<Self> {
+        let answer: Response = request.send()?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Ok(Self {
+            status,
+            headers,
+            body: answer.bytes()?.to_vec(),
+        })
+    }
+
+    /// The body as text.
+    ///
+    /// # Panics
+    /// If it is not UTF-8.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).expect("UTF-8")
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// If it is not JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// A header as text; empty if there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// The code of the problem that this is; empty if it is none.
+    pub fn code(&self) -> String {
+        let problem = self
+            .header("content-type")
+            .starts_with("application/problem+json");
+        let code = problem
+            .then(|| self.json()["code"].as_str().map(ToOwned::to_owned))
+            .flatten();
+        code.unwrap_or_default()
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}

@@ -1,0 +1,130 @@
+//! Trouble with the disk: nearly full, and a sync that fails.
+
+use std::process::Command;
+
+use ledger::key::PrivateKey;
+use tests::{Answer, Service};
+
+fn first_record(service: &Service) -> String {
+    let key = PrivateKey::from_seed(&[5; 32]);
+    service
+        .signer()
+        .registration("a", &key)
+        .envelope()
+        .to_json()
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_is_read_and_not_written() {
+    let most = (u64::MAX >> 12).to_string();
+    let service = Service::with(&[], &["--min-free-bytes", &most]);
+    let size = service.size();
+    let answer = service.post(first_record(&service));
+    assert_eq!((answer.status, answer.code().as_str()), (507, "disk-full"));
+    assert_eq!(service.size(), size);
+    assert_eq!(service.get("/v1/entries/0").status, 200);
+    assert_eq!(service.get("/healthz").status, 200);
+    assert_eq!(service.get("/readyz").status, 503, "not ready to log");
+}
+
+/// Runs the service under strace, with one more flag for it.
+fn traced(service: &Service, flags: &[&str]) -> Command {
+    let serve = service.serve_command();
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-qq", "-o"])
+        .arg(service.scratch("trace"))
+        .args(flags);
+    strace.arg(serve.get_program()).args(serve.get_args());
+    for (name, value) in serve.get_envs() {
+        if value.is_none() {
+            strace.env_remove(name);
+        }
+    }
+    strace
+}
+
+/// A sync that fails leaves it open what is on the disk: the service must not answer, must not
+/// sign on, and must find out at its next start.
+#[test]
+fn a_failed_sync_is_the_end_of_the_process_and_not_of_the_log() {
+    let mut service = Service::new();
+    let record = first_record(&service);
+    let before = service.checkpoint();
+    service.stop();
+    let inject = [
+        "-e",
+        "trace=fdatasync",
+        "-e",
+        "inject=fdatasync:error=EIO:when=4+",
+    ];
+    service.start_by(traced(&service, &inject));
+    let mut refused = false;
+    for n in 0..16 {
+        let body = if n == 0 {
+            record.clone()
+        } else {
+            observation(&service, n)
+        };
+        let request = service
+            .request("POST", "/v1/entries")
+            .header("content-type", "application/json");
+        let Ok(answer) = Answer::try_of(request.body(body)) else {
+            refused = true;
+            break;
+        };
+        if answer.status != 200 {
+            assert!(answer.status >= 500, "{}", answer.text());
+            refused = true;
+            break;
+        }
+    }
+    assert!(refused, "a sync has failed by now");
+    assert!(!service.wait().success());
+    service.start();
+    let after = service.checkpoint();
+    assert!(after.size() >= before.size());
+    service.post(record);
+    let signer = service.signer();
+    service.log(&signer.observation("a", "afterwards"));
+}
+
+fn observation(service: &Service, n: u64) -> String {
+    service
+        .signer()
+        .observation("a", &n.to_string())
+        .envelope()
+        .to_json()
+}
+
+/// The order of a durable answer: sync, then answer.
+#[test]
+fn an_answer_leaves_after_the_sync_of_its_group_has_returned() {
+    let mut service = Service::new();
+    service.log(
+        &service
+            .signer()
+            .registration("a", &PrivateKey::from_seed(&[5; 32])),
+    );
+    service.stop();
+    let calls = "trace=fdatasync,recvfrom,read,sendto,write,writev";
+    service.start_by(traced(&service, &["-ttt", "-s", "64", "-e", calls]));
+    service.log(&service.signer().observation("a", "traced"));
+    service.stop();
+    let trace = tests::read(&service.scratch("trace"));
+    let lines: Vec<&str> = trace.lines().collect();
+    let at = |needle: &str| lines.iter().position(|line| line.contains(needle));
+    let request = at("POST /v1/entries").expect("the request in the trace");
+    let answer = request
+        + lines[request..]
+            .iter()
+            .position(|line| line.contains("HTTP/1.1 200"))
+            .expect("the answer in the trace");
+    let between = &lines[request..answer];
+    let synced = |line: &&&str| line.contains("fdatasync") && line.trim_end().ends_with("= 0");
+    assert!(
+        between.iter().any(|line| synced(&line)),
+        "{}",
+        between.join("\n")
+    );
+}
