@@ -1,2 +1,45 @@
-//! x
-fn main() {}
+//! What `make` calls: the checks that hold the architecture.
+//!
+//! `cargo xtask tidy` reads the whole repository and says where it breaks the
+//! rules that `ARCHITECTURE.md` and `CONTRIBUTING.md` state. The same check
+//! runs as a unit test, so nobody has to remember to call it.
+
+mod tidy;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The tasks of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+enum Task {
+    /// Check the dependency arrows, the purity of the cores and every tracked file
+    Tidy,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Task::parse() {
+        Task::Tidy => report_faults(),
+    }
+}
+
+fn report_faults() -> anyhow::Result<ExitCode> {
+    let faults = tidy::check(repository())?;
+    for fault in &faults {
+        println!("{fault}");
+    }
+    Ok(match faults.len() {
+        0 => ExitCode::SUCCESS,
+        count => {
+            eprintln!("tidy: {count} faults");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// The folder that holds the workspace: this package lies directly in it.
+fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
