@@ -4,6 +4,7 @@
 //! crate has only what must not be pure: where bytes are kept ([`store`]), who writes next ([`log`]), how it is asked,
 //! and how a process is started and stopped.
 
+pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod store;

@@ -1,0 +1,153 @@
+//! The edge of the service: each request gets its id here, is counted, timed and logged, once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ledger::codes::Code;
+use metrics::{counter, gauge, histogram};
+use tokio::sync::Semaphore;
+
+use super::limits::{MAX_REQUESTS_AT_ONCE, REQUEST_TIMEOUT};
+use super::problem::{InternalText, Problem};
+
+/// The header that carries the id of a request, for whoever reports one that failed.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const REQUESTS: &str = "dragonsd_http_requests_total";
+const SECONDS: &str = "dragonsd_http_request_duration_seconds";
+const UNDER_WAY: &str = "dragonsd_http_requests_under_way";
+
+/// What a path is counted under that no route has: its text is the client's, and without bound.
+const UNMATCHED: &str = "unmatched";
+
+/// Tells the metrics' names, meanings and units to whoever exports them.
+pub fn describe_metrics() {
+    metrics::describe_counter!(REQUESTS, "Requests answered, by route, method and status");
+    metrics::describe_histogram!(
+        SECONDS,
+        metrics::Unit::Seconds,
+        "Time from a request's head to its answer's head, by route"
+    );
+    metrics::describe_gauge!(UNDER_WAY, "Requests that are being worked on");
+}
+
+/// Numbers the requests of one run of the service and bounds how many are under way.
+#[derive(Clone, Debug)]
+pub(super) struct Boundary {
+    numbers: Arc<AtomicU64>,
+    slots: Arc<Semaphore>,
+}
+
+impl Default for Boundary {
+    fn default() -> Self {
+        Self {
+            numbers: Arc::default(),
+            slots: Arc::new(Semaphore::new(MAX_REQUESTS_AT_ONCE)),
+        }
+    }
+}
+
+/// Observes a request: an id, a line in the log, a count and a duration.
+pub(super) async fn observe(
+    State(boundary): State<Boundary>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // The id is ours alone: one that came along could be of any length, or another request's.
+    let id = boundary.numbers.fetch_add(1, Ordering::Relaxed).to_string();
+    let (route, method) = (route(&request), method(request.method()));
+    let path = request.uri().path().to_owned();
+    gauge!(UNDER_WAY).increment(1.0);
+    let guard = UnderWay;
+    let began = Instant::now();
+    let mut response = next.run(request).await;
+    let took = began.elapsed();
+    drop(guard);
+    let status = response.status();
+    let labels = [
+        ("route", route.clone()),
+        ("method", method.to_owned()),
+        ("status", status.as_str().to_owned()),
+    ];
+    counter!(REQUESTS, &labels).increment(1);
+    histogram!(SECONDS, "route" => route.clone()).record(took.as_secs_f64());
+    record(
+        &id,
+        method,
+        &path,
+        &route,
+        took.as_secs_f64() * 1e3,
+        &mut response,
+    );
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// Refuses a request when too many are under way, and ends one that takes too long.
+pub(super) async fn bound(
+    State(boundary): State<Boundary>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let overloaded = |why: String| Problem::from(Code::Overloaded.because(why)).into_response();
+    let Ok(_slot) = boundary.slots.try_acquire() else {
+        return overloaded(format!("{MAX_REQUESTS_AT_ONCE} requests are under way"));
+    };
+    let answered = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    answered.unwrap_or_else(|_| overloaded(format!("no answer within {REQUEST_TIMEOUT:?}")))
+}
+
+/// Counts a request down also when its client left before the answer.
+struct UnderWay;
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        gauge!(UNDER_WAY).decrement(1.0);
+    }
+}
+
+/// The route's template, never the path: a label per path would be a label per client's whim.
+fn route(request: &Request) -> String {
+    let matched = request.extensions().get::<MatchedPath>();
+    matched.map_or(UNMATCHED, MatchedPath::as_str).to_owned()
+}
+
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// The one line a request leaves in the log. What failed inside stands here and nowhere else.
+fn record(id: &str, method: &str, path: &str, route: &str, ms: f64, response: &mut Response) {
+    let status = response.status().as_u16();
+    match response.extensions_mut().remove::<InternalText>() {
+        Some(InternalText(error)) if response.status() == StatusCode::INTERNAL_SERVER_ERROR => {
+            tracing::error!(id, method, path, route, status, ms, error, "request failed");
+        }
+        Some(InternalText(reason)) => {
+            tracing::warn!(
+                id,
+                method,
+                path,
+                route,
+                status,
+                ms,
+                reason,
+                "request turned away"
+            );
+        }
+        None => tracing::info!(id, method, path, route, status, ms, "request"),
+    }
+}

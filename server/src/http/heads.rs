@@ -1,0 +1,129 @@
+//! Signed heads: which there were, and that one grew out of another.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use tlog::TreeSize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::media::JSON_LINES;
+use super::parameters::{Decimal, Limit, Parameters, parsed, parsed_if_present};
+use super::problem::{Problem, ProblemDocument};
+use super::{Service, reading};
+use crate::log::Published;
+
+/// Two sizes of the log.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Sizes {
+    /// The smaller size.
+    #[serde(deserialize_with = "parsed")]
+    #[param(value_type = u64)]
+    old: Decimal,
+    /// The larger size, at most the newest.
+    #[serde(deserialize_with = "parsed")]
+    #[param(value_type = u64)]
+    new: Decimal,
+}
+
+/// A consistency proof (RFC 6962 §2.1.2).
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Consistency {
+    /// The smaller size.
+    pub(super) old: u64,
+    /// The larger size.
+    pub(super) new: u64,
+    /// The hashes of the proof, in base64.
+    pub(super) hashes: Vec<String>,
+}
+
+/// A page of heads.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct After {
+    /// Only heads of sizes above this one; all if left out.
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    #[param(value_type = Option<u64>)]
+    after: Option<Decimal>,
+    /// How many at most, 1 to 1,000; 100 if left out.
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<u64>)]
+    limit: Limit,
+}
+
+/// A signed tree head and when it was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Head {
+    /// The size of the tree.
+    pub(super) size: u64,
+    /// When it was signed: milliseconds since the epoch.
+    pub(super) time_ms: u64,
+    /// The signed note (c2sp.org/tlog-checkpoint).
+    pub(super) checkpoint: String,
+}
+
+/// The proof that the log of one size is the beginning of the log of another.
+#[utoipa::path(
+    get, path = "/v1/consistency", tag = "heads",
+    params(Sizes),
+    responses(
+        (status = 200, description = "The proof.", body = Consistency),
+        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn consistency(
+    State(service): State<Service>,
+    Parameters(sizes): Parameters<Sizes>,
+) -> Result<Json<Consistency>, Problem> {
+    let published = service.log.published();
+    reading::run(move || prove(&published, &sizes))
+        .await
+        .map(Json)
+}
+
+/// The signed heads that were kept: the newest of each second.
+#[utoipa::path(
+    get, path = "/v1/checkpoints", tag = "heads",
+    params(After),
+    responses(
+        (status = 200, description = "Heads in ascending size, one JSON object a line.", body = Head, content_type = "application/x-ndjson"),
+        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn checkpoints(
+    State(service): State<Service>,
+    Parameters(After { after, limit }): Parameters<After>,
+) -> Result<Response, Problem> {
+    let published = service.log.published();
+    let after = after.map_or(0, |Decimal(after)| after);
+    let lines = reading::run(move || list(&published, after, limit)).await?;
+    Ok(([(header::CONTENT_TYPE, JSON_LINES)], lines).into_response())
+}
+
+fn prove(published: &Published, sizes: &Sizes) -> Result<Consistency, Problem> {
+    let (Decimal(old), Decimal(new)) = (sizes.old, sizes.new);
+    let hashes = published.consistency(TreeSize::new(old), TreeSize::new(new))?;
+    Ok(Consistency {
+        old,
+        new,
+        hashes: hashes.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn list(published: &Published, after: u64, limit: Limit) -> Result<String, Problem> {
+    let mut lines = String::new();
+    for stored in published.checkpoints_after(after, limit.get())? {
+        let head = Head {
+            size: stored.size.get(),
+            time_ms: stored.time_ms,
+            checkpoint: stored.checkpoint,
+        };
+        lines += &serde_json::to_string(&head).map_err(Problem::internal)?;
+        lines.push('\n');
+    }
+    Ok(lines)
+}

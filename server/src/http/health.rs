@@ -1,0 +1,152 @@
+//! Whether the service lives, and whether to send it work.
+
+use axum::Json;
+use axum::extract::State;
+use ledger::codes::Code;
+use serde::Serialize;
+use tlog::LeafIndex;
+use utoipa::ToSchema;
+
+use super::parameters::{NoParameters, Parameters};
+use super::problem::{Problem, ProblemDocument};
+use super::{Service, reading};
+use crate::log::{Disk, Health, Published, Sequencing};
+
+/// The process answers and its sequencer has not ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Alive {
+    /// Always `alive`.
+    pub(super) status: &'static str,
+}
+
+/// Records are taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
+    /// Always `ready`.
+    pub(super) status: &'static str,
+    /// The size of the newest signed tree.
+    pub(super) size: u64,
+    /// Milliseconds since its last leaf was received.
+    pub(super) head_age_ms: u64,
+}
+
+/// Whether the service lives. One that does not is to be started again.
+#[utoipa::path(
+    get, path = "/healthz", tag = "health",
+    responses(
+        (status = 200, description = "It lives.", body = Alive),
+        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn alive(
+    State(service): State<Service>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Result<Json<Alive>, Problem> {
+    let health = service.log.health();
+    if health.sequencing == Sequencing::Ended {
+        return Err(ended(&health));
+    }
+    Ok(Json(Alive { status: "alive" }))
+}
+
+/// Whether records are taken: the store can be read and agrees with the signed head, the sequencer runs,
+/// the head is fresh, the disk has room.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health",
+    responses(
+        (status = 200, description = "It is ready.", body = Ready),
+        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn ready(
+    State(service): State<Service>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Result<Json<Ready>, Problem> {
+    let (health, published) = (service.log.health(), service.log.published());
+    judge(&health)?;
+    let size = published.size.get();
+    reading::run(move || consistent(&published)).await?;
+    Ok(Json(Ready {
+        status: "ready",
+        size,
+        head_age_ms: health.head_age_ms,
+    }))
+}
+
+fn judge(health: &Health) -> Result<(), Problem> {
+    match health.sequencing {
+        Sequencing::Running => {}
+        Sequencing::Stopping => {
+            return Err(Code::Stopping.because("the service is stopping").into());
+        }
+        Sequencing::Ended => return Err(ended(health)),
+    }
+    if health.disk == Disk::NearlyFull {
+        return Err(Code::DiskFull.because("the disk is nearly full").into());
+    }
+    if !health.head_is_fresh {
+        let age_ms = health.head_age_ms;
+        return Err(Code::Overloaded
+            .because(format!("the head is {age_ms} ms old"))
+            .into());
+    }
+    Ok(())
+}
+
+/// The newest leaf, read back, leads to the signed root.
+fn consistent(published: &Published) -> Result<(), Problem> {
+    let last = published.size.get().checked_sub(1);
+    let last = last.ok_or_else(|| Problem::internal("the log is empty"))?;
+    published.inclusion(LeafIndex::new(last), published.size)?;
+    Ok(())
+}
+
+fn ended(health: &Health) -> Problem {
+    let why = health.last_error.as_deref().unwrap_or("no error");
+    Problem::internal(format!("the sequencer has ended: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_of_not_being_ready_has_its_code() {
+        let ready = Health {
+            sequencing: Sequencing::Running,
+            head_age_ms: 7,
+            head_is_fresh: true,
+            disk: Disk::HasRoom,
+            last_error: None,
+        };
+        let code = |health: Health| judge(&health).err().map(|problem| problem.document().code);
+        assert_eq!(code(ready.clone()), None);
+        assert_eq!(
+            code(Health {
+                head_is_fresh: false,
+                ..ready.clone()
+            }),
+            Some("overloaded")
+        );
+        assert_eq!(
+            code(Health {
+                disk: Disk::NearlyFull,
+                ..ready.clone()
+            }),
+            Some("disk-full")
+        );
+        let stopping = Health {
+            sequencing: Sequencing::Stopping,
+            ..ready.clone()
+        };
+        assert_eq!(code(stopping), Some("stopping"));
+        let ended = Health {
+            sequencing: Sequencing::Ended,
+            last_error: Some("sync".into()),
+            ..ready
+        };
+        let problem = judge(&ended).unwrap_err();
+        assert_eq!(problem.document().code, "internal");
+        assert!(!problem.document().detail.contains("sync"));
+    }
+}

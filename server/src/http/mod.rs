@@ -1,0 +1,66 @@
+//! The HTTP side of the service: parse, call the log, answer.
+//!
+//! ```text
+//! listen ──▶ layers ──▶ router ──▶ handlers ──▶ log
+//!            id, log line,         parameters, media types, bodies
+//!            limits, CORS          in; answers and problems out
+//! ```
+//!
+//! In scope: what HTTP itself can get wrong, and how the log's answers and refusals are spelled. Out of
+//! scope: what a record may say and who may say it; that is the ledger's, and a refusal comes here with
+//! its code. Every answer that is not what was asked for is a problem.
+#![allow(
+    unused_qualifications,
+    reason = "the attributes that describe handlers expand to full paths"
+)]
+
+mod agents;
+mod answer;
+mod batch;
+mod body;
+mod boundary;
+mod entries;
+mod heads;
+mod health;
+mod layers;
+mod limits;
+mod listen;
+mod media;
+mod openapi;
+mod parameters;
+mod problem;
+mod reading;
+mod router;
+mod submit;
+mod tiles;
+mod web;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+pub use boundary::describe_metrics;
+pub use listen::serve;
+pub use router::router;
+pub use web::Web;
+
+use crate::log::Log;
+
+/// What the handlers share. Clones are the same service.
+#[derive(Clone)]
+pub struct Service {
+    log: Log,
+    web: Web,
+    batches: Arc<Semaphore>,
+}
+
+impl Service {
+    /// Serves this log, and the verifier page from there.
+    pub fn new(log: Log, web: Web) -> Self {
+        Self {
+            log,
+            web,
+            batches: Arc::new(Semaphore::new(limits::MAX_BATCHES_AT_ONCE)),
+        }
+    }
+}

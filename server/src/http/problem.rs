@@ -1,0 +1,198 @@
+//! Problems: every answer that is not what was asked for, as RFC 9457 problem JSON.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ledger::codes::{Code, Refusal};
+use ledger::digest::RecordHash;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::limits::RETRY_AFTER_SECONDS;
+
+/// The media type of a problem (RFC 9457 §3).
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Why a request was refused, with what its sender needs to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    refusal: Refusal,
+    expected: Option<Expected>,
+}
+
+/// What the next record of a chain has to say, told to the process whose chain it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Expected {
+    /// The sequence number of the next record.
+    pub(super) next_seq: u64,
+    /// Its `prev`: the agent's last record of the epoch, or the record that opened it.
+    pub(super) head: Option<RecordHash>,
+}
+
+/// The document that a problem is sent as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemDocument {
+    /// The phrase of the status (RFC 9457 §4.2.1: the type is `about:blank`, and so left out).
+    pub(super) title: &'static str,
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// The stable code of what was wrong.
+    #[schema(example = "sequence-gap")]
+    pub(super) code: &'static str,
+    /// What was wrong, for people.
+    pub(super) detail: String,
+    /// The sequence number that the agent's next record has, if the chain refused this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_seq: Option<u64>,
+    /// The `prev` that the agent's next record has, if the chain refused this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) head: Option<String>,
+}
+
+/// What went wrong inside: for the service's own log and never for the answer.
+#[derive(Clone, Debug)]
+pub(super) struct InternalText(pub(super) String);
+
+impl Problem {
+    /// Adds what the chain expects.
+    #[must_use]
+    pub(super) fn expecting(mut self, expected: Option<Expected>) -> Self {
+        self.expected = expected;
+        self
+    }
+
+    /// The HTTP status.
+    pub(super) fn status(&self) -> StatusCode {
+        status(self.refusal.code)
+    }
+
+    /// The document to send. Of a failure of the service it tells no more than its name.
+    pub(super) fn document(&self) -> ProblemDocument {
+        let Refusal { code, detail } = &self.refusal;
+        let status = self.status();
+        let sentence = code.sentence();
+        let silent = status.is_server_error() || detail.is_empty();
+        let detail = match sentence.strip_suffix('.') {
+            Some(sentence) if !silent => format!("{sentence}: {detail}"),
+            _ => sentence.to_owned(),
+        };
+        ProblemDocument {
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            code: code.as_str(),
+            detail,
+            next_seq: self.expected.as_ref().map(|expected| expected.next_seq),
+            head: self
+                .expected
+                .as_ref()
+                .and_then(|e| e.head)
+                .map(|head| head.to_string()),
+        }
+    }
+
+    /// Where nothing is.
+    pub(super) fn not_found(what: impl std::fmt::Display) -> Self {
+        Code::NotFound.because(what).into()
+    }
+
+    /// A parameter that does not parse.
+    pub(super) fn malformed(what: impl std::fmt::Display) -> Self {
+        Code::Malformed.because(what).into()
+    }
+
+    /// Something failed that was not to fail; what it was stays inside.
+    pub(super) fn internal(what: impl std::fmt::Display) -> Self {
+        Code::Internal.because(what).into()
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            expected: None,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let mut response = (status, Json(self.document())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        }
+        if status.is_server_error() {
+            response
+                .extensions_mut()
+                .insert(InternalText(self.refusal.to_string()));
+        }
+        response
+    }
+}
+
+/// The HTTP status of a code.
+///
+/// What only a replay is meant to find has none of its own. It comes here when the holder of a
+/// control key submits a transition that the rules do not bear out, and is forbidden like every other
+/// record against the rules.
+pub(super) fn status(code: Code) -> StatusCode {
+    let own = code
+        .http_status()
+        .and_then(|status| StatusCode::from_u16(status).ok());
+    own.unwrap_or(StatusCode::FORBIDDEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_the_status_of_its_group() {
+        for code in Code::ALL {
+            assert_eq!(
+                status(*code).as_u16(),
+                code.http_status().unwrap_or(403),
+                "{code}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_failure_inside_tells_nothing_of_itself() {
+        let problem = Problem::internal("column family leaves: checksum mismatch");
+        let document = problem.document();
+        assert_eq!((document.status, document.code), (500, "internal"));
+        assert_eq!(document.detail, Code::Internal.sentence());
+        let response = problem.into_response();
+        let text = &response.extensions().get::<InternalText>().unwrap().0;
+        assert!(text.contains("checksum mismatch"), "{text}");
+    }
+
+    #[test]
+    fn a_refusal_tells_its_numbers() {
+        let document = Problem::from(Code::SequenceGap.because("seq 5, not 3")).document();
+        assert_eq!(
+            document.detail,
+            "The sequence number skips some: seq 5, not 3"
+        );
+        assert_eq!((document.status, document.title), (409, "Conflict"));
+        let json = serde_json::to_value(&document).unwrap();
+        assert_eq!(json.as_object().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn who_is_to_come_again_is_told_when() {
+        for code in [Code::Overloaded, Code::Stopping] {
+            let response = Problem::from(code.because("")).into_response();
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        }
+        let response = Problem::from(Code::DiskFull.because("")).into_response();
+        assert_eq!(response.status(), StatusCode::INSUFFICIENT_STORAGE);
+        assert!(!response.headers().contains_key(header::RETRY_AFTER));
+    }
+}

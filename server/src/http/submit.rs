@@ -1,0 +1,95 @@
+//! Records in: one as JSON, or many as JSON lines.
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use ledger::codes::Code;
+use ledger::record::SignedRecord;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::answer::{Answer, Sender};
+use super::limits::{MAX_BATCH_BYTES, MAX_BATCHES_AT_ONCE, MAX_RECORD_BYTES};
+use super::media::{self, JSON, JSON_LINES};
+use super::parameters::Parameters;
+use super::problem::{Problem, ProblemDocument};
+use super::{Service, batch, body, reading};
+use crate::log::Log;
+
+/// How an answer is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SubmitParameters {
+    /// Whether an answer brings its proof: by default one to a single record does, and one of many does not.
+    proof: Option<bool>,
+    /// What to wait for beside the log's own signature. Refused by a log that has no witnesses.
+    #[param(inline)]
+    wait: Option<Wait>,
+}
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Wait {
+    /// The quorum of witnesses that the policy names.
+    Witnessed,
+}
+
+/// Logs records. An answer means that the record is durable, in the tree and under a signed checkpoint.
+///
+/// A record that is in the log already is answered with the index it has, so whoever got no answer sends
+/// the same bytes again. Of many records each is judged alone, in their order.
+#[utoipa::path(
+    post, path = "/v1/entries", tag = "entries",
+    params(SubmitParameters),
+    request_body(description = "A DSSE envelope of at most 48 KiB; or up to 4,096 of them in 16 MiB, one a line.",
+        content((Object = "application/json"), (Object = "application/x-ndjson"))),
+    responses(
+        (status = 200, description = "The record is logged; of many, an answer or a problem a line.",
+            content((Answer = "application/json"), (Answer = "application/x-ndjson"))),
+        (status = "default", description = "A problem. Nothing of a body was logged that is answered so.",
+            body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn submit(
+    State(service): State<Service>,
+    Parameters(SubmitParameters { proof, wait }): Parameters<SubmitParameters>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let form = media::submitted(&headers, &[JSON, JSON_LINES])?;
+    if let Some(Wait::Witnessed) = wait {
+        return Err(Problem::malformed(
+            "this log has no witnesses, so there is no quorum to wait for",
+        ));
+    }
+    match form {
+        JSON_LINES => many(&service, body, proof.unwrap_or(false)).await,
+        _ => {
+            let bytes = body::read(body, MAX_RECORD_BYTES).await?;
+            Ok(Json(one(&service.log, &bytes, proof.unwrap_or(true)).await?).into_response())
+        }
+    }
+}
+
+async fn many(service: &Service, body: Body, with_proof: bool) -> Result<Response, Problem> {
+    let busy =
+        || Code::Overloaded.because(format!("{MAX_BATCHES_AT_ONCE} large bodies are under way"));
+    let _slot = service.batches.try_acquire().map_err(|_| busy())?;
+    let lines = batch::split(&body::read(body, MAX_BATCH_BYTES).await?)?;
+    let answers = batch::log_all(&service.log, lines, with_proof).await?;
+    Ok(([(header::CONTENT_TYPE, JSON_LINES)], answers).into_response())
+}
+
+/// Logs the record in these bytes.
+async fn one(log: &Log, bytes: &Bytes, with_proof: bool) -> Result<Answer, Problem> {
+    let record = SignedRecord::parse(bytes)?;
+    let sender = Sender::of(&record);
+    match log.submit(record).await {
+        Ok(submitted) => reading::run(move || Answer::new(&submitted, &sender, with_proof)).await,
+        Err(refusal) => Err(sender.problem(&log.published(), refusal)),
+    }
+}
