@@ -24,17 +24,22 @@ ifneq ($(shell command -v ccache),)
   endif
 endif
 
+# How long each fuzz target runs.
+FUZZ_SECONDS ?= 20
+
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
 WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy unit wasm doc deny
 
-.PHONY: help setup test steps build $(STEPS)
+.PHONY: help setup test steps build fuzz $(STEPS)
 
 help:
 	@echo 'make test    all checks: $(STEPS)'
 	@echo 'make setup   install what building and testing need'
 	@echo 'make build   the programs dragons and dragonsd, in release'
+	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
 
 setup:
 	@bash xtask/setup.sh
@@ -75,9 +80,17 @@ doc:
 deny: | have-cargo-deny
 	$(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources
 
+# No part of `test`: how much is found depends on how long one looks.
+fuzz: | have-cargo-fuzz
+	bash fuzz/run.sh $(FUZZ_SECONDS)
+
 # Without optimisation: these tools are compiled in a third of the time, and
 # what they do takes seconds either way.
-.PHONY: have-cargo-deny
+.PHONY: have-cargo-deny have-cargo-fuzz
 have-cargo-deny:
 	@command -v cargo-deny >/dev/null || \
 	  env -u CARGO_TARGET_DIR $(CARGO) install --locked --debug cargo-deny@$(CARGO_DENY_VERSION)
+
+have-cargo-fuzz:
+	@command -v cargo-fuzz >/dev/null || \
+	  env -u CARGO_TARGET_DIR $(CARGO) install --locked --debug cargo-fuzz@$(CARGO_FUZZ_VERSION)
