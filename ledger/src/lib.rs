@@ -26,3 +26,4 @@ pub mod leaf;
 pub mod record;
 pub mod scope;
 pub mod text;
+pub mod verify;

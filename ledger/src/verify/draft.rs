@@ -1,0 +1,81 @@
+//! A report while it is being written: checks in their order, findings as they come.
+
+use tlog::LeafIndex;
+
+use crate::codes::{Class, Refusal};
+use crate::text::Name;
+use crate::verify::report::{
+    AsOf, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict,
+};
+
+/// What is known so far.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) as_of: AsOf,
+    pub(super) summary: Summary,
+    pub(super) trace: Option<Vec<TraceStep>>,
+    checks: Vec<Check>,
+    findings: Vec<Finding>,
+}
+
+impl Draft {
+    pub(super) fn pass(&mut self, id: CheckId, detail: impl Into<String>) {
+        self.push(id, Status::Pass, detail.into());
+    }
+
+    pub(super) fn skip(&mut self, id: CheckId, detail: impl Into<String>) {
+        self.push(id, Status::Skipped, detail.into());
+    }
+
+    /// A check that does not hold, with the finding that says why.
+    pub(super) fn fail(
+        &mut self,
+        id: CheckId,
+        refusal: Refusal,
+        index: Option<LeafIndex>,
+        agent: Option<&Name>,
+    ) {
+        self.push(id, Status::Fail, refusal.to_string());
+        let by = refusal.code.party();
+        self.findings.push(Finding {
+            refusal,
+            by,
+            index,
+            agent: agent.cloned(),
+        });
+    }
+
+    /// Ends the report. `demanded` are the checks without which nothing is verified.
+    pub(super) fn finish(mut self, demanded: impl Fn(CheckId) -> bool) -> Report {
+        self.checks.sort_by_key(|check| check.id);
+        // None sorts first: what is about no leaf is about all of them.
+        self.findings.sort_by(|one, other| {
+            let key = |finding: &Finding| (finding.index, finding.refusal.code.as_str());
+            key(one).cmp(&key(other))
+        });
+        Report {
+            verdict: self.verdict(demanded),
+            as_of: self.as_of,
+            checks: self.checks,
+            findings: self.findings,
+            summary: self.summary,
+            trace: self.trace,
+        }
+    }
+
+    fn verdict(&self, demanded: impl Fn(CheckId) -> bool) -> Verdict {
+        let is_problem = |finding: &Finding| finding.refusal.code.class() == Class::Problem;
+        let is_open = |check: &Check| check.status == Status::Skipped && demanded(check.id);
+        if self.findings.iter().any(is_problem) {
+            return Verdict::Failed;
+        }
+        match self.checks.iter().any(is_open) {
+            true => Verdict::Incomplete,
+            false => Verdict::Verified,
+        }
+    }
+
+    fn push(&mut self, id: CheckId, status: Status, detail: String) {
+        self.checks.push(Check { id, status, detail });
+    }
+}

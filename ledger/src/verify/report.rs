@@ -1,0 +1,257 @@
+//! The report: what every verification gives, wherever it runs.
+//!
+//! ```text
+//! {"report":"dragons.report/v1","verdict":…,"as_of":{…},"checks":[…],"findings":[…],"summary":{…},"trace":[…]|null}
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tlog::{Hash, LeafIndex, Side, Step, TreeSize};
+
+use crate::codes::{Class, Party, Refusal};
+use crate::json::{Value, object};
+use crate::record::{Kind, words};
+use crate::text::Name;
+
+/// The name of this form of report.
+const FORMAT: &str = "dragons.report/v1";
+
+words! {
+    /// What a verification comes to.
+    Verdict, "verdict" {
+        /// There is no problem, and nothing was skipped that the trust demands.
+        Verified = "verified",
+        /// There is a problem.
+        Failed = "failed",
+        /// There is no problem, but what the evidence holds is not enough.
+        Incomplete = "incomplete",
+    }
+}
+
+words! {
+    /// What was checked, in the order in which it is.
+    CheckId, "check" {
+        /// The evidence reads as what it says it is.
+        Form = "form",
+        /// The log signed the checkpoint.
+        Checkpoint = "checkpoint",
+        /// As many witnesses cosigned it as the trust asks for.
+        Witnesses = "witnesses",
+        /// The leaves are in the tree of the checkpoint.
+        Inclusion = "inclusion",
+        /// The tree extends an earlier one.
+        Consistency = "consistency",
+        /// The leaves are records of the log that the trust names.
+        Leaves = "leaves",
+        /// The records are signed by keys that count for them.
+        Signatures = "signatures",
+        /// The records of each agent hang together.
+        Chains = "chains",
+        /// Everybody was allowed to do what they did.
+        Authority = "authority",
+        /// The control plane did what was due.
+        Liveness = "liveness",
+        /// What was begun was finished, and what was accepted was checked.
+        Outcomes = "outcomes",
+        /// The disclosed values open their commitments.
+        Disclosures = "disclosures",
+        /// The checkpoint is as new as it should be.
+        Freshness = "freshness",
+    }
+}
+
+words! {
+    /// What a check came to.
+    Status, "status" {
+        /// It holds.
+        Pass = "pass",
+        /// It does not.
+        Fail = "fail",
+        /// It could not be made, or was not asked for.
+        Skipped = "skipped",
+    }
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// The time and size that it speaks of.
+    pub as_of: AsOf,
+    /// What was checked, in the order of [`CheckId`].
+    pub checks: Vec<Check>,
+    /// What was found, by index and then code.
+    pub findings: Vec<Finding>,
+    /// How much of everything.
+    pub summary: Summary,
+    /// The way from the one leaf to the root, if that was what the evidence is about.
+    pub trace: Option<Vec<TraceStep>>,
+}
+
+/// When a report speaks of. What is `None` nobody vouched for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AsOf {
+    /// The size of the tree whose checkpoint was verified.
+    pub size: Option<TreeSize>,
+    /// When the log received the last leaf, by its own word: milliseconds since the epoch.
+    pub received_ms: Option<u64>,
+    /// When the last of the witnesses saw the checkpoint: milliseconds since the epoch.
+    pub witnessed_ms: Option<u64>,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Which.
+    pub id: CheckId,
+    /// What it came to.
+    pub status: Status,
+    /// What was seen, in a sentence for people.
+    pub detail: String,
+}
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What, and the numbers.
+    pub refusal: Refusal,
+    /// At whose fault.
+    pub by: Party,
+    /// The leaf that it was found at; `None` if it is about none.
+    pub index: Option<LeafIndex>,
+    /// The agent that it is about, if it is about one.
+    pub agent: Option<Name>,
+}
+
+/// Sums over what was read and found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// How many records of each kind.
+    pub records: BTreeMap<Kind, u64>,
+    /// The agents that they name.
+    pub agents: BTreeSet<Name>,
+}
+
+/// A step of the way from a leaf to the root. The first is the leaf itself, which nothing was joined for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TraceStep {
+    /// The hash of the leaf's bytes.
+    Leaf(Hash),
+    /// Two hashes joined.
+    Join(Step),
+}
+
+impl Finding {
+    fn class(&self) -> Class {
+        self.refusal.code.class()
+    }
+
+    fn to_value(&self) -> Value {
+        object([
+            ("code", self.refusal.code.as_str().into()),
+            ("class", self.class().as_str().into()),
+            ("by", self.by.as_str().into()),
+            ("index", self.index.map(LeafIndex::get).into()),
+            ("agent", self.agent.as_ref().into()),
+            ("detail", self.refusal.detail.as_str().into()),
+        ])
+    }
+}
+
+impl Report {
+    /// How many of the findings are of a class.
+    pub fn count(&self, class: Class) -> u64 {
+        self.findings
+            .iter()
+            .filter(|finding| finding.class() == class)
+            .count() as u64
+    }
+
+    /// The report as JSON: always the same bytes for the same report.
+    pub fn to_json(&self) -> String {
+        self.to_value().to_json()
+    }
+
+    fn to_value(&self) -> Value {
+        let steps = |trace: &Vec<TraceStep>| {
+            Value::from_iter(trace.iter().copied().map(TraceStep::to_value))
+        };
+        object([
+            ("report", FORMAT.into()),
+            ("verdict", self.verdict.into()),
+            ("as_of", self.as_of.to_value()),
+            ("checks", self.checks.iter().map(Check::to_value).collect()),
+            (
+                "findings",
+                self.findings.iter().map(Finding::to_value).collect(),
+            ),
+            ("summary", self.summary_value()),
+            ("trace", self.trace.as_ref().map(steps).into()),
+        ])
+    }
+
+    fn summary_value(&self) -> Value {
+        let records = self.summary.records.iter();
+        let records = records.map(|(kind, count)| (kind.to_string(), (*count).into()));
+        object([
+            ("records", Value::Object(records.collect())),
+            ("agents", (self.summary.agents.len() as u64).into()),
+            ("problems", self.count(Class::Problem).into()),
+            ("breaches", self.count(Class::Breach).into()),
+            ("late", self.count(Class::Late).into()),
+        ])
+    }
+}
+
+impl AsOf {
+    fn to_value(self) -> Value {
+        object([
+            ("size", self.size.map(TreeSize::get).into()),
+            ("received_ms", self.received_ms.into()),
+            ("witnessed_ms", self.witnessed_ms.into()),
+        ])
+    }
+}
+
+impl Check {
+    fn to_value(&self) -> Value {
+        object([
+            ("id", self.id.into()),
+            ("status", self.status.into()),
+            ("detail", self.detail.as_str().into()),
+        ])
+    }
+}
+
+impl TraceStep {
+    /// The hash that the way has reached with this step.
+    pub const fn hash(&self) -> Hash {
+        match self {
+            Self::Leaf(hash) => *hash,
+            Self::Join(step) => step.parent,
+        }
+    }
+
+    /// Both variants have the same members, so that a page can draw them by one rule.
+    fn to_value(self) -> Value {
+        let joined = match &self {
+            Self::Leaf(_) => None,
+            Self::Join(step) => Some(step),
+        };
+        let side = |step: &Step| match step.sibling {
+            Side::Left => "left",
+            Side::Right => "right",
+        };
+        object([
+            (
+                "level",
+                joined.map_or(0, |step| u64::from(step.level)).into(),
+            ),
+            ("left", joined.map(|step| step.left.to_string()).into()),
+            ("right", joined.map(|step| step.right.to_string()).into()),
+            ("sibling", joined.map(side).into()),
+            ("hash", self.hash().to_string().into()),
+        ])
+    }
+}
