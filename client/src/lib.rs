@@ -1,1 +1,15 @@
-//! x
+//! The agent's and the operator's side of Dragons: keys, manifests, signed records, and calls to the service.
+//!
+//! A client never takes the service's word. What it sends it has signed; that it was logged it believes when the
+//! proof that comes back verifies, over the leaf that holds the record it signed, under a checkpoint signed by the
+//! log that its [`trust`](identity) names. Where nobody gave it a trust file it says so, and goes by what the
+//! service says of itself.
+//!
+//! Nothing here prints, reads the environment, or asks the clock: whoever calls passes the time.
+
+pub mod entry;
+pub mod http;
+pub mod identity;
+pub mod keys;
+pub mod manifest;
+pub mod operator;

@@ -1,0 +1,121 @@
+//! An entry that was checked: its record is in the log, and is of the log.
+
+use ledger::codes::Refusal;
+use ledger::digest::RecordHash;
+use ledger::json::{Value, object};
+use ledger::leaf::Leaf;
+use ledger::record::SignedRecord;
+use tlog::LeafIndex;
+use tlog::checkpoint::VerifiedCheckpoint;
+use tlog::proof::{ParseProofFileError, ProofFile, VerifiedProof, VerifyProofFileError};
+
+use crate::identity::LogIdentity;
+
+/// An entry of the log, shown to be one.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    received_ms: u64,
+    record: SignedRecord,
+    proof: VerifiedProof,
+}
+
+/// Why what came as an entry shows none. Each is a lie, or a fault, of whoever it came from.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    /// It is no proof file.
+    #[error("what came as a proof is none")]
+    Malformed(#[from] ParseProofFileError),
+    /// It is of another entry.
+    #[error("the proof is of entry {got}, not of {want}")]
+    OtherEntry {
+        /// The entry that it is of.
+        got: LeafIndex,
+        /// The entry that was asked for.
+        want: LeafIndex,
+    },
+    /// It does not bring the leaf.
+    #[error("the proof does not bring its leaf")]
+    NoLeaf,
+    /// It proves nothing.
+    #[error("the proof does not hold")]
+    NotProven(#[from] VerifyProofFileError),
+    /// The leaf is in the log, and is no record.
+    #[error("the entry is no record: {0}")]
+    NotARecord(Refusal),
+    /// The record is of another log.
+    #[error("the record is of the log {got}, not of {want}")]
+    OtherLog {
+        /// The log that it was made for.
+        got: RecordHash,
+        /// The log that it came from.
+        want: RecordHash,
+    },
+}
+
+impl Entry {
+    /// Opens the proof file of the entry at `index` of a log.
+    ///
+    /// # Errors
+    ///
+    /// [`EntryError`].
+    pub fn open(proof_file: &str, index: LeafIndex, log: &LogIdentity) -> Result<Self, EntryError> {
+        let file = ProofFile::parse(proof_file)?;
+        if file.index != index {
+            return Err(EntryError::OtherEntry {
+                got: file.index,
+                want: index,
+            });
+        }
+        let bytes = file.extra.as_deref().ok_or(EntryError::NoLeaf)?;
+        let proof = file.verify(bytes, &log.policy)?;
+        let leaf = Leaf::parse(bytes).map_err(EntryError::NotARecord)?;
+        let received_ms = leaf.received_ms();
+        let record =
+            SignedRecord::from_envelope(leaf.into_envelope()).map_err(EntryError::NotARecord)?;
+        // Charter 1 names no log: its own hash is the log's name.
+        let (got, want) = (record.record().log.unwrap_or(record.hash()), log.log);
+        if got != want {
+            return Err(EntryError::OtherLog { got, want });
+        }
+        Ok(Self {
+            received_ms,
+            record,
+            proof,
+        })
+    }
+
+    /// Its index.
+    pub const fn index(&self) -> LeafIndex {
+        self.proof.index()
+    }
+
+    /// When the log received it, by its own word: milliseconds since the epoch.
+    pub const fn received_ms(&self) -> u64 {
+        self.received_ms
+    }
+
+    /// The record. Its signatures were for the log to check, by keys that other records name.
+    pub const fn record(&self) -> &SignedRecord {
+        &self.record
+    }
+
+    /// The checkpoint that it is under.
+    pub const fn checkpoint(&self) -> &VerifiedCheckpoint {
+        self.proof.checkpoint()
+    }
+
+    /// The entry as the service spells it: index, time, name, kind, payload and envelope.
+    pub fn to_value(&self) -> Value {
+        let envelope = self.record.envelope();
+        // It was read as JSON before, so it reads again.
+        let payload = Value::parse(envelope.payload()).unwrap_or(Value::Null);
+        object([
+            ("index", self.index().get().into()),
+            ("received_ms", self.received_ms.into()),
+            ("record", self.record.hash().into()),
+            ("kind", self.record.kind().as_str().into()),
+            ("payload", payload),
+            ("envelope", envelope.to_value()),
+        ])
+    }
+}

@@ -1,0 +1,425 @@
+//! Calls to the service, one method a request. Answers are read as claims: bounded in size, strict in form where
+//! they matter, and believed by nobody here.
+
+mod answer;
+mod problem;
+
+use std::io::Read as _;
+use std::sync::Once;
+use std::time::Duration;
+
+use ledger::digest::RecordHash;
+use ledger::envelope::Envelope;
+use ledger::json::Value;
+use ledger::text::Name;
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Method, Url};
+use serde::de::DeserializeOwned;
+use tlog::{LeafIndex, TreeSize};
+
+pub use answer::{Agent, Agents, Charter, Consistency, LoggedAs, Place, Standing, Submitted};
+pub use problem::Problem;
+
+/// How long the service may take to accept a connection: a machine that is there does so within a second.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a whole answer may take. The service answers a record once it is durable, within a second even when
+/// it is busy; the rest is for slow lines.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The longest answer that is read: a page of 1,000 agents has less than one MiB, a proof less than two.
+pub const MAX_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A service somewhere.
+#[derive(Clone, Debug)]
+pub struct Service {
+    base: String,
+    client: Client,
+}
+
+/// Why a call gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The caller's: there can be no service at this address.
+    #[error("{url:?} is no address of a service: {reason}")]
+    Address {
+        /// The address.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+    /// This machine's: no connections can be made.
+    #[error("connections cannot be set up")]
+    Setup(#[source] reqwest::Error),
+    /// The network's: no answer.
+    #[error("the service does not answer")]
+    Unreachable(#[source] reqwest::Error),
+    /// The network's: the answer broke off.
+    #[error("the answer to {request} broke off")]
+    BrokenOff {
+        /// What was asked.
+        request: String,
+        /// How it ended.
+        source: std::io::Error,
+    },
+    /// The service's: an answer longer than any.
+    #[error("the answer to {request} is longer than {MAX_ANSWER_BYTES} bytes")]
+    TooLong {
+        /// What was asked.
+        request: String,
+    },
+    /// The service's: an answer that is not what was asked for.
+    #[error("the answer to {request} is not what was asked for: {reason}")]
+    Malformed {
+        /// What was asked.
+        request: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The service refused.
+    #[error(transparent)]
+    Refused(#[from] Box<Problem>),
+}
+
+impl ServiceError {
+    /// Whether the service said that there is no such thing.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused(problem) if problem.status == 404 || problem.says("agent-unknown"))
+    }
+}
+
+impl Service {
+    /// The service at an address, such as `http://127.0.0.1:7117`. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Address`] or [`ServiceError::Setup`].
+    pub fn at(url: &str) -> Result<Self, ServiceError> {
+        let refuse = |reason: String| ServiceError::Address {
+            url: url.to_owned(),
+            reason,
+        };
+        let parsed = Url::parse(url).map_err(|error| refuse(error.to_string()))?;
+        if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
+            return Err(refuse(
+                "it begins with http:// or https:// and a host".to_owned(),
+            ));
+        }
+        if parsed.query().is_some() || parsed.fragment().is_some() {
+            return Err(refuse("it has no query and no fragment".to_owned()));
+        }
+        let base = url.trim_end_matches('/').to_owned();
+        Ok(Self {
+            base,
+            client: client(&parsed).map_err(ServiceError::Setup)?,
+        })
+    }
+
+    /// The address.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// The newest checkpoint, as text.
+    ///
+    /// # Errors
+    ///
+    /// As every call: [`ServiceError`].
+    pub fn checkpoint(&self) -> Result<String, ServiceError> {
+        self.get("/checkpoint")?.text()
+    }
+
+    /// The proof file of an entry, of the tree of a size or the newest.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub fn proof(&self, index: LeafIndex, size: Option<TreeSize>) -> Result<String, ServiceError> {
+        let size = size.map(|size| format!("?size={size}")).unwrap_or_default();
+        self.get(&format!("/v1/entries/{index}/proof{size}"))?
+            .text()
+    }
+
+    /// Where a record is.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub fn place(&self, record: &RecordHash) -> Result<Place, ServiceError> {
+        self.get(&format!("/v1/records/{record}"))?.json()
+    }
+
+    /// The hashes that should show the tree of `new` entries to extend that of `old`.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Consistency, ServiceError> {
+        self.get(&format!("/v1/consistency?old={old}&new={new}"))?
+            .json()
+    }
+
+    /// The charter in force, and the log's name.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub fn charter(&self) -> Result<(Charter, Value), ServiceError> {
+        self.get("/v1/charter")?.json_and_value()
+    }
+
+    /// A page of agents whose names sort behind `after`.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub fn agents(&self, after: Option<&Name>) -> Result<(Agents, Value), ServiceError> {
+        let after = after
+            .map(|name| format!("?after={name}"))
+            .unwrap_or_default();
+        self.get(&format!("/v1/agents{after}"))?.json_and_value()
+    }
+
+    /// An agent.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub fn agent(&self, name: &Name) -> Result<(Agent, Value), ServiceError> {
+        self.get(&format!("/v1/agents/{name}"))?.json_and_value()
+    }
+
+    /// Hands a record to the log.
+    ///
+    /// # Errors
+    ///
+    /// As every call; [`ServiceError::Refused`] tells by its code why the record was not let in.
+    pub fn submit(&self, envelope: &Envelope) -> Result<Submitted, ServiceError> {
+        let request = self.request(Method::POST, "/v1/entries");
+        let request = request
+            .header(CONTENT_TYPE, "application/json")
+            .body(envelope.to_json());
+        send("POST /v1/entries", request)?.json()
+    }
+
+    fn get(&self, path: &str) -> Result<Body, ServiceError> {
+        send(&format!("GET {path}"), self.request(Method::GET, path))
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+}
+
+/// Redirects are not followed: what is asked for is at the address that the caller named, or it is not.
+fn client(url: &Url) -> Result<Client, reqwest::Error> {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // Err says that the program has chosen its own, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    let mut builder = Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(ANSWER_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("dragons/", env!("CARGO_PKG_VERSION")));
+    if url.scheme() == "http" {
+        // Without TLS there is nobody to certify, and a machine without root certificates is as good as any.
+        builder = builder.tls_certs_only([]);
+    }
+    if is_loopback(url) {
+        builder = builder.no_proxy();
+    }
+    builder.build()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let address = host.parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// The bytes of an answer that was no refusal, and what they answer.
+struct Body {
+    request: String,
+    bytes: Vec<u8>,
+}
+
+fn send(request: &str, builder: RequestBuilder) -> Result<Body, ServiceError> {
+    let request = request.to_owned();
+    let response = builder.send().map_err(ServiceError::Unreachable)?;
+    let (status, retry_after_s) = (response.status(), retry_after_s(&response));
+    let body = Body {
+        bytes: read(&request, response)?,
+        request,
+    };
+    match status.is_success() {
+        true => Ok(body),
+        false => Err(Box::new(Problem::read(status, retry_after_s, &body.bytes)).into()),
+    }
+}
+
+fn retry_after_s(response: &Response) -> Option<u64> {
+    response
+        .headers()
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+fn read(request: &str, response: Response) -> Result<Vec<u8>, ServiceError> {
+    let mut bytes = Vec::new();
+    let read = response.take(MAX_ANSWER_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|source| ServiceError::BrokenOff {
+        request: request.to_owned(),
+        source,
+    })?;
+    if bytes.len() as u64 > MAX_ANSWER_BYTES {
+        return Err(ServiceError::TooLong {
+            request: request.to_owned(),
+        });
+    }
+    Ok(bytes)
+}
+
+impl Body {
+    fn text(self) -> Result<String, ServiceError> {
+        let Self { request, bytes } = self;
+        String::from_utf8(bytes).map_err(|error| malformed(request, error))
+    }
+
+    fn json<T: DeserializeOwned>(self) -> Result<T, ServiceError> {
+        let Self { request, bytes } = self;
+        serde_json::from_slice(&bytes).map_err(|error| malformed(request, error))
+    }
+
+    /// What is needed of the answer, and all of it to be shown.
+    fn json_and_value<T: DeserializeOwned>(self) -> Result<(T, Value), ServiceError> {
+        let value =
+            Value::parse(&self.bytes).map_err(|error| malformed(self.request.clone(), error))?;
+        Ok((self.json()?, value))
+    }
+}
+
+fn malformed(request: String, reason: impl std::fmt::Display) -> ServiceError {
+    ServiceError::Malformed {
+        request,
+        reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// A service that gives one answer to one request, and what it was asked.
+    fn answering(answer: &[u8]) -> (Service, thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let service = Service::at(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let answer = answer.to_vec();
+        let asked = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap())
+                .lines()
+                .map(Result::unwrap);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            // The client may hang up before the end of an answer that is too long for it.
+            let _ = stream.write_all(&answer);
+            head.first().cloned().unwrap_or_default()
+        });
+        (service, asked)
+    }
+
+    fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
+        let length = body.len();
+        format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}").into()
+    }
+
+    #[test]
+    fn a_call_asks_for_its_path_and_reads_its_answer() {
+        let (service, asked) = answering(&http(
+            "200 OK",
+            "",
+            "{\"old\":1,\"new\":2,\"hashes\":[],\"more\":0}",
+        ));
+        let answer = service
+            .consistency(TreeSize::new(1), TreeSize::new(2))
+            .unwrap();
+        assert_eq!((answer.old, answer.new, answer.hashes.len()), (1, 2, 0));
+        assert_eq!(
+            asked.join().unwrap(),
+            "GET /v1/consistency?old=1&new=2 HTTP/1.1"
+        );
+    }
+
+    #[test]
+    fn a_refusal_keeps_what_the_service_said() {
+        let body = "{\"status\":409,\"title\":\"Conflict\",\"code\":\"sequence-gap\",\"detail\":\"seq 7\",\"next_seq\":3}";
+        let (service, asked) = answering(&http("409 Conflict", "retry-after: 4\r\n", body));
+        let Err(ServiceError::Refused(problem)) = service.checkpoint() else {
+            panic!()
+        };
+        assert!(problem.says("sequence-gap") && problem.next_seq == Some(3));
+        assert_eq!(problem.retry_after_s, Some(4));
+        assert_eq!(problem.to_string(), "sequence-gap: seq 7");
+        asked.join().unwrap();
+    }
+
+    #[test]
+    fn whatever_else_comes_back_is_an_error() {
+        let long = http("200 OK", "", &"x".repeat(4 * 1024 * 1024 + 1));
+        let cases: [(&[u8], &str); 6] = [
+            (&http("200 OK", "", "{}"), "not what was asked for"),
+            (&http("200 OK", "", "<html>"), "not what was asked for"),
+            (&long, "longer than"),
+            (
+                &http("302 Found", "location: http://127.0.0.1:1/\r\n", ""),
+                "302",
+            ),
+            (&http("502 Bad Gateway", "", "<html>"), "502"),
+            (
+                b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{",
+                "broke off",
+            ),
+        ];
+        for (answer, says) in cases {
+            let (service, asked) = answering(answer);
+            let error = service
+                .place(&"sha256:00".replace("00", &"0".repeat(64)).parse().unwrap())
+                .unwrap_err();
+            assert!(error.to_string().contains(says), "{says}: {error}");
+            asked.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn addresses_that_are_none_are_refused() {
+        for url in [
+            "",
+            "127.0.0.1:7117",
+            "ftp://x",
+            "http://",
+            "http://x/?a",
+            "http://x/#a",
+            "unix:/x",
+        ] {
+            assert!(
+                matches!(Service::at(url), Err(ServiceError::Address { .. })),
+                "{url}"
+            );
+        }
+        assert_eq!(
+            Service::at("https://log.example.com/dragons/")
+                .unwrap()
+                .url(),
+            "https://log.example.com/dragons"
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! What the service answers, as far as clients need it. Members that are not known are passed over: a newer service
+//! may say more.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use ledger::digest::{Digest, RecordHash};
+use serde::de::{Deserialize, Deserializer, Error as _};
+
+/// Where a record is.
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+pub struct Place {
+    /// Its index.
+    pub index: u64,
+}
+
+/// What should show one tree to extend another.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Consistency {
+    /// The smaller size.
+    pub old: u64,
+    /// The larger size.
+    pub new: u64,
+    /// The hashes, in base64.
+    pub hashes: Vec<String>,
+}
+
+/// The charter in force.
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+pub struct Charter {
+    /// The log's name: the record hash of charter 1.
+    #[serde(deserialize_with = "parsed")]
+    pub log: RecordHash,
+    /// The record hash of the charter in force.
+    #[serde(deserialize_with = "parsed")]
+    pub record: RecordHash,
+}
+
+/// An agent as the service sees it.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Agent {
+    /// Its name.
+    pub agent: String,
+    /// Its state.
+    pub state: String,
+    /// The epoch in force.
+    pub epoch: u64,
+    /// The `seq` of its next record.
+    pub next_seq: u64,
+    /// Its lease, if it has had one.
+    #[serde(deserialize_with = "parsed_or_null")]
+    pub lease: Option<RecordHash>,
+    /// The hash of its active manifest.
+    #[serde(deserialize_with = "parsed")]
+    pub manifest_hash: Digest,
+    /// The record that registered it.
+    #[serde(deserialize_with = "parsed")]
+    pub registration: RecordHash,
+    /// Milliseconds since its last heartbeat.
+    pub pulse_age_ms: u64,
+    /// Milliseconds since its last progress.
+    pub progress_age_ms: u64,
+}
+
+/// A page of agents.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Agents {
+    /// The agents, in the order of their names.
+    pub agents: Vec<Agent>,
+}
+
+/// What the service says of a record that was handed to it.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Submitted {
+    /// Its index.
+    pub index: u64,
+    /// Its record hash.
+    #[serde(deserialize_with = "parsed")]
+    pub record: RecordHash,
+    /// When the log received it: milliseconds since the epoch.
+    pub received_ms: u64,
+    /// Whether it is new.
+    pub result: LoggedAs,
+    /// The proof that it is in the log.
+    pub proof: String,
+    /// The rule that it breaks, where the log only observes.
+    pub breach: Option<String>,
+    /// Where the agent that signed it stands.
+    pub agent: Option<Standing>,
+}
+
+/// How a record came to be in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoggedAs {
+    /// It is new.
+    Logged,
+    /// It was there before.
+    Duplicate,
+}
+
+/// Where an agent stands.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Standing {
+    /// Its state.
+    pub state: String,
+    /// The epoch in force.
+    pub epoch: u64,
+    /// The `seq` of its next record.
+    pub next_seq: u64,
+    /// When its valid lease ends; `None` without one.
+    pub lease_ends_ms: Option<u64>,
+    /// What its process is asked to do: `go-on`, `stop` or `restart`.
+    pub ask: String,
+}
+
+fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(reader: D) -> Result<T, D::Error> {
+    String::deserialize(reader)?
+        .parse()
+        .map_err(D::Error::custom)
+}
+
+fn parsed_or_null<'de, D, T>(reader: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let text = Option::<String>::deserialize(reader)?;
+    text.map(|text| text.parse().map_err(D::Error::custom))
+        .transpose()
+}

@@ -1,0 +1,70 @@
+//! Problem documents (RFC 9457): why the service refused.
+
+use std::fmt;
+
+use ledger::codes::Code;
+use reqwest::StatusCode;
+
+/// A refusal by the service, or by something in front of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// The code, if it is one of the service's own.
+    pub code: Option<Code>,
+    /// What the service says was wrong.
+    pub detail: String,
+    /// The `seq` that the agent's next record has, if its chain refused this one.
+    pub next_seq: Option<u64>,
+    /// The `prev` that the agent's next record has, if its chain refused this one.
+    pub head: Option<String>,
+    /// When to come back, in seconds.
+    pub retry_after_s: Option<u64>,
+}
+
+/// The members of the document. None has to be there: what answers may be no service of ours.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Document {
+    code: Option<String>,
+    detail: Option<String>,
+    next_seq: Option<u64>,
+    head: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn read(status: StatusCode, retry_after_s: Option<u64>, body: &[u8]) -> Self {
+        let document: Document = serde_json::from_slice(body).unwrap_or_default();
+        let code = document.code.as_deref();
+        let phrase = || {
+            status
+                .canonical_reason()
+                .unwrap_or("an answer that is none")
+                .to_owned()
+        };
+        Self {
+            status: status.as_u16(),
+            code: code.and_then(|code| code.parse().ok()),
+            detail: document.detail.unwrap_or_else(phrase),
+            next_seq: document.next_seq,
+            head: document.head,
+            retry_after_s,
+        }
+    }
+
+    /// Whether this is the code.
+    pub fn says(&self, code: &str) -> bool {
+        self.code.is_some_and(|own| own.as_str() == code)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            Some(code) => write!(f, "{code}: {}", self.detail),
+            None => write!(f, "HTTP {}: {}", self.status, self.detail),
+        }
+    }
+}

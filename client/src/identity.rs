@@ -1,0 +1,100 @@
+//! Which log this is: by whose keys its checkpoints are signed, and by what name its records are bound to it.
+
+use ledger::codes::Refusal;
+use ledger::digest::RecordHash;
+use ledger::record::{Body, Kind, Record};
+use ledger::verify::Trust;
+use tlog::note::VerifierKey;
+use tlog::policy::{ParsePolicyError, Policy};
+
+use crate::http::{Service, ServiceError};
+
+/// Who says which log this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The caller's own trust file.
+    Pinned,
+    /// The service itself: whatever it shows verifies against what it says, and against nothing else.
+    Told,
+}
+
+/// A log, as far as its answers can be checked.
+///
+/// Checkpoints are held to the log's own signature here. Whether enough witnesses have seen one is a question for
+/// evidence, which has had time to be witnessed: an answer that waits for nobody has none yet.
+#[derive(Clone, Debug)]
+pub struct LogIdentity {
+    /// The record hash of charter 1, which every record of the log names.
+    pub log: RecordHash,
+    /// The keys of the log.
+    pub policy: Policy,
+    /// Who says so.
+    pub source: Source,
+}
+
+/// Why it cannot be said which log this is.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The service was not to be asked.
+    #[error("the log's charter could not be asked for")]
+    Service(#[from] ServiceError),
+    /// What the service calls its charter is none.
+    #[error("the service's charter is none: {0}")]
+    Charter(Refusal),
+    /// The keys are no keys of a log.
+    #[error("the log's keys are none")]
+    Keys(#[from] ParsePolicyError),
+}
+
+impl LogIdentity {
+    /// The log that a trust file names.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Keys`], which a policy that was read has no reason for.
+    pub fn pinned(trust: &Trust) -> Result<Self, IdentityError> {
+        let keys = trust.policy.logs().iter().map(|log| &log.key);
+        Ok(Self {
+            log: trust.charter,
+            policy: signed_by(keys)?,
+            source: Source::Pinned,
+        })
+    }
+
+    /// The log that a service says it is.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError`].
+    pub fn told_by(service: &Service) -> Result<Self, IdentityError> {
+        let (answer, value) = service.charter()?;
+        let payload =
+            member(value, "charter").map_or_else(String::new, |charter| charter.to_json());
+        let record =
+            Record::parse(Kind::Charter, payload.as_bytes()).map_err(IdentityError::Charter)?;
+        let Body::Charter(charter) = record.body else {
+            return Err(IdentityError::Charter(
+                ledger::codes::Code::Malformed.because("another kind of record"),
+            ));
+        };
+        Ok(Self {
+            log: answer.log,
+            policy: signed_by(charter.log_keys.iter())?,
+            source: Source::Told,
+        })
+    }
+}
+
+fn member(value: ledger::json::Value, name: &str) -> Option<ledger::json::Value> {
+    let ledger::json::Value::Object(members) = value else {
+        return None;
+    };
+    members
+        .into_iter()
+        .find_map(|(member, value)| (member == name).then_some(value))
+}
+
+fn signed_by<'a>(keys: impl Iterator<Item = &'a VerifierKey>) -> Result<Policy, ParsePolicyError> {
+    let logs: String = keys.map(|key| format!("log {key}\n")).collect();
+    Policy::parse(&format!("{logs}quorum none\n"))
+}

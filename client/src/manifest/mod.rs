@@ -1,0 +1,339 @@
+//! Manifests: an agent's identity, made from its directory.
+//!
+//! [`build`] reads the [`agent.toml`](config) of a directory and the files that it lists, and gives the manifest
+//! that the log knows the agent by. The same directory gives the same manifest on every machine.
+
+pub mod config;
+pub mod tree;
+pub mod walk;
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use ledger::codes::Refusal;
+use ledger::digest::Digest;
+use ledger::record::{FileSet, Manifest, Model, Prompt, Tool};
+
+use config::{AgentConfig, ModelConfig, PromptConfig, ToolConfig};
+use walk::WalkError;
+
+/// The longest file that a tool or a prompt is digested from: far above any definition, far below any memory.
+pub const MAX_DEFINITION_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Why a directory gives no manifest. All of it is for whoever wrote the directory to put right.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// A file could not be read.
+    #[error("{path:?} could not be read")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is longer than anything that it could hold.
+    #[error("{path:?} is longer than {most} bytes")]
+    TooLong {
+        /// Which.
+        path: PathBuf,
+        /// The longest it may be.
+        most: u64,
+    },
+    /// The `agent.toml` is not one.
+    #[error("{path:?} is not an agent.toml")]
+    Config {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: toml::de::Error,
+    },
+    /// A member of the `agent.toml` does not parse.
+    #[error("agent.toml: {member}: {refusal}")]
+    Member {
+        /// Which.
+        member: String,
+        /// What is wrong with it.
+        refusal: Refusal,
+    },
+    /// A path in the `agent.toml` is not one below its directory.
+    #[error("agent.toml: {member}: {path:?} is not a plain path below the directory")]
+    Path {
+        /// Where it stands.
+        member: &'static str,
+        /// The path.
+        path: String,
+    },
+    /// A tool or a prompt is named by both or neither of its digest and its file.
+    #[error("agent.toml: {member} needs either a digest or a file")]
+    DigestOrFile {
+        /// Which.
+        member: String,
+    },
+    /// The files are no file tree.
+    #[error("no file tree can be made of the directory")]
+    Walk(#[from] WalkError),
+}
+
+/// Builds the manifest of the agent in a directory.
+///
+/// # Errors
+///
+/// [`ManifestError`].
+pub fn build(directory: &Path) -> Result<Manifest, ManifestError> {
+    let config = read_config(directory)?;
+    let ignore = sorted(plain_paths("ignore", &config.ignore)?);
+    let files =
+        |member, listed: &[String]| file_set(directory, &plain_paths(member, listed)?, &ignore);
+    Ok(Manifest {
+        agent: parse("agent", &config.agent)?,
+        version: parse("version", &config.version)?,
+        code: files("code", &config.code)?,
+        config: files("config", &config.config)?,
+        models: config.models.iter().map(model).collect::<Result<_, _>>()?,
+        prompts: config
+            .prompts
+            .iter()
+            .map(|one| prompt(directory, one))
+            .collect::<Result<_, _>>()?,
+        tools: config
+            .tools
+            .iter()
+            .map(|one| tool(directory, one))
+            .collect::<Result<_, _>>()?,
+        capabilities: parse_each("capabilities", &config.capabilities)?,
+        max_inflight_ms: config.max_inflight_ms,
+    })
+}
+
+fn read_config(directory: &Path) -> Result<AgentConfig, ManifestError> {
+    let path = directory.join(config::FILE_NAME);
+    let bytes = read_bounded(&path, config::MAX_CONFIG_BYTES)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let source = io::Error::new(io::ErrorKind::InvalidData, error);
+        ManifestError::Read {
+            path: path.clone(),
+            source,
+        }
+    })?;
+    AgentConfig::parse(&text).map_err(|source| ManifestError::Config { path, source })
+}
+
+/// A path may end in `/`, as people write directories; apart from that it is spelled as in the manifest.
+fn plain_paths(member: &'static str, paths: &[String]) -> Result<Vec<String>, ManifestError> {
+    let plain = |path: &String| {
+        let trimmed = path.strip_suffix('/').unwrap_or(path);
+        let odd = |part: &str| matches!(part, "" | "." | "..");
+        let is_whole_directory = trimmed == "." && member != "ignore";
+        if !is_whole_directory && trimmed.split('/').any(odd) {
+            return Err(ManifestError::Path {
+                member,
+                path: path.clone(),
+            });
+        }
+        Ok(trimmed.to_owned())
+    };
+    paths.iter().map(plain).collect()
+}
+
+fn sorted(mut prefixes: Vec<String>) -> Vec<String> {
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    prefixes
+}
+
+fn file_set(
+    directory: &Path,
+    listed: &[String],
+    ignore: &[String],
+) -> Result<FileSet, ManifestError> {
+    let tree = walk::walk(directory, listed, ignore)?;
+    Ok(FileSet {
+        root: tree.root(),
+        files: tree.files().len() as u64,
+        bytes: tree.bytes(),
+        ignore: ignore.to_vec(),
+    })
+}
+
+fn tool(directory: &Path, tool: &ToolConfig) -> Result<Tool, ManifestError> {
+    let member = format!("tool {:?}", tool.name);
+    let server = tool.server.as_deref().map(|server| parse(&member, server));
+    Ok(Tool {
+        name: parse("tools", &tool.name)?,
+        server: server.transpose()?,
+        digest: digest(
+            directory,
+            &member,
+            tool.digest.as_deref(),
+            tool.file.as_deref(),
+        )?,
+    })
+}
+
+fn prompt(directory: &Path, prompt: &PromptConfig) -> Result<Prompt, ManifestError> {
+    let member = format!("prompt {:?}", prompt.name);
+    Ok(Prompt {
+        name: parse("prompts", &prompt.name)?,
+        digest: digest(
+            directory,
+            &member,
+            prompt.digest.as_deref(),
+            prompt.file.as_deref(),
+        )?,
+    })
+}
+
+fn model(model: &ModelConfig) -> Result<Model, ManifestError> {
+    let member = format!("model {:?}", model.model);
+    let param =
+        |(name, text): (&String, &String)| Ok((parse(&member, name)?, parse(&member, text)?));
+    Ok(Model {
+        provider: parse(&member, &model.provider)?,
+        model: parse("models", &model.model)?,
+        params: model
+            .params
+            .iter()
+            .map(param)
+            .collect::<Result<_, ManifestError>>()?,
+    })
+}
+
+fn digest(
+    directory: &Path,
+    member: &str,
+    digest: Option<&str>,
+    file: Option<&str>,
+) -> Result<Digest, ManifestError> {
+    match (digest, file) {
+        (Some(digest), None) => parse(member, digest),
+        (None, Some(file)) => {
+            let plain = plain_paths("file", &[file.to_owned()])?;
+            let place = plain
+                .iter()
+                .fold(directory.to_owned(), |place, part| place.join(part));
+            Ok(Digest::of(&[&read_bounded(&place, MAX_DEFINITION_BYTES)?]))
+        }
+        _ => Err(ManifestError::DigestOrFile {
+            member: member.to_owned(),
+        }),
+    }
+}
+
+fn parse_each<T: FromStr<Err = Refusal>>(
+    member: &str,
+    texts: &[String],
+) -> Result<Vec<T>, ManifestError> {
+    texts.iter().map(|text| parse(member, text)).collect()
+}
+
+fn parse<T: FromStr<Err = Refusal>>(member: &str, text: &str) -> Result<T, ManifestError> {
+    let member = member.to_owned();
+    text.parse()
+        .map_err(|refusal| ManifestError::Member { member, refusal })
+}
+
+fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, ManifestError> {
+    let unreadable = |source| ManifestError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(unreadable)?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > most {
+        return Err(ManifestError::TooLong {
+            path: path.to_owned(),
+            most,
+        });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGENT: &str = "agent = 'reconciler'\nversion = 'v1'\ncode = ['src/']\nconfig = ['agent.toml']\n\
+        ignore = ['src/z', 'src/b']\ncapabilities = ['read:**', 'run:*']\nmax_inflight_ms = 900000\n";
+
+    fn directory(agent_toml: &str) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("src")).unwrap();
+        fs::write(directory.path().join("src/main.py"), "print()\n").unwrap();
+        fs::write(directory.path().join("src/b"), "ignored").unwrap();
+        fs::write(directory.path().join("prompt.txt"), "Be brief.").unwrap();
+        fs::write(directory.path().join("agent.toml"), agent_toml).unwrap();
+        directory
+    }
+
+    #[test]
+    fn a_directory_has_one_hash() {
+        let manifest = build(directory(AGENT).path()).unwrap();
+        assert_eq!((manifest.code.files, manifest.code.bytes), (1, 8));
+        assert_eq!(manifest.code.ignore, ["src/b", "src/z"]);
+        assert_eq!(
+            manifest.hash().unwrap(),
+            build(directory(AGENT).path()).unwrap().hash().unwrap()
+        );
+        // Computed from the format by another implementation.
+        let golden = "sha256:712370079d613639514944c754bc5786ef5000f7d1a8b0dd972fca12f031f215";
+        assert_eq!(manifest.hash().unwrap().to_string(), golden);
+    }
+
+    #[test]
+    fn tools_models_and_prompts_count() {
+        let bare = build(directory(AGENT).path()).unwrap();
+        let digest = Digest::of(&[b"Be brief."]);
+        let text = format!(
+            "{AGENT}[[tools]]\nname = 't'\ndigest = '{digest}'\n[[prompts]]\nname = 'system prompt'\n\
+            file = 'prompt.txt'\n[[models]]\nprovider = 'p'\nmodel = 'm'\nparams = {{ b = '1', a = '2' }}\n"
+        );
+        let manifest = build(directory(&text).path()).unwrap();
+        assert_eq!(manifest.tools[0].digest, digest);
+        assert_eq!(manifest.prompts[0].digest, digest);
+        assert_eq!(manifest.models[0].params.len(), 2);
+        assert_ne!(manifest.hash().unwrap(), bare.hash().unwrap());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases = [
+            (AGENT.replace("reconciler", "re conciler"), "agent"),
+            (AGENT.replace("run:*", "run"), "capabilities"),
+            (AGENT.replace("src/z", "../z"), "ignore"),
+            (AGENT.replace("'src/'", "'/src'"), "code"),
+            (AGENT.replace("'src/'", "'src/../src'"), "code"),
+            (
+                format!("{AGENT}[[tools]]\nname = 't'\n"),
+                "either a digest or a file",
+            ),
+            (
+                format!("{AGENT}[[prompts]]\nname = 'p'\nfile = 'x'\ndigest = 'y'\n"),
+                "prompt",
+            ),
+            (
+                format!("{AGENT}[[prompts]]\nname = 'p'\nfile = '../prompt.txt'\n"),
+                "file",
+            ),
+            (
+                format!("{AGENT}[[prompts]]\nname = 'p'\nfile = 'absent'\n"),
+                "could not be read",
+            ),
+        ];
+        for (text, named) in cases {
+            let refused = build(directory(&text).path()).unwrap_err().to_string();
+            assert!(refused.contains(named), "{text}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_directory_without_agent_toml_is_no_agent() {
+        let empty = tempfile::tempdir().unwrap();
+        let refused = build(empty.path()).unwrap_err();
+        assert!(matches!(refused, ManifestError::Read { .. }), "{refused}");
+    }
+}
