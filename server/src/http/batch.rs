@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::answer::{Answer, Sender};
 use super::limits::{MAX_BATCH_LINES, MAX_RECORDS_UNDER_WAY};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::{InternalText, Problem, ProblemDocument};
 use super::reading;
 use crate::log::{Log, Pending};
 
@@ -157,7 +157,13 @@ impl From<Result<Answer, Problem>> for Line {
     fn from(line: Result<Answer, Problem>) -> Self {
         match line {
             Ok(answer) => Self::Answer(Box::new(answer)),
-            Err(problem) => Self::Problem(Box::new(problem.document())),
+            Err(problem) => {
+                // The request as a whole succeeds, so its own line in the log will not tell.
+                if let Some(InternalText(reason)) = problem.internal_text() {
+                    tracing::warn!(reason, "one line of many turned away");
+                }
+                Self::Problem(Box::new(problem.document()))
+            }
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) struct ProofParameters {
     params(("index" = u64, Path, description = "The entry's index.")),
     responses(
         (status = 200, description = "The entry; to `Accept: application/octet-stream`, the leaf's exact bytes.",
-            content((Entry = "application/json"), ([u8] = "application/octet-stream"))),
+            content((Entry = "application/json"), (super::media::Octets = "application/octet-stream"))),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]

@@ -1,8 +1,8 @@
 //! The listener: connections, their limits, and how they end.
 
-use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -22,6 +22,36 @@ use super::limits::{
 ///
 /// Requests under way still need the log while they finish, so the log is stopped after this returns.
 pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+    serve_with(Patience::default(), listener, router, stop).await;
+}
+
+/// How long a connection is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// For the head of a request.
+    header: Duration,
+    /// For all requests of one connection.
+    lifetime: Duration,
+    /// For what was begun, once it is to end.
+    drain: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            header: HEADER_TIMEOUT,
+            lifetime: CONNECTION_LIFETIME,
+            drain: DRAIN_TIMEOUT,
+        }
+    }
+}
+
+async fn serve_with(
+    patience: Patience,
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stopping, watching) = watch::channel(());
     let mut stop = pin!(stop);
@@ -29,12 +59,12 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         tokio::select! {
             () = &mut stop => break,
             accepted = accept(&listener, &slots) => {
-                tokio::spawn(connection(accepted, router.clone(), watching.clone()));
+                tokio::spawn(connection(patience, accepted, router.clone(), watching.clone()));
             }
         }
     }
     drop((listener, stopping));
-    finished(&slots).await;
+    finished(&slots, patience.drain).await;
 }
 
 /// A connection and the place that it takes.
@@ -64,14 +94,19 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Accepted {
 }
 
 /// Serves one connection until it ends, its time is up, or the service stops.
-async fn connection(accepted: Accepted, router: Router, mut stopping: watch::Receiver<()>) {
+async fn connection(
+    patience: Patience,
+    accepted: Accepted,
+    router: Router,
+    mut stopping: watch::Receiver<()>,
+) {
     let service = TowerToHyperService::new(router);
     let _ = accepted.stream.set_nodelay(true);
     let stream = TokioIo::new(accepted.stream);
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
+            .header_read_timeout(patience.header)
             .max_buf_size(MAX_HEADER_BYTES)
             .max_headers(MAX_HEADERS)
             .serve_connection(stream, service)
@@ -80,10 +115,10 @@ async fn connection(accepted: Accepted, router: Router, mut stopping: watch::Rec
         ended = connection.as_mut() => return note(ended),
         // The sender is dropped when the service stops; nothing is ever sent.
         _ = stopping.changed() => {}
-        () = sleep(CONNECTION_LIFETIME) => {}
+        () = sleep(patience.lifetime) => {}
     }
     connection.as_mut().graceful_shutdown();
-    if let Ok(ended) = timeout(DRAIN_TIMEOUT, connection).await {
+    if let Ok(ended) = timeout(patience.drain, connection).await {
         note(ended);
     }
 }
@@ -96,18 +131,112 @@ fn note(ended: Result<(), hyper::Error>) {
 }
 
 /// Waits until every place is free again: each connection keeps its own to its end.
-async fn finished(slots: &Semaphore) {
+async fn finished(slots: &Semaphore, drain: Duration) {
     let all = u32::try_from(MAX_CONNECTIONS).expect("the limit of connections fits");
-    if timeout(DRAIN_TIMEOUT, slots.acquire_many(all))
-        .await
-        .is_err()
-    {
+    if timeout(drain, slots.acquire_many(all)).await.is_err() {
         tracing::warn!("connections were still open when the time to finish was over");
     }
 }
 
-/// The router's requests never fail: a failure is an answer.
-const _: fn() = || {
-    fn infallible<S: tower::Service<R, Error = Infallible>, R>() {}
-    infallible::<Router, axum::extract::Request>();
-};
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream as Client;
+
+    use axum::routing::get;
+    use tokio::sync::{Notify, oneshot};
+    use tokio::task::{JoinHandle, spawn_blocking};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(20);
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    struct Running {
+        address: std::net::SocketAddr,
+        stop: oneshot::Sender<()>,
+        server: JoinHandle<()>,
+    }
+
+    async fn start(patience: Patience, router: Router) -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { stopped.await.unwrap_or(()) };
+        let server = tokio::spawn(serve_with(patience, listener, router, stopped));
+        Running {
+            address,
+            stop,
+            server,
+        }
+    }
+
+    /// All that the service sends to a client who sends this, and then only listens.
+    fn conversation(address: std::net::SocketAddr, sent: &'static [u8]) -> JoinHandle<String> {
+        spawn_blocking(move || {
+            let mut client = Client::connect(address).unwrap();
+            client.write_all(sent).unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            answer
+        })
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_is_finished() {
+        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (entered, waiting) = (Arc::clone(&begun), Arc::clone(&go_on));
+        let answer = async move || {
+            entered.notify_one();
+            waiting.notified().await;
+            "finished"
+        };
+        let patience = Patience {
+            header: LONG,
+            lifetime: LONG,
+            drain: LONG,
+        };
+        let running = start(patience, Router::new().route("/", get(answer))).await;
+        let busy = conversation(running.address, REQUEST);
+        begun.notified().await;
+        running.stop.send(()).unwrap();
+        go_on.notify_one();
+        let answer = busy.await.unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("finished"),
+            "{answer}"
+        );
+        running.server.await.unwrap();
+        assert!(Client::connect(running.address).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_head_that_drips_is_not_waited_for() {
+        let patience = Patience {
+            header: SHORT,
+            lifetime: LONG,
+            drain: LONG,
+        };
+        let running = start(patience, Router::new()).await;
+        for sent in [
+            &b""[..],
+            b"GET / HT",
+            b"GET / HTTP/1.1\r\nhost: x\r\nx-more: ",
+        ] {
+            let answer = conversation(running.address, sent).await.unwrap();
+            assert!(!answer.contains(" 200 "), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_connection_lives_for_ever() {
+        let patience = Patience {
+            header: LONG,
+            lifetime: SHORT,
+            drain: SHORT,
+        };
+        let running = start(patience, Router::new()).await;
+        assert_eq!(conversation(running.address, b"").await.unwrap(), "");
+    }
+}

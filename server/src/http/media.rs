@@ -14,6 +14,12 @@ pub(super) const OCTETS: &str = "application/octet-stream";
 /// Text of the C2SP formats.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
+/// A body of bytes as they are, for the description of the interface.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "it stands for bytes and never holds any")]
+pub(super) struct Octets(Vec<u8>);
+
 /// The first of `offers` that the body's `Content-Type` names.
 ///
 /// # Errors

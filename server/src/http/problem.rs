@@ -91,6 +91,12 @@ impl Problem {
         }
     }
 
+    /// What the service's own log is told, if the failure is the service's.
+    pub(super) fn internal_text(&self) -> Option<InternalText> {
+        let ours = self.status().is_server_error();
+        ours.then(|| InternalText(self.refusal.to_string()))
+    }
+
     /// Where nothing is.
     pub(super) fn not_found(what: impl std::fmt::Display) -> Self {
         Code::NotFound.because(what).into()
@@ -126,10 +132,8 @@ impl IntoResponse for Problem {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }
-        if status.is_server_error() {
-            response
-                .extensions_mut()
-                .insert(InternalText(self.refusal.to_string()));
+        if let Some(text) = self.internal_text() {
+            response.extensions_mut().insert(text);
         }
         response
     }

@@ -1,0 +1,8 @@
+//! The whole HTTP side over a log in memory, without sockets: every route, every refusal.
+
+mod batch;
+mod conversation;
+mod hostile;
+mod refused;
+mod routes;
+mod world;

@@ -1,0 +1,258 @@
+//! What can be read: each route, its forms and its headers.
+
+use axum::body::Body;
+use axum::http::Request;
+use server::http::Web;
+use server::log::Options;
+use tlog::consistency;
+use tlog::policy::Policy;
+use tlog::proof::ProofFile;
+use tlog::{Hash, LeafIndex, TreeSize};
+
+use crate::world::{BASE, JSON_LINES, START, World, log_key};
+
+const FOREVER: &str = "public, max-age=31536000, immutable";
+const OCTETS: &str = "application/octet-stream";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+async fn filled(size: u64) -> World {
+    let world = World::new().await;
+    let missing = world.size()..size;
+    let lines: Vec<String> = missing
+        .map(|n| world.observation(n).envelope().to_json())
+        .collect();
+    assert_eq!(world.post(JSON_LINES, lines.join("\n")).await.status, 200);
+    assert_eq!(world.size(), size);
+    world
+}
+
+#[tokio::test]
+async fn every_route_answers_with_its_headers() {
+    let world = filled(300).await;
+    let record = format!("/v1/records/{}", world.name);
+    for (uri, content_type, cache_control) in [
+        ("/checkpoint", TEXT, "no-cache"),
+        ("/tile/0/000", OCTETS, FOREVER),
+        ("/tile/0/000.p/7", OCTETS, FOREVER),
+        ("/tile/0/001.p/44", OCTETS, FOREVER),
+        ("/tile/1/000.p/1", OCTETS, FOREVER),
+        ("/tile/entries/000", OCTETS, FOREVER),
+        ("/tile/entries/001.p/44", OCTETS, FOREVER),
+        ("/v1/entries/0", "application/json", "no-cache"),
+        ("/v1/entries/0/proof", TEXT, "no-cache"),
+        ("/v1/entries/7/proof?size=9", TEXT, "no-cache"),
+        (&record, "application/json", "no-cache"),
+        (
+            "/v1/consistency?old=3&new=300",
+            "application/json",
+            "no-cache",
+        ),
+        ("/v1/checkpoints", JSON_LINES, "no-cache"),
+        (
+            "/v1/checkpoints?after=299&limit=1000",
+            JSON_LINES,
+            "no-cache",
+        ),
+        ("/v1/charter", "application/json", "no-cache"),
+        ("/v1/agents", "application/json", "no-cache"),
+        ("/v1/agents?after=a&limit=1", "application/json", "no-cache"),
+        ("/openapi.json", "application/json", "no-cache"),
+        ("/healthz", "application/json", "no-cache"),
+        ("/readyz", "application/json", "no-cache"),
+    ] {
+        let reply = world.get(uri).await;
+        assert_eq!(reply.status, 200, "{uri}: {}", reply.text());
+        assert_eq!(reply.header("content-type"), content_type, "{uri}");
+        assert_eq!(reply.header("cache-control"), cache_control, "{uri}");
+        assert_eq!(reply.header("access-control-allow-origin"), "*", "{uri}");
+        assert_eq!(reply.header("x-content-type-options"), "nosniff", "{uri}");
+        assert!(!reply.header("x-request-id").is_empty(), "{uri}");
+        let head = Request::head(uri).body(Body::empty()).unwrap();
+        let head = world.ask(head).await;
+        assert_eq!((head.status, head.body.len()), (200, 0), "{uri}");
+        assert_eq!(head.header("content-type"), content_type, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn every_covered_width_answers_and_is_the_beginning_of_the_full_tile() {
+    let world = filled(300).await;
+    for kind in ["0", "entries"] {
+        let full = world.get(&format!("/tile/{kind}/000")).await.body;
+        for width in [1, 2, 44, 128, 255] {
+            let part = world.get(&format!("/tile/{kind}/000.p/{width}")).await;
+            assert_eq!(part.status, 200);
+            assert!(full.starts_with(&part.body) && part.body.len() < full.len());
+        }
+        for width in 1..=255 {
+            let part = world.get(&format!("/tile/{kind}/001.p/{width}")).await;
+            assert_eq!(part.status == 200, width <= 44, "{kind} {width}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn proofs_verify_at_every_size() {
+    let world = filled(40).await;
+    let vkey = log_key().verifier_key();
+    let policy = Policy::parse(&format!("log {vkey}\nquorum none\n")).unwrap();
+    for (index, size) in [(0, 1), (0, 40), (7, 8), (31, 33), (39, 40)] {
+        let uri = format!("/v1/entries/{index}");
+        let leaf = Request::get(&uri)
+            .header("accept", OCTETS)
+            .body(Body::empty())
+            .unwrap();
+        let leaf = world.ask(leaf).await;
+        assert_eq!(leaf.header("content-type"), OCTETS);
+        assert_eq!(leaf.header("vary"), "accept");
+        let text = world.get(&format!("{uri}/proof?size={size}")).await;
+        let proof = ProofFile::parse(text.text()).unwrap();
+        let proven = proof.verify(&leaf.body, &policy).unwrap();
+        assert_eq!(proven.index(), LeafIndex::new(index));
+        assert_eq!(proven.checkpoint().size(), TreeSize::new(size));
+    }
+}
+
+#[tokio::test]
+async fn consistency_proofs_lead_from_root_to_root() {
+    let world = filled(40).await;
+    let published = world.log.published();
+    for (old, new) in [
+        (0, 0),
+        (0, 9),
+        (1, 1),
+        (1, 40),
+        (16, 33),
+        (39, 40),
+        (40, 40),
+    ] {
+        let reply = world
+            .get(&format!("/v1/consistency?old={old}&new={new}"))
+            .await
+            .json();
+        assert_eq!(
+            (reply["old"].as_u64(), reply["new"].as_u64()),
+            (Some(old), Some(new))
+        );
+        let hashes = reply["hashes"].as_array().unwrap().iter();
+        let hashes: Vec<Hash> = hashes
+            .map(|hash| hash.as_str().unwrap().parse().unwrap())
+            .collect();
+        let (old, new) = (TreeSize::new(old), TreeSize::new(new));
+        let root = |size| published.root_at(size).unwrap();
+        consistency::verify(&hashes, old, &root(old), new, &root(new)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn heads_are_listed_in_pages() {
+    let world = World::new().await;
+    for n in 0..3 {
+        assert_eq!(world.submit(&world.observation(n)).await.status, 200);
+    }
+    let heads = world.get("/v1/checkpoints").await.lines();
+    let newest = heads.last().unwrap();
+    assert_eq!(newest["size"], BASE + 3);
+    assert_eq!(newest["time_ms"], START);
+    assert_eq!(newest["checkpoint"], world.get("/checkpoint").await.text());
+    let beyond = world.get("/v1/checkpoints?after=6").await;
+    assert_eq!((beyond.status, beyond.body.len()), (200, 0));
+}
+
+#[tokio::test]
+async fn an_entry_is_shown_decoded() {
+    let world = World::new().await;
+    let entry = world.get("/v1/entries/0").await.json();
+    assert_eq!(entry["index"], 0);
+    assert_eq!(entry["received_ms"], START);
+    assert_eq!(entry["kind"], "charter");
+    assert_eq!(entry["record"], world.name.to_string());
+    assert_eq!(entry["payload"]["origin"], "example.com/log");
+    assert_eq!(
+        entry["envelope"]["payloadType"],
+        "application/vnd.dragons.charter.v1+json"
+    );
+    let charter = world.get("/v1/charter").await.json();
+    assert_eq!(charter["charter"], entry["payload"]);
+    assert_eq!(charter["record"], charter["log"]);
+    assert_eq!(
+        (charter["as_of"].as_u64(), charter["index"].as_u64()),
+        (Some(BASE), Some(0))
+    );
+    let place = world.get(&format!("/v1/records/{}", world.name)).await;
+    assert_eq!(place.text(), "{\"index\":0}");
+}
+
+#[tokio::test]
+async fn pages_of_every_origin_may_read_and_none_may_write() {
+    let world = World::new().await;
+    let preflight = async |method: &str, uri: &str| {
+        let request = Request::options(uri)
+            .header("origin", "https://elsewhere.example")
+            .header("access-control-request-method", method);
+        world.ask(request.body(Body::empty()).unwrap()).await
+    };
+    for uri in ["/checkpoint", "/tile/0/000", "/v1/entries/0", "/v1/nothing"] {
+        let reply = preflight("GET", uri).await;
+        assert_eq!(reply.status, 200, "{uri}");
+        assert_eq!(reply.header("access-control-allow-origin"), "*", "{uri}");
+        assert_eq!(
+            reply.header("access-control-allow-methods"),
+            "GET,HEAD",
+            "{uri}"
+        );
+    }
+    let write = preflight("POST", "/v1/entries").await;
+    assert_eq!(
+        (write.status, write.problem().as_str()),
+        (405, "method-not-allowed")
+    );
+    assert_eq!(write.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn the_description_is_this_one() {
+    let description = World::new().await.get("/openapi.json").await;
+    insta::assert_snapshot!("openapi", description.text());
+}
+
+#[tokio::test]
+async fn the_page_comes_from_a_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("index.html"), "<!doctype html>").unwrap();
+    std::fs::write(directory.path().join("verifier.wasm"), "wasm").unwrap();
+    let web = Web::Directory(directory.path().to_owned());
+    let world = World::with(ledger::record::Mode::Enforce, Options::default(), web).await;
+    let page = world.get("/verify/").await;
+    assert_eq!((page.status, page.text()), (200, "<!doctype html>"));
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(
+        page.header("content-security-policy")
+            .starts_with("default-src 'none'")
+    );
+    assert_eq!(
+        world
+            .get("/verify/verifier.wasm")
+            .await
+            .header("content-type"),
+        "application/wasm"
+    );
+    let redirect = world.get("/verify").await;
+    assert_eq!(
+        (redirect.status, redirect.header("location")),
+        (308, "/verify/")
+    );
+    for uri in [
+        "/verify/nothing.js",
+        "/verify/../Cargo.toml",
+        "/verify/%2e%2e/x",
+        "/verify//",
+    ] {
+        let reply = world.get(uri).await;
+        assert_eq!(
+            (reply.status, reply.problem().as_str()),
+            (404, "not-found"),
+            "{uri}"
+        );
+    }
+}
