@@ -9,7 +9,10 @@
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+pub(crate) mod faulty;
 pub mod memory;
+pub mod rocks;
 
 use std::ops::Range;
 

@@ -1,0 +1,484 @@
+//! The store in RocksDB, embedded in the process.
+//!
+//! | column family | key | value |
+//! | --- | --- | --- |
+//! | `default` | `format` | the format version, in decimal |
+//! | `leaves` | index | the leaf |
+//! | `tiles` | level (1 byte), index | 256 hashes |
+//! | `records` | record hash (32 bytes) | index |
+//! | `checkpoints` | size | time in ms, then the signed note |
+//!
+//! Numbers are eight bytes, the highest first, so that the order of keys is that of numbers. The head is the last
+//! checkpoint: there is no second place that could disagree.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use ledger::digest::RecordHash;
+use rocksdb::{
+    BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
+    Direction, IteratorMode, Options, WriteBatch, WriteOptions,
+};
+use tlog::tile::{Width, decode_hashes, encode_hashes};
+use tlog::{Hash, LeafIndex, TreeSize};
+
+use super::{Counts, Group, Store, StoreError, StoredCheckpoint, TileKey};
+
+/// The version of the layout above. A program reads its own and refuses a newer one.
+pub const FORMAT_VERSION: u64 = 1;
+
+const FORMAT_KEY: &[u8] = b"format";
+const LEAVES: &str = "leaves";
+const TILES: &str = "tiles";
+const RECORDS: &str = "records";
+const CHECKPOINTS: &str = "checkpoints";
+
+/// Bits of filter for each record name: one look-up in a hundred of a new record reads a block in vain.
+const BLOOM_BITS: f64 = 10.0;
+
+/// Bytes of write-ahead log after which memory is flushed to files, so that a restart has little to read again.
+const MAX_WAL_BYTES: u64 = 256 << 20;
+
+/// A number in a key or a value: eight bytes, the highest first.
+const NUMBER_BYTES: usize = size_of::<u64>();
+
+/// A log in a RocksDB database. Only one process at a time can have it open.
+pub struct RocksStore {
+    db: DB,
+    path: PathBuf,
+}
+
+impl RocksStore {
+    /// Makes an empty store at a path where there is nothing yet, or an empty directory.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`] if something is there already, or the database cannot be made.
+    pub fn create(path: &Path) -> Result<Self, OpenStoreError> {
+        let mut options = database_options();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_error_if_exists(true);
+        let db = DB::open_cf_descriptors(&options, path, families())
+            .map_err(|error| OpenStoreError::of(path, error))?;
+        db.put_opt(FORMAT_KEY, FORMAT_VERSION.to_string(), &synced())
+            .map_err(|error| OpenStoreError::of(path, error))?;
+        Ok(Self {
+            db,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Opens the store at a path.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`] if another process has it, a newer program made it, or it is none.
+    pub fn open(path: &Path) -> Result<Self, OpenStoreError> {
+        let wrong = |error| OpenStoreError::of(path, error);
+        // A newer format may have families that this program does not know; they must be opened to read its version.
+        let present = DB::list_cf(&Options::default(), path).map_err(wrong)?;
+        let known = [
+            rocksdb::DEFAULT_COLUMN_FAMILY_NAME,
+            LEAVES,
+            TILES,
+            RECORDS,
+            CHECKPOINTS,
+        ];
+        let unknown = present
+            .iter()
+            .filter(|name| !known.contains(&name.as_str()));
+        let unknown = unknown.map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
+        let families = families().into_iter().chain(unknown);
+        let db = DB::open_cf_descriptors(&database_options(), path, families).map_err(wrong)?;
+        let format = db.get(FORMAT_KEY).map_err(wrong)?;
+        check_format(path, format.as_deref())?;
+        Ok(Self {
+            db,
+            path: path.to_owned(),
+        })
+    }
+
+    fn family(&self, name: &'static str) -> Result<&ColumnFamily, StoreError> {
+        self.db
+            .cf_handle(name)
+            .ok_or(StoreError::TableMissing { table: name })
+    }
+
+    fn put(
+        &self,
+        batch: &mut WriteBatch,
+        table: &'static str,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), StoreError> {
+        batch.put_cf(self.family(table)?, key, value);
+        Ok(())
+    }
+
+    fn batch(&self, group: &Group) -> Result<WriteBatch, StoreError> {
+        let mut batch = WriteBatch::default();
+        for (index, (record, leaf)) in (group.first.get()..).zip(&group.leaves) {
+            let index = index.to_be_bytes();
+            self.put(&mut batch, LEAVES, index, leaf)?;
+            self.put(&mut batch, RECORDS, record.digest().as_bytes(), index)?;
+        }
+        for (key, hashes) in &group.tiles {
+            self.put(&mut batch, TILES, tile_row(*key), encode_hashes(hashes))?;
+        }
+        if let Some(size) = group.supersedes {
+            batch.delete_cf(self.family(CHECKPOINTS)?, size.get().to_be_bytes());
+        }
+        let StoredCheckpoint {
+            size,
+            time_ms,
+            checkpoint,
+        } = &group.checkpoint;
+        let value = [&time_ms.to_be_bytes(), checkpoint.as_bytes()].concat();
+        self.put(&mut batch, CHECKPOINTS, size.get().to_be_bytes(), value)?;
+        Ok(batch)
+    }
+
+    fn count(&self, table: &'static str) -> Result<u64, StoreError> {
+        let rows = self
+            .db
+            .iterator_cf(self.family(table)?, IteratorMode::Start);
+        rows.into_iter()
+            .try_fold(0, |count, row| row.map(|_| count + 1).map_err(database))
+    }
+}
+
+impl Store for RocksStore {
+    fn commit(&self, group: &Group) -> Result<(), StoreError> {
+        let want = self.head()?.map_or(0, |head| head.size.get());
+        let got = group.first.get();
+        if got != want {
+            return Err(StoreError::NotNext { got, want });
+        }
+        // One batch and one sync: all of the group or none of it, and on the disk when this returns.
+        self.db
+            .write_opt(self.batch(group)?, &synced())
+            .map_err(database)
+    }
+
+    fn head(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
+        let mut rows = self
+            .db
+            .iterator_cf(self.family(CHECKPOINTS)?, IteratorMode::End);
+        let last = rows.next().transpose().map_err(database)?;
+        last.map(|(key, value)| read_checkpoint(&key, &value))
+            .transpose()
+    }
+
+    fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
+        let start = range.start.to_be_bytes();
+        let from = IteratorMode::From(&start, Direction::Forward);
+        let mut rows = self.db.iterator_cf(self.family(LEAVES)?, from);
+        let mut next = |index: u64| {
+            let row = rows.next().transpose().map_err(database)?;
+            let row = row.filter(|(key, _)| **key == index.to_be_bytes());
+            row.map(|(_, leaf)| leaf.into_vec())
+                .ok_or(StoreError::LeafMissing { index })
+        };
+        range.map(&mut next).collect()
+    }
+
+    fn tiles(&self, tiles: &[TileKey]) -> Result<Vec<Vec<Hash>>, StoreError> {
+        let family = self.family(TILES)?;
+        let rows = self.db.batched_multi_get_cf(
+            family,
+            tiles
+                .iter()
+                .map(|key| tile_row(*key))
+                .collect::<Vec<_>>()
+                .iter(),
+            false,
+        );
+        let read = |(key, row): (&TileKey, Result<Option<rocksdb::DBPinnableSlice<'_>>, _>)| {
+            let TileKey { level, index } = *key;
+            let row = row
+                .map_err(database)?
+                .ok_or(StoreError::TileMissing { level, index })?;
+            let malformed = |_| StoreError::RowMalformed {
+                table: TILES,
+                got: row.len(),
+            };
+            decode_hashes(&row, Width::Full).map_err(malformed)
+        };
+        tiles.iter().zip(rows).map(read).collect()
+    }
+
+    fn find(&self, records: &[RecordHash]) -> Result<Vec<Option<LeafIndex>>, StoreError> {
+        let keys = records
+            .iter()
+            .map(|record| record.digest().as_bytes().as_slice());
+        let rows = self
+            .db
+            .batched_multi_get_cf(self.family(RECORDS)?, keys, false);
+        let read = |row: Result<Option<rocksdb::DBPinnableSlice<'_>>, _>| {
+            let row = row.map_err(database)?;
+            let index = row.map(|row| number(RECORDS, &row)).transpose()?;
+            Ok(index.map(LeafIndex::new))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    fn checkpoints(
+        &self,
+        after: TreeSize,
+        limit: usize,
+    ) -> Result<Vec<StoredCheckpoint>, StoreError> {
+        let Some(from) = after.get().checked_add(1) else {
+            return Ok(Vec::new());
+        };
+        let start = from.to_be_bytes();
+        let from = IteratorMode::From(&start, Direction::Forward);
+        let rows = self.db.iterator_cf(self.family(CHECKPOINTS)?, from);
+        let read = |row: Result<(Box<[u8]>, Box<[u8]>), _>| {
+            let (key, value) = row.map_err(database)?;
+            read_checkpoint(&key, &value)
+        };
+        rows.take(limit).map(read).collect()
+    }
+
+    fn counts(&self) -> Result<Counts, StoreError> {
+        Ok(Counts {
+            leaves: self.count(LEAVES)?,
+            tiles: self.count(TILES)?,
+            records: self.count(RECORDS)?,
+            checkpoints: self.count(CHECKPOINTS)?,
+        })
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
+        let disk = rustix::fs::statvfs(&self.path);
+        let disk = disk.map_err(|error| StoreError::FileSystem(error.into()))?;
+        Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize)))
+    }
+}
+
+/// Why a store could not be opened or made.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenStoreError {
+    /// Another process has it.
+    #[error("another process has the store at {} open", path.display())]
+    InUse {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A newer program made it.
+    #[error("the store at {} has format {got}, this program reads up to {FORMAT_VERSION}", path.display())]
+    Newer {
+        /// Where it is.
+        path: PathBuf,
+        /// Its format version.
+        got: u64,
+    },
+    /// It does not say its format.
+    #[error("the database at {} is no store of this program: it has no format version", path.display())]
+    NotAStore {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The database failed.
+    #[error("the database at {} could not be opened", path.display())]
+    Database {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: rocksdb::Error,
+    },
+}
+
+impl OpenStoreError {
+    fn of(path: &Path, error: rocksdb::Error) -> Self {
+        let path = path.to_owned();
+        // RocksDB has no code of its own for a lock that is held; its message names the file.
+        let locked = error.kind() == rocksdb::ErrorKind::IOError
+            && error.as_ref().contains("lock ")
+            && error.as_ref().contains("LOCK");
+        if locked {
+            Self::InUse { path }
+        } else {
+            Self::Database { path, error }
+        }
+    }
+}
+
+fn check_format(path: &Path, format: Option<&[u8]>) -> Result<(), OpenStoreError> {
+    let text = format.and_then(|format| std::str::from_utf8(format).ok());
+    match text.and_then(|text| text.parse().ok()) {
+        Some(got) if got > FORMAT_VERSION => Err(OpenStoreError::Newer {
+            path: path.to_owned(),
+            got,
+        }),
+        Some(FORMAT_VERSION) => Ok(()),
+        Some(_) | None => Err(OpenStoreError::NotAStore {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+fn database_options() -> Options {
+    let mut options = Options::default();
+    options.set_paranoid_checks(true);
+    options.set_max_total_wal_size(MAX_WAL_BYTES);
+    // The last write may be torn when the power fails, and was never answered then. Damage further up is refused:
+    // skipping it would take back what was signed.
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    // RocksDB's own diary beside the data, bounded.
+    options.set_keep_log_file_num(4);
+    options.set_max_log_file_size(4 << 20);
+    options
+}
+
+fn families() -> Vec<ColumnFamilyDescriptor> {
+    let mut records = BlockBasedOptions::default();
+    records.set_bloom_filter(BLOOM_BITS, false);
+    let mut by_hash = Options::default();
+    by_hash.set_block_based_table_factory(&records);
+    // Hashes do not compress; leaves are text and do.
+    by_hash.set_compression_type(DBCompressionType::None);
+    let mut hashes = Options::default();
+    hashes.set_compression_type(DBCompressionType::None);
+    let mut text = Options::default();
+    text.set_compression_type(DBCompressionType::Lz4);
+    vec![
+        ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, Options::default()),
+        ColumnFamilyDescriptor::new(LEAVES, text.clone()),
+        ColumnFamilyDescriptor::new(TILES, hashes),
+        ColumnFamilyDescriptor::new(RECORDS, by_hash),
+        ColumnFamilyDescriptor::new(CHECKPOINTS, text),
+    ]
+}
+
+fn synced() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(true);
+    options
+}
+
+fn database(error: rocksdb::Error) -> StoreError {
+    StoreError::Database(error)
+}
+
+fn tile_row(key: TileKey) -> [u8; 1 + NUMBER_BYTES] {
+    let mut row = [key.level; 1 + NUMBER_BYTES];
+    row[1..].copy_from_slice(&key.index.to_be_bytes());
+    row
+}
+
+fn number(table: &'static str, bytes: &[u8]) -> Result<u64, StoreError> {
+    let exact = bytes.try_into().map(u64::from_be_bytes);
+    exact.map_err(|_| StoreError::RowMalformed {
+        table,
+        got: bytes.len(),
+    })
+}
+
+fn read_checkpoint(key: &[u8], value: &[u8]) -> Result<StoredCheckpoint, StoreError> {
+    let malformed = || StoreError::RowMalformed {
+        table: CHECKPOINTS,
+        got: value.len(),
+    };
+    let (time_ms, note) = value.split_at_checked(NUMBER_BYTES).ok_or_else(malformed)?;
+    Ok(StoredCheckpoint {
+        size: TreeSize::new(number(CHECKPOINTS, key)?),
+        time_ms: number(CHECKPOINTS, time_ms)?,
+        checkpoint: String::from_utf8(note.to_vec()).map_err(|_| malformed())?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::conformance;
+
+    #[test]
+    fn it_conforms() {
+        let folder = tempfile::tempdir().unwrap();
+        let count = std::cell::Cell::new(0);
+        conformance::run(&|| {
+            count.set(count.get() + 1);
+            let path = folder.path().join(count.get().to_string());
+            Arc::new(RocksStore::create(&path).unwrap())
+        });
+    }
+
+    #[test]
+    fn what_was_committed_is_there_after_it_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let group = conformance::group(0, 300);
+        let store = RocksStore::create(folder.path()).unwrap();
+        store.commit(&group).unwrap();
+        drop(store);
+        let store = RocksStore::open(folder.path()).unwrap();
+        assert_eq!(store.head().unwrap(), Some(group.checkpoint));
+        assert_eq!(store.leaves(0..300).unwrap().len(), 300);
+        assert!(store.free_bytes().unwrap().is_some());
+    }
+
+    #[test]
+    fn a_store_that_is_open_is_not_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = RocksStore::create(folder.path()).unwrap();
+        let second = RocksStore::open(folder.path()).err();
+        assert!(
+            matches!(second, Some(OpenStoreError::InUse { .. })),
+            "{second:?}"
+        );
+        drop(store);
+        RocksStore::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_by_its_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = RocksStore::create(folder.path()).unwrap();
+        store.db.put(FORMAT_KEY, "2").unwrap();
+        drop(store);
+        let refused = RocksStore::open(folder.path()).err();
+        assert!(
+            matches!(refused, Some(OpenStoreError::Newer { got: 2, .. })),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_although_it_has_more_tables() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = RocksStore::create(folder.path()).unwrap();
+        store
+            .db
+            .create_cf("novelties", &Options::default())
+            .unwrap();
+        store.db.put(FORMAT_KEY, "17").unwrap();
+        drop(store);
+        let refused = RocksStore::open(folder.path()).err();
+        assert!(
+            matches!(refused, Some(OpenStoreError::Newer { got: 17, .. })),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_store_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = RocksStore::open(&folder.path().join("none")).err();
+        assert!(
+            matches!(missing, Some(OpenStoreError::Database { .. })),
+            "{missing:?}"
+        );
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        drop(DB::open(&options, folder.path()).unwrap());
+        let other = RocksStore::open(folder.path()).err();
+        assert!(other.is_some());
+        let again = RocksStore::create(folder.path()).err();
+        assert!(
+            matches!(again, Some(OpenStoreError::Database { .. })),
+            "{again:?}"
+        );
+    }
+}
