@@ -16,6 +16,8 @@ mod pool;
 mod published;
 mod recovery;
 mod sequencer;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -33,7 +35,7 @@ pub use clock::{Clock, SystemClock};
 pub use health::{Disk, Health, Sequencing};
 pub use published::{Published, ReadError};
 pub use recovery::{LeafError, RecoveryError, Replay, verified_root};
-pub use sequencer::{Fatal, GenesisError, Sequencer, found};
+pub use sequencer::{Fatal, GenesisError, Sequencer, found, judge_charter};
 
 use crate::store::{Store, StoreError};
 use health::Status;

@@ -391,3 +391,6 @@ fn key_of(slice: &TileSlice) -> TileKey {
         index: slice.tile.index,
     }
 }
+
+#[cfg(test)]
+mod tests;

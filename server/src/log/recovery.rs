@@ -257,3 +257,6 @@ fn nothing_beyond(store: &dyn Store, size: TreeSize) -> Result<(), RecoveryError
         Ok(_) => Err(RecoveryError::BeyondHead { index }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,9 @@ mod refusals;
 mod timing;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -32,7 +35,7 @@ use super::health::Status;
 use super::{OpenError, Submitted};
 use crate::store::StoreError;
 
-pub use genesis::{GenesisError, found};
+pub use genesis::{GenesisError, found, judge_charter};
 pub(super) use writer::Writer;
 
 /// The most submitted records in one group. It bounds how much a failed sync leaves unknown and how long the first of

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use ledger::codes::Refusal;
 use ledger::digest::RecordHash;
-use ledger::envelope::{Checked, Validity};
-use ledger::govern::State;
+use ledger::govern::{Agent, State};
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::record::{Body, CheckedRecord, Phase, Pulse, Record, Refused};
+use ledger::text::Name;
 use tlog::tile::{Edge, Tile};
 use tlog::{Hash, LeafIndex, TreeSize, leaf_hash};
 
@@ -103,14 +103,16 @@ impl Plan {
 
     /// Adds refusals, and behind each the transitions that it causes.
     pub(super) fn refusals(&mut self, refusals: Vec<Refused>) -> Result<(), Fatal> {
-        for refused in refusals {
+        for mut refused in refusals {
+            // What was counted for a minute is told in the epoch that is in force now.
+            refused.epoch = self.epoch_of(&refused.agent);
             self.own(Body::Refusal(Box::new(refused)))?;
             self.transitions()?;
         }
         Ok(())
     }
 
-    /// Judges a submitted record. If the rules admit it, adds it and, directly behind it, the transitions that it
+    /// Judges a submitted record; `admit` looks up keys that the pool's older state did not have. If the rules admit it, adds it and, directly behind it, the transitions that it
     /// causes; if not, the refusal, where one is to be logged at once. `known` is where the store has the record.
     pub(super) fn submitted(
         &mut self,
@@ -121,7 +123,6 @@ impl Plan {
         if let Some(index) = known.or_else(|| self.indices.get(&record.hash()).copied()) {
             return Ok(Verdict::Duplicate { index });
         }
-        let record = self.with_known_keys(record);
         match self.admit(&record) {
             Ok(verdict) => {
                 self.transitions()?;
@@ -200,18 +201,6 @@ impl Plan {
         self.admit(&checked).map(drop).map_err(refused)
     }
 
-    /// Looks up the keys that the pool's older state did not have, such as that of an agent which was registered
-    /// further up in the same group.
-    fn with_known_keys(&self, record: CheckedRecord) -> CheckedRecord {
-        let known_by_now = |checked: &Checked| {
-            checked.validity == Validity::Unknown && self.state.key(&checked.keyid).is_some()
-        };
-        if !record.signatures().iter().any(known_by_now) {
-            return record;
-        }
-        record.into_signed().check(|id| self.state.key(id))
-    }
-
     fn refused(
         &mut self,
         record: &CheckedRecord,
@@ -223,7 +212,7 @@ impl Plan {
         };
         let is_denial = self.state.is_denial(record, refusal.code);
         let refused = Refused {
-            epoch: self.state.agent(&agent).map_or(0, |agent| agent.epoch()),
+            epoch: self.epoch_of(&agent),
             agent,
             kind: record.signed().kind(),
             phase: phase_of(record.record()),
@@ -234,6 +223,10 @@ impl Plan {
         };
         let at_once = refusals.note(refused, self.now_ms);
         self.refusals(at_once.into_iter().collect())
+    }
+
+    fn epoch_of(&self, agent: &Name) -> u64 {
+        self.state.agent(agent).map_or(0, Agent::epoch)
     }
 }
 

@@ -1,0 +1,683 @@
+use std::sync::Arc;
+
+use ledger::codes::{Code, Refusal};
+use ledger::record::{Body, Kind, Liveness, Mode, Refused, Rule, SignedRecord};
+use tlog::{LeafIndex, TreeSize};
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::log::clock::{Clock as _, ManualClock};
+use crate::log::health::Disk;
+use crate::log::published::{Published, Source};
+use crate::log::recovery::recover;
+use crate::log::testing::{
+    START_MS, Speaker, charter, check_log, founded, key, keys, kinds, log_key, options, records,
+};
+use crate::log::{Log, LogKeys, Options, Outcome};
+use crate::store::Store;
+use crate::store::faulty::{Fault, FaultyStore};
+use crate::trust::Trust;
+
+/// The sequencer without its thread: a test takes the turns.
+struct Bench {
+    store: Arc<dyn Store>,
+    trust: Trust,
+    clock: Arc<ManualClock>,
+    status: Arc<Status>,
+    writer: Writer,
+}
+
+type Answer = oneshot::Receiver<Result<Submitted, Refusal>>;
+
+impl Bench {
+    fn new() -> Self {
+        let (store, trust) = founded(charter());
+        Self::on(store, trust)
+    }
+
+    fn on(store: Arc<dyn Store>, trust: Trust) -> Self {
+        Self::at(store, trust, &Arc::new(ManualClock::at(START_MS)), 0)
+    }
+
+    fn at(
+        store: Arc<dyn Store>,
+        trust: Trust,
+        clock: &Arc<ManualClock>,
+        min_free_bytes: u64,
+    ) -> Self {
+        let options = Options {
+            min_free_bytes,
+            ..options(clock)
+        };
+        let source = Arc::new(Source {
+            store: Arc::clone(&store),
+            key: log_key(),
+        });
+        let recovered = recover(&source).unwrap();
+        let status = Arc::new(Status::new(&recovered.state, options.clock.clone()));
+        let writer =
+            Writer::start(source, key(3), recovered, &options, Arc::clone(&status)).unwrap();
+        Self {
+            store,
+            trust,
+            clock: Arc::clone(clock),
+            status,
+            writer,
+        }
+    }
+
+    fn published(&self) -> Arc<Published> {
+        self.writer.published().load_full()
+    }
+
+    /// One turn with these records, checked as the pool does: with the keys of the published state.
+    fn turn(&mut self, records: Vec<SignedRecord>) -> (Result<(), Fatal>, Vec<Answer>) {
+        let published = self.published();
+        let (mut submissions, mut answers) = (Vec::new(), Vec::new());
+        for record in records {
+            let (answer, pending) = oneshot::channel();
+            let record = record.check(|id| published.state.key(id));
+            submissions.push(Submission { record, answer });
+            answers.push(pending);
+        }
+        (self.writer.turn(submissions), answers)
+    }
+
+    /// A turn that must succeed; every record is answered when it returns, and the whole log is sound.
+    fn offer(&mut self, records: Vec<SignedRecord>) -> Vec<Result<Submitted, Refusal>> {
+        let (outcome, answers) = self.turn(records);
+        outcome.unwrap();
+        check_log(self.store.as_ref(), &self.trust);
+        answers
+            .into_iter()
+            .map(|mut answer| answer.try_recv().unwrap())
+            .collect()
+    }
+
+    fn offer_one(&mut self, record: SignedRecord) -> Result<Submitted, Refusal> {
+        self.offer(vec![record]).remove(0)
+    }
+
+    fn introduce(&mut self, name: &str, seed: u8) -> Speaker {
+        let (speaker, registration, lease) =
+            Speaker::introduced(&self.trust, name, seed, self.clock.wall_ms());
+        for answer in self.offer(vec![registration, lease]) {
+            answer.unwrap();
+        }
+        speaker
+    }
+
+    /// An agent that runs.
+    fn running(&mut self, name: &str, seed: u8) -> Speaker {
+        let mut speaker = self.introduce(name, seed);
+        self.offer_one(speaker.beat(1)).unwrap();
+        speaker
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        kinds(self.store.as_ref())
+    }
+
+    fn refusals(&self) -> Vec<(Code, u64, bool)> {
+        let refused = |record: &SignedRecord| match &record.record().body {
+            Body::Refusal(refused) => {
+                let Refused {
+                    code,
+                    count,
+                    envelope,
+                    ..
+                } = refused.as_ref();
+                Some((*code, *count, envelope.is_some()))
+            }
+            _ => None,
+        };
+        records(self.store.as_ref())
+            .iter()
+            .filter_map(refused)
+            .collect()
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        let rule = |record: &SignedRecord| match &record.record().body {
+            Body::Transition(transition) => Some(transition.rule),
+            _ => None,
+        };
+        records(self.store.as_ref())
+            .iter()
+            .filter_map(rule)
+            .collect()
+    }
+}
+
+#[test]
+fn a_pulse_comes_first_and_then_whenever_it_is_due() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.writer.idle_time(), std::time::Duration::ZERO);
+    bench.introduce("a", 5);
+    assert_eq!(
+        bench.kinds(),
+        [Kind::Charter, Kind::Pulse, Kind::Manifest, Kind::Lease]
+    );
+    bench.offer(vec![]);
+    assert_eq!(
+        bench.kinds().len(),
+        4,
+        "nothing is due, so nothing is logged"
+    );
+    bench.clock.advance(Liveness::default().pulse_ms - 1);
+    bench.offer(vec![]);
+    assert_eq!(bench.kinds().len(), 4);
+    bench.clock.advance(1);
+    bench.offer(vec![]);
+    assert_eq!(bench.kinds().last(), Some(&Kind::Pulse));
+    let mut again = Bench::at(bench.store, bench.trust, &bench.clock, 0);
+    again.offer(vec![]);
+    assert_eq!(again.kinds().len(), 6, "every start logs a pulse first");
+}
+
+#[test]
+fn a_group_keeps_its_order_and_is_one_checkpoint() {
+    let mut bench = Bench::new();
+    bench.offer(vec![]);
+    bench.clock.advance(1_000);
+    let (mut speaker, registration, lease) =
+        Speaker::introduced(&bench.trust, "a", 5, bench.clock.wall_ms());
+    let mut records = vec![registration, lease];
+    records.extend((1..=300).map(|progress| speaker.beat(progress)));
+    let hashes: Vec<_> = records.iter().map(SignedRecord::hash).collect();
+    let answers = bench.offer(records);
+    let published = bench.published();
+    let mut last = LeafIndex::new(1);
+    for (answer, hash) in answers.into_iter().zip(hashes) {
+        let submitted = answer.unwrap();
+        assert_eq!(
+            (submitted.record, submitted.result),
+            (hash, Outcome::Logged)
+        );
+        assert_eq!(submitted.received_ms, START_MS + 1_000);
+        assert!(submitted.index > last);
+        assert_eq!(submitted.published.size, published.size);
+        assert_eq!(published.index_of(&hash).unwrap(), Some(submitted.index));
+        last = submitted.index;
+    }
+    let kept = published.checkpoints_after(0, 10).unwrap();
+    assert_eq!(kept.len(), 2, "one a second: {kept:?}");
+    assert_eq!(kept[1].checkpoint, published.checkpoint);
+}
+
+#[test]
+fn transitions_stand_directly_behind_their_cause() {
+    let mut bench = Bench::new();
+    let (mut speaker, registration, lease) = Speaker::introduced(&bench.trust, "a", 5, START_MS);
+    let records = vec![registration, lease, speaker.beat(1), speaker.beat(2)];
+    for answer in bench.offer(records) {
+        answer.unwrap();
+    }
+    use Kind::{Charter, Heartbeat, Lease, Manifest, Pulse, Transition};
+    assert_eq!(
+        bench.kinds(),
+        [
+            Charter, Pulse, Manifest, Lease, Heartbeat, Transition, Heartbeat
+        ]
+    );
+    assert_eq!(bench.rules(), [Rule::Started]);
+}
+
+#[test]
+fn timed_transitions_come_when_they_are_due() {
+    let mut bench = Bench::new();
+    bench.running("a", 5);
+    let Liveness {
+        pulse_ms,
+        degraded_after_ms,
+        ..
+    } = Liveness::default();
+    for _ in 1..degraded_after_ms / pulse_ms {
+        bench.clock.advance(pulse_ms);
+        bench.offer(vec![]);
+    }
+    bench.clock.advance(pulse_ms - 1);
+    bench.offer(vec![]);
+    assert_eq!(bench.rules(), [Rule::Started]);
+    assert_eq!(
+        bench.writer.idle_time(),
+        std::time::Duration::from_millis(1)
+    );
+    bench.clock.advance(1);
+    bench.offer(vec![]);
+    assert_eq!(bench.rules(), [Rule::Started, Rule::PulseLost]);
+    assert_eq!(bench.kinds().last(), Some(&Kind::Transition));
+}
+
+#[test]
+fn a_duplicate_is_answered_with_what_is_there() {
+    let mut bench = Bench::new();
+    let mut speaker = bench.introduce("a", 5);
+    bench.clock.advance(10);
+    let beat = speaker.beat(1);
+    let answers = bench.offer(vec![beat.clone(), beat.clone()]);
+    let [first, second] = answers.try_into().unwrap();
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!(
+        (first.result, second.result),
+        (Outcome::Logged, Outcome::Duplicate)
+    );
+    bench.clock.advance(10);
+    let later = bench.offer_one(beat).unwrap();
+    for duplicate in [second, later] {
+        assert_eq!(duplicate.result, Outcome::Duplicate);
+        assert_eq!(
+            (duplicate.index, duplicate.received_ms),
+            (first.index, START_MS + 10)
+        );
+    }
+    let beats = bench
+        .kinds()
+        .iter()
+        .filter(|kind| **kind == Kind::Heartbeat)
+        .count();
+    assert_eq!(beats, 1);
+}
+
+#[test]
+fn time_never_goes_back_within_the_log() {
+    let mut bench = Bench::new();
+    let mut speaker = bench.introduce("a", 5);
+    bench.clock.advance(5_000);
+    bench.offer_one(speaker.beat(1)).unwrap();
+    bench.clock.step(-3_000);
+    let submitted = bench.offer_one(speaker.beat(2)).unwrap();
+    assert_eq!(submitted.received_ms, START_MS + 5_000);
+}
+
+#[test]
+fn denials_are_logged_with_their_envelope_and_quarantine() {
+    let mut bench = Bench::new();
+    let mut speaker = bench.running("a", 5);
+    let goal = speaker.goal();
+    bench.offer_one(goal.clone()).unwrap();
+    for n in 0..10 {
+        speaker.at_ms = START_MS + n;
+        let denied = speaker.intent(goal.hash(), "read:secrets/key");
+        let refusal = bench.offer_one(denied.clone()).unwrap_err();
+        assert_eq!(refusal.code, Code::ScopeDenied);
+        bench
+            .offer_one(denied)
+            .expect_err("sent again, it is refused and not counted again");
+    }
+    assert_eq!(bench.refusals(), [(Code::ScopeDenied, 1, true); 10]);
+    assert_eq!(bench.rules(), [Rule::Started, Rule::Denials]);
+    assert_eq!(
+        bench.kinds().last(),
+        Some(&Kind::Transition),
+        "directly behind its cause"
+    );
+}
+
+#[test]
+fn other_refusals_are_counted_by_the_minute() {
+    let mut bench = Bench::new();
+    let speaker = bench.running("a", 5);
+    for n in 0..5 {
+        let refusal = bench.offer_one(speaker.gap(n)).unwrap_err();
+        assert_eq!(refusal.code, Code::SequenceGap);
+    }
+    assert_eq!(bench.refusals(), [(Code::SequenceGap, 1, false)]);
+    bench.clock.advance(60_000);
+    bench.offer(vec![]);
+    assert_eq!(
+        bench.refusals(),
+        [(Code::SequenceGap, 1, false), (Code::SequenceGap, 4, false)]
+    );
+}
+
+#[test]
+fn refusals_that_were_counted_are_logged_at_the_end() {
+    let mut bench = Bench::new();
+    let speaker = bench.running("a", 5);
+    bench.offer(vec![speaker.gap(1), speaker.gap(2)]);
+    bench.writer.finish().unwrap();
+    check_log(bench.store.as_ref(), &bench.trust);
+    assert_eq!(
+        bench.refusals(),
+        [(Code::SequenceGap, 1, false), (Code::SequenceGap, 1, false)]
+    );
+}
+
+#[test]
+fn a_count_is_told_in_the_epoch_that_is_in_force() {
+    let mut bench = Bench::new();
+    let speaker = bench.running("a", 5);
+    bench.offer(vec![speaker.gap(1), speaker.gap(2)]);
+    bench.clock.advance(1_000);
+    let (_, _, second_lease) = Speaker::introduced(&bench.trust, "a", 5, bench.clock.wall_ms());
+    bench.offer_one(second_lease).unwrap();
+    bench.clock.advance(60_000);
+    bench.offer(vec![]);
+    assert_eq!(bench.refusals().len(), 2);
+}
+
+#[test]
+fn what_nobody_here_signed_leaves_no_trace() {
+    let mut bench = Bench::new();
+    bench.running("a", 5);
+    let before = bench.kinds();
+    let (mut stranger, ..) = Speaker::introduced(&bench.trust, "a", 9, START_MS);
+    let refusal = bench.offer_one(stranger.beat(1)).unwrap_err();
+    assert_eq!(refusal.code.http_status(), Some(403));
+    assert_eq!(bench.kinds(), before);
+}
+
+#[test]
+fn a_refused_record_that_comes_again_after_a_restart_is_not_logged_again() {
+    let mut bench = Bench::new();
+    let speaker = bench.running("a", 5);
+    bench.offer_one(speaker.gap(1)).unwrap_err();
+    let mut again = Bench::at(bench.store, bench.trust, &bench.clock, 0);
+    again.offer_one(speaker.gap(1)).unwrap_err();
+    assert_eq!(again.refusals(), [(Code::SequenceGap, 1, false)]);
+}
+
+#[test]
+fn in_observe_mode_a_breach_is_logged_and_told() {
+    let (store, trust) = founded(ledger::record::Charter {
+        mode: Mode::Observe,
+        ..charter()
+    });
+    let mut bench = Bench::on(store, trust);
+    let mut speaker = bench.running("a", 5);
+    let goal = speaker.goal();
+    bench.offer_one(goal.clone()).unwrap();
+    let submitted = bench
+        .offer_one(speaker.intent(goal.hash(), "read:secrets/key"))
+        .unwrap();
+    assert_eq!(submitted.breach.unwrap().code, Code::ScopeDenied);
+    assert_eq!(submitted.result, Outcome::Logged);
+    assert_eq!(bench.refusals(), []);
+}
+
+#[test]
+fn a_full_disk_takes_nothing_and_recovers() {
+    let (store, trust) = founded(charter());
+    let store = Arc::new(FaultyStore::with_room(store, 99));
+    let clock = Arc::new(ManualClock::at(START_MS));
+    let mut bench = Bench::at(store.clone(), trust, &clock, 100);
+    let (_, registration, _) = Speaker::introduced(&bench.trust, "a", 5, START_MS);
+    let refusal = bench.offer_one(registration.clone()).unwrap_err();
+    assert_eq!(refusal.code, Code::DiskFull);
+    assert_eq!(bench.kinds(), [Kind::Charter]);
+    assert_eq!(
+        bench.status.health(&bench.published()).disk,
+        Disk::NearlyFull
+    );
+    assert!(
+        bench.published().leaf(LeafIndex::new(0)).unwrap().is_some(),
+        "reads go on"
+    );
+    assert!(!bench.writer.idle_time().is_zero());
+    store.set_free_bytes(100);
+    bench.offer_one(registration).unwrap();
+    assert_eq!(bench.kinds(), [Kind::Charter, Kind::Pulse, Kind::Manifest]);
+    assert!(bench.status.health(&bench.published()).is_ready());
+}
+
+#[test]
+fn clocks_that_part_end_the_sequencer() {
+    let mut bench = Bench::new();
+    bench.offer(vec![]);
+    bench.clock.step(60_001);
+    let (outcome, _) = bench.turn(vec![]);
+    assert!(
+        matches!(outcome, Err(Fatal::ClocksParted { apart_ms: 60_001 })),
+        "{outcome:?}"
+    );
+}
+
+/// A short life of an agent, one group after another.
+fn history(trust: &Trust) -> Vec<Vec<SignedRecord>> {
+    let (mut speaker, registration, lease) = Speaker::introduced(trust, "a", 5, START_MS);
+    let first = vec![registration, lease, speaker.beat(1)];
+    let goal = speaker.goal();
+    let more = (2..280).map(|progress| speaker.beat(progress)).collect();
+    vec![first, vec![goal], more, vec![speaker.beat(280)]]
+}
+
+#[test]
+fn every_commit_may_fail_with_either_outcome_and_nothing_is_lost_or_forked() {
+    for fault in [Fault::Failed, Fault::FailedButPersisted] {
+        for commit in 0..4 {
+            one_commit_fails(fault, commit);
+        }
+    }
+}
+
+fn one_commit_fails(fault: Fault, commit: u64) {
+    let (inner, trust) = founded(charter());
+    let mut bench = Bench::on(
+        Arc::new(FaultyStore::new(inner.clone(), fault, commit)),
+        trust,
+    );
+    let (mut acknowledged, mut heads) = (Vec::new(), Vec::new());
+    let groups = history(&bench.trust);
+    let mut failed = false;
+    for group in groups.clone() {
+        let (outcome, answers) = bench.turn(group);
+        failed = outcome.is_err();
+        if failed {
+            assert!(matches!(outcome, Err(Fatal::Commit(_))), "{outcome:?}");
+            for mut answer in answers {
+                assert!(
+                    answer.try_recv().is_err(),
+                    "nothing is answered after a failed commit"
+                );
+            }
+            break;
+        }
+        acknowledged.extend(
+            answers
+                .into_iter()
+                .map(|mut a| a.try_recv().unwrap().unwrap()),
+        );
+        heads.push(bench.published());
+    }
+    assert!(failed, "commit {commit} was to fail");
+    // The process is gone; the next one recovers from what is stored.
+    let mut bench = Bench::on(inner, bench.trust);
+    check_log(bench.store.as_ref(), &bench.trust);
+    for submitted in &acknowledged {
+        let index = bench.published().index_of(&submitted.record).unwrap();
+        assert_eq!(index, Some(submitted.index));
+    }
+    for group in groups {
+        for answer in bench.offer(group) {
+            answer.unwrap();
+        }
+    }
+    let published = bench.published();
+    for head in heads {
+        assert_eq!(published.checkpoint_at(head.size).unwrap(), head.checkpoint);
+    }
+}
+
+#[test]
+fn keys_that_are_not_the_charters_are_refused() {
+    let clock = Arc::new(ManualClock::at(START_MS));
+    let (store, _) = founded(charter());
+    let wrong = LogKeys {
+        control: key(4),
+        ..keys()
+    };
+    let refused = Log::open(store.clone(), wrong, options(&clock)).err();
+    assert!(
+        matches!(refused, Some(OpenError::NotControlKey { .. })),
+        "{refused:?}"
+    );
+    let name = tlog::note::KeyName::parse("log.example/test").unwrap();
+    let log = tlog::note::SigningKey::new(name, &[7; 32]);
+    let refused = Log::open(store, LogKeys { log, ..keys() }, options(&clock)).err();
+    assert!(
+        matches!(refused, Some(OpenError::Recovery(_))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_thread_answers_stops_and_says_so() {
+    let (store, trust) = founded(charter());
+    let clock = Arc::new(ManualClock::at(START_MS));
+    let (log, sequencer) = Log::open(store.clone(), keys(), options(&clock)).unwrap();
+    let (mut speaker, registration, lease) = Speaker::introduced(&trust, "a", 5, START_MS);
+    let mut records = vec![registration, lease];
+    records.extend((1..=500).map(|progress| speaker.beat(progress)));
+    let mut last = None;
+    for pending in log.enqueue_all(records).await {
+        last = Some(pending.unwrap().outcome().await.unwrap());
+    }
+    assert_eq!(last.unwrap().published.size, log.published().size);
+    assert!(log.health().is_ready());
+    log.stop();
+    let refusal = log.submit(speaker.beat(501)).await.unwrap_err();
+    assert_eq!(refusal.code, Code::Stopping);
+    sequencer.join().unwrap();
+    assert!(!log.health().is_ready());
+    check_log(store.as_ref(), &trust);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_accepted_is_answered_although_the_log_stops() {
+    let (store, trust) = founded(charter());
+    let clock = Arc::new(ManualClock::at(START_MS));
+    let (log, sequencer) = Log::open(store, keys(), options(&clock)).unwrap();
+    let (_, registration, lease) = Speaker::introduced(&trust, "a", 5, START_MS);
+    let pending = log.enqueue_all(vec![registration, lease]).await;
+    log.stop();
+    for pending in pending {
+        assert_eq!(
+            pending.unwrap().outcome().await.unwrap().result,
+            Outcome::Logged
+        );
+    }
+    sequencer.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_commit_ends_the_thread_and_everybody_is_told() {
+    let (inner, trust) = founded(charter());
+    let store = Arc::new(FaultyStore::new(inner, Fault::FailedButPersisted, 1));
+    let clock = Arc::new(ManualClock::at(START_MS));
+    let (log, mut sequencer) = Log::open(store, keys(), options(&clock)).unwrap();
+    let (_, registration, lease) = Speaker::introduced(&trust, "a", 5, START_MS);
+    // The pulse and the first record may be one group or two: the second record meets the fault at the latest.
+    let first = log.submit(registration).await;
+    let second = log.submit(lease).await;
+    assert!(first.is_ok() || first.unwrap_err().code == Code::Internal);
+    assert_eq!(second.unwrap_err().code, Code::Internal);
+    sequencer.ended().await;
+    assert!(log.health().last_error.is_some());
+    assert!(matches!(sequencer.join(), Err(Fatal::Commit(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_refuses_and_what_follows_too() {
+    let (inner, trust) = founded(charter());
+    let gate = Arc::new(Gate::closed(inner));
+    let clock = Arc::new(ManualClock::at(START_MS));
+    let options = Options {
+        queue: 2,
+        ..options(&clock)
+    };
+    let (log, sequencer) = Log::open(gate.clone(), keys(), options).unwrap();
+    gate.wait_until_reached();
+    let (mut speaker, registration, lease) = Speaker::introduced(&trust, "a", 5, START_MS);
+    let records = vec![registration, lease, speaker.beat(1), speaker.beat(2)];
+    let pending = log.enqueue_all(records).await;
+    let codes: Vec<Option<Code>> = pending
+        .iter()
+        .map(|pending| pending.as_ref().err().map(|refusal| refusal.code))
+        .collect();
+    assert_eq!(
+        codes,
+        [None, None, Some(Code::Overloaded), Some(Code::Overloaded)]
+    );
+    gate.open();
+    for pending in pending.into_iter().flatten() {
+        pending.outcome().await.unwrap();
+    }
+    log.stop();
+    sequencer.join().unwrap();
+    assert_eq!(log.published().size, TreeSize::new(4));
+}
+
+/// A store whose commits wait until the test lets them pass.
+struct Gate {
+    inner: Arc<dyn Store>,
+    reached: std::sync::Barrier,
+    opened: std::sync::Barrier,
+    passed: std::sync::atomic::AtomicBool,
+}
+
+impl Gate {
+    fn closed(inner: Arc<dyn Store>) -> Self {
+        let barrier = || std::sync::Barrier::new(2);
+        Self {
+            inner,
+            reached: barrier(),
+            opened: barrier(),
+            passed: false.into(),
+        }
+    }
+
+    fn wait_until_reached(&self) {
+        self.reached.wait();
+    }
+
+    fn open(&self) {
+        self.opened.wait();
+    }
+}
+
+impl Store for Gate {
+    fn commit(&self, group: &crate::store::Group) -> Result<(), StoreError> {
+        // Only the first commit waits: the pulse, before anybody could submit.
+        if !self.passed.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            self.reached.wait();
+            self.opened.wait();
+        }
+        self.inner.commit(group)
+    }
+
+    fn head(&self) -> Result<Option<crate::store::StoredCheckpoint>, StoreError> {
+        self.inner.head()
+    }
+
+    fn leaves(&self, range: std::ops::Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.inner.leaves(range)
+    }
+
+    fn tiles(&self, tiles: &[crate::store::TileKey]) -> Result<Vec<Vec<tlog::Hash>>, StoreError> {
+        self.inner.tiles(tiles)
+    }
+
+    fn find(
+        &self,
+        records: &[ledger::digest::RecordHash],
+    ) -> Result<Vec<Option<LeafIndex>>, StoreError> {
+        self.inner.find(records)
+    }
+
+    fn checkpoints(
+        &self,
+        after: TreeSize,
+        limit: usize,
+    ) -> Result<Vec<crate::store::StoredCheckpoint>, StoreError> {
+        self.inner.checkpoints(after, limit)
+    }
+
+    fn counts(&self) -> Result<crate::store::Counts, StoreError> {
+        self.inner.counts()
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
+        self.inner.free_bytes()
+    }
+}
