@@ -1,10 +1,16 @@
 //! `dragonsd`, the control plane whose only state is a transparency log.
 //!
 //! The log is the state: every decision is a pure function of the records before it ([`ledger::govern`]), so this
-//! crate has only what must not be pure: where bytes are kept ([`store`]), who writes next ([`log`]), how it is asked,
-//! and how a process is started and stopped.
+//! crate has only what must not be pure: where bytes are kept ([`store`]), who writes next ([`log`]), how it is asked
+//! ([`http`]), and how a process is started and stopped ([`mod@serve`]).
 
+pub mod config;
+pub mod fsck;
 pub mod http;
+pub mod init;
+pub mod keys;
 pub mod log;
 pub mod metrics;
+pub mod serve;
 pub mod store;
+pub mod trust;

@@ -18,7 +18,7 @@ use super::published::Source;
 use crate::store::{Store, StoreError, StoredCheckpoint, TileKey};
 
 /// Leaves that are read at once: some megabytes.
-const CHUNK: u64 = 1_024;
+const CHUNK: usize = 1_024;
 
 /// A log that fits together: where the sequencer goes on.
 pub(super) struct Recovered {
@@ -35,8 +35,8 @@ pub(super) fn recover(source: &Source) -> Result<Recovered, RecoveryError> {
     let head = store.head()?.ok_or(RecoveryError::Empty)?;
     let signed = verified_root(&head, &source.key.verifier_key())?;
     let mut replay = Replay::new();
-    for from in (0..head.size.get()).step_by(CHUNK as usize) {
-        let to = head.size.get().min(from + CHUNK);
+    for from in (0..head.size.get()).step_by(CHUNK) {
+        let to = head.size.get().min(from + CHUNK as u64);
         for (index, leaf) in (from..).zip(store.leaves(from..to)?) {
             let wrong = |error| RecoveryError::Leaf { index, error };
             let tiles = replay.push(&leaf).map_err(wrong)?;

@@ -182,16 +182,10 @@ impl Store for RocksStore {
     }
 
     fn tiles(&self, tiles: &[TileKey]) -> Result<Vec<Vec<Hash>>, StoreError> {
-        let family = self.family(TILES)?;
-        let rows = self.db.batched_multi_get_cf(
-            family,
-            tiles
-                .iter()
-                .map(|key| tile_row(*key))
-                .collect::<Vec<_>>()
-                .iter(),
-            false,
-        );
+        let keys: Vec<_> = tiles.iter().map(|key| tile_row(*key)).collect();
+        let rows = self
+            .db
+            .batched_multi_get_cf(self.family(TILES)?, &keys, false);
         let read = |(key, row): (&TileKey, Result<Option<rocksdb::DBPinnableSlice<'_>>, _>)| {
             let TileKey { level, index } = *key;
             let row = row
@@ -232,11 +226,12 @@ impl Store for RocksStore {
         let start = from.to_be_bytes();
         let from = IteratorMode::From(&start, Direction::Forward);
         let rows = self.db.iterator_cf(self.family(CHECKPOINTS)?, from);
-        let read = |row: Result<(Box<[u8]>, Box<[u8]>), _>| {
-            let (key, value) = row.map_err(database)?;
-            read_checkpoint(&key, &value)
-        };
-        rows.take(limit).map(read).collect()
+        rows.take(limit)
+            .map(|row| {
+                let (key, value) = row.map_err(database)?;
+                read_checkpoint(&key, &value)
+            })
+            .collect()
     }
 
     fn counts(&self) -> Result<Counts, StoreError> {

@@ -1,0 +1,278 @@
+//! How the service is set up: flags over environment (`DRAGONSD_…`) over a file over defaults.
+//!
+//! Unknown names are errors wherever they stand: a setting that is misspelt must not be one that is silently off.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use config::{Config, ConfigError, Environment, File, FileFormat};
+use serde::{Deserialize, Serialize};
+
+use crate::log::{DEFAULT_MIN_FREE_BYTES, DEFAULT_QUEUE};
+
+const ENVIRONMENT: &str = "DRAGONSD";
+
+/// The settings in force.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The folder that `init` made.
+    pub data: PathBuf,
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Where metrics are to be had.
+    pub metrics: SocketAddr,
+    /// The room on disk, in bytes, below which nothing more is logged.
+    pub min_free_bytes: u64,
+    /// How many records may wait for the sequencer.
+    pub queue: usize,
+    /// How the service's own messages are written.
+    pub log_format: LogFormat,
+    /// Whether to start although the clock is far from the last leaf's time.
+    pub accept_clock_jump: bool,
+    /// Whether to make a log in an empty folder, for a first look.
+    pub dev: bool,
+    /// The folder of the keys; `keys` in the data folder if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<PathBuf>,
+    /// The folder of the verifier page, in place of the one in the program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web: Option<PathBuf>,
+}
+
+/// How the service's own messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The settings that flags can give. What is not given comes from elsewhere.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Flags {
+    /// A file of settings, such as dragonsd.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The folder that `init` made
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where the API listens [default: 127.0.0.1:7117]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Where metrics are to be had [default: 127.0.0.1:7118]
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
+    /// The folder of the verifier page, in place of the one in the program
+    #[arg(long, value_name = "DIR")]
+    pub web: Option<PathBuf>,
+    /// The folder of the keys [default: keys in the data folder]
+    #[arg(long, value_name = "DIR")]
+    pub keys: Option<PathBuf>,
+    /// Make a log in an empty folder, for a first look; all keys lie beside it
+    #[arg(long)]
+    pub dev: bool,
+    /// Start although the clock is far from the last leaf's time
+    #[arg(long)]
+    pub accept_clock_jump: bool,
+    /// Log nothing more when the disk has less room than this [default: 268435456]
+    #[arg(long, value_name = "BYTES")]
+    pub min_free_bytes: Option<u64>,
+    /// How many records may wait for the sequencer [default: 8192]
+    #[arg(long, value_name = "RECORDS")]
+    pub queue: Option<usize>,
+    /// How messages are written [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+impl Settings {
+    /// The settings in force, from all four places.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a name that is unknown, a value of the wrong type, or `data` missing.
+    pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
+        Self::from_layers(
+            flags,
+            Environment::with_prefix(ENVIRONMENT).try_parsing(true),
+        )
+    }
+
+    /// The folder of the keys.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.keys
+            .clone()
+            .unwrap_or_else(|| default_keys(&self.data))
+    }
+
+    fn from_layers(flags: &Flags, environment: Environment) -> Result<Self, ConfigError> {
+        let mut builder = Config::builder()
+            .set_default("listen", "127.0.0.1:7117")?
+            .set_default("metrics", "127.0.0.1:7118")?
+            .set_default("min_free_bytes", DEFAULT_MIN_FREE_BYTES)?
+            .set_default("queue", DEFAULT_QUEUE as u64)?
+            .set_default("log_format", "text")?
+            .set_default("accept_clock_jump", false)?
+            .set_default("dev", false)?;
+        if let Some(path) = &flags.config {
+            builder = builder.add_source(File::from(path.as_path()).format(FileFormat::Toml));
+        }
+        builder = builder.add_source(environment);
+        for (name, value) in flags.given() {
+            builder = builder.set_override(name, value)?;
+        }
+        builder.build()?.try_deserialize()
+    }
+}
+
+impl Flags {
+    fn given(&self) -> Vec<(&'static str, config::Value)> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let on = |flag: bool| flag.then_some(true);
+        let values: [(&str, Option<config::Value>); 10] = [
+            ("data", path(&self.data).map(Into::into)),
+            (
+                "listen",
+                self.listen.map(|address| address.to_string().into()),
+            ),
+            (
+                "metrics",
+                self.metrics.map(|address| address.to_string().into()),
+            ),
+            ("web", path(&self.web).map(Into::into)),
+            ("keys", path(&self.keys).map(Into::into)),
+            ("dev", on(self.dev).map(Into::into)),
+            (
+                "accept_clock_jump",
+                on(self.accept_clock_jump).map(Into::into),
+            ),
+            ("min_free_bytes", self.min_free_bytes.map(Into::into)),
+            ("queue", self.queue.map(|queue| (queue as u64).into())),
+            (
+                "log_format",
+                self.log_format.map(|format| format.to_string().into()),
+            ),
+        ];
+        values
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+/// Where the keys of a log lie unless somebody says otherwise.
+#[must_use]
+pub fn default_keys(data: &Path) -> PathBuf {
+    data.join("keys")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Environment::with_prefix(ENVIRONMENT)
+            .try_parsing(true)
+            .source(Some(variables.collect()))
+    }
+
+    fn flags() -> Flags {
+        Flags {
+            data: Some("d".into()),
+            ..Flags::default()
+        }
+    }
+
+    fn file(text: &str) -> (tempfile::TempDir, Flags) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dragonsd.toml");
+        std::fs::write(&path, text).unwrap();
+        (
+            folder,
+            Flags {
+                config: Some(path),
+                ..Flags::default()
+            },
+        )
+    }
+
+    #[test]
+    fn defaults_need_no_more_than_the_data() {
+        let settings = Settings::from_layers(&flags(), environment(&[])).unwrap();
+        assert_eq!(settings.listen, "127.0.0.1:7117".parse().unwrap());
+        assert_eq!(settings.metrics, "127.0.0.1:7118".parse().unwrap());
+        assert_eq!(settings.keys(), Path::new("d/keys"));
+        assert_eq!(
+            (settings.dev, settings.log_format),
+            (false, LogFormat::Text)
+        );
+        let missing = Settings::from_layers(&Flags::default(), environment(&[]));
+        assert!(missing.unwrap_err().to_string().contains("data"));
+    }
+
+    #[test]
+    fn each_layer_beats_the_one_below_it() {
+        let (_folder, flags) =
+            file("data = \"file\"\nqueue = 1\nlisten = \"127.0.0.1:1\"\nlog_format = \"json\"\n");
+        let variables = [("DRAGONSD_QUEUE", "2"), ("DRAGONSD_LISTEN", "127.0.0.1:2")];
+        let flags = Flags {
+            listen: Some("127.0.0.1:3".parse().unwrap()),
+            dev: true,
+            ..flags
+        };
+        let settings = Settings::from_layers(&flags, environment(&variables)).unwrap();
+        assert_eq!(settings.data, Path::new("file"));
+        assert_eq!((settings.queue, settings.listen.port()), (2, 3));
+        assert_eq!((settings.log_format, settings.dev), (LogFormat::Json, true));
+    }
+
+    #[test]
+    fn unknown_names_are_errors() {
+        let (_folder, flags_with_file) = file("data = \"d\"\nlissten = \"127.0.0.1:1\"\n");
+        let misspelt = Settings::from_layers(&flags_with_file, environment(&[]));
+        assert!(misspelt.unwrap_err().to_string().contains("lissten"));
+        let misspelt = Settings::from_layers(&flags(), environment(&[("DRAGONSD_QEUE", "2")]));
+        assert!(misspelt.unwrap_err().to_string().contains("qeue"));
+    }
+
+    #[test]
+    fn values_of_the_wrong_type_are_errors() {
+        for (name, value) in [
+            ("DRAGONSD_QUEUE", "-1"),
+            ("DRAGONSD_QUEUE", "many"),
+            ("DRAGONSD_LISTEN", "localhost"),
+            ("DRAGONSD_LOG_FORMAT", "xml"),
+        ] {
+            let wrong = Settings::from_layers(&flags(), environment(&[(name, value)]));
+            assert!(wrong.is_err(), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn the_effective_settings_are_read_back() {
+        let settings = Settings::from_layers(&flags(), environment(&[])).unwrap();
+        let text = toml::to_string(&settings).unwrap();
+        let (_folder, flags) = file(&text);
+        assert_eq!(
+            Settings::from_layers(&flags, environment(&[])).unwrap(),
+            settings
+        );
+    }
+}

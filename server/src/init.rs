@@ -1,0 +1,323 @@
+//! Making a log: its keys, its charter at index 0, and the trust that others verify it by.
+//!
+//! Everything is judged before anything is written, and `trust.json` is written last: a folder without it is one
+//! where this did not get to its end, and `serve` refuses it.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use ledger::codes::Refusal;
+use ledger::digest::RecordHash;
+use ledger::json::{Value, object};
+use ledger::key::PrivateKey;
+use ledger::record::{
+    Body, Charter, CharterKey, Kind, Limits, Liveness, Mode, RULES, Record, Role, SignedRecord,
+    Thresholds,
+};
+use tlog::note::{KeyName, ParseKeyError, SigningKey};
+
+use crate::config::default_keys;
+use crate::keys::{self, KeyError, KeyFile};
+use crate::log::{GenesisError, LogKeys, found, judge_charter};
+use crate::store::rocks::{OpenStoreError, RocksStore};
+
+/// The file that says how this log is verified, in the data folder.
+pub const TRUST_FILE: &str = "trust.json";
+
+/// The folder of the store, in the data folder.
+const STORE: &str = "store";
+
+/// What `init` is told.
+#[derive(Clone, Debug)]
+pub struct Founding {
+    /// The folder to make; absent or empty.
+    pub data: PathBuf,
+    /// The name of the log.
+    pub origin: String,
+    /// What happens to records that break a rule; the charter file's word or `enforce` if nothing is said.
+    pub mode: Option<Mode>,
+    /// The folder of the keys.
+    pub keys: Option<PathBuf>,
+    /// Members of the charter that differ from the defaults, as JSON.
+    pub charter: Option<String>,
+}
+
+/// The five keys of a new log, and which of them are new too.
+struct Keys {
+    folder: PathBuf,
+    held: Vec<(KeyFile, PrivateKey, Origin)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Drawn,
+    Found,
+}
+
+/// Makes a log, and gives back its trust fingerprint.
+///
+/// # Errors
+/// [`InitError`]. Before the first file is written, nothing has changed.
+pub fn init(founding: &Founding, now_ms: u64) -> Result<RecordHash, InitError> {
+    must_be_empty(&founding.data)?;
+    let folder = founding
+        .keys
+        .clone()
+        .unwrap_or_else(|| default_keys(&founding.data));
+    let keys = Keys::find_or_draw(&folder)?;
+    let name = KeyName::parse(&founding.origin)?;
+    let log = SigningKey::new(name, &keys.get(KeyFile::Log).seed());
+    let signing = LogKeys {
+        log,
+        control: keys.get(KeyFile::Control).clone(),
+    };
+    let charter = charter(founding, &keys, &signing.log, now_ms)?;
+    let fingerprint = charter.hash();
+    judge_charter(&signing, charter.clone(), now_ms).map_err(InitError::Charter)?;
+    create_folder(&founding.data)?;
+    keys.save()?;
+    let store = RocksStore::create(&store_path(&founding.data))?;
+    found(&store, &signing, charter, now_ms)?;
+    drop(store);
+    write_trust(&founding.data, &signing.log, fingerprint)?;
+    Ok(fingerprint)
+}
+
+/// Where the store of a log lies.
+#[must_use]
+pub fn store_path(data: &Path) -> PathBuf {
+    data.join(STORE)
+}
+
+/// Whether a log can be made there: the folder is absent or empty.
+///
+/// # Errors
+/// [`InitError::File`] if it cannot be read.
+pub fn is_vacant(data: &Path) -> Result<bool, InitError> {
+    match fs::read_dir(data) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(InitError::file(data, error)),
+    }
+}
+
+fn must_be_empty(data: &Path) -> Result<(), InitError> {
+    if is_vacant(data)? {
+        return Ok(());
+    }
+    let data = data.to_owned();
+    if data.join(TRUST_FILE).exists() {
+        return Err(InitError::Exists { data });
+    }
+    Err(InitError::NotEmpty { data })
+}
+
+impl Keys {
+    /// Keys that lie in the folder are used as they are; the others are drawn, and not saved yet.
+    fn find_or_draw(folder: &Path) -> Result<Self, InitError> {
+        let held = KeyFile::ALL.map(|file| {
+            let path = file.path(folder);
+            // A link to nowhere is not absent: it must fail here, not be drawn a key for.
+            if path.symlink_metadata().is_ok() {
+                return Ok((file, keys::read(&path)?, Origin::Found));
+            }
+            Ok((file, keys::draw()?, Origin::Drawn))
+        });
+        let held = held.into_iter().collect::<Result<_, KeyError>>()?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            held,
+        })
+    }
+
+    fn get(&self, wanted: KeyFile) -> &PrivateKey {
+        let held = self.held.iter().find(|(file, ..)| *file == wanted);
+        held.map(|(_, key, _)| key)
+            .expect("every file of KeyFile::ALL was found or drawn")
+    }
+
+    fn save(&self) -> Result<(), InitError> {
+        create_folder(&self.folder)?;
+        for (file, key, origin) in &self.held {
+            let path = file.path(&self.folder);
+            match origin {
+                Origin::Drawn => keys::create(&path, key)?,
+                Origin::Found if *file == KeyFile::Log => tracing::warn!(
+                    path = %path.display(),
+                    "this log key was there before: two logs of one name and key are a fork"
+                ),
+                Origin::Found => {}
+            }
+        }
+        sync_folder(&self.folder)
+    }
+}
+
+/// Charter 1, with the members that the file names in place of the defaults, signed by the root.
+fn charter(
+    founding: &Founding,
+    keys: &Keys,
+    log: &SigningKey,
+    now_ms: u64,
+) -> Result<SignedRecord, InitError> {
+    let mut payload = read_value(&default_charter(founding, keys, log, now_ms).to_payload())?;
+    if let Some(text) = &founding.charter {
+        merge(&mut payload, read_value(text.trim())?);
+    }
+    // Flags win over the file.
+    merge(
+        &mut payload,
+        object([("origin", founding.origin.as_str().into())]),
+    );
+    if let Some(mode) = founding.mode {
+        merge(&mut payload, object([("mode", mode.into())]));
+    }
+    let record = Record::parse(Kind::Charter, payload.to_json().as_bytes());
+    let record = record.map_err(InitError::Charter)?;
+    record
+        .sign(&[keys.get(KeyFile::Root)])
+        .map_err(InitError::Charter)
+}
+
+fn default_charter(founding: &Founding, keys: &Keys, log: &SigningKey, now_ms: u64) -> Record {
+    let member = |file: KeyFile, role| CharterKey {
+        key: keys.get(file).public(),
+        name: file
+            .name()
+            .parse()
+            .expect("the names of key files are plain"),
+        roles: vec![role],
+    };
+    let charter = Charter {
+        version: 1,
+        rules: RULES,
+        origin: founding.origin.clone(),
+        log_keys: vec![log.verifier_key()],
+        previous: None,
+        mode: Mode::Enforce,
+        thresholds: Thresholds::default(),
+        keys: vec![
+            member(KeyFile::Root, Role::Root),
+            member(KeyFile::Operator, Role::Operator),
+            member(KeyFile::Control, Role::Control),
+            member(KeyFile::Observer, Role::Observer),
+        ],
+        distrusted: Vec::new(),
+        limits: Limits::default(),
+        liveness: Liveness::default(),
+    };
+    Record {
+        log: None,
+        at_ms: now_ms,
+        body: Body::Charter(Box::new(charter)),
+        ext: None,
+    }
+}
+
+fn read_value(json: &str) -> Result<Value, InitError> {
+    Value::parse(json.as_bytes()).map_err(InitError::Charter)
+}
+
+/// Puts the members of one object over those of another: objects member by member, everything else whole.
+fn merge(base: &mut Value, over: Value) {
+    match (base, over) {
+        (Value::Object(members), Value::Object(given)) => {
+            for (name, value) in given {
+                match members.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, known)) => merge(known, value),
+                    None => members.push((name, value)),
+                }
+            }
+        }
+        (base, over) => *base = over,
+    }
+}
+
+/// Writes the policy and the fingerprint that a verifier pins: whole or not at all.
+fn write_trust(data: &Path, log: &SigningKey, charter: RecordHash) -> Result<(), InitError> {
+    let policy = format!("log {}\nquorum none\n", log.verifier_key());
+    let members = [
+        ("policy", policy.into()),
+        ("charter", charter.to_string().into()),
+    ];
+    let (path, partial) = (
+        data.join(TRUST_FILE),
+        data.join(format!("{TRUST_FILE}.partial")),
+    );
+    let text = object(members).to_json();
+    let write = || {
+        let mut file = fs::File::create_new(&partial)?;
+        writeln!(file, "{text}")?;
+        file.sync_all()?;
+        fs::rename(&partial, &path)
+    };
+    write().map_err(|error| InitError::file(&path, error))?;
+    sync_folder(data)
+}
+
+fn create_folder(path: &Path) -> Result<(), InitError> {
+    fs::create_dir_all(path).map_err(|error| InitError::file(path, error))
+}
+
+/// New names in a folder are durable only once the folder is synced.
+fn sync_folder(path: &Path) -> Result<(), InitError> {
+    let synced = fs::File::open(path).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| InitError::file(path, error))
+}
+
+/// Why a log was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// There is one.
+    #[error("there is a log in {} already", data.display())]
+    Exists {
+        /// The folder.
+        data: PathBuf,
+    },
+    /// The folder has something else in it, perhaps an attempt that broke off.
+    #[error(
+        "the folder {} is not empty and holds no finished log; if an init broke off there, remove it and begin again",
+        data.display()
+    )]
+    NotEmpty {
+        /// The folder.
+        data: PathBuf,
+    },
+    /// The origin is no name for a log.
+    #[error("the origin cannot be the name of a log key")]
+    Origin(#[from] ParseKeyError),
+    /// The charter does not stand.
+    #[error("the charter does not stand")]
+    Charter(#[source] Refusal),
+    /// A key file is wrong.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store could not be made.
+    #[error(transparent)]
+    Store(#[from] OpenStoreError),
+    /// The charter could not be logged.
+    #[error("the charter could not be logged")]
+    Genesis(#[from] GenesisError),
+    /// A file or folder could not be read or written.
+    #[error("{} could not be read or written", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+}
+
+impl InitError {
+    fn file(path: &Path, error: io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! The running service: opened, wired, stopped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use tlog::note::{KeyName, ParseKeyError, SigningKey};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Settings;
+use crate::http::{self, Service, Web};
+use crate::init::{self, Founding, InitError, init};
+use crate::keys::{self, KeyError, KeyFile};
+use crate::log::{Clock as _, Fatal, Log, LogKeys, OpenError, Options, Sequencer, SystemClock};
+use crate::metrics;
+use crate::store::rocks::{OpenStoreError, RocksStore};
+use crate::trust::{Trust, TrustError};
+
+/// The name of a log that `--dev` makes.
+const DEV_ORIGIN: &str = "dragons.invalid/dev";
+
+/// Serves until a signal comes, then finishes what was accepted.
+///
+/// # Errors
+/// [`ServeError`] if the service cannot start, or its sequencer ended by itself.
+pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
+    let recorder = metrics::install().map_err(ServeError::Metrics)?;
+    http::describe_metrics();
+    if settings.dev {
+        make_for_a_look(settings)?;
+    }
+    // Before anybody learns that the service is there, so that no signal finds it without a handler.
+    let signals = Signals::new()?;
+    let (log, sequencer) = open(settings)?;
+    let listener = bind(settings.listen).await?;
+    let metrics_listener = bind(settings.metrics).await?;
+    announce(&listener, &metrics_listener)?;
+    let scraped = Router::new().route("/metrics", get(async move || recorder.render()));
+    let metrics_server = tokio::spawn(axum::serve(metrics_listener, scraped).into_future());
+    let outcome = run(settings, &log, sequencer, listener, signals).await;
+    metrics_server.abort();
+    outcome
+}
+
+/// Answers requests until there is a reason to stop, and then stops in this order: no new connections, the requests
+/// that are under way, the records that were accepted.
+async fn run(
+    settings: &Settings,
+    log: &Log,
+    mut sequencer: Sequencer,
+    listener: TcpListener,
+    mut signals: Signals,
+) -> Result<(), ServeError> {
+    let web = settings.web.clone().map_or(Web::Embedded, Web::Directory);
+    let router = http::router(Service::new(log.clone(), web));
+    let stop = async {
+        tokio::select! {
+            name = signals.next() => tracing::info!(signal = name, "stopping"),
+            () = sequencer.ended() => tracing::error!("the sequencer has ended"),
+        }
+    };
+    http::serve(listener, router, stop).await;
+    log.stop();
+    let joined = tokio::task::spawn_blocking(|| sequencer.join()).await;
+    joined
+        .unwrap_or(Err(Fatal::Panicked))
+        .map_err(ServeError::Sequencer)?;
+    tracing::info!(size = log.published().size.get(), "stopped");
+    Ok(())
+}
+
+/// Opens the log in the data folder, with the two keys that the service signs with and no other.
+fn open(settings: &Settings) -> Result<(Log, Sequencer), ServeError> {
+    let trust = Trust::read(&settings.data)?;
+    let keys = read_keys(settings, &trust)?;
+    let store = RocksStore::open(&init::store_path(&settings.data))?;
+    let options = Options {
+        queue: settings.queue,
+        min_free_bytes: settings.min_free_bytes,
+        accept_clock_jump: settings.accept_clock_jump,
+        ..Options::default()
+    };
+    let (log, sequencer) = Log::open(Arc::new(store), keys, options)?;
+    let published = log.published();
+    if published.state.log() != Some(trust.charter) {
+        return Err(ServeError::OtherLog);
+    }
+    tracing::info!(origin = %published.origin(), size = published.size.get(), "the log is open");
+    Ok((log, sequencer))
+}
+
+fn read_keys(settings: &Settings, trust: &Trust) -> Result<LogKeys, ServeError> {
+    let folder = settings.keys();
+    let log = trust
+        .policy
+        .logs()
+        .first()
+        .ok_or(ServeError::NoLogInPolicy)?;
+    let name = KeyName::parse(log.key.name().as_str())?;
+    let seed = keys::read(&KeyFile::Log.path(&folder))?.seed();
+    let control = keys::read(&KeyFile::Control.path(&folder))?;
+    for path in keys::exposed(&folder) {
+        tracing::warn!(path = %path.display(), "this key is not the service's and should not lie where it can be read");
+    }
+    Ok(LogKeys {
+        log: SigningKey::new(name, &seed),
+        control,
+    })
+}
+
+/// `--dev`: a log in an empty folder, with all keys beside it.
+fn make_for_a_look(settings: &Settings) -> Result<(), ServeError> {
+    tracing::warn!("--dev: for a first look only. All keys lie where the service can read them");
+    if !init::is_vacant(&settings.data)? {
+        return Ok(());
+    }
+    let founding = Founding {
+        data: settings.data.clone(),
+        origin: DEV_ORIGIN.to_owned(),
+        mode: None,
+        keys: settings.keys.clone(),
+        charter: None,
+    };
+    let charter = init(&founding, SystemClock::new().wall_ms())?;
+    tracing::warn!(%charter, data = %settings.data.display(), "--dev: made a new log");
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| ServeError::Bind { address, error })
+}
+
+/// The one line on stdout, with the port that was really taken. Everything else is on stderr.
+#[expect(
+    clippy::print_stdout,
+    reason = "whoever starts the service waits for this line"
+)]
+fn announce(listener: &TcpListener, metrics: &TcpListener) -> Result<(), ServeError> {
+    let metrics = metrics.local_addr().map_err(ServeError::Address)?;
+    tracing::info!("metrics on http://{metrics}/metrics");
+    println!(
+        "listening on http://{}",
+        listener.local_addr().map_err(ServeError::Address)?
+    );
+    Ok(())
+}
+
+/// The signals that end the service in good order.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, ServeError> {
+        let terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+        Ok(Self {
+            terminate,
+            interrupt,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Why the service did not start, or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data folder is no finished log.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The policy names no log.
+    #[error("the policy in the trust file names no log")]
+    NoLogInPolicy,
+    /// The policy's log has a name that no key can have.
+    #[error("the log in the policy has a name that no key can have")]
+    KeyName(#[from] ParseKeyError),
+    /// A key file is wrong.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenStoreError),
+    /// The log cannot be opened.
+    #[error("the log cannot be opened")]
+    Log(#[from] OpenError),
+    /// The trust file is another log's.
+    #[error("the log does not begin with the charter that the trust file names")]
+    OtherLog,
+    /// `--dev` could not make a log.
+    #[error("--dev could not make a log")]
+    Init(#[from] InitError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// A listener does not know its address.
+    #[error("a listener has no address")]
+    Address(#[source] std::io::Error),
+    /// Signals cannot be received.
+    #[error("signals cannot be received")]
+    Signals(#[source] std::io::Error),
+    /// There is a recorder of metrics already.
+    #[error("metrics cannot be recorded")]
+    Metrics(#[source] metrics_exporter_prometheus::BuildError),
+    /// The sequencer ended by itself.
+    #[error("the sequencer has ended")]
+    Sequencer(#[source] Fatal),
+}
