@@ -87,11 +87,12 @@ impl World {
             ext: None,
         };
         let charter = charter.sign(&[&key(1)]).unwrap();
-        let name = found(&store, &log_key(), charter, START).unwrap();
         let keys = LogKeys {
             log: log_key(),
             control: key(3),
         };
+        let name = charter.hash();
+        found(&store, &keys, charter, START).unwrap();
         let options = Options {
             clock: Arc::new(Still),
             ..options
