@@ -119,3 +119,63 @@ impl Entry {
         ])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ledger::verify::Trust;
+
+    use super::*;
+
+    const TRUST: &str = include_str!("../../ledger/src/verify/golden/trust.json");
+    const ENTRY_0: &str = include_str!("../../ledger/src/verify/golden/entry-0.tlog-proof");
+    const ENTRY_6: &str = include_str!("../../ledger/src/verify/golden/entry-6.tlog-proof");
+
+    fn log() -> LogIdentity {
+        LogIdentity::pinned(&TRUST.parse::<Trust>().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_shown_is_opened() {
+        for (file, index, kind) in [(ENTRY_0, 0, "charter"), (ENTRY_6, 6, "receipt")] {
+            let entry = Entry::open(file, LeafIndex::new(index), &log()).unwrap();
+            assert_eq!(entry.index().get(), index);
+            assert_eq!(entry.record().kind().as_str(), kind);
+            assert_eq!(entry.checkpoint().size().get(), 16);
+            assert!(
+                entry
+                    .to_value()
+                    .to_json()
+                    .starts_with(&format!("{{\"index\":{index},"))
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_shown_is_refused() {
+        let open =
+            |file: &str, log: &LogIdentity| Entry::open(file, LeafIndex::new(6), log).unwrap_err();
+        let (extra, line) = (ENTRY_6.lines().nth(1).unwrap(), |n: usize| {
+            ENTRY_0.lines().nth(n).unwrap()
+        });
+        let other_leaf = ENTRY_6.replace(extra, line(1));
+        let no_leaf = ENTRY_6.replace(&format!("{extra}\n"), "");
+        assert!(matches!(open("", &log()), EntryError::Malformed(_)));
+        assert!(matches!(
+            open(ENTRY_0, &log()),
+            EntryError::OtherEntry { .. }
+        ));
+        assert!(matches!(open(&no_leaf, &log()), EntryError::NoLeaf));
+        assert!(matches!(
+            open(&other_leaf, &log()),
+            EntryError::NotProven(_)
+        ));
+        let other_name = LogIdentity {
+            log: format!("sha256:{}", "0".repeat(64)).parse().unwrap(),
+            ..log()
+        };
+        assert!(matches!(
+            open(ENTRY_6, &other_name),
+            EntryError::OtherLog { .. }
+        ));
+    }
+}

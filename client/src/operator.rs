@@ -159,7 +159,10 @@ impl Operator<'_> {
 
     fn active_registration(&self, agent: &Name) -> Result<Option<RecordHash>, OperatorError> {
         match self.service.agent(agent) {
-            Ok((agent, _)) => Ok(Some(agent.registration)),
+            Ok((known, _)) => known
+                .registration
+                .map(Some)
+                .ok_or_else(|| no_registration(agent)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -180,6 +183,12 @@ impl Operator<'_> {
         let signed = record.sign(&keys).map_err(OperatorError::NoSuchRecord)?;
         hand_in(self.service, self.log, &signed)
     }
+}
+
+fn no_registration(agent: &Name) -> OperatorError {
+    let request = format!("GET /v1/agents/{agent}");
+    let reason = "it does not say which registration is active".to_owned();
+    ServiceError::Malformed { request, reason }.into()
 }
 
 /// Hands a record to the log, and believes that it is there when it is shown.

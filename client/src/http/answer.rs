@@ -53,9 +53,9 @@ pub struct Agent {
     /// The hash of its active manifest.
     #[serde(deserialize_with = "parsed")]
     pub manifest_hash: Digest,
-    /// The record that registered it.
-    #[serde(deserialize_with = "parsed")]
-    pub registration: RecordHash,
+    /// The record that registered its active manifest.
+    #[serde(default, deserialize_with = "parsed_or_null")]
+    pub registration: Option<RecordHash>,
     /// Milliseconds since its last heartbeat.
     pub pulse_age_ms: u64,
     /// Milliseconds since its last progress.
