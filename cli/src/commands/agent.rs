@@ -1,0 +1,116 @@
+//! `agent`: see agents, and stop them.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use ledger::json::Value;
+use ledger::text::{Name, Text};
+
+use crate::commands::logged::{self, Cosigners};
+use crate::output;
+use crate::session::Session;
+
+/// What about agents.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the agents and where they stand
+    List,
+    /// Show where an agent stands
+    Show {
+        /// The agent
+        agent: Name,
+    },
+    /// Stop an agent, and end its lease
+    Stop(StopOptions),
+}
+
+/// Whom, and why.
+#[derive(Debug, Args)]
+pub(crate) struct StopOptions {
+    /// The agent
+    agent: Name,
+    /// Why, for everybody to read
+    #[arg(long, value_name = "TEXT")]
+    reason: Text,
+    #[command(flatten)]
+    cosigners: Cosigners,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// Whatever kept it from being done.
+pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
+    match command {
+        Command::List => list(session),
+        Command::Show { agent } => show(session, &agent),
+        Command::Stop(options) => stop(session, options),
+    }
+}
+
+fn list(session: &Session) -> Result<()> {
+    let service = session.service()?;
+    let mut rows =
+        vec![["AGENT", "STATE", "EPOCH", "PULSE AGE", "PROGRESS AGE"].map(str::to_owned)];
+    let mut after: Option<Name> = None;
+    loop {
+        let (page, value) = service.agents(after.as_ref())?;
+        let Some(last) = page.agents.last() else {
+            break;
+        };
+        after = Some(last.agent.parse()?);
+        rows.extend(page.agents.iter().map(|agent| {
+            let (epoch, pulse, progress) = (agent.epoch, agent.pulse_age_ms, agent.progress_age_ms);
+            [
+                agent.agent.clone(),
+                agent.state.clone(),
+                epoch.to_string(),
+                seconds(pulse),
+                seconds(progress),
+            ]
+        }));
+        if session.json() {
+            print_each(value)?;
+        }
+    }
+    if session.json() {
+        Ok(())
+    } else {
+        output::table(&rows)
+    }
+}
+
+fn print_each(page: Value) -> Result<()> {
+    let Value::Object(members) = page else {
+        return Ok(());
+    };
+    for (_, value) in members.into_iter().filter(|(name, _)| name == "agents") {
+        let Value::Array(agents) = value else {
+            continue;
+        };
+        agents.iter().try_for_each(output::json)?;
+    }
+    Ok(())
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+}
+
+fn show(session: &Session, agent: &Name) -> Result<()> {
+    output::object(session.json(), &session.service()?.agent(agent)?.1)
+}
+
+fn stop(session: &Session, options: StopOptions) -> Result<()> {
+    let service = session.service()?;
+    let StopOptions {
+        agent,
+        reason,
+        cosigners,
+    } = options;
+    let stopped = agent.clone();
+    let logged = logged::as_operator(session, &service, &cosigners, |operator| {
+        operator.stop(agent, reason)
+    })?;
+    logged::print(session, &logged, [("agent", (&stopped).into())])
+}

@@ -1,0 +1,38 @@
+//! `keygen`: a new private key in a file.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use ledger::json::object;
+use ledger::text::Text;
+
+use crate::output;
+use crate::session::Session;
+
+/// What key, and where.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// What people call the key's holder
+    #[arg(long)]
+    name: Text,
+    /// The file to make, for its owner alone; never overwritten
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Makes the key and prints its public half.
+///
+/// # Errors
+///
+/// If the file is there already, or cannot be written.
+pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
+    let key = client::keys::generate(&options.out)?.public();
+    let made = object([
+        ("name", (&options.name).into()),
+        ("keyid", key.id().to_string().into()),
+        ("key", key.to_string().into()),
+        ("file", options.out.display().to_string().into()),
+    ]);
+    output::object(session.json(), &made)
+}

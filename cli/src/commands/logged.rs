@@ -1,0 +1,77 @@
+//! Records that were handed in: who signs them, and how it is shown that they are in the log.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use client::http::Service;
+use client::operator::{Logged, Operator, OperatorError};
+use ledger::json::{Value, object};
+
+use crate::output;
+use crate::session::{Session, now_ms};
+
+/// Who signs beside the holder of `--key`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Cosigners {
+    /// Another key that signs, where the charter asks for several; may be repeated
+    #[arg(long, value_name = "FILE")]
+    cosign_key: Vec<PathBuf>,
+}
+
+/// Does something as an operator.
+///
+/// # Errors
+///
+/// If there is no key or no service, or whatever the deed fails with.
+pub(crate) fn as_operator(
+    session: &Session,
+    service: &Service,
+    cosigners: &Cosigners,
+    deed: impl FnOnce(&Operator<'_>) -> Result<Logged, OperatorError>,
+) -> Result<Logged> {
+    let keys = session.keys(&cosigners.cosign_key)?;
+    let log = session.log(service)?;
+    let operator = Operator {
+        service,
+        log: &log,
+        keys: &keys,
+        now_ms: now_ms()?,
+    };
+    Ok(deed(&operator)?)
+}
+
+/// Prints what is in the log now, with more members in front.
+///
+/// # Errors
+///
+/// If stdout is closed.
+pub(crate) fn print<const N: usize>(
+    session: &Session,
+    logged: &Logged,
+    more: [(&str, Value); N],
+) -> Result<()> {
+    if let Some(breach) = &logged.breach {
+        output::complain(&format!(
+            "warning: it was logged, and breaks a rule: {breach}"
+        ));
+    }
+    let result = if logged.is_duplicate {
+        "duplicate"
+    } else {
+        "logged"
+    };
+    let common = object([
+        ("record", logged.record().into()),
+        ("index", logged.index().get().into()),
+        ("received_ms", logged.entry.received_ms().into()),
+        ("result", result.into()),
+    ]);
+    let members = [object(more), common]
+        .into_iter()
+        .flat_map(|value| match value {
+            Value::Object(members) => members,
+            _ => Vec::new(),
+        });
+    output::object(session.json(), &Value::Object(members.collect()))
+}

@@ -1,0 +1,51 @@
+//! How the program ends: scripts decide by it, so each number has one meaning.
+
+use client::entry::EntryError;
+use client::operator::OperatorError;
+use ledger::verify::{Report, Verdict};
+use tlog::ProofError;
+use tlog::checkpoint::CheckpointError;
+
+/// The exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done; verified, without a breach.
+    Good = 0,
+    /// It does not hold, or somebody is out of bounds.
+    Bad = 1,
+    /// It could not be decided or done: usage, files, network, a refusal by the service.
+    Undecided = 2,
+    /// What is there holds, and is not enough.
+    Incomplete = 3,
+}
+
+/// What a report comes to.
+pub(crate) fn of_report(report: &Report) -> Exit {
+    match report.verdict {
+        Verdict::Failed => Exit::Bad,
+        Verdict::Incomplete => Exit::Incomplete,
+        Verdict::Verified if report.count(ledger::codes::Class::Breach) > 0 => Exit::Bad,
+        Verdict::Verified => Exit::Good,
+    }
+}
+
+/// What an error comes to. What was shown and does not hold has failed; where nothing was shown, nothing is decided.
+pub(crate) fn of(error: &anyhow::Error) -> Exit {
+    let is_bad = error.chain().any(|cause| {
+        cause.is::<EntryError>()
+            || cause.is::<ProofError>()
+            || cause.is::<CheckpointError>()
+            || matches!(
+                cause.downcast_ref(),
+                Some(OperatorError::OtherRecord { .. })
+            )
+    });
+    if is_bad { Exit::Bad } else { Exit::Undecided }
+}
+
+/// Whether whoever read our output has gone, as `head` does.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.root_cause().downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,208 @@
+//! The command line, as types.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use ledger::digest::RecordHash;
+use tlog::LeafIndex;
+
+use crate::commands::{agent, charter, generate, keygen, lease, log, manifest, verify};
+
+/// Operate and audit agents whose only state is a transparency log.
+#[derive(Debug, Parser)]
+#[command(name = "dragons", version, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, or verified without a breach; 1 failed, or a breach; \
+    2 could not be decided or done; 3 incomplete."
+)]
+pub(crate) struct Cli {
+    /// What all commands have.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What all commands have, before or after their names.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of all commands")]
+pub(crate) struct Global {
+    /// The service
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "DRAGONS_SERVER",
+        hide_env_values = true
+    )]
+    #[arg(default_value = "http://127.0.0.1:7117")]
+    pub(crate) server: String,
+    /// The private key to sign with
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "DRAGONS_KEY",
+        hide_env_values = true
+    )]
+    pub(crate) key: Option<PathBuf>,
+    /// The trust file that names the log: its keys, its witnesses, its charter
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
+    /// Print JSON, one document a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a private key
+    Keygen(keygen::Options),
+    /// Show an entry of the log, checked against its proof
+    Get(log::GetOptions),
+    /// Fetch the proof that an entry is in the log
+    Prove(log::ProveOptions),
+    /// Show the newest checkpoint
+    Checkpoint,
+    /// Check that the log only grew from one size to another
+    Consistency(log::ConsistencyOptions),
+    /// Verify a proof file, offline
+    Verify(verify::Options),
+    /// See and stop agents
+    #[command(subcommand)]
+    Agent(agent::Command),
+    /// See the constitution of the log
+    #[command(subcommand)]
+    Charter(charter::Command),
+    /// Make an agent's identity from its directory, and register it
+    #[command(subcommand)]
+    Manifest(manifest::Command),
+    /// Grant and see authority
+    #[command(subcommand)]
+    Lease(lease::Command),
+    /// Print the completions of a shell
+    Completions(generate::CompletionsOptions),
+    /// Write the man pages into a directory
+    #[command(hide = true)]
+    Man(generate::ManOptions),
+}
+
+/// An entry, by where it is or what it is called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum EntryName {
+    /// By its index.
+    Index(LeafIndex),
+    /// By the hash of its record.
+    Record(RecordHash),
+}
+
+impl FromStr for EntryName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let index = text.parse().map(|index| Self::Index(LeafIndex::new(index)));
+        let record = || text.parse().map(Self::Record);
+        index
+            .or_else(|_| record())
+            .map_err(|_| "neither an index nor sha256: and 64 hex digits".to_owned())
+    }
+}
+
+/// A span of time, written as a number and a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// In milliseconds.
+    pub(crate) ms: u64,
+}
+
+const UNITS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let unit = UNITS.iter().find(|(name, _)| *name == unit);
+        let ms = number
+            .parse::<u64>()
+            .ok()
+            .zip(unit)
+            .and_then(|(number, (_, ms))| number.checked_mul(*ms));
+        ms.map(|ms| Self { ms })
+            .ok_or_else(|| "a span is a number and one of ms, s, m, h, d, such as 1h".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn spans_are_a_number_and_a_unit() {
+        let cases = [
+            ("0s", 0),
+            ("250ms", 250),
+            ("90s", 90_000),
+            ("15m", 900_000),
+            ("1h", 3_600_000),
+            ("7d", 604_800_000),
+        ];
+        for (text, ms) in cases {
+            assert_eq!(text.parse(), Ok(Span { ms }), "{text}");
+        }
+        for text in [
+            "",
+            "1",
+            "h",
+            "1 h",
+            "-1h",
+            "1.5h",
+            "1w",
+            "1h30m",
+            "99999999999999999999s",
+            "18446744073709551615d",
+        ] {
+            assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after() {
+        for line in [
+            "dragons --server http://x --key k --json agent stop a --reason r",
+            "dragons agent --json stop a --key k --reason r --server http://x",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(
+                (cli.global.server.as_str(), cli.global.json),
+                ("http://x", true)
+            );
+            assert_eq!(cli.global.key, Some("k".into()));
+        }
+    }
+
+    #[test]
+    fn an_entry_is_named_by_index_or_record() {
+        assert!(matches!("7".parse(), Ok(EntryName::Index(index)) if index.get() == 7));
+        let record = format!("sha256:{}", "0".repeat(64));
+        assert!(matches!(record.parse(), Ok(EntryName::Record(_))));
+        assert!("latest".parse::<EntryName>().is_err());
+    }
+}

@@ -1,0 +1,142 @@
+//! What a command works with: the service, the log that it should be, the keys to sign with, the time.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+use client::http::Service;
+use client::identity::{LogIdentity, Source};
+use client::keys;
+use ledger::key::PrivateKey;
+use ledger::verify::Trust;
+
+use crate::options::Global;
+use crate::output;
+
+/// The global options, put to use.
+#[derive(Debug)]
+pub(crate) struct Session {
+    global: Global,
+}
+
+impl Session {
+    /// Takes the options; nothing is opened yet.
+    pub(crate) const fn new(global: Global) -> Self {
+        Self { global }
+    }
+
+    /// Whether to print JSON.
+    pub(crate) const fn json(&self) -> bool {
+        self.global.json
+    }
+
+    /// The service.
+    ///
+    /// # Errors
+    ///
+    /// If the address is none.
+    pub(crate) fn service(&self) -> Result<Service> {
+        Ok(Service::at(&self.global.server)?)
+    }
+
+    /// The trust file, if one was named.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub(crate) fn trust(&self) -> Result<Option<Trust>> {
+        self.global.trust.as_deref().map(read_trust).transpose()
+    }
+
+    /// The trust file, where there is nothing to be done without.
+    ///
+    /// # Errors
+    ///
+    /// If none was named, or it cannot be read.
+    pub(crate) fn required_trust(&self) -> Result<Trust> {
+        self.trust()?
+            .context("--trust FILE is needed: evidence shows nothing to somebody who trusts nobody")
+    }
+
+    /// Which log the service should be: by the trust file, or by what it says itself, which is said on stderr.
+    ///
+    /// # Errors
+    ///
+    /// If the trust file cannot be read, or the service not be asked.
+    pub(crate) fn log(&self, service: &Service) -> Result<LogIdentity> {
+        let log = match self.trust()? {
+            Some(trust) => LogIdentity::pinned(&trust)?,
+            None => LogIdentity::told_by(service)?,
+        };
+        if log.source == Source::Told {
+            output::complain(&format!(
+                "note: no --trust; going by what {} says of itself: log {}",
+                service.url(),
+                log.log
+            ));
+        }
+        Ok(log)
+    }
+
+    /// The key of `--key`, and those of a command's own options.
+    ///
+    /// # Errors
+    ///
+    /// If none was named, or one cannot be read.
+    pub(crate) fn keys(&self, more: &[PathBuf]) -> Result<Vec<PrivateKey>> {
+        let Some(first) = &self.global.key else {
+            bail!("--key FILE, or DRAGONS_KEY, is needed to sign");
+        };
+        std::iter::once(first)
+            .chain(more)
+            .map(|path| read_key(path))
+            .collect()
+    }
+}
+
+/// Reads a private key, and warns if it is not so private.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub(crate) fn read_key(path: &Path) -> Result<PrivateKey> {
+    let file = keys::read(path)?;
+    if file.readable_by_others {
+        output::complain(&format!(
+            "warning: {path:?} is open to others than its owner: chmod 600"
+        ));
+    }
+    Ok(file.key)
+}
+
+/// What time it is: milliseconds since the epoch.
+///
+/// # Errors
+///
+/// If the clock stands before 1970.
+pub(crate) fn now_ms() -> Result<u64> {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock stands before 1970")?;
+    Ok(u64::try_from(now.as_millis())?)
+}
+
+/// Reads a file whole, but at most one byte more than `most`, so that whoever reads it sees that it is too long.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub(crate) fn read_bounded(path: &Path, most: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(|| format!("{path:?} could not be read"))?;
+    let read = file.take(most as u64 + 1).read_to_end(&mut bytes);
+    read.with_context(|| format!("{path:?} could not be read"))?;
+    Ok(bytes)
+}
+
+fn read_trust(path: &Path) -> Result<Trust> {
+    let bytes = read_bounded(path, ledger::verify::MAX_TRUST_BYTES)?;
+    Trust::parse(&bytes).with_context(|| format!("{path:?} is no trust file"))
+}
