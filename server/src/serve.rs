@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tlog::note::{KeyName, ParseKeyError, SigningKey};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,6 +22,9 @@ use crate::trust::{Trust, TrustError};
 
 /// The name of a log that `--dev` makes.
 const DEV_ORIGIN: &str = "dragons.invalid/dev";
+
+/// How often measured times are put into their buckets.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Serves until a signal comes, then finishes what was accepted.
 ///
@@ -37,10 +42,12 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
     let listener = bind(settings.listen).await?;
     let metrics_listener = bind(settings.metrics).await?;
     announce(&listener, &metrics_listener)?;
+    let upkeep = tokio::spawn(keep_up(recorder.clone()));
     let scraped = Router::new().route("/metrics", get(async move || recorder.render()));
     let metrics_server = tokio::spawn(axum::serve(metrics_listener, scraped).into_future());
     let outcome = run(settings, &log, sequencer, listener, signals).await;
     metrics_server.abort();
+    upkeep.abort();
     outcome
 }
 
@@ -146,6 +153,15 @@ fn announce(listener: &TcpListener, metrics: &TcpListener) -> Result<(), ServeEr
         listener.local_addr().map_err(ServeError::Address)?
     );
     Ok(())
+}
+
+/// Measured times pile up until they are put into their buckets, and nobody may ever scrape.
+async fn keep_up(recorder: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(METRICS_UPKEEP);
+    loop {
+        ticks.tick().await;
+        recorder.run_upkeep();
+    }
 }
 
 /// The signals that end the service in good order.
