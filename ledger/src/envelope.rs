@@ -50,8 +50,8 @@ impl Envelope {
     /// Reads the JSON of an envelope, as submitted: members in any order.
     ///
     /// # Errors
-    /// In this order: `too-large`, `not-strict-json`, `malformed`, `unknown-member`,
-    /// `key-repeated`, `unknown-kind`.
+    /// In this order: `too-large`, `not-strict-json`, `malformed`, `unknown-member`, `too-large`
+    /// for the payload, `key-repeated`, `unknown-kind`.
     pub fn parse(json: &[u8]) -> Result<Self, Refusal> {
         within("envelope", json.len(), MAX_ENVELOPE_BYTES)?;
         Self::from_value(Value::parse(json)?)
@@ -69,9 +69,9 @@ impl Envelope {
         members.finish()?;
         let payload = tlog::base64::decode(&payload)
             .map_err(|_| Code::Malformed.because("payload is not canonical base64"))?;
+        within("payload", payload.len(), MAX_PAYLOAD_BYTES)?;
         sort_signatures(&mut signatures)?;
         let kind = Kind::from_payload_type(&payload_type)?;
-        within("payload", payload.len(), MAX_PAYLOAD_BYTES)?;
         Ok(Self {
             kind,
             payload,

@@ -255,15 +255,16 @@ impl Record {
     /// # Errors
     /// `too-large`, `not-strict-json`, `malformed`, `unknown-member`.
     pub fn parse(kind: Kind, payload: &[u8]) -> Result<Self, Refusal> {
-        let mut members = Members::open("", Value::parse(payload)?)?;
+        let value = Value::parse(payload)?;
+        if is_intent(kind, &value) {
+            within("intent", payload.len(), MAX_INTENT_BYTES)?;
+        }
+        let mut members = Members::open("", value)?;
         let log = members.nullable("log", parsed)?;
         let body = Body::read(kind, &mut members)?;
         let at_ms = members.required("at_ms", integer)?;
         let ext = members.take_if_present("ext").map(read_ext).transpose()?;
         members.finish()?;
-        if matches!(&body, Body::Receipt(receipt) if matches!(receipt.phase, Phase::Intent(_))) {
-            within("intent", payload.len(), MAX_INTENT_BYTES)?;
-        }
         Ok(Self {
             log,
             at_ms,
@@ -292,6 +293,17 @@ impl Record {
         let payload = self.to_payload().into_bytes();
         SignedRecord::from_envelope(Envelope::sign(self.body.kind(), payload, keys)?)
     }
+}
+
+/// Whether the payload is an intent's, whatever else may be wrong with it: its size comes first.
+fn is_intent(kind: Kind, payload: &Value) -> bool {
+    let Value::Object(members) = payload else {
+        return false;
+    };
+    let is_phase = |(name, value): &(String, Value)| {
+        name == "phase" && matches!(value, Value::Text(phase) if phase == "intent")
+    };
+    kind == Kind::Receipt && members.iter().any(is_phase)
 }
 
 /// Free members: an object whose strings obey the rules of free text.

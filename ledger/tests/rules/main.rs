@@ -3,5 +3,6 @@
 mod action;
 mod authority;
 mod chain;
+mod form;
 mod liveness;
 mod world;
