@@ -58,9 +58,10 @@ impl State {
         received_ms: u64,
     ) -> Result<Place<'_>, Refusal> {
         let chain = &beat.chain;
-        let agent = self.agent_signed(record, chain)?;
+        let agent = self.known_agent(&chain.agent)?;
         let may_restart = chain.seq == 0 && agent.instance.is_some();
         let restarts = may_restart && chain.epoch == agent.epoch + 1;
+        self.is_signed_by(record, agent, restarts || chain.epoch == agent.epoch)?;
         if restarts {
             is_new_instance(agent, chain.instance)?;
             let lease = agent
@@ -71,7 +72,6 @@ impl State {
             in_epoch(agent, chain)?;
             in_sequence(agent, chain)?;
         }
-        is_epochs_key(self, agent, record)?;
         let before = if chain.seq == 0 { agent.last } else { None };
         if beat.before != before {
             let want = before.map_or("null".to_owned(), |before| before.to_string());
@@ -93,13 +93,13 @@ impl State {
         received_ms: u64,
     ) -> Result<Place<'_>, Refusal> {
         let chain = &receipt.chain;
-        let agent = self.agent_signed(record, chain)?;
+        let agent = self.known_agent(&chain.agent)?;
+        self.is_signed_by(record, agent, chain.epoch == agent.epoch)?;
         in_epoch(agent, chain)?;
         if agent.next_seq == 0 {
             return Err(Code::SequenceGap.because("an epoch begins with a heartbeat"));
         }
         in_sequence(agent, chain)?;
-        is_epochs_key(self, agent, record)?;
         let speaks_of_now = matches!(receipt.phase, Phase::Intent(_));
         in_time(
             record.record().at_ms,
@@ -113,21 +113,23 @@ impl State {
         })
     }
 
-    /// Lease and state, for a heartbeat; a beat that outlives its lease still shows life.
+    /// Lease and state, for a heartbeat; a beat that outlives its lease still shows life. In
+    /// observe mode a state restricts nothing.
     pub(super) fn judge_beat(
         &self,
         place: &Place<'_>,
         beat: &Heartbeat,
-        _at_ms: u64,
+        at_ms: u64,
         received_ms: u64,
     ) -> Result<(), Refusal> {
         let agent = place.agent;
         let starts = beat.chain.seq == 0 && agent.state == AgentState::Stopped;
         if place.restarts || starts {
-            self.lease_in_force(agent, received_ms)?;
+            self.lease_in_force(agent, at_ms, received_ms)?;
         }
         match agent.state {
             _ if place.restarts => self.may_restart(agent, received_ms)?,
+            _ if self.mode() == Mode::Observe => {}
             AgentState::Stopped if !agent.awaits_start() => {
                 return Err(forbids(agent, "a heartbeat"));
             }
@@ -163,17 +165,18 @@ impl State {
         &self,
         place: &Place<'_>,
         receipt: &Receipt,
+        at_ms: u64,
         received_ms: u64,
     ) -> Result<(), Refusal> {
         let agent = place.agent;
         match &receipt.phase {
             Phase::Goal(_) => {
-                self.lease_in_force(agent, received_ms)?;
+                self.lease_in_force(agent, at_ms, received_ms)?;
                 self.state_allows(agent, &receipt.phase)?;
                 has_room("goals", agent.goals.len())
             }
             Phase::Intent(intent) => {
-                self.lease_in_force(agent, received_ms)?;
+                self.lease_in_force(agent, at_ms, received_ms)?;
                 self.state_allows(agent, &receipt.phase)?;
                 self.authorizes(agent, intent)?;
                 is_open_goal(agent, &intent.goal)?;
@@ -193,11 +196,21 @@ impl State {
         }
     }
 
-    fn lease_in_force(&self, agent: &Agent, t: u64) -> Result<(), Refusal> {
+    /// In observe mode a record that was made while the lease was in force and came too late, or
+    /// too early, is *late* and no breach.
+    fn lease_in_force(&self, agent: &Agent, at_ms: u64, t: u64) -> Result<(), Refusal> {
         let lease = agent
             .lease
             .ok_or_else(|| Code::LeaseUnknown.because("no lease at all"))?;
-        self.in_force(lease, t).map(drop)
+        let Err(refusal) = self.in_force(lease, t) else {
+            return Ok(());
+        };
+        let of_time = matches!(refusal.code, Code::LeaseExpired | Code::LeaseNotYetValid);
+        let is_late = of_time && self.in_force(lease, at_ms).is_ok();
+        if is_late && self.mode() == Mode::Observe {
+            return Ok(());
+        }
+        Err(refusal)
     }
 
     /// *Running*: all. *Degraded*: no goals, and only intents that read. *Autohealing*: results
@@ -239,20 +252,26 @@ impl State {
         lineage().try_for_each(|lease| lease.affords(&intent.reserve))
     }
 
-    /// Agent, key and signature. A key counts if the agent has or had it; whether it is the one
-    /// of this epoch is asked when the epoch is known.
-    fn agent_signed(&self, record: &CheckedRecord, chain: &Chain) -> Result<&Agent, Refusal> {
-        let agent = self.known_agent(&chain.agent)?;
+    /// Key and signature. In the epoch in force the key is that of the manifest that the epoch's
+    /// lease names; of a record of another epoch it is asked only that the agent has or had it,
+    /// for what is wrong with that record is its epoch.
+    fn is_signed_by(
+        &self,
+        record: &CheckedRecord,
+        agent: &Agent,
+        in_force: bool,
+    ) -> Result<(), Refusal> {
         let unknown = |checked: &&Checked| self.validity(record, checked) == Validity::Unknown;
         if let Some(checked) = record.signatures().iter().find(unknown) {
             return Err(Code::KeyUnknown.because(checked.keyid));
         }
-        let foreign = |checked: &&Checked| !agent.keys.contains(&checked.keyid);
-        if let Some(checked) = record.signatures().iter().find(foreign) {
-            return Err(Code::KeyNotAgents.because(checked.keyid));
+        let lease = agent.lease.and_then(|lease| self.lease(&lease));
+        let key = lease.map_or(agent.version.key, super::LeaseState::agent_key);
+        let counts = |id: &KeyId| agent.keys.contains(id) && (!in_force || *id == key);
+        match record.signatures().iter().find(|by| !counts(&by.keyid)) {
+            None => self.signers(record, |_| true).map(drop),
+            Some(by) => Err(Code::KeyNotAgents.because(format!("{}: want {key}", by.keyid))),
         }
-        self.signers(record, |_| true)?;
-        Ok(agent)
     }
 
     /// The log's own signature on what an agent has seen, and no step back in size.
@@ -329,23 +348,6 @@ fn is_previous(chain: &Chain, want: crate::digest::RecordHash) -> Result<(), Ref
         return Err(Code::PreviousMismatch.because(format!("prev {}, want {want}", chain.prev)));
     }
     Ok(())
-}
-
-/// An agent's records verify with the key of the manifest that its epoch's lease names.
-fn is_epochs_key(state: &State, agent: &Agent, record: &CheckedRecord) -> Result<(), Refusal> {
-    let lease = agent.lease.and_then(|lease| state.lease(&lease));
-    let key: KeyId = lease.map_or(agent.version.key, super::LeaseState::agent_key);
-    match record
-        .signatures()
-        .iter()
-        .find(|checked| checked.keyid != key)
-    {
-        None => Ok(()),
-        Some(checked) => {
-            let got = checked.keyid;
-            Err(Code::KeyNotAgents.because(format!("{got}: the key of this epoch is {key}")))
-        }
-    }
 }
 
 fn in_time(at_ms: u64, last_ms: u64, now: u64, speaks_of_now: bool) -> Result<(), Refusal> {

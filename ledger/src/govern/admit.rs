@@ -49,7 +49,7 @@ impl State {
             }
             Body::Receipt(receipt) => {
                 let place = self.place_of_receipt(record, receipt, received_ms)?;
-                return self.in_mode(self.judge_receipt(&place, receipt, received_ms));
+                return self.in_mode(self.judge_receipt(&place, receipt, at_ms, received_ms));
             }
         }
         Ok(Admission { breach: None })

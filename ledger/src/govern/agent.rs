@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rpds::RedBlackTreeSetSync;
+
 use crate::digest::{Digest, RecordHash};
 use crate::key::KeyId;
-use crate::record::{AgentState, Chain, Heartbeat, Instance, Registration, Reserve};
+use crate::record::{AgentState, Chain, Heartbeat, Instance, Registration, Reserve, Rule};
 use crate::scope::Pattern;
 use crate::text::Name;
 
@@ -119,8 +121,9 @@ pub struct Agent {
     pub(super) healing: Healing,
     /// When the agent entered autohealing by itself, within the last 24 hours.
     pub(super) heals_ms: Vec<u64>,
-    /// Refused intents of the epoch that count as denials.
-    pub(super) denials: BTreeSet<RecordHash>,
+    /// Refused intents of the epoch that count as denials: as many as the charter's
+    /// `denials_max`, so shared by the copies of an agent like the maps of the state.
+    pub(super) denials: RedBlackTreeSetSync<RecordHash>,
     /// Where the agent stands in the deadline queue.
     pub(super) deadline_ms: Option<u64>,
 }
@@ -154,7 +157,7 @@ impl Agent {
             since_degraded: SinceDegraded::default(),
             healing: Healing::default(),
             heals_ms: Vec::new(),
-            denials: BTreeSet::new(),
+            denials: RedBlackTreeSetSync::default(),
             deadline_ms: None,
         }
     }
@@ -252,7 +255,7 @@ impl Agent {
         self.head = Some(opening.record);
         self.chain_at_ms = 0;
         self.progress = 0;
-        self.denials.clear();
+        self.denials = RedBlackTreeSetSync::default();
         self.causes = Causes::default();
     }
 
@@ -321,13 +324,28 @@ impl Agent {
         self.since_degraded.progress = true;
     }
 
-    /// Enters a state, by a transition or an order.
-    pub(super) fn enter(&mut self, state: AgentState, said_goodbye: bool) {
+    /// Enters a state, by an order or a transition.
+    pub(super) fn enter(&mut self, state: AgentState) {
         self.state = state;
-        self.said_goodbye = said_goodbye;
+        self.said_goodbye = false;
         self.transitions += 1;
         self.causes = Causes::default();
         self.since_degraded = SinceDegraded::default();
+    }
+
+    /// Enters a state by a transition. What its record caused besides stands when the agent runs:
+    /// the heartbeat that started it may show that it drifted, or say goodbye.
+    pub(super) fn follow(&mut self, rule: Rule, to: AgentState) {
+        let caused = self.causes;
+        self.enter(to);
+        self.said_goodbye = rule == Rule::Finished;
+        if to == AgentState::Running {
+            self.causes = Causes {
+                started: false,
+                restarted: caused.restarted && rule != Rule::Restarted,
+                ..caused
+            };
+        }
     }
 
     /// Begins an attempt at healing.

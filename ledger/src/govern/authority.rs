@@ -180,7 +180,9 @@ impl State {
         if control {
             self.has_earned_renewal(renewal.lease)?;
         }
-        let length = lease.terms().expires_ms - lease.terms().not_before_ms;
+        // A log may hold a lease that ends before it begins; nothing is granted by it.
+        let terms = lease.terms();
+        let length = terms.expires_ms.saturating_sub(terms.not_before_ms);
         let most = if control {
             (received_ms + length).min(lease.terms().renew_until_ms.unwrap_or(0))
         } else {

@@ -33,7 +33,8 @@ impl State {
     }
 
     fn due(&self, agent: &Agent, now_ms: u64) -> Option<Transition> {
-        let to = |rule: &Rule| self.cause(agent, *rule, now_ms).map(|to| (*rule, to));
+        let moment = self.moment(agent, now_ms);
+        let to = |rule: &Rule| self.cause_at(agent, *rule, &moment).map(|to| (*rule, to));
         let (rule, to) = Rule::ALL.iter().find_map(to)?;
         Some(Transition {
             agent: agent.name().clone(),
@@ -52,23 +53,28 @@ impl State {
 
     /// Where the rule leads the agent, if its cause is there at `now_ms`.
     pub(super) fn cause(&self, agent: &Agent, rule: Rule, now_ms: u64) -> Option<AgentState> {
+        self.cause_at(agent, rule, &self.moment(agent, now_ms))
+    }
+
+    fn cause_at(&self, agent: &Agent, rule: Rule, moment: &Moment) -> Option<AgentState> {
         use AgentState::{Autohealing, Degraded, Quarantined, Running, Stopped};
         let charter = self.charter()?;
         let clocks = &charter.liveness;
         let state = agent.state;
-        let pulse_age = self.pulse_age_ms(agent, now_ms);
-        let progress_age = self.progress_age_ms(agent, now_ms);
+        let Moment {
+            now_ms,
+            pulse_age,
+            progress_age,
+            leased,
+        } = *moment;
         let oldest = pulse_age.max(progress_age);
-        let leased = agent
-            .lease
-            .is_some_and(|lease| self.in_force(lease, now_ms).is_ok());
         let active = matches!(state, Running | Degraded | Autohealing);
         let timed_out = now_ms.saturating_sub(agent.healing.since_ms) >= clocks.heal_timeout_ms;
         let last_attempt = agent.healing.attempt >= clocks.heal_attempts;
         let (holds, to) = match rule {
             Rule::ManifestDrift => (active && agent.causes.drift, Quarantined),
             Rule::Denials => (
-                active && agent.denials.len() as u64 >= charter.limits.denials_max.max(1),
+                active && agent.denials.size() as u64 >= charter.limits.denials_max.max(1),
                 Quarantined,
             ),
             Rule::Finished => (
@@ -111,10 +117,7 @@ impl State {
                     && (agent.goals.is_empty() || agent.since_degraded.progress),
                 Running,
             ),
-            Rule::Restarted => (
-                matches!(state, Stopped | Running | Degraded) && agent.causes.restarted,
-                Running,
-            ),
+            Rule::Restarted => (agent.may_be_restarted() && agent.causes.restarted, Running),
             Rule::Started => (state == Stopped && leased && agent.causes.started, Running),
         };
         holds.then_some(to)
@@ -123,39 +126,41 @@ impl State {
     /// How long the agent has been silent, in milliseconds: since its last heartbeat, the
     /// opening of its epoch, or the end of the last gap, whichever is latest.
     pub fn pulse_age_ms(&self, agent: &Agent, now_ms: u64) -> u64 {
-        now_ms.saturating_sub(self.base_ms(agent, now_ms).max(agent.beat_ms))
+        self.moment(agent, now_ms).pulse_age
     }
 
     /// How long the agent has stood still, in milliseconds; 0 while it has no open goal. A call
     /// in flight is no standstill until the time that its manifest gives it is over.
     pub fn progress_age_ms(&self, agent: &Agent, now_ms: u64) -> u64 {
-        if agent.goals.is_empty() {
-            return 0;
-        }
-        let base = self.progress_base_ms(agent, now_ms);
-        now_ms.saturating_sub(base.min(now_ms))
+        self.moment(agent, now_ms).progress_age
     }
 
-    fn progress_base_ms(&self, agent: &Agent, now_ms: u64) -> u64 {
-        let in_flight = agent
-            .intents
-            .values()
-            .map(|intent| intent.lapses_ms)
-            .max()
-            .unwrap_or(0);
-        self.base_ms(agent, now_ms)
-            .max(agent.progress_ms)
-            .max(in_flight)
-    }
-
-    fn base_ms(&self, agent: &Agent, now_ms: u64) -> u64 {
-        let opened = agent.opening.map_or(0, |opening| opening.received_ms);
-        let gap_end = if self.is_gap(now_ms) {
+    /// How an agent stands at a time, when nothing has been logged since: a gap that lasts until
+    /// then is laid to nobody.
+    fn moment(&self, agent: &Agent, now_ms: u64) -> Moment {
+        let gap_end_ms = if self.is_gap(now_ms) {
             now_ms
         } else {
             self.gap_end_ms
         };
-        opened.max(gap_end)
+        self.moment_after(agent, now_ms, gap_end_ms)
+    }
+
+    /// How an agent stands at a time, when the log goes on until then and brings nothing of it.
+    fn moment_in_a_live_log(&self, agent: &Agent, now_ms: u64) -> Moment {
+        self.moment_after(agent, now_ms, self.gap_end_ms)
+    }
+
+    fn moment_after(&self, agent: &Agent, now_ms: u64, gap_end_ms: u64) -> Moment {
+        let silent_since = silent_since_ms(agent, gap_end_ms);
+        let still_since = still_since_ms(agent, gap_end_ms);
+        let in_force = |lease| self.in_force(lease, now_ms).is_ok();
+        Moment {
+            now_ms,
+            pulse_age: now_ms.saturating_sub(silent_since),
+            progress_age: still_since.map_or(0, |since| now_ms.saturating_sub(since)),
+            leased: agent.lease.is_some_and(in_force),
+        }
     }
 
     /// Whether nothing at all was logged for so long before `now_ms` that no agent is blamed.
@@ -165,54 +170,84 @@ impl State {
         now_ms.saturating_sub(self.last_received_ms) > longest
     }
 
-    /// The earliest time at which some cause of the agent can come to hold, if nothing is
-    /// logged until then. It may be too early, never too late.
+    /// The first time at which some cause of the agent holds, if nothing of it is logged until
+    /// then. It is exact: an agent whose deadline came too early would stay due with no cause,
+    /// be looked at for ever, and hide the deadline that it has next.
     pub(super) fn deadline_ms(&self, agent: &Agent) -> Option<u64> {
+        let has_cause = |at_ms: &u64| {
+            let moment = self.moment_in_a_live_log(agent, *at_ms);
+            let holds = |rule: &Rule| self.cause_at(agent, *rule, &moment).is_some();
+            Rule::ALL.iter().any(holds)
+        };
         let now = self.last_received_ms;
-        if Rule::ALL
-            .iter()
-            .any(|rule| self.cause(agent, *rule, now).is_some())
-        {
+        if has_cause(&now) {
             return Some(now);
         }
-        let by_clock = self.clock_deadline_ms(agent)?;
-        Some(
-            self.lease_turns_ms(agent)
-                .map_or(by_clock, |turn| turn.min(by_clock)),
-        )
+        let mut turns: Vec<u64> = self.clocks_run_out_ms(agent);
+        turns.extend(self.lease_turns_ms(agent));
+        turns.retain(|turn| *turn > now);
+        turns.sort_unstable();
+        turns.into_iter().find(has_cause)
     }
 
     /// When silence, standstill or an attempt at healing will have lasted too long.
-    fn clock_deadline_ms(&self, agent: &Agent) -> Option<u64> {
-        let clocks = &self.charter()?.liveness;
-        let now = self.last_received_ms;
-        let silent = self.base_ms(agent, now).max(agent.beat_ms);
-        let moves = !agent.goals.is_empty();
-        let idle = if moves {
-            silent.min(self.progress_base_ms(agent, now))
-        } else {
-            silent
+    fn clocks_run_out_ms(&self, agent: &Agent) -> Vec<u64> {
+        let Some(charter) = self.charter() else {
+            return Vec::new();
         };
-        let leased = agent
-            .lease
-            .is_some_and(|lease| self.in_force(lease, now).is_ok());
+        let clocks = &charter.liveness;
+        let silent = silent_since_ms(agent, self.gap_end_ms);
+        let still = still_since_ms(agent, self.gap_end_ms);
+        let after = |wait: u64| {
+            [Some(silent), still]
+                .into_iter()
+                .flatten()
+                .map(move |since| since + wait)
+        };
         match agent.state {
-            AgentState::Running => Some(idle + clocks.degraded_after_ms),
-            AgentState::Degraded if leased => Some(idle + clocks.autoheal_after_ms),
-            AgentState::Degraded => Some(silent + clocks.autoheal_after_ms),
-            AgentState::Autohealing => Some(agent.healing.since_ms + clocks.heal_timeout_ms),
-            AgentState::Quarantined | AgentState::Stopped => None,
+            AgentState::Running => after(clocks.degraded_after_ms).collect(),
+            AgentState::Degraded => after(clocks.autoheal_after_ms).collect(),
+            AgentState::Autohealing => vec![agent.healing.since_ms + clocks.heal_timeout_ms],
+            AgentState::Quarantined | AgentState::Stopped => Vec::new(),
         }
     }
 
-    /// When the agent's lease next begins or ends to be in force.
-    fn lease_turns_ms(&self, agent: &Agent) -> Option<u64> {
-        let running_on = self
-            .lineage(agent.lease?)
-            .filter(|lease| lease.ended.is_none());
-        let turns = running_on.flat_map(|lease| [lease.terms().not_before_ms, lease.expires_ms]);
-        turns.filter(|turn| *turn > self.last_received_ms).min()
+    /// When the agent's lease, or one above it, begins or ends.
+    fn lease_turns_ms(&self, agent: &Agent) -> impl Iterator<Item = u64> {
+        let lineage = agent.lease.map(|lease| self.lineage(lease));
+        let lineage = lineage.into_iter().flatten();
+        lineage.flat_map(|lease| [lease.terms().not_before_ms, lease.expires_ms])
     }
+}
+
+/// How an agent stands at one time.
+struct Moment {
+    now_ms: u64,
+    /// How long it has been silent.
+    pulse_age: u64,
+    /// How long it has stood still.
+    progress_age: u64,
+    /// Whether its lease is in force.
+    leased: bool,
+}
+
+/// Since when both ages count at the least: the opening of the epoch, or the end of a gap.
+fn ages_since_ms(agent: &Agent, gap_end_ms: u64) -> u64 {
+    let opened = agent.opening.map_or(0, |opening| opening.received_ms);
+    opened.max(gap_end_ms)
+}
+
+fn silent_since_ms(agent: &Agent, gap_end_ms: u64) -> u64 {
+    ages_since_ms(agent, gap_end_ms).max(agent.beat_ms)
+}
+
+/// `None` while the agent has no open goal.
+fn still_since_ms(agent: &Agent, gap_end_ms: u64) -> Option<u64> {
+    let lapses = agent.intents.values().map(|intent| intent.lapses_ms);
+    let still = ages_since_ms(agent, gap_end_ms)
+        .max(agent.progress_ms)
+        .max(lapses.max().unwrap_or(0));
+    (!agent.goals.is_empty()).then_some(still)
 }
 
 /// More heals within a day than one healing has attempts.
@@ -222,11 +257,21 @@ fn too_many_heals(agent: &Agent, clocks: &Liveness, now_ms: u64) -> bool {
 }
 
 impl Agent {
-    /// Counts one more entry into autohealing, and forgets those that no longer count.
-    pub(super) fn count_heal(&mut self, now_ms: u64) {
+    /// Counts one more entry into autohealing, and forgets those that no longer count. One more
+    /// than the attempts is too many, so no log can make it count further.
+    pub(super) fn count_heal(&mut self, now_ms: u64, attempts: u64) {
         self.heals_ms
             .retain(|at| now_ms.saturating_sub(*at) < HEAL_WINDOW_MS);
+        if self.heals_ms.len() as u64 > attempts {
+            self.heals_ms.remove(0);
+        }
         self.heals_ms.push(now_ms);
+    }
+
+    /// Whether the agent is in a state out of which a restart of its own leads.
+    pub(super) const fn may_be_restarted(&self) -> bool {
+        use AgentState::{Degraded, Running, Stopped};
+        matches!(self.state, Stopped | Running | Degraded)
     }
 
     /// Whether the epoch in force was opened by a lease and has not begun.

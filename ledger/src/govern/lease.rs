@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rpds::RedBlackTreeSetSync;
+
 use super::State;
 use super::agent::Version;
 use crate::codes::{Code, Refusal};
@@ -22,8 +24,9 @@ pub struct LeaseState {
     pub(super) expires_ms: u64,
     pub(super) ended: Option<Ended>,
     pub(super) spent: Spent,
-    /// Sub-leases, which end with this one.
-    pub(super) children: Vec<RecordHash>,
+    /// Sub-leases, which end with this one. There may be one for every job that an agent hands
+    /// on, and each receipt changes the lease, so its copies share them.
+    pub(super) children: RedBlackTreeSetSync<RecordHash>,
     /// Whether the agent made progress since the grant or the last renewal.
     pub(super) earned: bool,
 }
@@ -59,7 +62,7 @@ impl LeaseState {
             version,
             ended: None,
             spent: Spent::default(),
-            children: Vec::new(),
+            children: RedBlackTreeSetSync::default(),
             earned: false,
         }
     }

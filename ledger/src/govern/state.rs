@@ -10,8 +10,8 @@ use super::lease::{Ended, LeaseState};
 use crate::digest::RecordHash;
 use crate::key::{KeyId, PublicKey};
 use crate::record::{
-    AgentState, Body, Charter, CheckedRecord, Heartbeat, Lease, LeaseRenewal, Mode, Order, Phase,
-    Receipt, Record, Refused, Registration, Rule, Transition,
+    AgentState, Body, Charter, CheckedRecord, Heartbeat, Kind, Lease, LeaseRenewal, Mode, Order,
+    Phase, Receipt, Record, Refused, Registration, Rule, Transition,
 };
 use crate::text::Name;
 
@@ -191,7 +191,7 @@ impl State {
         let granted = LeaseState::new(hash, lease.clone(), version);
         self.leases.insert_mut(hash, Arc::new(granted));
         if let Some(parent) = lease.parent {
-            self.change_lease(parent, |parent| parent.children.push(hash));
+            self.change_lease(parent, |parent| parent.children.insert_mut(hash));
         }
         if let Some(before) = before {
             self.end_lease(before, Ended::Superseded);
@@ -215,10 +215,16 @@ impl State {
         self.requeue_holders(renewal.lease);
     }
 
-    /// Ends a lease before its time. What ended it first stays the reason.
+    /// Ends a lease before its time. What ended it first stays the reason. What becomes of the
+    /// lease above it means nothing to it any more.
     fn end_lease(&mut self, lease: RecordHash, why: Ended) {
         self.change_lease(lease, |lease| lease.ended = lease.ended.or(Some(why)));
         self.requeue_holders(lease);
+        if let Some(parent) = self.lease(&lease).and_then(|lease| lease.terms().parent) {
+            self.change_lease(parent, |parent| {
+                parent.children.remove_mut(&lease);
+            });
+        }
     }
 
     fn apply_order(&mut self, hash: RecordHash, received_ms: u64, order: &Order) {
@@ -233,7 +239,7 @@ impl State {
             by: Opener::Control,
         };
         self.change_agent(&order.agent, |agent| {
-            agent.enter(order.to, false);
+            agent.enter(order.to);
             if order.to == AgentState::Autohealing {
                 agent.open_epoch(opening);
                 agent.heals_ms.clear();
@@ -249,11 +255,14 @@ impl State {
             received_ms,
             by: Opener::Control,
         };
+        let attempts = self
+            .charter()
+            .map_or(1, |charter| charter.liveness.heal_attempts);
         self.change_agent(&transition.agent, |agent| {
-            agent.enter(transition.to, transition.rule == Rule::Finished);
+            agent.follow(transition.rule, transition.to);
             match transition.rule {
                 Rule::HealDue => {
-                    agent.count_heal(received_ms);
+                    agent.count_heal(received_ms, attempts);
                     agent.begin_healing(1, received_ms);
                 }
                 Rule::HealRetry => agent.begin_healing(agent.healing.attempt + 1, received_ms),
@@ -284,7 +293,8 @@ impl State {
         let starts =
             beat.chain.seq == 0 && agent.state == AgentState::Stopped && agent.awaits_start();
         let restarts = beat.chain.epoch == agent.epoch + 1;
-        let rose = restarts || beat.progress > agent.progress;
+        // The counter of an epoch starts at 0: to restart is no progress in itself.
+        let rose = beat.progress > if restarts { 0 } else { agent.progress };
         let spacing_ms = self
             .charter()
             .map_or(0, |charter| charter.liveness.heartbeat_ms / 2);
@@ -295,7 +305,7 @@ impl State {
                     received_ms,
                     by: Opener::Agent,
                 });
-                agent.causes.restarted = true;
+                agent.causes.restarted = agent.may_be_restarted();
             }
             agent.extend_chain(&beat.chain, hash, at_ms);
             agent.beat(beat, received_ms, spacing_ms);
@@ -385,10 +395,12 @@ impl State {
 
     fn apply_refusal(&mut self, refused: &Refused) {
         let of_this_epoch = |agent: &Agent| agent.epoch == refused.epoch;
-        let counts = refused.envelope.is_some() && super::action::is_denial_code(refused.code);
+        let is_intent = refused.kind == Kind::Receipt && refused.phase.as_deref() == Some("intent");
+        let counts =
+            is_intent && refused.envelope.is_some() && super::action::is_denial_code(refused.code);
         if counts && self.agent(&refused.agent).is_some_and(of_this_epoch) {
             self.change_agent(&refused.agent, |agent| {
-                agent.denials.insert(refused.refused);
+                agent.denials.insert_mut(refused.refused);
             });
         }
     }

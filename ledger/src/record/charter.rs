@@ -232,6 +232,10 @@ impl Charter {
                 clocks.heartbeat_ms < 1 || clocks.pulse_ms < 1,
                 "a beat of 0 ms",
             ),
+            (
+                clocks.heal_timeout_ms < 1 || clocks.heal_beats < 1,
+                "an attempt at healing that is over as it begins",
+            ),
         ]
         .into_iter()
         .find_map(|(wrong, why)| wrong.then_some(why))

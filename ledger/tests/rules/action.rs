@@ -3,7 +3,7 @@
 use ledger::codes::Code;
 use ledger::digest::RecordHash;
 use ledger::govern::MAX_OPEN;
-use ledger::record::{AgentState, Body, Budget, LeaseRevocation, Reserve, Rule};
+use ledger::record::{AgentState, Body, Budget, LeaseRevocation, Refused, Reserve, Rule};
 
 use crate::world::{HOUR, MINUTE, World, agent_key, charter, digest, key};
 
@@ -199,6 +199,29 @@ fn denials_quarantine_each_hash_once() {
     world.deny(goal, "run:three").unwrap();
     assert_eq!(world.rules(), [Rule::Started, Rule::Denials]);
     assert_eq!(world.agent().state(), AgentState::Quarantined);
+}
+
+#[test]
+fn only_a_refused_intent_is_a_denial() {
+    let mut charter = charter();
+    charter.limits.denials_max = 1;
+    let mut world = World::leased_under(charter);
+    world.beat(1).unwrap();
+    let beat = world.record(Body::Heartbeat(world.heartbeat(world.chain(), 2).into()));
+    let signed = beat.sign(&[&agent_key()]).unwrap();
+    let refused = Refused {
+        agent: "a".parse().unwrap(),
+        epoch: world.agent().epoch(),
+        kind: signed.kind(),
+        phase: None,
+        refused: signed.hash(),
+        code: Code::ScopeDenied,
+        count: 1,
+        envelope: Some(signed.envelope().clone()),
+    };
+    let record = world.record(Body::Refusal(refused.into()));
+    world.offer(&record, &[&key(3)]).unwrap();
+    assert_eq!(world.agent().state(), AgentState::Running);
 }
 
 #[test]

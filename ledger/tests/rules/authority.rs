@@ -4,8 +4,8 @@ use ledger::codes::Code;
 use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::record::{
-    AgentState, Body, Charter, Lease, LeaseRenewal, LeaseRevocation, Mode, Observation, Order,
-    Record, Role, Rule,
+    AgentState, Body, Chain, Charter, Heartbeat, Lease, LeaseRenewal, LeaseRevocation, Mode,
+    Observation, Order, Phase, Receipt, Record, Role, Rule,
 };
 
 use crate::world::{HOUR, MINUTE, SECOND, START, World, agent_key, charter, digest, instance, key};
@@ -34,7 +34,7 @@ fn judge(charter: Charter, keys: &[&PrivateKey]) -> Result<(), Code> {
 #[test]
 fn a_charter_that_contradicts_itself_is_refused() {
     let root = key(1);
-    let cases: [Case<Charter>; 13] = [
+    let cases: [Case<Charter>; 15] = [
         ("rules", |c| c.rules = 2),
         ("a key twice", |c| c.keys.push(c.keys[0].clone())),
         ("a key without a role", |c| c.keys[1].roles.clear()),
@@ -54,6 +54,8 @@ fn a_charter_that_contradicts_itself_is_refused() {
             c.liveness.tolerance_ms = c.liveness.degraded_after_ms / 2 + 1;
         }),
         ("no attempts", |c| c.liveness.heal_attempts = 0),
+        ("attempts of no time", |c| c.liveness.heal_timeout_ms = 0),
+        ("healed by nothing", |c| c.liveness.heal_beats = 0),
     ];
     assert_eq!(judge(charter(), &[&root]), Ok(()));
     for (name, change) in cases {
@@ -486,6 +488,126 @@ fn a_manifest_that_is_registered_takes_nothing_from_a_lease_that_runs() {
         Err(Code::KeyNotAgents)
     );
     assert!(world.offer(&record, &[&key(8)]).is_ok());
+    let chain = Chain {
+        seq: 7,
+        ..world.chain()
+    };
+    let record = world.record(Body::Heartbeat(world.heartbeat(chain, 2).into()));
+    assert_eq!(
+        world.offer(&record, &[&agent_key()]),
+        Err(Code::KeyNotAgents),
+        "the key comes before the sequence"
+    );
+    assert_eq!(world.offer(&record, &[&key(8)]), Err(Code::SequenceGap));
+}
+
+#[test]
+fn a_restart_alone_earns_no_renewal() {
+    let mut world = World::running();
+    let lease = world.agent().lease().unwrap();
+    let renew = |world: &mut World, for_ms: u64, by: &PrivateKey| {
+        let renewal = LeaseRenewal {
+            lease,
+            expires_ms: world.now + for_ms,
+        };
+        let record = world.record(Body::LeaseRenewal(renewal));
+        world.offer(&record, &[by]).map(drop)
+    };
+    assert_eq!(renew(&mut world, HOUR + 1, &key(2)), Ok(()));
+    world.pass(2 * MINUTE);
+    world.restart(instance(2)).unwrap();
+    assert_eq!(renew(&mut world, HOUR, &key(3)), Err(Code::RenewalUnearned));
+    world.beat(1).unwrap();
+    assert_eq!(renew(&mut world, HOUR, &key(3)), Ok(()));
+}
+
+#[test]
+fn a_lease_that_ends_before_it_begins_breaks_no_arithmetic() {
+    let mut world = World::leased();
+    let backwards = Lease {
+        not_before_ms: world.now + MINUTE,
+        expires_ms: world.now,
+        ..world.lease("a", HOUR)
+    };
+    let lease = world.apply_all_the_same(Body::Lease(backwards.into()), &key(2));
+    let renewal = |expires_ms| Body::LeaseRenewal(LeaseRenewal { lease, expires_ms });
+    world.apply_all_the_same(renewal(START + HOUR), &key(2));
+    world.now += 2 * MINUTE;
+    let record = world.record(renewal(START + 2 * HOUR));
+    assert!(world.offer(&record, &[&key(2)]).is_ok());
+}
+
+#[test]
+fn who_holds_a_part_of_a_lease_loses_it_with_the_lease() {
+    let mut world = World::running();
+    let parent = world.agent().lease().unwrap();
+    world.register("b", &key(8)).unwrap();
+    let b = "b".parse().unwrap();
+    for _ in 0..2 {
+        world.now += 1;
+        let part = Lease {
+            parent: Some(parent),
+            ..world.lease("b", HOUR)
+        };
+        world.grant(&part).unwrap();
+    }
+    let agent = world.state.agent(&b).unwrap();
+    let chain = Chain {
+        agent: b.clone(),
+        epoch: agent.epoch(),
+        instance: instance(8),
+        seq: 0,
+        prev: agent.head().unwrap(),
+    };
+    let beat = Heartbeat {
+        before: None,
+        manifest_hash: agent.manifest_hash(),
+        ..world.heartbeat(chain, 1)
+    };
+    let record = world.record(Body::Heartbeat(beat.into()));
+    world.offer(&record, &[&key(8)]).unwrap();
+    let revocation = LeaseRevocation {
+        lease: parent,
+        reason: "x".parse().unwrap(),
+    };
+    let record = world.record(Body::LeaseRevocation(revocation));
+    world.offer(&record, &[&key(2)]).unwrap();
+    assert_eq!(world.agent().state(), AgentState::Degraded);
+    assert_eq!(world.state.agent(&b).unwrap().state(), AgentState::Degraded);
+}
+
+#[test]
+fn in_observe_mode_what_was_made_in_time_is_late_and_no_breach() {
+    let mut world = World::leased_under(Charter {
+        mode: Mode::Observe,
+        ..charter()
+    });
+    world.beat(1).unwrap();
+    let goal = world.goal().unwrap();
+    world.pass(HOUR);
+    let breach_of = |world: &World, at_ms: u64, scope: &str| {
+        let receipt = Receipt {
+            chain: world.chain(),
+            phase: Phase::Intent(World::intent_of(goal, scope).into()),
+        };
+        let mut record = world.record(Body::Receipt(receipt.into()));
+        record.at_ms = at_ms;
+        let signed = record.sign(&[&agent_key()]).unwrap();
+        let checked = signed.check(|id| world.state.key(id));
+        let admission = world.state.admit(&checked, world.now).unwrap();
+        admission.breach.map(|breach| breach.code)
+    };
+    let in_time = world.now - 1;
+    assert_eq!(breach_of(&world, in_time, "read:x"), None);
+    assert_eq!(
+        breach_of(&world, in_time, "run:x"),
+        Some(Code::CapabilityMissing),
+        "late excuses nothing else"
+    );
+    assert_eq!(
+        breach_of(&world, world.now, "read:x"),
+        Some(Code::LeaseExpired)
+    );
 }
 
 #[test]
@@ -497,9 +619,9 @@ fn in_observe_mode_an_agents_breach_is_logged_and_an_operators_is_not() {
     world.beat(1).unwrap();
     let goal = world.goal().unwrap();
     let intent = World::intent_of(goal, "run:anything");
-    let receipt = ledger::record::Receipt {
+    let receipt = Receipt {
         chain: world.chain(),
-        phase: ledger::record::Phase::Intent(intent.into()),
+        phase: Phase::Intent(intent.into()),
     };
     let record = world.record(Body::Receipt(receipt.into()));
     let checked = record

@@ -1,7 +1,7 @@
 //! The clocks and the five states, to the millisecond.
 
 use ledger::codes::Code;
-use ledger::record::{AgentState, Body, Heartbeat, Rule, Transition};
+use ledger::record::{AgentState, Body, Chain, Heartbeat, Rule, Transition};
 
 use crate::world::{HOUR, MINUTE, SECOND, World, agent_key, charter, digest, instance, key};
 
@@ -154,6 +154,76 @@ fn a_lease_that_ends_degrades_and_then_stops_a_silent_agent() {
 }
 
 #[test]
+fn a_lease_that_ends_while_the_agent_is_silent_hides_no_later_deadline() {
+    let mut world = World::leased();
+    world.grant(&world.lease("a", 45 * MINUTE)).unwrap();
+    world.pass(10 * SECOND);
+    world.beat(1).unwrap();
+    world.pass(50 * MINUTE);
+    let stops = world.now + 10 * MINUTE;
+    assert_eq!(
+        world.state.next_deadline_after(0),
+        Some(stops),
+        "nothing stays due that has no cause"
+    );
+    world.pass(10 * MINUTE);
+    assert_eq!(
+        world.transitions.last(),
+        Some(&(HOUR + 10 * SECOND, Rule::LeaseEnded, AgentState::Stopped)),
+        "between two pulses, to the millisecond"
+    );
+}
+
+#[test]
+fn an_agent_that_starts_as_another_version_is_quarantined_at_once() {
+    let mut world = World::leased();
+    let beat = Heartbeat {
+        manifest_hash: digest(),
+        ..world.heartbeat(world.chain(), 0)
+    };
+    world.offer_beat(beat).unwrap();
+    assert_eq!(world.rules(), [Rule::Started, Rule::ManifestDrift]);
+    assert_eq!(world.agent().state(), AgentState::Quarantined);
+}
+
+#[test]
+fn a_job_of_one_beat_starts_and_finishes() {
+    let mut world = World::leased();
+    world.say_goodbye().unwrap();
+    assert_eq!(world.rules(), [Rule::Started, Rule::Finished]);
+    let chain = Chain {
+        epoch: world.agent().epoch() + 1,
+        instance: instance(2),
+        seq: 0,
+        prev: world.agent().lease().unwrap(),
+        ..world.chain()
+    };
+    let beat = Heartbeat {
+        r#final: true,
+        ..world.heartbeat(chain, 0)
+    };
+    world.offer_beat(beat).unwrap();
+    assert_eq!(world.rules()[2..], [Rule::Restarted, Rule::Finished]);
+    assert_eq!(world.agent().state(), AgentState::Stopped);
+}
+
+#[test]
+fn a_degraded_agent_that_restarts_recovers_and_has_restarted() {
+    let mut world = day();
+    world.pass(31 * MINUTE);
+    world.restart(instance(2)).unwrap();
+    assert_eq!(
+        world.rules()[1..],
+        [Rule::PulseLost, Rule::Recovered, Rule::Restarted]
+    );
+    let mut world = day();
+    world.goal().unwrap();
+    world.pass(31 * MINUTE);
+    world.restart(instance(2)).unwrap();
+    assert_eq!(world.rules()[1..], [Rule::PulseLost, Rule::Restarted]);
+}
+
+#[test]
 fn a_new_lease_and_a_beat_bring_a_degraded_agent_back() {
     let mut world = World::running();
     world.live(59, false);
@@ -271,4 +341,10 @@ fn in_observe_mode_transitions_restrict_nothing() {
         "the same process goes on"
     );
     assert!(world.goal().is_ok());
+    world.order(AgentState::Quarantined).unwrap();
+    let record = world.record(Body::Heartbeat(world.heartbeat(world.chain(), 3).into()));
+    let signed = record.sign(&[&agent_key()]).unwrap();
+    let checked = signed.check(|id| world.state.key(id));
+    let admission = world.state.admit(&checked, world.now).unwrap();
+    assert_eq!(admission.breach, None, "a state restricts no heartbeat");
 }
