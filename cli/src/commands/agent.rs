@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use client::http::Agent;
 use ledger::json::Value;
 use ledger::text::{Name, Text};
 
@@ -59,16 +60,7 @@ fn list(session: &Session) -> Result<()> {
             break;
         };
         after = Some(last.agent.parse()?);
-        rows.extend(page.agents.iter().map(|agent| {
-            let (epoch, pulse, progress) = (agent.epoch, agent.pulse_age_ms, agent.progress_age_ms);
-            [
-                agent.agent.clone(),
-                agent.state.clone(),
-                epoch.to_string(),
-                seconds(pulse),
-                seconds(progress),
-            ]
-        }));
+        rows.extend(page.agents.iter().map(row));
         if session.json() {
             print_each(value)?;
         }
@@ -91,6 +83,25 @@ fn print_each(page: Value) -> Result<()> {
         agents.iter().try_for_each(output::json)?;
     }
     Ok(())
+}
+
+fn row(agent: &Agent) -> [String; 5] {
+    // Before its first epoch an agent has not begun to be late.
+    let age = |ms| {
+        if agent.epoch == 0 {
+            "-".to_owned()
+        } else {
+            seconds(ms)
+        }
+    };
+    let (pulse, progress) = (age(agent.pulse_age_ms), age(agent.progress_age_ms));
+    [
+        agent.agent.clone(),
+        agent.state.clone(),
+        agent.epoch.to_string(),
+        pulse,
+        progress,
+    ]
 }
 
 fn seconds(ms: u64) -> String {
