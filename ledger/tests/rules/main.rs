@@ -5,4 +5,5 @@ mod authority;
 mod chain;
 mod form;
 mod liveness;
+mod random;
 mod world;
