@@ -53,10 +53,7 @@ impl Service {
         let mut service = Self {
             directory: TempDir::new().expect("a temporary directory"),
             running: None,
-            client: Client::builder()
-                .no_proxy()
-                .build()
-                .expect("an HTTP client"),
+            client: http_client(),
             flags: serve.iter().map(ToString::to_string).collect(),
         };
         let data = service.data();
@@ -337,6 +334,16 @@ impl Answer {
             .flatten();
         code.unwrap_or_default()
     }
+}
+
+/// The HTTP library insists on a TLS provider, though nothing here speaks TLS.
+fn http_client() -> Client {
+    // An error says that another test of this process has installed it before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .no_proxy()
+        .build()
+        .expect("an HTTP client")
 }
 
 fn path(path: &Path) -> &str {
