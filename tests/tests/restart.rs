@@ -67,7 +67,7 @@ fn a_second_service_on_the_same_directory_refuses() {
     assert!(!output.status.success());
     assert!(output.stdout.is_empty());
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("in use"), "{stderr}");
+    assert!(stderr.contains("another process has the store"), "{stderr}");
     assert_eq!(service.get("/readyz").status, 200, "the first goes on");
 }
 
