@@ -167,6 +167,32 @@ fn verify_offline(shell: &Shell) {
 }
 
 #[test]
+fn a_new_version_replaces_the_one_before() {
+    let shell = Shell::new();
+    shell.register_and_lease();
+    let first = shell.json("agent show greeter")["manifest_hash"].clone();
+    std::fs::write(
+        shell.service.scratch("greeter/src/greet.sh"),
+        "echo goodbye\n",
+    )
+    .unwrap();
+    shell.succeed("manifest register DIR --key OPERATOR --agent-key AGENT");
+    let second = shell.json("agent show greeter")["manifest_hash"].clone();
+    assert_ne!(first, second);
+    std::fs::write(
+        shell.service.scratch("greeter/src/greet.sh"),
+        "echo hello\n",
+    )
+    .unwrap();
+    shell.succeed("manifest register DIR --key OPERATOR --agent-key AGENT");
+    assert_eq!(
+        shell.json("agent show greeter")["manifest_hash"],
+        first,
+        "and back again"
+    );
+}
+
+#[test]
 fn what_goes_wrong_has_a_code_and_an_exit_status() {
     let shell = Shell::new();
     let (status, stderr) = shell.fail("agent show greeter");

@@ -55,6 +55,8 @@ pub(super) struct Agent {
     pub(super) lease: Option<String>,
     /// The hash of its active manifest.
     pub(super) manifest_hash: String,
+    /// The registration of that manifest: what the next one's `replaces` names.
+    pub(super) registration: String,
     /// Milliseconds since its last heartbeat, by the rules' reckoning.
     pub(super) pulse_age_ms: u64,
     /// Milliseconds since its last progress, by the rules' reckoning.
@@ -211,6 +213,7 @@ fn describe(published: &Published, agent: &govern::Agent) -> Agent {
         last: agent.last().map(|hash| hash.to_string()),
         lease: agent.lease().map(|hash| hash.to_string()),
         manifest_hash: agent.manifest_hash().to_string(),
+        registration: agent.registration().to_string(),
         pulse_age_ms: published.state.pulse_age_ms(agent, now_ms),
         progress_age_ms: published.state.progress_age_ms(agent, now_ms),
     }

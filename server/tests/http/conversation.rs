@@ -78,11 +78,13 @@ async fn an_agent_is_told_where_it_stands() {
     let goal = world.goal(&after(&chain, &beat));
     assert_eq!(world.submit(&goal).await.json()["agent"]["next_seq"], 2);
     let agent = world.get("/v1/agents/a").await.json();
+    let registered = world.get("/v1/entries/2").await.json();
+    assert_eq!(registered["kind"], "manifest");
     let want = json!({
         "as_of": world.size(), "as_of_ms": START, "agent": "a", "state": "running", "epoch": 1,
         "next_seq": 2, "head": goal.hash().to_string(), "last": goal.hash().to_string(),
         "lease": lease.to_string(), "manifest_hash": registration("a").manifest_hash.to_string(),
-        "pulse_age_ms": 0, "progress_age_ms": 0,
+        "registration": registered["record"], "pulse_age_ms": 0, "progress_age_ms": 0,
     });
     assert_eq!(agent, want);
     let mut listed = world.get("/v1/agents").await.json();

@@ -43,6 +43,8 @@ pub(in crate::log) struct Writer {
     state: State,
     head: StoredCheckpoint,
     refusals: Refusals,
+    /// The time of the last group, up to which everything that was due has been logged.
+    looked_ms: u64,
     /// Whether this process has logged its first pulse.
     began: bool,
     disk: Disk,
@@ -75,6 +77,7 @@ impl Writer {
             published: Arc::new(ArcSwap::from(published)),
             control: Arc::new(control),
             min_free_bytes: options.min_free_bytes,
+            looked_ms: last_ms,
             began: false,
             disk: Disk::HasRoom,
             source,
@@ -103,7 +106,8 @@ impl Writer {
         } else {
             Some(now_ms)
         };
-        let duty = self.state.next_deadline_after(now_ms);
+        // What fell due while the last group was being synced is due now, not next time.
+        let duty = self.state.next_deadline_after(self.looked_ms);
         let due = [pulse, duty, self.refusals.next_deadline_ms()]
             .into_iter()
             .flatten()
@@ -167,6 +171,7 @@ impl Writer {
     /// A pulse first of all when the process begins, so that no gap is blamed on an agent; then what the clock says.
     fn plan_due(&mut self, plan: &mut Plan) -> Result<(), Fatal> {
         let now_ms = plan.now_ms();
+        self.looked_ms = now_ms;
         if !self.began
             || plan
                 .state()
