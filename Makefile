@@ -33,12 +33,13 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy unit wasm doc deny
 
-.PHONY: help setup test steps build fuzz $(STEPS)
+.PHONY: help setup test steps build bench fuzz $(STEPS)
 
 help:
 	@echo 'make test    all checks: $(STEPS)'
 	@echo 'make setup   install what building and testing need'
 	@echo 'make build   the programs dragons and dragonsd, in release'
+	@echo 'make bench   figures of the real service, in release'
 	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
 
 setup:
@@ -52,6 +53,10 @@ steps: $(STEPS)
 
 build:
 	$(CARGO) build --release --locked --bins
+
+# Prints figures and judges nothing; quote them with the fdatasync of the run.
+bench:
+	$(CARGO) bench --locked -p tests --bench service
 
 fmt:
 	$(CARGO) fmt --all --check

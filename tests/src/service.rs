@@ -220,6 +220,26 @@ impl Service {
         answer.json()["index"].as_u64().expect("an index")
     }
 
+    /// Posts lines of records and gives the answer to them all.
+    pub fn post_lines(&self, lines: &[String]) -> Answer {
+        let request = self.request("POST", "/v1/entries");
+        let request = request.header("content-type", "application/x-ndjson");
+        Answer::of(request.body(lines.join("\n")))
+    }
+
+    /// Fills the log to at least a size, by what an observer sees of agent `a`.
+    ///
+    /// # Panics
+    /// If the lines are not taken.
+    pub fn fill(&self, to: u64) {
+        let signer = self.signer();
+        while self.size() < to {
+            let seen = |n: u64| signer.observation("a", &n.to_string()).envelope().to_json();
+            let answer = self.post_lines(&(self.size()..to).map(seen).collect::<Vec<_>>());
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    }
+
     /// The newest checkpoint, verified with the key that `init` told.
     ///
     /// # Panics

@@ -346,11 +346,8 @@ fn a_duplicate_gets_the_index_and_the_proof_that_it_has() {
         index
     );
     assert_eq!(service.size(), size, "it is not logged again");
-    let twice = [record.envelope().to_json(), record.envelope().to_json()].join("\n");
-    let request = service
-        .request("POST", "/v1/entries")
-        .header("content-type", "application/x-ndjson");
-    let lines = Answer::of(request.body(twice)).text();
+    let line = record.envelope().to_json();
+    let lines = service.post_lines(&[line.clone(), line]).text();
     assert_eq!(
         lines
             .lines()
@@ -376,10 +373,7 @@ fn lines_are_judged_alone_and_answered_in_order() {
         .map(|record| record.envelope().to_json())
         .to_vec();
     lines.insert(2, "not JSON".to_owned());
-    let request = service
-        .request("POST", "/v1/entries")
-        .header("content-type", "application/x-ndjson");
-    let answer = Answer::of(request.body(lines.join("\n")));
+    let answer = service.post_lines(&lines);
     assert_eq!(answer.status, 200);
     let answers: Vec<Value> = answer
         .text()

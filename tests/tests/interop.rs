@@ -6,7 +6,6 @@ use std::process::Command;
 
 use ledger::key::PrivateKey;
 use tests::Service;
-use tlog::checkpoint::VerifiedCheckpoint;
 
 /// Sizes on both sides of a full tile, and past a second one.
 const SIZES: [u64; 4] = [3, 255, 257, 600];
@@ -28,21 +27,6 @@ fn build(service: &Service) -> PathBuf {
     program
 }
 
-fn fill(service: &Service, to: u64) -> VerifiedCheckpoint {
-    let signer = service.signer();
-    while service.size() < to {
-        let lines: Vec<String> = (service.size()..to)
-            .map(|n| signer.observation("a", &n.to_string()).envelope().to_json())
-            .collect();
-        let request = service
-            .request("POST", "/v1/entries")
-            .header("content-type", "application/x-ndjson");
-        let answer = tests::Answer::of(request.body(lines.join("\n")));
-        assert_eq!(answer.status, 200, "{}", answer.text());
-    }
-    service.checkpoint()
-}
-
 #[test]
 fn go_reads_the_log() {
     let service = Service::new();
@@ -54,7 +38,8 @@ fn go_reads_the_log() {
     let program = build(&service);
     let mut past: Vec<String> = Vec::new();
     for size in SIZES {
-        let head = fill(&service, size);
+        service.fill(size);
+        let head = service.checkpoint();
         let output = Command::new(&program)
             .args([
                 "-url",

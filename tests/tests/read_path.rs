@@ -6,17 +6,9 @@ use tlog::proof::ProofFile;
 
 fn filled(to: u64) -> Service {
     let service = Service::new();
-    let signer = service.signer();
-    service.log(&signer.registration("a", &PrivateKey::from_seed(&[5; 32])));
-    while service.size() < to {
-        let lines: Vec<String> = (service.size()..to)
-            .map(|n| signer.observation("a", &n.to_string()).envelope().to_json())
-            .collect();
-        let request = service
-            .request("POST", "/v1/entries")
-            .header("content-type", "application/x-ndjson");
-        assert_eq!(Answer::of(request.body(lines.join("\n"))).status, 200);
-    }
+    let key = PrivateKey::from_seed(&[5; 32]);
+    service.log(&service.signer().registration("a", &key));
+    service.fill(to);
     service
 }
 
