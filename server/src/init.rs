@@ -163,7 +163,9 @@ fn charter(
 ) -> Result<SignedRecord, InitError> {
     let mut payload = read_value(&default_charter(founding, keys, log, now_ms).to_payload())?;
     if let Some(text) = &founding.charter {
-        merge(&mut payload, read_value(text.trim())?);
+        let file = read_value(text.trim())?;
+        merge(&mut payload, default_tolerance(&file));
+        merge(&mut payload, file);
     }
     // Flags win over the file.
     merge(
@@ -178,6 +180,26 @@ fn charter(
     record
         .sign(&[keys.get(KeyFile::Root)])
         .map_err(InitError::Charter)
+}
+
+/// The tolerance that goes with a file's own `degraded_after_ms`: a charter stands only if it is at most half of
+/// that, so short clocks, as for a drill, bring a short tolerance unless the file names one.
+fn default_tolerance(file: &Value) -> Value {
+    let tolerance_ms = Liveness::default().tolerance_ms;
+    let tolerance_ms = match member(file, "liveness").and_then(|it| member(it, "degraded_after_ms"))
+    {
+        Some(Value::Integer(degraded_after_ms)) => tolerance_ms.min(degraded_after_ms / 2),
+        _ => tolerance_ms,
+    };
+    object([("liveness", object([("tolerance_ms", tolerance_ms.into())]))])
+}
+
+fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    let Value::Object(members) = value else {
+        return None;
+    };
+    let named = members.iter().find(|(member, _)| member == name);
+    named.map(|(_, value)| value)
 }
 
 fn default_charter(founding: &Founding, keys: &Keys, log: &SigningKey, now_ms: u64) -> Record {

@@ -151,6 +151,17 @@ fn members_of_the_charter_file_go_over_the_defaults() {
 }
 
 #[test]
+fn short_clocks_bring_a_short_tolerance_unless_the_file_names_one() {
+    let tolerance = |file: &str| with_file(file).map(|charter| charter.liveness.tolerance_ms);
+    let short = r#"{"liveness":{"degraded_after_ms":1500}}"#;
+    assert_eq!(tolerance(short).unwrap(), 750);
+    let usual = r#"{"liveness":{"degraded_after_ms":600000}}"#;
+    assert_eq!(tolerance(usual).unwrap(), 60_000);
+    let contradicts = r#"{"liveness":{"degraded_after_ms":1500,"tolerance_ms":751}}"#;
+    assert!(tolerance(contradicts).is_err());
+}
+
+#[test]
 fn flags_win_over_the_charter_file() {
     let folder = tempfile::tempdir().unwrap();
     let charter = Some(r#"{"mode":"observe","origin":"log.example/b"}"#.to_owned());
