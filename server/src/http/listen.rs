@@ -18,7 +18,7 @@ use super::limits::{
 };
 
 /// Serves until `stop` resolves, then accepts nothing more and finishes what was begun, for at most
-/// [`DRAIN_TIMEOUT`].
+/// `DRAIN_TIMEOUT`.
 ///
 /// Requests under way still need the log while they finish, so the log is stopped after this returns.
 pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
