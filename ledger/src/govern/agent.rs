@@ -7,7 +7,7 @@ use rpds::RedBlackTreeSetSync;
 
 use crate::digest::{Digest, RecordHash};
 use crate::key::KeyId;
-use crate::record::{AgentState, Chain, Heartbeat, Instance, Registration, Reserve, Rule};
+use crate::record::{AgentState, Amounts, Chain, Heartbeat, Instance, Registration, Rule};
 use crate::scope::Pattern;
 use crate::text::Name;
 
@@ -51,7 +51,7 @@ pub(super) struct Opening {
 #[derive(Clone, Copy, Debug)]
 pub struct OpenIntent {
     pub(super) lapses_ms: u64,
-    pub(super) reserve: Reserve,
+    pub(super) reserve: Amounts,
     pub(super) lease: RecordHash,
 }
 

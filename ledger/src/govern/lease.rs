@@ -9,7 +9,7 @@ use super::agent::Version;
 use crate::codes::{Code, Refusal};
 use crate::digest::RecordHash;
 use crate::key::KeyId;
-use crate::record::{Lease, Reserve};
+use crate::record::{Amounts, Lease};
 use crate::scope::Scope;
 
 /// The most leases in a line of sub-leases, the first included.
@@ -134,7 +134,7 @@ impl LeaseState {
     }
 
     /// Whether one more action with this reserve fits into the budget of this lease alone.
-    pub(super) fn affords(&self, reserve: &Reserve) -> Result<(), Refusal> {
+    pub(super) fn affords(&self, reserve: &Amounts) -> Result<(), Refusal> {
         let (budget, spent) = (&self.terms.budget, &self.spent);
         let rows = [
             ("actions", budget.actions, spent.actions, 1),
@@ -159,14 +159,14 @@ impl LeaseState {
 
 impl Spent {
     /// An intent reserves one action and what it may use up.
-    pub(super) fn reserve(&mut self, reserve: &Reserve) {
+    pub(super) fn reserve(&mut self, reserve: &Amounts) {
         self.actions += 1;
         self.tokens += u128::from(reserve.tokens);
         self.cost_micros += u128::from(reserve.cost_micros);
     }
 
     /// A result commits what was used in place of what was reserved.
-    pub(super) fn commit(&mut self, reserved: &Reserve, used: &Reserve) {
+    pub(super) fn commit(&mut self, reserved: &Amounts, used: &Amounts) {
         let settle =
             |sum: u128, out: u64, into: u64| sum - u128::from(out).min(sum) + u128::from(into);
         self.tokens = settle(self.tokens, reserved.tokens, used.tokens);

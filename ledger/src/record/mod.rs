@@ -30,8 +30,7 @@ pub use observation::Observation;
 pub use order::Order;
 pub use pulse::Pulse;
 pub use receipt::{
-    Check, Goal, Intent, Outcome, Phase, Receipt, Reserve, ResultOf, Status, ToolUse, Usage,
-    Verdict,
+    Amounts, Check, Goal, Intent, Outcome, Phase, Receipt, ResultOf, Status, ToolUse, Verdict,
 };
 pub use refused::Refused;
 pub use transition::{AgentState, Rule, Transition};

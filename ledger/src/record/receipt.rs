@@ -52,7 +52,7 @@ pub struct Intent {
     /// Records that it follows from, also of other agents.
     pub parents: Vec<RecordHash>,
     /// What it may use up.
-    pub reserve: Reserve,
+    pub reserve: Amounts,
 }
 
 /// A tool and the digest of its definition.
@@ -64,17 +64,14 @@ pub struct ToolUse {
     pub digest: Digest,
 }
 
-/// What an action may use up, beside itself.
+/// What an action may use up, or has used up, beside itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reserve {
+pub struct Amounts {
     /// Tokens of a model.
     pub tokens: u64,
     /// Millionths of the unit of money.
     pub cost_micros: u64,
 }
-
-/// What an action has used up.
-pub type Usage = Reserve;
 
 words! {
     /// How an action ended.
@@ -102,7 +99,7 @@ pub struct ResultOf {
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
     /// What it used up.
-    pub usage: Usage,
+    pub usage: Amounts,
     /// Where else to look: trace ids, job ids.
     pub refs: Vec<(Name, Text)>,
 }
@@ -214,7 +211,7 @@ impl Intent {
             tool: members.required("tool", ToolUse::read)?,
             inputs: members.map("inputs", parsed)?,
             parents: members.list("parents", parsed)?,
-            reserve: members.required("reserve", Reserve::read)?,
+            reserve: members.required("reserve", Amounts::read)?,
         })
     }
 
@@ -246,7 +243,7 @@ impl ToolUse {
     }
 }
 
-impl Reserve {
+impl Amounts {
     fn read(path: &str, value: Value) -> Result<Self, Refusal> {
         let mut members = Members::open(path, value)?;
         let reserve = Self {
@@ -271,7 +268,7 @@ impl ResultOf {
             status: members.required("status", parsed)?,
             outputs: members.map("outputs", parsed)?,
             duration_ms: members.required("duration_ms", integer)?,
-            usage: members.required("usage", Reserve::read)?,
+            usage: members.required("usage", Amounts::read)?,
             refs: members.map("refs", Text::read)?,
         })
     }

@@ -3,7 +3,7 @@
 use ledger::codes::Code;
 use ledger::digest::RecordHash;
 use ledger::govern::MAX_OPEN;
-use ledger::record::{AgentState, Body, Budget, LeaseRevocation, Refused, Reserve, Rule};
+use ledger::record::{AgentState, Amounts, Body, Budget, LeaseRevocation, Refused, Rule};
 
 use crate::world::{HOUR, MINUTE, World, agent_key, charter, digest, key};
 
@@ -12,9 +12,9 @@ fn from_goal_to_outcome() {
     let mut world = World::running();
     let goal = world.goal().unwrap();
     let intent = world.intent(goal, "write:repo/books").unwrap();
-    world.result(intent, Reserve::default()).unwrap();
+    world.result(intent, Amounts::default()).unwrap();
     assert_eq!(
-        world.result(intent, Reserve::default()),
+        world.result(intent, Amounts::default()),
         Err(Code::IntentUnknown)
     );
     assert_eq!(world.outcome(goal, 0), Err(Code::OutcomeUnbacked));
@@ -71,7 +71,7 @@ fn a_budget_is_reserved_then_committed() {
     world
         .result(
             first,
-            Reserve {
+            Amounts {
                 tokens: 2,
                 cost_micros: 1,
             },
@@ -86,7 +86,7 @@ fn a_budget_is_reserved_then_committed() {
     world
         .result(
             third,
-            Reserve {
+            Amounts {
                 tokens: 1 << 52,
                 cost_micros: 0,
             },
@@ -124,7 +124,7 @@ fn what_each_state_allows() {
     let mut world = World::running();
     let goal = world.goal().unwrap();
     let [one, two, three] = [0; 3].map(|_| world.intent(goal, "read:x").unwrap());
-    let used = Reserve::default();
+    let used = Amounts::default();
     world.pass(30 * MINUTE);
     assert_eq!(world.agent().state(), AgentState::Degraded);
     assert_eq!(world.goal(), Err(Code::StateForbids));
@@ -157,7 +157,7 @@ fn without_a_lease_only_what_is_open_is_closed() {
     assert_eq!(world.goal(), Err(Code::LeaseRevoked));
     assert_eq!(world.intent(goal, "read:x"), Err(Code::LeaseRevoked));
     world.beat(9).unwrap();
-    world.result(intent, Reserve::default()).unwrap();
+    world.result(intent, Amounts::default()).unwrap();
     world.outcome(goal, 1).unwrap();
 }
 

@@ -163,7 +163,7 @@ fn goodbye_with_an_open_intent_is_no_end() {
     world.say_goodbye().unwrap();
     assert_eq!(world.agent().state(), AgentState::Running);
     world
-        .result(intent, ledger::record::Reserve::default())
+        .result(intent, ledger::record::Amounts::default())
         .unwrap();
     world.say_goodbye().unwrap();
     assert_eq!(world.agent().state(), AgentState::Stopped);

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use ledger::digest::RecordHash;
 use ledger::govern::Agent;
 use ledger::record::{
-    AgentState, Body, Charter, LeaseRenewal, LeaseRevocation, Liveness, Mode, Record, Reserve,
+    AgentState, Amounts, Body, Charter, LeaseRenewal, LeaseRevocation, Liveness, Mode, Record,
     Rule, Transition,
 };
 use proptest::prelude::*;
@@ -137,7 +137,7 @@ fn take(world: &mut World, step: &Step) {
         Step::Restart(n) if own(world).is_some() => drop(world.restart(instance(n))),
         Step::Goal => drop(world.goal()),
         Step::Intent => drop(goal.map(|goal| world.intent(goal, "read:x"))),
-        Step::Result => drop(intent.map(|intent| world.result(intent, Reserve::default()))),
+        Step::Result => drop(intent.map(|intent| world.result(intent, Amounts::default()))),
         Step::Outcome => drop(goal.map(|goal| world.outcome(goal, 1))),
         Step::Grant {
             from_s,

@@ -5,10 +5,10 @@ use ledger::digest::{Digest, RecordHash};
 use ledger::govern::{Agent, State};
 use ledger::key::PrivateKey;
 use ledger::record::{
-    AgentState, Body, Budget, Chain, Charter, CharterKey, Check, FileSet, Goal, Heartbeat,
+    AgentState, Amounts, Body, Budget, Chain, Charter, CharterKey, Check, FileSet, Goal, Heartbeat,
     Instance, Intent, Lease, Limits, Liveness, Manifest, Mode, Order, Outcome, Phase, Pulse,
-    Receipt, Record, Refused, Registration, Reserve, ResultOf, Role, Rule, Status, Thresholds,
-    ToolUse, Verdict,
+    Receipt, Record, Refused, Registration, ResultOf, Role, Rule, Status, Thresholds, ToolUse,
+    Verdict,
 };
 use tlog::LeafIndex;
 use tlog::note::{KeyName, SigningKey};
@@ -394,7 +394,7 @@ impl World {
             },
             inputs: vec![],
             parents: vec![],
-            reserve: Reserve {
+            reserve: Amounts {
                 tokens: 10,
                 cost_micros: 100,
             },
@@ -405,7 +405,7 @@ impl World {
         self.receipt(Phase::Intent(Self::intent_of(goal, scope).into()))
     }
 
-    pub(crate) fn result(&mut self, intent: RecordHash, used: Reserve) -> Result<RecordHash, Code> {
+    pub(crate) fn result(&mut self, intent: RecordHash, used: Amounts) -> Result<RecordHash, Code> {
         self.receipt(Phase::Result(ResultOf {
             intent,
             status: Status::Ok,

@@ -6,8 +6,8 @@ use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::record::{
-    Body, Budget, Chain, Charter, CharterKey, FileSet, Goal, Heartbeat, Instance, Intent, Kind,
-    Lease, Limits, Liveness, Manifest, Mode, Phase, RULES, Receipt, Record, Registration, Reserve,
+    Amounts, Body, Budget, Chain, Charter, CharterKey, FileSet, Goal, Heartbeat, Instance, Intent,
+    Kind, Lease, Limits, Liveness, Manifest, Mode, Phase, RULES, Receipt, Record, Registration,
     Role, SignedRecord, Thresholds, ToolUse,
 };
 use tlog::note::{KeyName, SigningKey};
@@ -201,7 +201,7 @@ impl Speaker {
             },
             inputs: vec![],
             parents: vec![],
-            reserve: Reserve::default(),
+            reserve: Amounts::default(),
         };
         let receipt = Receipt {
             chain: self.chain(),

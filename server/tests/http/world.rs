@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::record::{
-    self, AgentState, Budget, Chain, Charter, CharterKey, FileSet, Goal, Heartbeat, Instance,
-    Intent, Lease, Limits, Liveness, Manifest, Mode, Observation, Order, Phase, Receipt, Record,
-    Registration, Reserve, Role, SignedRecord, Thresholds, ToolUse,
+    self, AgentState, Amounts, Budget, Chain, Charter, CharterKey, FileSet, Goal, Heartbeat,
+    Instance, Intent, Lease, Limits, Liveness, Manifest, Mode, Observation, Order, Phase, Receipt,
+    Record, Registration, Role, SignedRecord, Thresholds, ToolUse,
 };
 use serde_json::Value;
 use server::http::{Service, Web, router};
@@ -197,7 +197,7 @@ impl World {
             },
             inputs: vec![],
             parents: vec![],
-            reserve: Reserve::default(),
+            reserve: Amounts::default(),
         };
         self.receipt(chain, Phase::Intent(Box::new(intent)))
     }
