@@ -7,12 +7,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use config::{Config, ConfigError, Environment, File, FileFormat};
+use config::{Config, ConfigError, Environment, File, FileFormat, Value, ValueKind};
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use crate::log::{DEFAULT_MIN_FREE_BYTES, DEFAULT_QUEUE};
 
 const ENVIRONMENT: &str = "DRAGONSD";
+
+/// How long the queue may be, in records. Its places are allocated at the start, and a record that waits holds its
+/// envelope of up to 48 KiB: this many are 3 GiB, and more of them than a client has the patience to wait for.
+const MAX_QUEUE: u64 = 65_536;
 
 /// The settings in force.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -25,8 +30,10 @@ pub struct Settings {
     /// Where metrics are to be had.
     pub metrics: SocketAddr,
     /// The room on disk, in bytes, below which nothing more is logged.
+    #[serde(deserialize_with = "whole")]
     pub min_free_bytes: u64,
-    /// How many records may wait for the sequencer.
+    /// How many records may wait for the sequencer, 1 to 65,536.
+    #[serde(deserialize_with = "queue")]
     pub queue: usize,
     /// How the service's own messages are written.
     pub log_format: LogFormat,
@@ -82,7 +89,7 @@ pub struct Flags {
     /// Log nothing more when the disk has less room than this [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     pub min_free_bytes: Option<u64>,
-    /// How many records may wait for the sequencer [default: 8192]
+    /// How many records may wait for the sequencer, 1 to 65536 [default: 8192]
     #[arg(long, value_name = "RECORDS")]
     pub queue: Option<usize>,
     /// How messages are written [default: text]
@@ -94,7 +101,7 @@ impl Settings {
     /// The settings in force, from all four places.
     ///
     /// # Errors
-    /// [`ConfigError`] for a name that is unknown, a value of the wrong type, or `data` missing.
+    /// [`ConfigError`] for a name that is unknown, a value of the wrong type or out of range, or `data` missing.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
         Self::from_layers(
             flags,
@@ -131,10 +138,10 @@ impl Settings {
 }
 
 impl Flags {
-    fn given(&self) -> Vec<(&'static str, config::Value)> {
+    fn given(&self) -> Vec<(&'static str, Value)> {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let on = |flag: bool| flag.then_some(true);
-        let values: [(&str, Option<config::Value>); 10] = [
+        let values: [(&str, Option<Value>); 10] = [
             ("data", path(&self.data).map(Into::into)),
             (
                 "listen",
@@ -172,6 +179,29 @@ impl fmt::Display for LogFormat {
             Self::Json => "json",
         })
     }
+}
+
+/// A number as it is written: left to itself, `config` rounds 3.7 to 4.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let kind = Value::deserialize(deserializer)?.kind;
+    let number = match kind {
+        ValueKind::I64(number) => u64::try_from(number).ok(),
+        ValueKind::U64(number) => Some(number),
+        _ => None,
+    };
+    number.ok_or_else(|| D::Error::custom(format_args!("{kind} is not a whole number from 0")))
+}
+
+fn queue<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let records = whole(deserializer)?;
+    usize::try_from(records)
+        .ok()
+        .filter(|_| (1..=MAX_QUEUE).contains(&records))
+        .ok_or_else(|| {
+            D::Error::custom(format_args!(
+                "a queue of {records} records, 1 to {MAX_QUEUE}"
+            ))
+        })
 }
 
 /// Where the keys of a log lie unless somebody says otherwise.
@@ -257,11 +287,32 @@ mod tests {
         for (name, value) in [
             ("DRAGONSD_QUEUE", "-1"),
             ("DRAGONSD_QUEUE", "many"),
+            ("DRAGONSD_QUEUE", "3.7"),
+            ("DRAGONSD_QUEUE", "true"),
+            ("DRAGONSD_MIN_FREE_BYTES", "0.5"),
             ("DRAGONSD_LISTEN", "localhost"),
             ("DRAGONSD_LOG_FORMAT", "xml"),
         ] {
             let wrong = Settings::from_layers(&flags(), environment(&[(name, value)]));
             assert!(wrong.is_err(), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn a_queue_holds_something_and_not_all_memory() {
+        let load = |records| {
+            let flags = Flags {
+                queue: Some(records),
+                ..flags()
+            };
+            Settings::from_layers(&flags, environment(&[])).map(|settings| settings.queue)
+        };
+        assert_eq!(load(1).unwrap(), 1);
+        assert_eq!(load(65_536).unwrap(), 65_536);
+        assert!(load(usize::MAX).is_err());
+        for records in [0, 65_537, 99_999_999_999] {
+            let refused = load(records).unwrap_err().to_string();
+            assert!(refused.contains("1 to 65536"), "{records}: {refused}");
         }
     }
 
