@@ -23,6 +23,7 @@ pub mod govern;
 pub mod json;
 pub mod key;
 pub mod leaf;
+pub mod pack;
 pub mod record;
 pub mod scope;
 pub mod text;

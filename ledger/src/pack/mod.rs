@@ -1,0 +1,300 @@
+//! Evidence packs: a window of the log in one file, `.pack.jsonl`.
+//!
+//! ```text
+//! {"pack":"dragons.pack/v1","origin":…,"size":…,"selection":{"range":{"from":…,"to":…}},"count":…}
+//! {"checkpoint":"…"}                                  of that size, with its cosignatures
+//! {"earlier":{"checkpoint":"…","consistency":[…]}}    may be missing
+//! {"proof":[…]}                                       the subset proof, see [`tlog::subset`]
+//! {"index":…,"leaf":"…"}                              one a leaf, ascending
+//! ```
+//!
+//! Every line has one spelling: members in this order, no spaces, one LF. The proof stands before the leaves, so that
+//! they are checked against it while they stream by.
+//!
+//! In scope: the lines, their order and their number, [read](Reader) from chunks of bytes that may be hostile. Out of
+//! scope: whether any of it is true, which [`verify`](crate::verify) says. Selections other than ranges, and lines
+//! that disclose values, are refused: this version has none.
+
+mod reader;
+
+use std::fmt;
+
+use tlog::checkpoint::SignedCheckpoint;
+use tlog::{Hash, LeafIndex, TreeSize};
+
+pub use reader::{MAX_HEAD_LINE_BYTES, MAX_LEAF_LINE_BYTES, Reader};
+
+use crate::codes::{Code, Refusal};
+use crate::json::{Members, Value, integer, object, string};
+
+/// The name of this form of pack.
+pub const FORMAT: &str = "dragons.pack/v1";
+
+/// The most hashes in one list. A window has at most one subtree on either side of it at each of the 64 levels that a
+/// tree can have; a consistency proof has half as many and one.
+pub const MAX_HASHES: usize = 128;
+
+/// One line of a pack. Formatting writes it, with its LF.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The first: what the pack says it holds.
+    Header(Header),
+    /// The checkpoint that everything is proven against.
+    Checkpoint(Box<SignedCheckpoint>),
+    /// An older checkpoint of the same log.
+    Earlier(Box<Earlier>),
+    /// The subset proof of the leaves.
+    Proof(Vec<Hash>),
+    /// A leaf.
+    Leaf(Entry),
+}
+
+/// What a pack says it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Which log, by the first line of its checkpoints.
+    pub origin: String,
+    /// The size of the tree.
+    pub size: TreeSize,
+    /// Which of its leaves.
+    pub range: Range,
+}
+
+/// Some neighbouring leaves: at least one, all of them in the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    from: u64,
+    to: u64,
+}
+
+/// An older checkpoint, and why the newer one is of the same history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// The older checkpoint, which nobody has checked.
+    pub checkpoint: SignedCheckpoint,
+    /// The consistency proof, RFC 6962 §2.1.2.
+    pub consistency: Vec<Hash>,
+}
+
+/// A leaf and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it stands in the log.
+    pub index: LeafIndex,
+    /// The exact bytes that the log hashes. Leaves are JSON, so they are text.
+    pub leaf: String,
+}
+
+impl Range {
+    /// The leaves from one index up to another, which is not among them, of a tree of this size.
+    ///
+    /// # Errors
+    /// `pack-selection` if there is no leaf in it, or one that the tree does not have.
+    pub fn new(from: LeafIndex, to: LeafIndex, size: TreeSize) -> Result<Self, Refusal> {
+        let (from, to) = (from.get(), to.get());
+        if from < to && to <= size.get() {
+            return Ok(Self { from, to });
+        }
+        Err(Code::PackSelection.because(format!("{from} up to {to} is no range of {size} leaves")))
+    }
+
+    /// The first of them.
+    pub const fn from(self) -> LeafIndex {
+        LeafIndex::new(self.from)
+    }
+
+    /// The first behind them.
+    pub const fn to(self) -> LeafIndex {
+        LeafIndex::new(self.to)
+    }
+
+    /// How many they are.
+    pub const fn count(self) -> u64 {
+        self.to.saturating_sub(self.from)
+    }
+
+    /// All of them, ascending.
+    pub fn indices(self) -> impl Iterator<Item = LeafIndex> {
+        (self.from..self.to).map(LeafIndex::new)
+    }
+}
+
+impl Line {
+    /// Reads a line with its LF.
+    ///
+    /// # Errors
+    /// `checkpoint-malformed` or `proof-malformed` for those parts, `pack-count` or `pack-selection` for a header that
+    /// contradicts itself, `pack-malformed` for all else, another spelling of a sound line included.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let json = bytes
+            .strip_suffix(b"\n")
+            .ok_or_else(|| Code::PackMalformed.because("the line has no end"))?;
+        let line = Value::parse(json)
+            .and_then(Self::from_value)
+            .map_err(of_pack)?;
+        if line.to_string().as_bytes() != bytes {
+            return Err(Code::PackMalformed.because("the line is spelled in another way"));
+        }
+        Ok(line)
+    }
+
+    /// Its first member names a line, since members stand in one order.
+    fn from_value(value: Value) -> Result<Self, Refusal> {
+        let first = match &value {
+            Value::Object(members) => members.first().map(|(name, _)| name.clone()),
+            _ => None,
+        };
+        let mut members = Members::open("", value)?;
+        let line = match first.as_deref() {
+            Some("pack") => Self::Header(Header::read(&mut members)?),
+            Some("checkpoint") => {
+                Self::Checkpoint(Box::new(members.required("checkpoint", checkpoint)?))
+            }
+            Some("earlier") => Self::Earlier(Box::new(members.required("earlier", earlier)?)),
+            Some("proof") => Self::Proof(hashes(&mut members, "proof")?),
+            Some("index") => Self::Leaf(Entry::read(&mut members)?),
+            _ => return Err(Code::PackMalformed.because("no pack has such a line")),
+        };
+        members.finish().map(|()| line)
+    }
+
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Header(header) => header.to_value(),
+            Self::Checkpoint(signed) => object([("checkpoint", signed.to_string().into())]),
+            Self::Earlier(earlier) => object([(
+                "earlier",
+                object([
+                    ("checkpoint", earlier.checkpoint.to_string().into()),
+                    ("consistency", texts(&earlier.consistency)),
+                ]),
+            )]),
+            Self::Proof(proof) => object([("proof", texts(proof))]),
+            Self::Leaf(entry) => object([
+                ("index", entry.index.get().into()),
+                ("leaf", entry.leaf.as_str().into()),
+            ]),
+        }
+    }
+
+    /// What people call it.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Header(_) => "a header",
+            Self::Checkpoint(_) => "a checkpoint",
+            Self::Earlier(_) => "an earlier checkpoint",
+            Self::Proof(_) => "a proof",
+            Self::Leaf(_) => "a leaf",
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.to_value().to_json())
+    }
+}
+
+impl Header {
+    fn read(members: &mut Members) -> Result<Self, Refusal> {
+        let format = members.required("pack", string)?;
+        if format != FORMAT {
+            return Err(Code::PackMalformed.because(format!("a pack of the form {format:?}")));
+        }
+        let origin = members.required("origin", string)?;
+        let size = TreeSize::new(members.required("size", integer)?);
+        let range = members.required("selection", |path, value| selection(path, value, size))?;
+        let count = members.required("count", integer)?;
+        if count != range.count() {
+            let want = range.count();
+            return Err(Code::PackCount.because(format!("{count} leaves in a range of {want}")));
+        }
+        Ok(Self {
+            origin,
+            size,
+            range,
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        let range = object([
+            ("from", self.range.from.into()),
+            ("to", self.range.to.into()),
+        ]);
+        object([
+            ("pack", FORMAT.into()),
+            ("origin", self.origin.as_str().into()),
+            ("size", self.size.get().into()),
+            ("selection", object([("range", range)])),
+            ("count", self.range.count().into()),
+        ])
+    }
+}
+
+impl Entry {
+    fn read(members: &mut Members) -> Result<Self, Refusal> {
+        let index = LeafIndex::new(members.required("index", integer)?);
+        let leaf = members.required("leaf", string)?;
+        Ok(Self { index, leaf })
+    }
+}
+
+fn selection(path: &str, value: Value, size: TreeSize) -> Result<Range, Refusal> {
+    let mut members = Members::open(path, value)?;
+    let range = members.required("range", |path, value| {
+        let mut members = Members::open(path, value)?;
+        let from = members.required("from", integer).map(LeafIndex::new)?;
+        let to = members.required("to", integer).map(LeafIndex::new)?;
+        members.finish()?;
+        Range::new(from, to, size)
+    })?;
+    members.finish().map(|()| range)
+}
+
+fn earlier(path: &str, value: Value) -> Result<Earlier, Refusal> {
+    let mut members = Members::open(path, value)?;
+    let checkpoint = members.required("checkpoint", checkpoint)?;
+    let consistency = hashes(&mut members, "consistency")?;
+    members.finish()?;
+    Ok(Earlier {
+        checkpoint,
+        consistency,
+    })
+}
+
+fn checkpoint(path: &str, value: Value) -> Result<SignedCheckpoint, Refusal> {
+    SignedCheckpoint::parse(&string(path, value)?)
+        .map_err(|error| Code::CheckpointMalformed.because(error))
+}
+
+fn hashes(members: &mut Members, name: &str) -> Result<Vec<Hash>, Refusal> {
+    let hashes = members.list(name, |path, value| {
+        let text = string(path, value)?;
+        text.parse()
+            .map_err(|error| Code::ProofMalformed.because(format!("{path}: {error}")))
+    })?;
+    let got = hashes.len();
+    if got > MAX_HASHES {
+        return Err(
+            Code::ProofMalformed.because(format!("{name} has {got} hashes, at most {MAX_HASHES}"))
+        );
+    }
+    Ok(hashes)
+}
+
+fn texts(hashes: &[Hash]) -> Value {
+    hashes.iter().map(Hash::to_string).collect()
+}
+
+/// What the JSON reader says of a record, as it is said of a pack.
+fn of_pack(refusal: Refusal) -> Refusal {
+    match refusal.code {
+        Code::Malformed | Code::NotStrictJson | Code::UnknownMember => {
+            Code::PackMalformed.because(refusal)
+        }
+        _ => refusal,
+    }
+}
+
+#[cfg(test)]
+mod tests;
