@@ -69,7 +69,7 @@ pub(crate) enum Command {
     Checkpoint,
     /// Check that the log only grew from one size to another
     Consistency(log::ConsistencyOptions),
-    /// Verify a proof file, offline
+    /// Verify a proof file or an evidence pack, offline
     Verify(verify::Options),
     /// See and stop agents
     #[command(subcommand)]

@@ -1,19 +1,24 @@
-//! `verify`: what a proof file shows. No network, no clock.
+//! `verify`: what a proof file or a pack shows. No network, no clock.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
-use ledger::verify::{Finding, Report, TraceStep};
+use ledger::verify::{Finding, Report, TraceStep, Trust, Verifier};
 
 use crate::exit::{self, Exit};
 use crate::output;
-use crate::session::{Session, read_bounded};
+use crate::session::Session;
+
+/// How much of a file is read at a time: packs are as long as they like to be.
+const CHUNK_BYTES: u64 = 64 * 1024;
 
 /// What to verify.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The proof file
+    /// The proof file, or the pack
     file: PathBuf,
     /// Show every step from the entry to the root, and what each finding means
     #[arg(long)]
@@ -27,14 +32,29 @@ pub(crate) struct Options {
 /// If a file cannot be read. Whatever is wrong with the evidence is in the report.
 pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     let trust = session.required_trust()?;
-    let evidence = read_bounded(&options.file, ledger::verify::MAX_EVIDENCE_BYTES)?;
-    let report = ledger::verify::verify(&evidence, &trust, None);
+    let report = verify(&options.file, trust)
+        .with_context(|| format!("{:?} could not be read", options.file))?;
     if session.json() {
         output::verbatim(&(report.to_json() + "\n"))?;
     } else {
         print(&report, options.explain)?;
     }
     Ok(exit::of_report(&report))
+}
+
+/// Verifies a file of any length, a chunk of it at a time, as far as it matters.
+fn verify(path: &Path, trust: Trust) -> std::io::Result<Report> {
+    let mut file = File::open(path)?;
+    let mut verifier = Verifier::new(trust);
+    let mut chunk = Vec::new();
+    while !verifier.is_settled() {
+        chunk.clear();
+        if file.by_ref().take(CHUNK_BYTES).read_to_end(&mut chunk)? == 0 {
+            break;
+        }
+        verifier.push(&chunk);
+    }
+    Ok(verifier.finish())
 }
 
 fn print(report: &Report, explain: bool) -> Result<()> {

@@ -35,7 +35,22 @@ impl Draft {
         index: Option<LeafIndex>,
         agent: Option<&Name>,
     ) {
-        self.push(id, Status::Fail, refusal.to_string());
+        self.fail_for(id, refusal.to_string());
+        self.find(refusal, index, agent);
+    }
+
+    /// A check that does not hold, for reasons that were found before.
+    pub(super) fn fail_for(&mut self, id: CheckId, detail: impl Into<String>) {
+        self.push(id, Status::Fail, detail.into());
+    }
+
+    /// One of the reasons for which a check will not hold.
+    pub(super) fn find(
+        &mut self,
+        refusal: Refusal,
+        index: Option<LeafIndex>,
+        agent: Option<&Name>,
+    ) {
         let by = refusal.code.party();
         self.findings.push(Finding {
             refusal,

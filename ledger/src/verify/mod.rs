@@ -7,24 +7,104 @@
 //! A *proof file* shows that one record was logged. It never shows that the record was allowed: who may do what
 //! follows from the records before it, and those are not in the file. So its report has no checks of authority
 //! and after.
+//!
+//! A *pack* holds a window of the log. This version checks that it is one, unabridged, of the log that the trust
+//! names, that every leaf is a record of that log, and, if the window begins with the first leaf, who signed them.
+//! It does not replay the rules, so what a pack comes to is at best *incomplete*.
 
 mod draft;
+mod head;
+mod pack;
 mod proof;
+mod records;
 mod report;
 mod trust;
 
+pub use pack::MAX_LISTED_FINDINGS;
 pub use report::{AsOf, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict};
+use tlog::proof::MAX_PROOF_FILE_BYTES;
 pub use trust::{MAX_TRUST_BYTES, Trust};
 
-/// The longest evidence that is read: a proof file, so far.
-pub const MAX_EVIDENCE_BYTES: usize = tlog::proof::MAX_PROOF_FILE_BYTES;
+/// What a pack begins with: its header's first member.
+const PACK_START: &[u8] = b"{\"pack\":";
 
-/// Verifies a piece of evidence.
+/// Verifies a piece of evidence, a proof file or a pack: its first bytes say which.
 ///
-/// `now_ms`, milliseconds since the epoch, is what freshness is judged by. A proof file makes no claim that time
-/// could spoil, so its report is the same at all times.
+/// `now_ms`, milliseconds since the epoch, is what freshness will be judged by. This version judges none, so its
+/// report is the same at all times.
 ///
 /// There is no error: evidence that cannot be read is a finding like any other.
 pub fn verify(evidence: &[u8], trust: &Trust, _now_ms: Option<u64>) -> Report {
-    proof::verify(evidence, trust)
+    let mut verifier = Verifier::new(trust.clone());
+    verifier.push(evidence);
+    verifier.finish()
+}
+
+/// Verifies a piece of evidence that comes in chunks.
+///
+/// A proof file is held whole, it is short. Of a pack a line is held at a time, the keys that it brings, and the names
+/// of the agents that it speaks of.
+#[derive(Debug)]
+pub struct Verifier {
+    trust: Trust,
+    evidence: Evidence,
+}
+
+#[derive(Debug)]
+enum Evidence {
+    /// A proof file, or too little to tell.
+    Proof(Vec<u8>),
+    Pack(Box<pack::PackVerifier>),
+}
+
+impl Verifier {
+    /// Starts to verify.
+    pub const fn new(trust: Trust) -> Self {
+        Self {
+            trust,
+            evidence: Evidence::Proof(Vec::new()),
+        }
+    }
+
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        match &mut self.evidence {
+            Evidence::Pack(pack) => pack.push(bytes, &self.trust),
+            Evidence::Proof(held) => {
+                // One byte more than a proof file may have is enough to see that it is none.
+                let room = (MAX_PROOF_FILE_BYTES + 1).saturating_sub(held.len());
+                let is_start = held.len() < PACK_START.len();
+                if is_start && is_pack(held, bytes) {
+                    let mut pack = Box::<pack::PackVerifier>::default();
+                    pack.push(held, &self.trust);
+                    pack.push(bytes, &self.trust);
+                    self.evidence = Evidence::Pack(pack);
+                } else {
+                    held.extend(bytes.iter().take(room));
+                }
+            }
+        }
+    }
+
+    /// Whether the report is the same whatever bytes follow.
+    pub const fn is_settled(&self) -> bool {
+        match &self.evidence {
+            Evidence::Proof(held) => held.len() > MAX_PROOF_FILE_BYTES,
+            Evidence::Pack(pack) => pack.is_settled(),
+        }
+    }
+
+    /// Ends the evidence.
+    pub fn finish(self) -> Report {
+        match self.evidence {
+            Evidence::Proof(held) => proof::verify(&held, &self.trust),
+            Evidence::Pack(pack) => pack.finish(&self.trust),
+        }
+    }
+}
+
+/// Whether what is held and what follows begin as a pack does.
+fn is_pack(held: &[u8], bytes: &[u8]) -> bool {
+    let start = held.iter().chain(bytes).take(PACK_START.len());
+    start.eq(PACK_START)
 }

@@ -1,6 +1,6 @@
 //! Proof files that hold, and every way in which they do not.
 
-use tlog::checkpoint::{self, Checkpoint, Origin};
+use tlog::checkpoint::{self, Checkpoint, Origin, SignedCheckpoint};
 use tlog::cosignature::Cosigner;
 use tlog::note::{KeyName, SigningKey};
 use tlog::tree::MemoryTree;
