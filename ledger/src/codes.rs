@@ -134,7 +134,7 @@ codes! {
     SignatureInvalid "signature-invalid" Problem Producer (Some(403)) "A signature does not verify.";
     RoleMissing "role-missing" Problem Producer (Some(403)) "A signing key does not have the role that this kind needs.";
     ThresholdNotMet "threshold-not-met" Problem Operator (Some(403)) "Too few of the keys that count have signed.";
-    Stale "stale" Problem Producer (Some(403)) "The record was made too long before it arrived.";
+    Stale "stale" Problem Producer (Some(403)) "The time of the record is too far from that of its receipt.";
     // Charter.
     CharterMissing "charter-missing" Problem Operator (Some(422)) "The log does not begin with a charter.";
     CharterVersion "charter-version" Problem Operator (Some(422)) "A charter does not follow the one before it.";
@@ -186,9 +186,9 @@ codes! {
     RefusalUnfounded "refusal-unfounded" Breach Control (None) "A refused record was not to be refused.";
     // Log: found by verification.
     RootMismatch "root-mismatch" Problem Log (None) "The hashes do not lead to the root of the checkpoint.";
-    ProofMalformed "proof-malformed" Problem Producer (None) "The proof does not have the form of one.";
-    ProofSurplus "proof-surplus" Problem Producer (None) "The proof has hashes that it does not need.";
-    IndexOutOfRange "index-out-of-range" Problem Producer (None) "The index is not in a tree of this size.";
+    ProofMalformed "proof-malformed" Problem Log (None) "The proof does not have the form of one.";
+    ProofSurplus "proof-surplus" Problem Log (None) "The proof has hashes that it does not need.";
+    IndexOutOfRange "index-out-of-range" Problem Log (None) "The index is not in a tree of this size.";
     CheckpointMalformed "checkpoint-malformed" Problem Log (None) "The checkpoint does not have the form of one.";
     CheckpointSignatureInvalid "checkpoint-signature-invalid" Problem Log (None) "The log's signature on the checkpoint is missing or does not verify.";
     OriginUnknown "origin-unknown" Problem Log (None) "The checkpoint is of a log that the policy does not name.";
