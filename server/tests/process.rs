@@ -13,6 +13,13 @@ fn dragonsd(arguments: &[&str]) -> Command {
     command
 }
 
+/// The command that serves a log, on ports that the system picks.
+fn serve(data: &Path, more: &[&str]) -> Command {
+    let data = data.to_str().unwrap();
+    let ports = ["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"];
+    dragonsd(&[&["serve", "--data", data], &ports[..], more].concat())
+}
+
 fn run(arguments: &[&str]) -> Output {
     dragonsd(arguments).output().unwrap()
 }
@@ -65,16 +72,7 @@ struct Service {
 
 impl Service {
     fn start(data: &Path, more: &[&str]) -> Self {
-        let arguments = [
-            "serve",
-            "--data",
-            data.to_str().unwrap(),
-            "--listen",
-            "127.0.0.1:0",
-            "--metrics",
-            "127.0.0.1:0",
-        ];
-        let mut child = dragonsd(&[&arguments, more].concat())
+        let mut child = serve(data, more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -105,6 +103,17 @@ impl Service {
         self.ask(&format!(
             "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
         ))
+    }
+
+    /// Waits for a size of the log: the pulse of a start may come a moment after the service listens.
+    fn reach(&self, size: u64) {
+        loop {
+            let answer = self.get("/checkpoint");
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            if answer.contains(&format!("\nlog.example/p\n{size}\n")) {
+                return;
+            }
+        }
     }
 
     /// Sends a signal and gives back how the process ended, and what else it said on stdout.
@@ -153,16 +162,7 @@ fn init_prints_the_fingerprint_and_no_key() {
 fn serve_refuses_what_init_did_not_make() {
     let folder = Folder::new();
     std::fs::create_dir(folder.data()).unwrap();
-    let data = folder.data();
-    let refused = run(&[
-        "serve",
-        "--data",
-        data.to_str().unwrap(),
-        "--listen",
-        "127.0.0.1:0",
-        "--metrics",
-        "127.0.0.1:0",
-    ]);
+    let refused = serve(&folder.data(), &[]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
     assert!(
         text(&refused.stderr).contains("init"),
@@ -175,11 +175,9 @@ fn serve_refuses_what_init_did_not_make() {
 #[test]
 fn a_signal_ends_it_in_good_order_and_the_store_is_sound() {
     let folder = Folder::founded();
-    for signal in [Signal::TERM, Signal::INT] {
+    for (signal, size) in [(Signal::TERM, 2), (Signal::INT, 3)] {
         let service = Service::start(&folder.data(), &[]);
-        let answer = service.get("/checkpoint");
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        assert!(answer.contains("\nlog.example/p\n"), "{answer}");
+        service.reach(size);
         assert_eq!(service.end(signal), (Some(0), String::new()));
     }
     let checked = folder.fsck();
@@ -195,16 +193,7 @@ fn a_signal_ends_it_in_good_order_and_the_store_is_sound() {
 fn a_second_process_on_the_same_folder_is_refused() {
     let folder = Folder::founded();
     let service = Service::start(&folder.data(), &[]);
-    let data = folder.data();
-    let second = run(&[
-        "serve",
-        "--data",
-        data.to_str().unwrap(),
-        "--listen",
-        "127.0.0.1:0",
-        "--metrics",
-        "127.0.0.1:0",
-    ]);
+    let second = serve(&folder.data(), &[]).output().unwrap();
     assert_eq!(second.status.code(), Some(2));
     assert!(
         text(&second.stderr).contains("another process"),
