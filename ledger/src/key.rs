@@ -249,6 +249,18 @@ mod tests {
         assert_eq!(id(5), "7599776c3085e3f9da0d13071eb0b4ab");
     }
 
+    /// `R` is the neutral point and `S` is `k` times the secret scalar: a signature that lax
+    /// verifiers take, so a log that held it would be judged in two ways.
+    #[test]
+    fn what_only_lax_verifiers_take_is_refused() {
+        const LAX: &str = "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA3d1cZQO576fj/Tgnh+28HQNLKToBqarTA1vNb3fGcDw==";
+        let key = PrivateKey::from_seed(&[1; 32]).public();
+        let signature: SignatureBytes = LAX.parse().unwrap();
+        let lax = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
+        assert!(ed25519_dalek::Verifier::verify(&key.0, b"text\n", &lax).is_ok());
+        assert!(!key.verifies(b"text\n", &signature));
+    }
+
     #[test]
     fn keys_of_small_order_are_refused() {
         let mut identity = [0; 32];

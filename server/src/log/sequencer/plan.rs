@@ -112,8 +112,9 @@ impl Plan {
         Ok(())
     }
 
-    /// Judges a submitted record; `admit` looks up keys that the pool's older state did not have. If the rules admit it, adds it and, directly behind it, the transitions that it
-    /// causes; if not, the refusal, where one is to be logged at once. `known` is where the store has the record.
+    /// Judges a submitted record; keys that the pool's older state did not have are looked up here. If the rules
+    /// admit it, adds it and, directly behind it, the transitions that it causes; if not, the refusal, where one is
+    /// to be logged at once. `known` is where the store has the record.
     pub(super) fn submitted(
         &mut self,
         record: CheckedRecord,

@@ -1,4 +1,4 @@
-//! Which refusals are logged, and when (governance.md, "Refusals").
+//! Which refusals are logged, and when.
 //!
 //! A denial is logged at once, alone. Of all others the first is logged at once; what follows within the minute for
 //! the same agent and code is counted, and the count logged at its end. Each refused record counts once.

@@ -1,4 +1,5 @@
-//! Whether the machine's clock can be believed (governance.md, "Time").
+//! Whether the machine's clock can be believed: `received_ms` is the log's own word, so it is
+//! not taken from a clock that jumps.
 
 use std::time::Duration;
 
