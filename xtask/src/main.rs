@@ -1,9 +1,10 @@
-//! What `make` calls: the checks that hold the architecture.
+//! What `make` calls: the checks that hold the architecture, and what is generated.
 //!
 //! `cargo xtask tidy` reads the whole repository and says where it breaks the
 //! rules that `ARCHITECTURE.md` and `CONTRIBUTING.md` state. The same check
 //! runs as a unit test, so nobody has to remember to call it.
 
+mod codes;
 mod tidy;
 
 use std::path::Path;
@@ -17,11 +18,14 @@ use clap::Parser;
 enum Task {
     /// Check the dependency arrows, the purity of the cores and every tracked file
     Tidy,
+    /// Write docs/codes.md from the table of codes
+    Codes,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Task::parse() {
         Task::Tidy => report_faults(),
+        Task::Codes => codes::write(repository()).map(|()| ExitCode::SUCCESS),
     }
 }
 

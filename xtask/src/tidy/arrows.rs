@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("cli", &["client", "ledger", "tlog"]),
     ("server", &["ledger", "tlog"]),
     ("verifier-wasm", &["ledger"]),
-    ("xtask", &[]),
+    ("xtask", &["ledger"]),
     ("tests", &["client", "ledger", "tlog"]),
 ];
 

@@ -1,0 +1,86 @@
+//! The page of codes, `docs/codes.md`, written from the one table of them in `ledger`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+use ledger::codes::{Code, Group};
+
+/// Where the page lies in the repository.
+const PAGE: &str = "docs/codes.md";
+
+/// Writes the page.
+pub(crate) fn write(repository: &Path) -> anyhow::Result<()> {
+    let path = repository.join(PAGE);
+    fs::write(&path, page()).with_context(|| format!("writing {PAGE}"))
+}
+
+const INTRODUCTION: &str = "\
+# Codes
+
+Written by `cargo xtask codes` from the table in `ledger/src/codes.rs`; a test holds the two together.
+
+A code says what is wrong with a record, a log or a piece of evidence. Refusals of the service, the findings of a
+verification and the documents of HTTP errors use the same codes, and the text of a code never changes.
+
+- **Class.** A *problem* means that the record cannot be relied on. A *breach* means that the record is sound and shows
+  somebody out of bounds. In observe mode a breach of time is *late* if the record was made in time and logged afterwards.
+- **By** says at whose fault it is, unless the record at hand says otherwise: a rule that a logged record breaks in
+  enforce mode is a breach by control too, which should have refused it.
+- **HTTP** is the status by which the service refuses; what has none is found by verification only.
+";
+
+fn page() -> String {
+    let sections = Group::ALL.iter().map(|group| section(*group));
+    std::iter::once(INTRODUCTION.to_owned())
+        .chain(sections)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn section(group: Group) -> String {
+    let rows: String = group.codes().iter().map(|code| row(group, *code)).collect();
+    let (name, about) = (group.as_str(), group.sentence());
+    format!(
+        "## {name}\n\n{about}\n\n| code | class | by | HTTP | what it says | for example |\n\
+         | --- | --- | --- | --- | --- | --- |\n{rows}"
+    )
+}
+
+fn row(group: Group, code: Code) -> String {
+    // What a service answers for itself lays no blame in any log.
+    let (class, by) = match group {
+        Group::Service => ("–", "–"),
+        _ => (code.class().as_str(), code.party().as_str()),
+    };
+    let http = code
+        .http_status()
+        .map_or_else(|| "–".to_owned(), |status| status.to_string());
+    let (text, sentence, example) = (code.as_str(), code.sentence(), code.example());
+    format!("| `{text}` | {class} | {by} | {http} | {sentence} | {example} |\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_what_the_table_says() {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let found = fs::read_to_string(repository.join(PAGE)).unwrap();
+        assert!(
+            found == page(),
+            "{PAGE} is not what `cargo xtask codes` writes"
+        );
+    }
+
+    #[test]
+    fn a_row_has_as_many_cells_as_the_head() {
+        for group in Group::ALL {
+            for code in group.codes() {
+                let cells = row(*group, *code).matches('|').count();
+                assert_eq!(cells, 7, "{code}");
+            }
+        }
+    }
+}
