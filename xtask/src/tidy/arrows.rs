@@ -15,15 +15,16 @@ use super::{CORES, Fault, Spot};
 
 /// The members of the workspace, and for each those that it may use directly,
 /// in whatever kind of dependency.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("tlog", &[]),
     ("ledger", &["tlog"]),
     ("client", &["ledger", "tlog"]),
     ("cli", &["client", "ledger", "tlog"]),
     ("server", &["ledger", "tlog"]),
     ("verifier-wasm", &["ledger"]),
+    ("proving", &["ledger", "tlog"]),
     ("xtask", &["ledger"]),
-    ("tests", &["client", "ledger", "tlog"]),
+    ("tests", &["client", "ledger", "proving", "tlog"]),
 ];
 
 /// What the cores may not even reach: whatever brings a runtime, a socket, a

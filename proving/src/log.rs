@@ -1,0 +1,243 @@
+//! A log in memory: it admits by the rules or holds whatever it is given, and shows what it holds.
+
+use ledger::codes::Refusal;
+use ledger::digest::RecordHash;
+use ledger::govern::State;
+use ledger::key::PrivateKey;
+use ledger::leaf::Leaf;
+use ledger::pack::{Entry, Header, Line, Range};
+use ledger::record::{Body, Charter, CheckedRecord, Record, SignedRecord, Transition};
+use ledger::verify::{Report, Trust, verify};
+use tlog::checkpoint::{self, Checkpoint, Origin, SignedCheckpoint};
+use tlog::policy::Policy;
+use tlog::tree::{self, MemoryTree};
+use tlog::{LeafIndex, TreeSize, leaf_hash, subset};
+
+use crate::keys::Keys;
+
+/// A log in memory.
+#[derive(Debug)]
+pub struct Log {
+    keys: Keys,
+    name: RecordHash,
+    state: State,
+    tree: MemoryTree,
+    leaves: Vec<Held>,
+}
+
+/// A leaf as the log holds it.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The exact bytes that the log hashes.
+    pub bytes: String,
+    /// When the log says that it received it.
+    pub received_ms: u64,
+    /// What it says.
+    pub record: SignedRecord,
+}
+
+impl Log {
+    /// Founds a log with a charter that the root has signed.
+    ///
+    /// # Panics
+    /// If the rules do not take the charter.
+    pub fn found(keys: Keys, charter: Charter, now_ms: u64) -> Self {
+        let record = Record {
+            log: None,
+            at_ms: now_ms,
+            body: Body::Charter(Box::new(charter)),
+            ext: None,
+        };
+        let signed = record
+            .sign(&[&keys.root])
+            .expect("a charter that reads back");
+        let mut log = Self {
+            keys,
+            name: signed.hash(),
+            state: State::new(),
+            tree: MemoryTree::new(),
+            leaves: Vec::new(),
+        };
+        log.submit(signed, now_ms).expect("a charter by the rules");
+        log
+    }
+
+    /// The keys of the log.
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The name of the log: the record hash of its charter 1.
+    pub const fn name(&self) -> RecordHash {
+        self.name
+    }
+
+    /// The state that the log implies.
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The leaves, in their order.
+    pub fn leaves(&self) -> &[Held] {
+        &self.leaves
+    }
+
+    /// How many leaves there are.
+    pub fn size(&self) -> TreeSize {
+        self.tree.size()
+    }
+
+    /// Signs a record that is made for this log.
+    ///
+    /// # Panics
+    /// If what is said could not be read back.
+    pub fn sign(&self, body: Body, at_ms: u64, keys: &[&PrivateKey]) -> SignedRecord {
+        let record = Record {
+            log: Some(self.name),
+            at_ms,
+            body,
+            ext: None,
+        };
+        record.sign(keys).expect("a record that reads back")
+    }
+
+    /// Lets a record in as the service does, if the rules do.
+    ///
+    /// # Errors
+    /// The rule that the record breaks.
+    pub fn submit(&mut self, signed: SignedRecord, now_ms: u64) -> Result<LeafIndex, Refusal> {
+        let record = self.check(signed);
+        self.state.admit(&record, now_ms)?;
+        Ok(self.append(record, now_ms))
+    }
+
+    /// Takes a record that the rules may not let in, as a log can hold it all the same.
+    pub fn force(&mut self, signed: SignedRecord, received_ms: u64) -> LeafIndex {
+        let record = self.check(signed);
+        self.append(record, received_ms)
+    }
+
+    /// Finds out who signed a record, with the keys that the log knows.
+    pub fn check(&self, signed: SignedRecord) -> CheckedRecord {
+        signed.check(|id| self.state.key(id))
+    }
+
+    /// Logs every transition that is due, and gives them back.
+    ///
+    /// # Panics
+    /// If the rules do not take what they call due.
+    pub fn settle(&mut self, now_ms: u64) -> Vec<Transition> {
+        let mut logged = Vec::new();
+        while let Some(transition) = self.state.next_duty(now_ms) {
+            let body = Body::Transition(transition.clone());
+            let signed = self.sign(body, now_ms, &[&self.keys.control]);
+            self.submit(signed, now_ms)
+                .expect("what is due is admitted");
+            logged.push(transition);
+        }
+        logged
+    }
+
+    fn append(&mut self, record: CheckedRecord, received_ms: u64) -> LeafIndex {
+        let leaf = Leaf::new(received_ms, record.signed().envelope().clone());
+        let bytes = leaf.expect("a leaf of a size that fits").to_bytes();
+        let index = LeafIndex::new(self.tree.size().get());
+        self.state.apply(index, received_ms, &record);
+        self.tree.push(leaf_hash(&bytes));
+        self.leaves.push(Held {
+            bytes: String::from_utf8(bytes).expect("a leaf is JSON, so it is text"),
+            received_ms,
+            record: record.into_signed(),
+        });
+        index
+    }
+
+    /// The checkpoint of the first `size` leaves, signed by the log.
+    ///
+    /// # Panics
+    /// If there are not that many.
+    pub fn checkpoint(&self, size: TreeSize) -> SignedCheckpoint {
+        let root = tree::root(size, &self.tree).expect("a size that the log has had");
+        let origin = Origin::from(self.keys.log.verifier_key().name().clone());
+        let text = checkpoint::sign(&self.keys.log, &Checkpoint::new(origin, size, root));
+        SignedCheckpoint::parse(&text).expect("what was signed reads back")
+    }
+
+    /// The checkpoint of the first `size` leaves, cosigned by the witness at a time.
+    ///
+    /// # Panics
+    /// If there are not that many.
+    pub fn cosigned(&self, size: TreeSize, time_s: u64) -> SignedCheckpoint {
+        let signed = self.checkpoint(size);
+        let cosignature = self.keys.witness.cosign(signed.unverified(), time_s);
+        let cosignature = cosignature.expect("a time that this century has");
+        signed
+            .with_signature(cosignature)
+            .expect("two signatures are few")
+    }
+
+    /// The whole log as a pack, under its newest checkpoint.
+    pub fn pack(&self) -> String {
+        self.pack_of(0, self.size().get(), &self.checkpoint(self.size()))
+    }
+
+    /// The leaves from one index up to another, which is not among them, under a checkpoint of this log.
+    ///
+    /// # Panics
+    /// If that is no range of leaves of the tree of the checkpoint.
+    pub fn pack_of(&self, from: u64, to: u64, signed: &SignedCheckpoint) -> String {
+        let size = signed.unverified().size;
+        let range = Range::new(LeafIndex::new(from), LeafIndex::new(to), size);
+        let range = range.expect("a range of leaves that the log has");
+        let chosen: Vec<LeafIndex> = range.indices().collect();
+        let header = Line::Header(Header {
+            origin: signed.unverified().origin.to_string(),
+            size,
+            range,
+        });
+        let proof = subset::prove(&chosen, size, &self.tree).expect("the whole tree is in memory");
+        let head = [
+            header,
+            Line::Checkpoint(Box::new(signed.clone())),
+            Line::Proof(proof),
+        ];
+        let leaf = |held: &Held, index| {
+            Line::Leaf(Entry {
+                index,
+                leaf: held.bytes.clone(),
+            })
+        };
+        let held = |index: LeafIndex| usize::try_from(index.get()).expect("an index in memory");
+        let leaves = chosen
+            .iter()
+            .map(|index| leaf(&self.leaves[held(*index)], *index));
+        head.into_iter()
+            .chain(leaves)
+            .map(|line| line.to_string())
+            .collect()
+    }
+
+    /// What somebody trusts who trusts this log without a witness.
+    pub fn trust(&self) -> Trust {
+        self.trust_by("quorum none\n")
+    }
+
+    /// What somebody trusts who asks for the cosignature of the witness.
+    pub fn trust_witnessed(&self) -> Trust {
+        let witness = self.keys.witness.verifier_key();
+        self.trust_by(&format!("witness w1 {witness}\nquorum w1\n"))
+    }
+
+    fn trust_by(&self, rest: &str) -> Trust {
+        let policy = format!("log {}\n{rest}", self.keys.log.verifier_key());
+        Trust {
+            policy: Policy::parse(&policy).expect("a policy of two keys"),
+            charter: self.name,
+        }
+    }
+
+    /// What a verifier says of the whole log.
+    pub fn report(&self) -> Report {
+        verify(self.pack().as_bytes(), &self.trust(), None)
+    }
+}
