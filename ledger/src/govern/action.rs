@@ -59,8 +59,7 @@ impl State {
     ) -> Result<Place<'_>, Refusal> {
         let chain = &beat.chain;
         let agent = self.known_agent(&chain.agent)?;
-        let may_restart = chain.seq == 0 && agent.instance.is_some();
-        let restarts = may_restart && chain.epoch == agent.epoch + 1;
+        let restarts = agent.is_restarted_by(chain);
         self.is_signed_by(record, agent, restarts || chain.epoch == agent.epoch)?;
         if restarts {
             is_new_instance(agent, chain.instance)?;

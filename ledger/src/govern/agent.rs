@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeSetSync;
 
+use super::charter::Approval;
 use crate::digest::{Digest, RecordHash};
 use crate::key::KeyId;
-use crate::record::{AgentState, Amounts, Chain, Heartbeat, Instance, Registration, Rule};
+use crate::record::{
+    AgentState, Amounts, Chain, Heartbeat, Instance, Registration, Rule, Transition,
+};
 use crate::scope::Pattern;
 use crate::text::Name;
 
@@ -26,6 +29,7 @@ pub(super) struct Version {
     pub(super) manifest_hash: Digest,
     pub(super) capabilities: Vec<Pattern>,
     pub(super) max_inflight_ms: u64,
+    pub(super) approval: Approval,
 }
 
 /// What opened an epoch.
@@ -92,6 +96,8 @@ pub(super) struct Healing {
 pub struct Agent {
     name: Name,
     pub(super) version: Arc<Version>,
+    /// Whether the active registration still has the operators' trust.
+    pub(super) is_registered: bool,
     /// The keys that the agent has or had, oldest first.
     pub(super) keys: Vec<KeyId>,
     pub(super) state: AgentState,
@@ -134,6 +140,7 @@ impl Agent {
             name: registration.agent.clone(),
             keys: vec![version.key],
             version,
+            is_registered: true,
             state: AgentState::Stopped,
             said_goodbye: false,
             transitions: 0,
@@ -243,6 +250,7 @@ impl Agent {
             self.keys.push(version.key);
         }
         self.version = version;
+        self.is_registered = true;
     }
 
     /// Begins the next epoch: nobody speaks in it yet.
@@ -271,6 +279,17 @@ impl Agent {
     /// Whether the instance has spoken for this agent before.
     pub(super) fn has_spoken(&self, instance: Instance) -> bool {
         self.past_instances.contains(&instance)
+    }
+
+    /// Whether a heartbeat here is one by which the agent opens its next epoch itself.
+    pub(super) fn is_restarted_by(&self, chain: &Chain) -> bool {
+        chain.seq == 0 && self.instance.is_some() && chain.epoch == self.epoch + 1
+    }
+
+    /// Whether a record is of the process that speaks, or may begin to speak, in this epoch.
+    pub(super) fn is_spoken_for_by(&self, chain: &Chain) -> bool {
+        let speaks = |instance| instance == chain.instance;
+        chain.epoch == self.epoch && self.instance.is_none_or(speaks)
     }
 
     /// Adds one of the agent's records to its chain.
@@ -324,20 +343,22 @@ impl Agent {
         self.since_degraded.progress = true;
     }
 
-    /// Enters a state, by an order or a transition.
-    pub(super) fn enter(&mut self, state: AgentState) {
+    /// Enters a state, by an order or a transition, which is the `n`th of the agent.
+    pub(super) fn enter(&mut self, state: AgentState, n: u64) {
         self.state = state;
         self.said_goodbye = false;
-        self.transitions += 1;
+        self.transitions = n;
         self.causes = Causes::default();
         self.since_degraded = SinceDegraded::default();
     }
 
     /// Enters a state by a transition. What its record caused besides stands when the agent runs:
     /// the heartbeat that started it may show that it drifted, or say goodbye.
-    pub(super) fn follow(&mut self, rule: Rule, to: AgentState) {
+    pub(super) fn follow(&mut self, transition: &Transition) {
+        let (rule, to) = (transition.rule, transition.to);
         let caused = self.causes;
-        self.enter(to);
+        // Its own number counts, so that one wrong number does not make all that follow wrong.
+        self.enter(to, transition.n);
         self.said_goodbye = rule == Rule::Finished;
         if to == AgentState::Running {
             self.causes = Causes {

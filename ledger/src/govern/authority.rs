@@ -13,31 +13,6 @@ use crate::record::{
 use crate::text::Name;
 
 impl State {
-    pub(super) fn admit_charter(
-        &self,
-        record: &CheckedRecord,
-        charter: &Charter,
-    ) -> Result<(), Refusal> {
-        if self.charter().is_some() {
-            let why = "this version of the rules' implementation takes no amendments";
-            return Err(Code::CharterVersion.because(why));
-        }
-        let signers = self.signers(record, |id| charter.grants(Role::Root, id));
-        let signers = signers.map_err(|refusal| match refusal.code {
-            Code::RoleMissing => Code::CharterNotAuthorized.because(refusal.detail),
-            _ => refusal,
-        })?;
-        if charter.version != 1 || charter.previous.is_some() {
-            return Err(Code::CharterVersion.because("the first charter is version 1 of none"));
-        }
-        charter.check()?;
-        if (signers.len() as u64) < charter.thresholds.root {
-            let (got, want) = (signers.len(), charter.thresholds.root);
-            return Err(Code::CharterNotAuthorized.because(format!("{got} roots of {want}")));
-        }
-        Ok(())
-    }
-
     pub(super) fn admit_registration(
         &self,
         record: &CheckedRecord,
@@ -115,6 +90,10 @@ impl State {
         ) {
             let why = format!("{} is {}: release it first", agent.name(), agent.state);
             return Err(Code::StateForbids.because(why));
+        }
+        if !agent.is_registered {
+            let why = "an amendment took back the trust in who signed the active registration";
+            return Err(Code::ManifestNotActive.because(why));
         }
         if lease.manifest_hash != agent.manifest_hash() {
             let active = agent.manifest_hash();
@@ -228,7 +207,7 @@ impl State {
         match lease.ended {
             None => Ok(()),
             Some(Ended::Superseded) => Err(Code::LeaseSuperseded.because("it has ended already")),
-            Some(Ended::Revoked | Ended::Stopped) => {
+            Some(Ended::Revoked | Ended::Stopped | Ended::Distrusted) => {
                 Err(Code::LeaseRevoked.because("it has ended already"))
             }
         }

@@ -6,6 +6,7 @@ use rpds::RedBlackTreeSetSync;
 
 use super::State;
 use super::agent::Version;
+use super::charter::Approval;
 use crate::codes::{Code, Refusal};
 use crate::digest::RecordHash;
 use crate::key::KeyId;
@@ -21,6 +22,7 @@ pub struct LeaseState {
     hash: RecordHash,
     terms: Arc<Lease>,
     pub(super) version: Arc<Version>,
+    pub(super) approval: Approval,
     pub(super) expires_ms: u64,
     pub(super) ended: Option<Ended>,
     pub(super) spent: Spent,
@@ -40,6 +42,8 @@ pub enum Ended {
     Superseded,
     /// An order stopped the agent.
     Stopped,
+    /// An amendment of the charter distrusts who signed it, or the manifest that it names.
+    Distrusted,
 }
 
 /// What was reserved and used. Sums of 2^53 are far from the end of 128 bits.
@@ -54,12 +58,18 @@ pub struct Spent {
 }
 
 impl LeaseState {
-    pub(super) fn new(hash: RecordHash, terms: Lease, version: Arc<Version>) -> Self {
+    pub(super) fn new(
+        hash: RecordHash,
+        terms: Lease,
+        version: Arc<Version>,
+        approval: Approval,
+    ) -> Self {
         Self {
             hash,
             expires_ms: terms.expires_ms,
             terms: Arc::new(terms),
             version,
+            approval,
             ended: None,
             spent: Spent::default(),
             children: RedBlackTreeSetSync::default(),
@@ -105,6 +115,10 @@ impl LeaseState {
             Some(Ended::Stopped) => {
                 return Err(Code::LeaseRevoked.because(format!("{hash} ended by an order")));
             }
+            Some(Ended::Distrusted) => {
+                let why = format!("{hash} ended by an amendment of the charter");
+                return Err(Code::LeaseRevoked.because(why));
+            }
             Some(Ended::Superseded) => return Err(Code::LeaseSuperseded.because(hash)),
             None => {}
         }
@@ -135,25 +149,42 @@ impl LeaseState {
 
     /// Whether one more action with this reserve fits into the budget of this lease alone.
     pub(super) fn affords(&self, reserve: &Amounts) -> Result<(), Refusal> {
-        let (budget, spent) = (&self.terms.budget, &self.spent);
-        let rows = [
-            ("actions", budget.actions, spent.actions, 1),
-            ("tokens", budget.tokens, spent.tokens, reserve.tokens),
-            (
-                "cost_micros",
-                budget.cost_micros,
-                spent.cost_micros,
-                reserve.cost_micros,
-            ),
-        ];
-        for (what, most, spent, more) in rows {
-            let Some(most) = most else { continue };
-            if spent + u128::from(more) > u128::from(most) {
-                let why = format!("{what}: {spent} spent and {more} wanted of {most}");
-                return Err(Code::BudgetExceeded.because(why));
-            }
+        let (most, spent) = (self.terms.budget.actions, self.spent.actions);
+        fits("actions", most, spent, 1)?;
+        self.has_tokens(reserve)?;
+        self.has_money(reserve)
+    }
+
+    /// Whether a result that used so much more than it had reserved stays within the budget. A
+    /// budget that is overrun already is not overrun again by who needs no more of it.
+    pub(super) fn bears(&self, more: &Amounts) -> Result<(), Refusal> {
+        if more.tokens > 0 {
+            self.has_tokens(more)?;
+        }
+        if more.cost_micros > 0 {
+            self.has_money(more)?;
         }
         Ok(())
+    }
+
+    fn has_tokens(&self, more: &Amounts) -> Result<(), Refusal> {
+        let (most, spent) = (self.terms.budget.tokens, self.spent.tokens);
+        fits("tokens", most, spent, more.tokens)
+    }
+
+    fn has_money(&self, more: &Amounts) -> Result<(), Refusal> {
+        let (most, spent) = (self.terms.budget.cost_micros, self.spent.cost_micros);
+        fits("cost_micros", most, spent, more.cost_micros)
+    }
+}
+
+fn fits(what: &str, most: Option<u64>, spent: u128, more: u64) -> Result<(), Refusal> {
+    match most {
+        Some(most) if spent + u128::from(more) > u128::from(most) => {
+            let why = format!("{what}: {spent} spent and {more} wanted of {most}");
+            Err(Code::BudgetExceeded.because(why))
+        }
+        _ => Ok(()),
     }
 }
 

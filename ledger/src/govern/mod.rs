@@ -11,23 +11,27 @@
 //! | `agent.rs` | one agent: chain, liveness, open work |
 //! | `lease.rs` | one lease: validity, ancestors, budget |
 //! | `admit.rs` | the order of checks |
+//! | `charter.rs` | the charter and its amendments |
 //! | `authority.rs` | what operators and control may sign |
 //! | `action.rs` | what an agent may log |
+//! | `remarks.rs` | breaches that are rightly logged |
 //! | `duties.rs` | the clocks and the causes of transitions |
 //!
-//! In scope today: charter 1, manifests, leases and sub-leases, renewals, revocations, chains
-//! with epochs and instances, budgets, all causes of transitions, orders, refusals, pulses.
-//! Not yet: amendments of the charter (refused), and the findings of a replay.
+//! What a whole log shows of everybody, the control plane among them, is found by the verifier,
+//! which replays these functions: `verify/replay`.
 
 mod action;
 mod admit;
 mod agent;
 mod authority;
+mod charter;
 mod duties;
 mod lease;
+mod remarks;
 mod state;
 
 pub use admit::Admission;
 pub use agent::{Agent, MAX_OPEN, OpenIntent};
 pub use lease::{Ended, LeaseState, MAX_DEPTH, Spent};
+pub use remarks::Remark;
 pub use state::State;

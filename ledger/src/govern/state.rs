@@ -6,12 +6,13 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 use tlog::LeafIndex;
 
 use super::agent::{Agent, MAX_OPEN, OpenIntent, Opener, Opening, Version};
+use super::charter::Approval;
 use super::lease::{Ended, LeaseState};
 use crate::digest::RecordHash;
 use crate::key::{KeyId, PublicKey};
 use crate::record::{
     AgentState, Body, Charter, CheckedRecord, Heartbeat, Kind, Lease, LeaseRenewal, Mode, Order,
-    Phase, Receipt, Record, Refused, Registration, Rule, Transition,
+    Phase, Receipt, Refused, Registration, Rule, Transition,
 };
 use crate::text::Name;
 
@@ -119,6 +120,11 @@ impl State {
         self.leases.get(hash).map(Arc::as_ref)
     }
 
+    /// Every lease that was ever granted, in no order.
+    pub(super) fn leases(&self) -> impl Iterator<Item = &LeaseState> {
+        self.leases.values().map(Arc::as_ref)
+    }
+
     pub(super) fn mode(&self) -> Mode {
         self.charter().map_or(Mode::Enforce, |charter| charter.mode)
     }
@@ -132,18 +138,19 @@ impl State {
         for key in record.signed().brings_keys() {
             self.keys.insert_mut(key.id(), key);
         }
-        self.apply_body(record.hash(), received_ms, record.record());
+        self.apply_body(received_ms, record);
         if after_gap {
             self.gap_end_ms = received_ms;
             self.requeue_all();
         }
     }
 
-    fn apply_body(&mut self, hash: RecordHash, received_ms: u64, record: &Record) {
+    fn apply_body(&mut self, received_ms: u64, checked: &CheckedRecord) {
+        let (hash, record) = (checked.hash(), checked.record());
         match &record.body {
             Body::Charter(charter) => self.apply_charter(hash, record.log, charter),
-            Body::Manifest(registration) => self.apply_registration(hash, registration),
-            Body::Lease(lease) => self.apply_lease(hash, received_ms, lease),
+            Body::Manifest(registration) => self.apply_registration(checked, registration),
+            Body::Lease(lease) => self.apply_lease(checked, received_ms, lease),
             Body::LeaseRenewal(renewal) => self.apply_renewal(renewal),
             Body::LeaseRevocation(revocation) => self.end_lease(revocation.lease, Ended::Revoked),
             Body::Order(order) => self.apply_order(hash, received_ms, order),
@@ -163,15 +170,22 @@ impl State {
         let log = log.unwrap_or(hash);
         let charter = charter.clone();
         self.constitution = Some(Arc::new(Constitution { log, hash, charter }));
+        self.end_what_is_distrusted();
+        // Its clocks are others, so are all deadlines.
+        self.requeue_all();
     }
 
-    fn apply_registration(&mut self, hash: RecordHash, registration: &Registration) {
+    fn apply_registration(&mut self, record: &CheckedRecord, registration: &Registration) {
+        let Some(charter) = self.charter() else {
+            return;
+        };
         let version = Arc::new(Version {
-            registration: hash,
+            registration: record.hash(),
             key: registration.key.id(),
             manifest_hash: registration.manifest_hash,
             capabilities: registration.manifest.capabilities.clone(),
             max_inflight_ms: registration.manifest.max_inflight_ms,
+            approval: Approval::of(charter, record.signatures()),
         });
         let name = registration.agent.clone();
         self.key_owners.insert_mut(version.key, name.clone());
@@ -183,12 +197,14 @@ impl State {
         }
     }
 
-    fn apply_lease(&mut self, hash: RecordHash, received_ms: u64, lease: &Lease) {
-        let Some(agent) = self.agent(&lease.agent) else {
+    fn apply_lease(&mut self, record: &CheckedRecord, received_ms: u64, lease: &Lease) {
+        let (Some(agent), Some(charter)) = (self.agent(&lease.agent), self.charter()) else {
             return;
         };
+        let hash = record.hash();
         let (version, before) = (Arc::clone(&agent.version), agent.lease);
-        let granted = LeaseState::new(hash, lease.clone(), version);
+        let approval = Approval::of(charter, record.signatures());
+        let granted = LeaseState::new(hash, lease.clone(), version, approval);
         self.leases.insert_mut(hash, Arc::new(granted));
         if let Some(parent) = lease.parent {
             self.change_lease(parent, |parent| parent.children.insert_mut(hash));
@@ -217,7 +233,7 @@ impl State {
 
     /// Ends a lease before its time. What ended it first stays the reason. What becomes of the
     /// lease above it means nothing to it any more.
-    fn end_lease(&mut self, lease: RecordHash, why: Ended) {
+    pub(super) fn end_lease(&mut self, lease: RecordHash, why: Ended) {
         self.change_lease(lease, |lease| lease.ended = lease.ended.or(Some(why)));
         self.requeue_holders(lease);
         if let Some(parent) = self.lease(&lease).and_then(|lease| lease.terms().parent) {
@@ -239,7 +255,7 @@ impl State {
             by: Opener::Control,
         };
         self.change_agent(&order.agent, |agent| {
-            agent.enter(order.to);
+            agent.enter(order.to, agent.transitions + 1);
             if order.to == AgentState::Autohealing {
                 agent.open_epoch(opening);
                 agent.heals_ms.clear();
@@ -259,7 +275,7 @@ impl State {
             .charter()
             .map_or(1, |charter| charter.liveness.heal_attempts);
         self.change_agent(&transition.agent, |agent| {
-            agent.follow(transition.rule, transition.to);
+            agent.follow(transition);
             match transition.rule {
                 Rule::HealDue => {
                     agent.count_heal(received_ms, attempts);
@@ -292,7 +308,11 @@ impl State {
         let drifted = version.is_some_and(|version| version.manifest_hash != beat.manifest_hash);
         let starts =
             beat.chain.seq == 0 && agent.state == AgentState::Stopped && agent.awaits_start();
-        let restarts = beat.chain.epoch == agent.epoch + 1;
+        let restarts = agent.is_restarted_by(&beat.chain);
+        if !restarts && !agent.is_spoken_for_by(&beat.chain) {
+            // A fenced process is no sign of life of the one that took over.
+            return;
+        }
         // The counter of an epoch starts at 0: to restart is no progress in itself.
         let rose = beat.progress > if restarts { 0 } else { agent.progress };
         let spacing_ms = self
@@ -324,9 +344,12 @@ impl State {
         };
         let lease = agent.lease;
         let change = self.work_of(agent, received_ms, &receipt.phase);
+        let in_epoch = agent.is_spoken_for_by(&receipt.chain);
         self.change_agent(name, |agent| {
-            agent.extend_chain(&receipt.chain, hash, at_ms);
-            agent.made_progress(received_ms);
+            if in_epoch {
+                agent.extend_chain(&receipt.chain, hash, at_ms);
+                agent.made_progress(received_ms);
+            }
             match change {
                 Work::GoalOpened if agent.goals.len() < MAX_OPEN => {
                     agent.goals.insert(hash);
@@ -344,7 +367,7 @@ impl State {
             }
         });
         self.charge(change, receipt);
-        if let Some(lease) = lease {
+        if let Some(lease) = lease.filter(|_| in_epoch) {
             self.change_lease(lease, |lease| lease.earned = true);
         }
     }
@@ -406,7 +429,7 @@ impl State {
     }
 
     /// Changes one agent and puts it where it now belongs in the deadline queue.
-    fn change_agent(&mut self, name: &Name, change: impl FnOnce(&mut Agent)) {
+    pub(super) fn change_agent(&mut self, name: &Name, change: impl FnOnce(&mut Agent)) {
         let Some(agent) = self.agents.get(name) else {
             return;
         };

@@ -169,9 +169,9 @@ impl Charter {
             .filter(move |key| key.roles.contains(&role))
     }
 
-    /// Whether the key has the role.
+    /// Whether the key has the role. One that is distrusted has none.
     pub fn grants(&self, role: Role, keyid: &KeyId) -> bool {
-        self.keys_of(role).any(|key| key.key.id() == *keyid)
+        !self.distrusted.contains(keyid) && self.keys_of(role).any(|key| key.key.id() == *keyid)
     }
 
     /// Whether the charter contradicts itself, whatever came before it.

@@ -3,6 +3,7 @@
 mod action;
 mod authority;
 mod chain;
+mod charter;
 mod form;
 mod liveness;
 mod random;
