@@ -1,28 +1,37 @@
 //! Evidence packs: a window of the log in one file, `.pack.jsonl`.
 //!
 //! ```text
-//! {"pack":"dragons.pack/v1","origin":…,"size":…,"selection":{"range":{"from":…,"to":…}},"count":…}
+//! {"pack":"dragons.pack/v1","origin":…,"size":…,"selection":…,"count":…}
 //! {"checkpoint":"…"}                                  of that size, with its cosignatures
 //! {"earlier":{"checkpoint":"…","consistency":[…]}}    may be missing
+//! {"disclosures":[…]}                                 may be missing, and is not empty
 //! {"proof":[…]}                                       the subset proof, see [`tlog::subset`]
 //! {"index":…,"leaf":"…"}                              one a leaf, ascending
 //! ```
+//!
+//! A selection is `{"range":{"from":…,"to":…}}` (half-open), `{"agent":"…"}` or `{"goal":"sha256:…"}`; the last two bring
+//! the authority with them that they rest on, see [`Membership`].
 //!
 //! Every line has one spelling: members in this order, no spaces, one LF. The proof stands before the leaves, so that
 //! they are checked against it while they stream by.
 //!
 //! In scope: the lines, their order and their number, [read](Reader) from chunks of bytes that may be hostile. Out of
-//! scope: whether any of it is true, which [`verify`](crate::verify) says. Selections other than ranges, and lines
-//! that disclose values, are refused: this version has none.
+//! scope: whether any of it is true, which [`verify`](crate::verify) says.
 
+mod disclosure;
+mod membership;
 mod reader;
+mod selection;
 
 use std::fmt;
 
 use tlog::checkpoint::SignedCheckpoint;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-pub use reader::{MAX_HEAD_LINE_BYTES, MAX_LEAF_LINE_BYTES, Reader};
+pub use disclosure::{Disclosure, Side};
+pub use membership::Membership;
+pub use reader::{MAX_HEAD_LINE_BYTES, MAX_LEAF_LINE_BYTES, MAX_LIST_LINE_BYTES, Reader};
+pub use selection::{Range, Selection};
 
 use crate::codes::{Code, Refusal};
 use crate::json::{Members, Value, integer, object, string};
@@ -30,9 +39,17 @@ use crate::json::{Members, Value, integer, object, string};
 /// The name of this form of pack.
 pub const FORMAT: &str = "dragons.pack/v1";
 
-/// The most hashes in one list. A window has at most one subtree on either side of it at each of the 64 levels that a
-/// tree can have; a consistency proof has half as many and one.
-pub const MAX_HASHES: usize = 128;
+/// The most hashes that a window or a consistency proof can need: at most one subtree on either side of it at each of
+/// the 64 levels that a tree can have.
+pub const MAX_WINDOW_HASHES: usize = 128;
+
+/// The most hashes in the proof of scattered leaves: a quarter of a million, 8 MiB. They stand in one line, which has to
+/// be held, so this bounds the memory of whoever makes or reads a pack; twenty thousand leaves of a million, spread at
+/// random, need half of them.
+pub const MAX_HASHES: usize = 1 << 18;
+
+/// The most disclosures in a pack: more than one goal's actions have values.
+pub const MAX_DISCLOSURES: usize = 4096;
 
 /// One line of a pack. Formatting writes it, with its LF.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +60,8 @@ pub enum Line {
     Checkpoint(Box<SignedCheckpoint>),
     /// An older checkpoint of the same log.
     Earlier(Box<Earlier>),
+    /// Values that open commitments of the records in it.
+    Disclosures(Vec<Disclosure>),
     /// The subset proof of the leaves.
     Proof(Vec<Hash>),
     /// A leaf.
@@ -57,14 +76,9 @@ pub struct Header {
     /// The size of the tree.
     pub size: TreeSize,
     /// Which of its leaves.
-    pub range: Range,
-}
-
-/// Some neighbouring leaves: at least one, all of them in the tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
-    from: u64,
-    to: u64,
+    pub selection: Selection,
+    /// How many those are.
+    pub count: u64,
 }
 
 /// An older checkpoint, and why the newer one is of the same history.
@@ -83,40 +97,6 @@ pub struct Entry {
     pub index: LeafIndex,
     /// The exact bytes that the log hashes. Leaves are JSON, so they are text.
     pub leaf: String,
-}
-
-impl Range {
-    /// The leaves from one index up to another, which is not among them, of a tree of this size.
-    ///
-    /// # Errors
-    /// `pack-selection` if there is no leaf in it, or one that the tree does not have.
-    pub fn new(from: LeafIndex, to: LeafIndex, size: TreeSize) -> Result<Self, Refusal> {
-        let (from, to) = (from.get(), to.get());
-        if from < to && to <= size.get() {
-            return Ok(Self { from, to });
-        }
-        Err(Code::PackSelection.because(format!("{from} up to {to} is no range of {size} leaves")))
-    }
-
-    /// The first of them.
-    pub const fn from(self) -> LeafIndex {
-        LeafIndex::new(self.from)
-    }
-
-    /// The first behind them.
-    pub const fn to(self) -> LeafIndex {
-        LeafIndex::new(self.to)
-    }
-
-    /// How many they are.
-    pub const fn count(self) -> u64 {
-        self.to.saturating_sub(self.from)
-    }
-
-    /// All of them, ascending.
-    pub fn indices(self) -> impl Iterator<Item = LeafIndex> {
-        (self.from..self.to).map(LeafIndex::new)
-    }
 }
 
 impl Line {
@@ -151,7 +131,8 @@ impl Line {
                 Self::Checkpoint(Box::new(members.required("checkpoint", checkpoint)?))
             }
             Some("earlier") => Self::Earlier(Box::new(members.required("earlier", earlier)?)),
-            Some("proof") => Self::Proof(hashes(&mut members, "proof")?),
+            Some("disclosures") => Self::Disclosures(disclosures(&mut members)?),
+            Some("proof") => Self::Proof(hashes(&mut members, "proof", MAX_HASHES)?),
             Some("index") => Self::Leaf(Entry::read(&mut members)?),
             _ => return Err(Code::PackMalformed.because("no pack has such a line")),
         };
@@ -169,6 +150,10 @@ impl Line {
                     ("consistency", texts(&earlier.consistency)),
                 ]),
             )]),
+            Self::Disclosures(disclosures) => {
+                let values = disclosures.iter().map(Disclosure::to_value);
+                object([("disclosures", values.collect())])
+            }
             Self::Proof(proof) => object([("proof", texts(proof))]),
             Self::Leaf(entry) => object([
                 ("index", entry.index.get().into()),
@@ -183,6 +168,7 @@ impl Line {
             Self::Header(_) => "a header",
             Self::Checkpoint(_) => "a checkpoint",
             Self::Earlier(_) => "an earlier checkpoint",
+            Self::Disclosures(_) => "disclosures",
             Self::Proof(_) => "a proof",
             Self::Leaf(_) => "a leaf",
         }
@@ -203,30 +189,25 @@ impl Header {
         }
         let origin = members.required("origin", string)?;
         let size = TreeSize::new(members.required("size", integer)?);
-        let range = members.required("selection", |path, value| selection(path, value, size))?;
+        let read = |path: &str, value| Selection::read(path, value, size);
+        let selection = members.required("selection", read)?;
         let count = members.required("count", integer)?;
-        if count != range.count() {
-            let want = range.count();
-            return Err(Code::PackCount.because(format!("{count} leaves in a range of {want}")));
-        }
+        selection.check_count(count, size)?;
         Ok(Self {
             origin,
             size,
-            range,
+            selection,
+            count,
         })
     }
 
     fn to_value(&self) -> Value {
-        let range = object([
-            ("from", self.range.from.into()),
-            ("to", self.range.to.into()),
-        ]);
         object([
             ("pack", FORMAT.into()),
             ("origin", self.origin.as_str().into()),
             ("size", self.size.get().into()),
-            ("selection", object([("range", range)])),
-            ("count", self.range.count().into()),
+            ("selection", self.selection.to_value()),
+            ("count", self.count.into()),
         ])
     }
 }
@@ -239,22 +220,10 @@ impl Entry {
     }
 }
 
-fn selection(path: &str, value: Value, size: TreeSize) -> Result<Range, Refusal> {
-    let mut members = Members::open(path, value)?;
-    let range = members.required("range", |path, value| {
-        let mut members = Members::open(path, value)?;
-        let from = members.required("from", integer).map(LeafIndex::new)?;
-        let to = members.required("to", integer).map(LeafIndex::new)?;
-        members.finish()?;
-        Range::new(from, to, size)
-    })?;
-    members.finish().map(|()| range)
-}
-
 fn earlier(path: &str, value: Value) -> Result<Earlier, Refusal> {
     let mut members = Members::open(path, value)?;
     let checkpoint = members.required("checkpoint", checkpoint)?;
-    let consistency = hashes(&mut members, "consistency")?;
+    let consistency = hashes(&mut members, "consistency", MAX_WINDOW_HASHES)?;
     members.finish()?;
     Ok(Earlier {
         checkpoint,
@@ -267,16 +236,25 @@ fn checkpoint(path: &str, value: Value) -> Result<SignedCheckpoint, Refusal> {
         .map_err(|error| Code::CheckpointMalformed.because(error))
 }
 
-fn hashes(members: &mut Members, name: &str) -> Result<Vec<Hash>, Refusal> {
+fn disclosures(members: &mut Members) -> Result<Vec<Disclosure>, Refusal> {
+    let disclosures = members.list("disclosures", Disclosure::read)?;
+    let got = disclosures.len();
+    if (1..=MAX_DISCLOSURES).contains(&got) {
+        return Ok(disclosures);
+    }
+    Err(Code::PackMalformed.because(format!("{got} disclosures, not 1 to {MAX_DISCLOSURES}")))
+}
+
+fn hashes(members: &mut Members, name: &str, most: usize) -> Result<Vec<Hash>, Refusal> {
     let hashes = members.list(name, |path, value| {
         let text = string(path, value)?;
         text.parse()
             .map_err(|error| Code::ProofMalformed.because(format!("{path}: {error}")))
     })?;
     let got = hashes.len();
-    if got > MAX_HASHES {
+    if got > most {
         return Err(
-            Code::ProofMalformed.because(format!("{name} has {got} hashes, at most {MAX_HASHES}"))
+            Code::ProofMalformed.because(format!("{name} has {got} hashes, at most {most}"))
         );
     }
     Ok(hashes)

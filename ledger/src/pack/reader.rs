@@ -1,11 +1,11 @@
 //! The reader of packs: line by line, from chunks of any length.
 
-use tlog::LeafIndex;
 use tlog::note::MAX_NOTE_BYTES;
+use tlog::{LeafIndex, TreeSize};
 
 use crate::codes::{Code, Refusal};
 use crate::leaf::MAX_LEAF_BYTES;
-use crate::pack::{Line, Range};
+use crate::pack::{Header, Line, MAX_HASHES, MAX_WINDOW_HASHES, Selection};
 
 /// The longest line in front of the leaves, in bytes: a checkpoint of which JSON escapes every character, and the
 /// hashes and the names beside it.
@@ -13,6 +13,9 @@ pub const MAX_HEAD_LINE_BYTES: usize = 2 * MAX_NOTE_BYTES + 16 * 1024;
 
 /// The longest line with a leaf, in bytes: a leaf of which JSON escapes every character, and its index.
 pub const MAX_LEAF_LINE_BYTES: usize = 2 * MAX_LEAF_BYTES + 64;
+
+/// The longest line with a list, in bytes: the proof of scattered leaves, of 47 bytes a hash; as much for disclosures.
+pub const MAX_LIST_LINE_BYTES: usize = 48 * MAX_HASHES;
 
 /// Reads a pack from chunks of bytes, and holds one line of it at a time.
 ///
@@ -26,20 +29,30 @@ pub struct Reader {
 }
 
 /// The lines that may come next.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum Expected {
     #[default]
     Header,
-    Checkpoint(Range),
-    EarlierOrProof(Range),
-    Proof(Range),
-    Leaves(Progress),
+    Checkpoint(Leaves),
+    /// The first of the lines that stand in this order, or one behind it: those in front of the proof may be missing.
+    Optional(Part, Leaves),
+    Leaves(Leaves),
 }
 
-/// How far the leaves have come.
-#[derive(Clone, Copy, Debug)]
-struct Progress {
-    range: Range,
+/// The lines between the checkpoint and the leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Earlier,
+    Disclosures,
+    Proof,
+}
+
+/// What the header says of the leaves, and how far they have come.
+#[derive(Clone, Debug)]
+struct Leaves {
+    selection: Selection,
+    size: TreeSize,
+    count: u64,
     /// The lowest index that can still come.
     next: u64,
     /// How many have come.
@@ -51,7 +64,7 @@ impl Reader {
     ///
     /// # Errors
     /// Those of [`Line::parse`], `pack-malformed` for a line that is too long, `pack-order` for a line or a leaf that is
-    /// not in its place, `pack-selection` for a leaf that is not in the range.
+    /// not in its place, `pack-selection` for a leaf that is not in the range, `pack-count` for one too many.
     pub fn push(&mut self, bytes: &[u8], mut take: impl FnMut(Line)) -> Result<(), Refusal> {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let place = self.lines.saturating_add(1);
@@ -72,7 +85,7 @@ impl Reader {
             return Err(Code::PackMalformed.because(format!("no line ends after line {lines}")));
         }
         match self.expected {
-            Expected::Leaves(progress) => progress.finish(),
+            Expected::Leaves(leaves) => leaves.finish(),
             _ => Err(Code::PackMalformed.because(format!("it ends after {lines} lines"))),
         }
     }
@@ -89,80 +102,102 @@ impl Reader {
         }
         let line = Line::parse(&self.line)?;
         self.line.clear();
+        // A long list stands in front of the leaves: its room is not kept beside them.
+        self.line.shrink_to(MAX_LEAF_LINE_BYTES);
         self.lines = self.lines.saturating_add(1);
-        self.expected = self.expected.after(&line)?;
+        self.expected = std::mem::take(&mut self.expected).after(&line)?;
         Ok(Some(line))
     }
 }
 
 impl Expected {
-    const fn longest_line(self) -> usize {
+    const fn longest_line(&self) -> usize {
         match self {
             Self::Leaves(_) => MAX_LEAF_LINE_BYTES,
-            _ => MAX_HEAD_LINE_BYTES,
+            Self::Optional(..) => MAX_LIST_LINE_BYTES,
+            Self::Header | Self::Checkpoint(_) => MAX_HEAD_LINE_BYTES,
         }
     }
 
     fn after(self, line: &Line) -> Result<Self, Refusal> {
         Ok(match (self, line) {
-            (Self::Header, Line::Header(header)) => Self::Checkpoint(header.range),
-            (Self::Checkpoint(range), Line::Checkpoint(_)) => Self::EarlierOrProof(range),
-            (Self::EarlierOrProof(range), Line::Earlier(_)) => Self::Proof(range),
-            (Self::EarlierOrProof(range) | Self::Proof(range), Line::Proof(_)) => {
-                Self::Leaves(Progress::new(range))
+            (Self::Header, Line::Header(header)) => Self::Checkpoint(Leaves::of(header)),
+            (Self::Checkpoint(leaves), Line::Checkpoint(_)) => {
+                Self::Optional(Part::Earlier, leaves)
             }
-            (Self::Leaves(progress), Line::Leaf(entry)) => {
-                Self::Leaves(progress.after(entry.index)?)
+            (Self::Optional(Part::Earlier, leaves), Line::Earlier(_)) => {
+                Self::Optional(Part::Disclosures, leaves)
             }
-            _ => {
-                let (want, got) = (self.name(), line.name());
+            (Self::Optional(part, leaves), Line::Disclosures(_)) if part < Part::Proof => {
+                Self::Optional(Part::Proof, leaves)
+            }
+            (Self::Optional(_, leaves), Line::Proof(proof)) => {
+                leaves.check_proof(proof.len())?;
+                Self::Leaves(leaves)
+            }
+            (Self::Leaves(leaves), Line::Leaf(entry)) => Self::Leaves(leaves.after(entry.index)?),
+            (expected, line) => {
+                let (want, got) = (expected.name(), line.name());
                 return Err(Code::PackOrder.because(format!("{got} in the place of {want}")));
             }
         })
     }
 
-    const fn name(self) -> &'static str {
+    const fn name(&self) -> &'static str {
         match self {
             Self::Header => "the header",
             Self::Checkpoint(_) => "the checkpoint",
-            Self::EarlierOrProof(_) | Self::Proof(_) => "the proof",
+            Self::Optional(..) => "the proof",
             Self::Leaves(_) => "a leaf",
         }
     }
 }
 
-impl Progress {
-    const fn new(range: Range) -> Self {
+impl Leaves {
+    fn of(header: &Header) -> Self {
         Self {
-            range,
-            next: range.from().get(),
+            selection: header.selection.clone(),
+            size: header.size,
+            count: header.count,
+            next: header.selection.first().get(),
             got: 0,
         }
     }
 
+    fn check_proof(&self, got: usize) -> Result<(), Refusal> {
+        if matches!(self.selection, Selection::Range(_)) && got > MAX_WINDOW_HASHES {
+            return Err(Code::ProofMalformed.because(format!(
+                "the proof has {got} hashes, at most {MAX_WINDOW_HASHES} for a window"
+            )));
+        }
+        Ok(())
+    }
+
     /// A leaf that is missing may have been dropped or may come too late: which of the two, the lines that follow say.
-    fn after(self, index: LeafIndex) -> Result<Self, Refusal> {
-        let (range, next) = (self.range, self.next);
-        if index < range.from() || index >= range.to() {
-            let (from, to) = (range.from(), range.to());
+    fn after(mut self, index: LeafIndex) -> Result<Self, Refusal> {
+        let (first, end) = (self.selection.first(), self.selection.end(self.size));
+        if index < first || index >= end {
             return Err(
-                Code::PackSelection.because(format!("leaf {index} is not of {from} up to {to}"))
+                Code::PackSelection.because(format!("leaf {index} is not of {first} up to {end}"))
             );
         }
+        let next = self.next;
         if index.get() < next {
             return Err(
                 Code::PackOrder.because(format!("leaf {index} where {next} is the lowest left"))
             );
         }
-        Ok(Self {
-            next: index.get().saturating_add(1),
-            got: self.got.saturating_add(1),
-            range,
-        })
+        self.next = index.get().saturating_add(1);
+        self.got = self.got.saturating_add(1);
+        if self.got > self.count {
+            let count = self.count;
+            return Err(Code::PackCount.because(format!("more than the {count} leaves it says")));
+        }
+        Ok(self)
     }
 
-    fn finish(self) -> Result<(), Refusal> {
-        let (got, want) = (self.got, self.range.count());
+    fn finish(&self) -> Result<(), Refusal> {
+        let (got, want) = (self.got, self.count);
         if got == want {
             return Ok(());
         }

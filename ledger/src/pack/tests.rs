@@ -41,7 +41,8 @@ fn the_golden_pack_is_written_from_its_leaves_byte_for_byte() {
         Line::Header(Header {
             origin,
             size,
-            range,
+            selection: Selection::Range(range),
+            count: range.count(),
         }),
         Line::Checkpoint(Box::new(checkpoint)),
         Line::Proof(Vec::new()),
@@ -127,8 +128,23 @@ fn a_header_that_contradicts_itself_or_its_leaves_is_refused() {
         ("dragons.pack/v1", "dragons.pack/v2", Code::PackMalformed),
         (
             "{\"range\":{\"from\":0,\"to\":16}}",
-            "{\"agent\":\"a\"}",
+            "{\"agent\":\"a b\"}",
             Code::PackMalformed,
+        ),
+        (
+            "{\"range\":{\"from\":0,\"to\":16}}",
+            "{\"agent\":\"a\",\"range\":{\"from\":0,\"to\":16}}",
+            Code::PackMalformed,
+        ),
+        (
+            "{\"range\":{\"from\":0,\"to\":16}},\"count\":16",
+            "{\"agent\":\"a\"},\"count\":17",
+            Code::PackCount,
+        ),
+        (
+            "{\"range\":{\"from\":0,\"to\":16}},\"count\":16",
+            "{\"agent\":\"a\"},\"count\":15",
+            Code::PackCount,
         ),
     ];
     for (from, to, code) in cases {

@@ -40,6 +40,7 @@ use crate::digest::RecordHash;
 use crate::envelope::{Checked, Envelope, MAX_INTENT_BYTES, Signature, Validity, within};
 use crate::json::{Members, Value, integer, parsed};
 use crate::key::{KeyId, PrivateKey, PublicKey};
+use crate::text::Name;
 
 /// Declares an enum whose variants are words in a record.
 macro_rules! words {
@@ -120,6 +121,22 @@ const TYPE_PREFIX: &str = "application/vnd.dragons.";
 const TYPE_SUFFIX: &str = ".v1+json";
 
 impl Kind {
+    /// Whether records of this kind say who may act: what everything else rests on.
+    pub const fn is_authority(self) -> bool {
+        match self {
+            Self::Charter
+            | Self::Manifest
+            | Self::Lease
+            | Self::LeaseRenewal
+            | Self::LeaseRevocation
+            | Self::Order
+            | Self::Transition => true,
+            Self::Heartbeat | Self::Receipt | Self::Refusal | Self::Pulse | Self::Observation => {
+                false
+            }
+        }
+    }
+
     /// The media type of the payload, which the signature covers.
     pub fn payload_type(self) -> String {
         format!("{TYPE_PREFIX}{self}{TYPE_SUFFIX}")
@@ -249,6 +266,41 @@ impl Fields {
 }
 
 impl Record {
+    /// The agent that it is about. Renewals and revocations name a lease, and through it an agent.
+    pub const fn agent(&self) -> Option<&Name> {
+        match &self.body {
+            Body::Manifest(registration) => Some(&registration.agent),
+            Body::Lease(lease) => Some(&lease.agent),
+            Body::Order(order) => Some(&order.agent),
+            Body::Heartbeat(heartbeat) => Some(&heartbeat.chain.agent),
+            Body::Receipt(receipt) => Some(&receipt.chain.agent),
+            Body::Transition(transition) => Some(&transition.agent),
+            Body::Refusal(refused) => Some(&refused.agent),
+            Body::Observation(observation) => Some(&observation.agent),
+            Body::Charter(_)
+            | Body::LeaseRenewal(_)
+            | Body::LeaseRevocation(_)
+            | Body::Pulse(_) => None,
+        }
+    }
+
+    /// The record that it answers to: the lease that it renews, revokes or takes its part of, the goal that it serves or
+    /// ends, the intent that it is the result of.
+    pub fn refers_to(&self) -> Option<RecordHash> {
+        match &self.body {
+            Body::Lease(lease) => lease.parent,
+            Body::LeaseRenewal(renewal) => Some(renewal.lease),
+            Body::LeaseRevocation(revocation) => Some(revocation.lease),
+            Body::Receipt(receipt) => match &receipt.phase {
+                Phase::Goal(_) => None,
+                Phase::Intent(intent) => Some(intent.goal),
+                Phase::Result(result) => Some(result.intent),
+                Phase::Outcome(outcome) => Some(outcome.goal),
+            },
+            _ => None,
+        }
+    }
+
     /// Reads the exact bytes of a payload.
     ///
     /// # Errors

@@ -8,10 +8,12 @@
 //! follows from the records before it, and those are not in the file. So its report has no checks of authority
 //! and after.
 //!
-//! A *pack* holds a window of the log. This version checks that it is one, unabridged, of the log that the trust
-//! names, that every leaf is a record of that log, and, if the window begins with the first leaf, who signed them.
+//! A *pack* holds a window of the log, or what belongs to an agent or a goal. This version checks that it holds what it
+//! says, of the log that the trust names, that every leaf is a record of that log, that what it discloses opens its
+//! commitments, and, if it is a window that begins with the first leaf, who signed them.
 //! It does not replay the rules, so what a pack comes to is at best *incomplete*.
 
+mod disclosures;
 mod draft;
 mod head;
 mod pack;

@@ -4,12 +4,13 @@ use tlog::checkpoint::VerifiedCheckpoint;
 use tlog::{Hash, LeafIndex, ProofError, consistency, leaf_hash, subset};
 
 use crate::codes::{Code, Refusal};
-use crate::pack::{Earlier, Entry, Header, Line, Reader};
+use crate::pack::{Earlier, Entry, Header, Line, Membership, Reader, Selection};
 use crate::record::{Kind, SignedRecord};
 use crate::text::Name;
+use crate::verify::disclosures::Disclosures;
 use crate::verify::draft::Draft;
 use crate::verify::head::{check_checkpoint, checkpoint_refusal, inclusion_refusal, with_sources};
-use crate::verify::records::{Keyring, agent, check_log, read_leaf};
+use crate::verify::records::{Keyring, check_log, read_leaf};
 use crate::verify::report::{CheckId, Report};
 use crate::verify::trust::Trust;
 
@@ -56,6 +57,8 @@ impl PackVerifier {
 struct Pack {
     draft: Draft,
     header: Option<Header>,
+    membership: Option<Membership>,
+    disclosures: Disclosures,
     checkpoint: Head,
     has_earlier: bool,
     /// The first thing wrong with the proof is enough.
@@ -80,7 +83,10 @@ enum Head {
 impl Pack {
     fn take(&mut self, line: Line, trust: &Trust) {
         match line {
-            Line::Header(header) => self.header = Some(header),
+            Line::Header(header) => {
+                self.membership = Some(Membership::of(&header.selection));
+                self.header = Some(header);
+            }
             Line::Checkpoint(signed) => {
                 self.checkpoint = match check_checkpoint(&mut self.draft, &signed, trust) {
                     Some(verified) => Head::Verified(Box::new(verified)),
@@ -88,6 +94,7 @@ impl Pack {
                 }
             }
             Line::Earlier(earlier) => self.check_earlier(&earlier, trust),
+            Line::Disclosures(disclosures) => self.disclosures.take(disclosures),
             Line::Proof(proof) => self.begin_inclusion(proof),
             Line::Leaf(entry) => self.check_leaf(&entry, trust),
         }
@@ -124,7 +131,11 @@ impl Pack {
             Err(refusal) => return self.leaves.find(&mut self.draft, refusal, index, None),
         };
         self.count(&record);
-        let about = agent(&record).cloned();
+        self.disclosures.check(&mut self.draft, index, &record);
+        if let Some(membership) = &mut self.membership {
+            membership.see(index, &record);
+        }
+        let about = record.record().agent().cloned();
         let sound = check_log(&record, trust)
             .and_then(|()| check_first(index, &record, trust))
             .and_then(|()| self.check_time(received_ms));
@@ -140,7 +151,7 @@ impl Pack {
     fn count(&mut self, record: &SignedRecord) {
         let summary = &mut self.draft.summary;
         *summary.records.entry(record.kind()).or_default() += 1;
-        summary.agents.extend(agent(record).cloned());
+        summary.agents.extend(record.record().agent().cloned());
     }
 
     /// A log's time never goes back from one leaf to the next.
@@ -154,7 +165,8 @@ impl Pack {
         }
     }
 
-    /// Keys stand in the records of charters and manifests: they are known as long as no leaf was left out.
+    /// Keys stand in the records of charters and manifests: they are known as long as no leaf was left out, and where
+    /// the selection brings them with it.
     fn check_signatures(
         &mut self,
         index: LeafIndex,
@@ -163,8 +175,8 @@ impl Pack {
         trust: &Trust,
     ) {
         let is_pinned = record.kind() == Kind::Charter && record.hash() == trust.charter;
-        let is_unbroken = index.get() < self.unbroken;
-        if !is_unbroken || !(is_pinned || self.keyring.has_charter()) {
+        let has_keys = index.get() < self.unbroken || self.brings_authority();
+        if !has_keys || !(is_pinned || self.keyring.has_charter()) {
             return;
         }
         match self.keyring.check(record, trust) {
@@ -173,14 +185,21 @@ impl Pack {
         }
     }
 
+    fn brings_authority(&self) -> bool {
+        let selection = self.header.as_ref().map(|header| &header.selection);
+        matches!(selection, Some(Selection::Agent(_) | Selection::Goal(_)))
+    }
+
     fn is_from_start(&self) -> bool {
-        let first = self.header.as_ref().map(|header| header.range.from());
-        first == Some(LeafIndex::new(0))
+        let selection = self.header.as_ref().map(|header| &header.selection);
+        matches!(selection, Some(Selection::Range(range)) if range.from() == LeafIndex::new(0))
     }
 
     fn finish(mut self, end: Result<(), Refusal>, trust: &Trust) -> Report {
         let end = end.and_then(|()| self.check_header());
         let is_whole = end.is_ok();
+        let membership = self.membership.take();
+        let end = end.and_then(|()| membership.map_or(Ok(()), Membership::finish));
         self.conclude_form(end);
         self.conclude_head();
         self.conclude_inclusion(is_whole);
@@ -212,8 +231,7 @@ impl Pack {
         match (end, &self.header) {
             (Err(refusal), _) => self.draft.fail(CheckId::Form, refusal, None, None),
             (Ok(()), Some(header)) => {
-                let (from, to) = (header.range.from(), header.range.to());
-                let detail = format!("a pack of the entries from {from} up to {to}");
+                let detail = format!("a pack of {}", header.selection);
                 self.draft.pass(CheckId::Form, detail);
             }
             (Ok(()), None) => self.draft.skip(CheckId::Form, "there is no header"),
@@ -254,7 +272,13 @@ impl Pack {
         });
         match shown {
             Ok(()) => {
-                let detail = format!("all of them are in the tree of {size}, and none is left out");
+                let detail = match &self.header {
+                    Some(Header {
+                        selection: Selection::Range(_),
+                        ..
+                    }) => format!("all of them are in the tree of {size}, and none is left out"),
+                    _ => format!("all of them are in the tree of {size}; others may be left out"),
+                };
                 self.draft.pass(CheckId::Inclusion, detail);
             }
             Err(error) => {
@@ -265,11 +289,12 @@ impl Pack {
     }
 
     fn conclude_records(&mut self, is_whole: bool) {
-        let (from_start, draft) = (self.is_from_start(), &mut self.draft);
+        let has_keys = self.is_from_start() || self.brings_authority();
+        let draft = &mut self.draft;
         let why = (!is_whole).then_some(NOT_WHOLE);
         self.leaves
             .conclude(draft, CheckId::Leaves, why, "records of this log");
-        let why = match (from_start, self.keyring.has_charter()) {
+        let why = match (has_keys, self.keyring.has_charter()) {
             (false, _) => Some("the keys that count stand in records before these"),
             (true, false) => Some("the charter that the trust names is not there"),
             (true, true) => why,
@@ -289,11 +314,8 @@ impl Pack {
             self.draft
                 .skip(check, "this version does not replay the rules");
         }
-        let why = match is_whole {
-            true => "the pack discloses nothing",
-            false => NOT_WHOLE,
-        };
-        self.draft.skip(CheckId::Disclosures, why);
+        let why = (!is_whole).then_some(NOT_WHOLE);
+        std::mem::take(&mut self.disclosures).conclude(&mut self.draft, why);
         let why = "this version does not judge the age of a checkpoint";
         self.draft.skip(CheckId::Freshness, why);
     }

@@ -8,7 +8,7 @@ use crate::codes::{Code, Refusal};
 use crate::record::{Body, SignedRecord};
 use crate::verify::draft::Draft;
 use crate::verify::head::{check_checkpoint, inclusion_refusal, with_sources};
-use crate::verify::records::{agent, check_log, check_roots, read_leaf};
+use crate::verify::records::{check_log, check_roots, read_leaf};
 use crate::verify::report::{CheckId, Report, TraceStep};
 use crate::verify::trust::Trust;
 
@@ -118,7 +118,7 @@ fn check_leaf(draft: &mut Draft, file: &ProofFile, trust: &Trust) -> Option<Sign
     draft.as_of.received_ms = Some(received_ms);
     count_record(draft, &record);
     if let Err(refusal) = check_log(&record, trust) {
-        draft.fail(CheckId::Leaves, refusal, index, agent(&record));
+        draft.fail(CheckId::Leaves, refusal, index, record.record().agent());
         return None;
     }
     draft.pass(
@@ -130,7 +130,10 @@ fn check_leaf(draft: &mut Draft, file: &ProofFile, trust: &Trust) -> Option<Sign
 
 fn count_record(draft: &mut Draft, record: &SignedRecord) {
     draft.summary.records.insert(record.kind(), 1);
-    draft.summary.agents.extend(agent(record).cloned());
+    draft
+        .summary
+        .agents
+        .extend(record.record().agent().cloned());
 }
 
 /// Only charter 1 can be checked by itself: the trust names it, and it brings its keys. All other keys stand in

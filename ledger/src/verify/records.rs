@@ -7,7 +7,6 @@ use crate::envelope::{Checked, Validity};
 use crate::key::{KeyId, PublicKey};
 use crate::leaf::Leaf;
 use crate::record::{Body, Charter, CheckedRecord, Role, SignedRecord};
-use crate::text::Name;
 use crate::verify::trust::Trust;
 
 /// When the log received a leaf, and the record in it.
@@ -29,23 +28,6 @@ pub(super) fn check_log(record: &SignedRecord, trust: &Trust) -> Result<(), Refu
         Some(log) if log == pinned => Ok(()),
         Some(log) => {
             Err(Code::OriginMismatch.because(format!("made for {log}, the trust names {pinned}")))
-        }
-    }
-}
-
-/// The agent that a record is about.
-pub(super) fn agent(record: &SignedRecord) -> Option<&Name> {
-    match &record.record().body {
-        Body::Manifest(registration) => Some(&registration.agent),
-        Body::Lease(lease) => Some(&lease.agent),
-        Body::Order(order) => Some(&order.agent),
-        Body::Heartbeat(heartbeat) => Some(&heartbeat.chain.agent),
-        Body::Receipt(receipt) => Some(&receipt.chain.agent),
-        Body::Transition(transition) => Some(&transition.agent),
-        Body::Refusal(refused) => Some(&refused.agent),
-        Body::Observation(observation) => Some(&observation.agent),
-        Body::Charter(_) | Body::LeaseRenewal(_) | Body::LeaseRevocation(_) | Body::Pulse(_) => {
-            None
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Packs that hold as far as this version looks, and every way in which they do not.
 
+mod selections;
+
 use tlog::checkpoint::{self, Checkpoint, Origin, SignedCheckpoint};
 use tlog::note::{KeyName, SigningKey};
 use tlog::tree::MemoryTree;
@@ -93,15 +95,26 @@ impl OwnLog {
     }
 
     fn lines(&self, from: u64, to: u64, earlier: Option<Earlier>) -> Vec<Line> {
-        let tree = self.tree(self.leaves.len());
-        let size = tree.size();
+        let size = TreeSize::new(self.leaves.len() as u64);
         let range = Range::new(LeafIndex::new(from), LeafIndex::new(to), size).unwrap();
         let indices: Vec<LeafIndex> = range.indices().collect();
+        self.selected(Selection::Range(range), indices, earlier)
+    }
+
+    fn selected(
+        &self,
+        selection: Selection,
+        indices: Vec<LeafIndex>,
+        earlier: Option<Earlier>,
+    ) -> Vec<Line> {
+        let tree = self.tree(self.leaves.len());
+        let size = tree.size();
         let mut lines = vec![
             Line::Header(Header {
                 origin: ORIGIN.to_owned(),
                 size,
-                range,
+                selection,
+                count: indices.len() as u64,
             }),
             Line::Checkpoint(Box::new(self.checkpoint(self.leaves.len()))),
         ];
