@@ -1,7 +1,7 @@
 //! How the program ends: scripts decide by it, so each number has one meaning.
 
 use client::entry::EntryError;
-use client::operator::OperatorError;
+use client::submission::SubmitError;
 use ledger::verify::{Report, Verdict};
 use tlog::ProofError;
 use tlog::checkpoint::CheckpointError;
@@ -36,10 +36,7 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
         cause.is::<EntryError>()
             || cause.is::<ProofError>()
             || cause.is::<CheckpointError>()
-            || matches!(
-                cause.downcast_ref(),
-                Some(OperatorError::OtherRecord { .. })
-            )
+            || matches!(cause.downcast_ref(), Some(SubmitError::OtherRecord { .. }))
     });
     if is_bad { Exit::Bad } else { Exit::Undecided }
 }

@@ -18,7 +18,7 @@ use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use tlog::{LeafIndex, TreeSize};
 
-pub use answer::{Agent, Agents, Charter, Consistency, LoggedAs, Place, Standing, Submitted};
+pub use answer::{Agent, Agents, Ask, Charter, Consistency, LoggedAs, Place, Standing, Submitted};
 pub use problem::Problem;
 
 /// How long the service may take to accept a connection: a machine that is there does so within a second.

@@ -7,9 +7,16 @@
 //!
 //! Nothing here prints, reads the environment, or asks the clock: whoever calls passes the time.
 
+pub mod agent;
+pub mod disclosure;
 pub mod entry;
 pub mod http;
 pub mod identity;
+pub mod journal;
 pub mod keys;
 pub mod manifest;
+pub mod memory;
 pub mod operator;
+pub mod permit;
+pub mod submission;
+pub mod transport;

@@ -5,22 +5,20 @@
 use ledger::codes::Refusal;
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
-use ledger::record::{
-    AgentState, Body, Budget, Lease, Manifest, Order, Record, Registration, SignedRecord,
-};
+use ledger::record::{AgentState, Body, Budget, Lease, Manifest, Order, Record, Registration};
 use ledger::scope::Pattern;
 use ledger::text::{Name, Text};
-use tlog::LeafIndex;
 
-use crate::entry::{Entry, EntryError};
-use crate::http::{LoggedAs, Service, ServiceError};
+use crate::http::ServiceError;
 use crate::identity::LogIdentity;
+use crate::submission::{Logged, SubmitError, hand_in};
+use crate::transport::Transport;
 
 /// An operator at work: where, for which log, with which keys.
-#[derive(Debug)]
+#[derive(Clone, Copy)]
 pub struct Operator<'a> {
     /// The service.
-    pub service: &'a Service,
+    pub service: &'a dyn Transport,
     /// The log that the records are made for.
     pub log: &'a LogIdentity,
     /// The keys that sign, as many as the charter's threshold asks for.
@@ -50,49 +48,15 @@ pub struct Grant {
     pub purpose: Text,
 }
 
-/// A record that is in the log, shown by its proof.
-#[derive(Clone, Debug)]
-pub struct Logged {
-    /// The entry that it is.
-    pub entry: Entry,
-    /// Whether it was there before.
-    pub is_duplicate: bool,
-    /// The rule that it breaks, where the log only observes.
-    pub breach: Option<String>,
-}
-
 /// Why a record is not in the log, as far as can be told.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     /// The caller's: no such record can be made.
     #[error("there is no such record: {0}")]
     NoSuchRecord(Refusal),
-    /// The service did not answer, or refused.
-    #[error("the record was not logged")]
-    Service(#[from] ServiceError),
-    /// The service says that it is in the log, and does not show it.
-    #[error("the service says that the record is in the log, but does not show it")]
-    NotShown(#[from] EntryError),
-    /// The service shows another record instead.
-    #[error("the service says that {want} is in the log, but shows {got} instead")]
-    OtherRecord {
-        /// The record that it shows.
-        got: RecordHash,
-        /// The record that was handed in.
-        want: RecordHash,
-    },
-}
-
-impl Logged {
-    /// The record's name.
-    pub const fn record(&self) -> RecordHash {
-        self.entry.record().hash()
-    }
-
-    /// Its index.
-    pub const fn index(&self) -> LeafIndex {
-        self.entry.index()
-    }
+    /// It was not logged, or not shown to be.
+    #[error(transparent)]
+    NotLogged(#[from] SubmitError),
 }
 
 impl Operator<'_> {
@@ -159,17 +123,21 @@ impl Operator<'_> {
 
     fn active_registration(&self, agent: &Name) -> Result<Option<RecordHash>, OperatorError> {
         match self.service.agent(agent) {
-            Ok((known, _)) => known
+            Ok(known) => known
                 .registration
                 .map(Some)
                 .ok_or_else(|| no_registration(agent)),
             Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(SubmitError::from(error).into()),
         }
     }
 
     fn active_manifest(&self, agent: &Name) -> Result<Digest, OperatorError> {
-        Ok(self.service.agent(agent)?.0.manifest_hash)
+        Ok(self
+            .service
+            .agent(agent)
+            .map_err(SubmitError::from)?
+            .manifest_hash)
     }
 
     fn submit(&self, body: Body, more_keys: &[&PrivateKey]) -> Result<Logged, OperatorError> {
@@ -181,35 +149,12 @@ impl Operator<'_> {
         };
         let keys: Vec<&PrivateKey> = self.keys.iter().chain(more_keys.iter().copied()).collect();
         let signed = record.sign(&keys).map_err(OperatorError::NoSuchRecord)?;
-        hand_in(self.service, self.log, &signed)
+        Ok(hand_in(self.service, self.log, &signed)?)
     }
 }
 
 fn no_registration(agent: &Name) -> OperatorError {
     let request = format!("GET /v1/agents/{agent}");
     let reason = "it does not say which registration is active".to_owned();
-    ServiceError::Malformed { request, reason }.into()
-}
-
-/// Hands a record to the log, and believes that it is there when it is shown.
-///
-/// # Errors
-///
-/// [`OperatorError`].
-pub fn hand_in(
-    service: &Service,
-    log: &LogIdentity,
-    signed: &SignedRecord,
-) -> Result<Logged, OperatorError> {
-    let answer = service.submit(signed.envelope())?;
-    let entry = Entry::open(&answer.proof, LeafIndex::new(answer.index), log)?;
-    let (got, want) = (entry.record().hash(), signed.hash());
-    if got != want {
-        return Err(OperatorError::OtherRecord { got, want });
-    }
-    Ok(Logged {
-        entry,
-        is_duplicate: answer.result == LoggedAs::Duplicate,
-        breach: answer.breach,
-    })
+    SubmitError::from(ServiceError::Malformed { request, reason }).into()
 }

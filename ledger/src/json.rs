@@ -277,7 +277,10 @@ impl Members {
 }
 
 /// Reads an integer from 0 to [`MAX_INTEGER`].
-pub(crate) fn integer(path: &str, value: Value) -> Result<u64, Refusal> {
+///
+/// # Errors
+/// `malformed` for anything else, as for the readers below.
+pub fn integer(path: &str, value: Value) -> Result<u64, Refusal> {
     match value {
         Value::Integer(value) => Ok(value),
         _ => Err(expected(path, "a whole number")),
@@ -285,7 +288,10 @@ pub(crate) fn integer(path: &str, value: Value) -> Result<u64, Refusal> {
 }
 
 /// Reads `true` or `false`.
-pub(crate) fn boolean(path: &str, value: Value) -> Result<bool, Refusal> {
+///
+/// # Errors
+/// `malformed`.
+pub fn boolean(path: &str, value: Value) -> Result<bool, Refusal> {
     match value {
         Value::Bool(value) => Ok(value),
         _ => Err(expected(path, "true or false")),
@@ -293,7 +299,10 @@ pub(crate) fn boolean(path: &str, value: Value) -> Result<bool, Refusal> {
 }
 
 /// Reads a string as it is.
-pub(crate) fn string(path: &str, value: Value) -> Result<String, Refusal> {
+///
+/// # Errors
+/// `malformed`.
+pub fn string(path: &str, value: Value) -> Result<String, Refusal> {
     match value {
         Value::Text(value) => Ok(value),
         _ => Err(expected(path, "a string")),
@@ -301,7 +310,10 @@ pub(crate) fn string(path: &str, value: Value) -> Result<String, Refusal> {
 }
 
 /// Reads a string that parses as `T`.
-pub(crate) fn parsed<T>(path: &str, value: Value) -> Result<T, Refusal>
+///
+/// # Errors
+/// `malformed`.
+pub fn parsed<T>(path: &str, value: Value) -> Result<T, Refusal>
 where
     T: std::str::FromStr<Err: fmt::Display>,
 {

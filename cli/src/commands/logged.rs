@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use client::http::Service;
-use client::operator::{Logged, Operator, OperatorError};
+use client::operator::{Operator, OperatorError};
+use client::submission::Logged;
 use ledger::json::{Value, object};
 
 use crate::output;

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use ledger::digest::{Digest, RecordHash};
+use ledger::record::AgentState;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
 /// Where a record is.
@@ -47,6 +48,12 @@ pub struct Agent {
     pub epoch: u64,
     /// The `seq` of its next record.
     pub next_seq: u64,
+    /// The `prev` of its next record, once it has had an epoch.
+    #[serde(default, deserialize_with = "parsed_or_null")]
+    pub head: Option<RecordHash>,
+    /// Its last record of any epoch.
+    #[serde(default, deserialize_with = "parsed_or_null")]
+    pub last: Option<RecordHash>,
     /// Its lease, if it has had one.
     #[serde(deserialize_with = "parsed_or_null")]
     pub lease: Option<RecordHash>,
@@ -100,18 +107,31 @@ pub enum LoggedAs {
 }
 
 /// Where an agent stands.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
 pub struct Standing {
     /// Its state.
-    pub state: String,
+    #[serde(deserialize_with = "parsed")]
+    pub state: AgentState,
     /// The epoch in force.
     pub epoch: u64,
     /// The `seq` of its next record.
     pub next_seq: u64,
     /// When its valid lease ends; `None` without one.
     pub lease_ends_ms: Option<u64>,
-    /// What its process is asked to do: `go-on`, `stop` or `restart`.
-    pub ask: String,
+    /// What its process is asked to do.
+    pub ask: Ask,
+}
+
+/// What a process is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// Carry on.
+    GoOn,
+    /// End: no authority is left to it, or another process has taken over.
+    Stop,
+    /// End, and be started again as a new instance.
+    Restart,
 }
 
 fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(reader: D) -> Result<T, D::Error> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ledger::codes::Code;
+use ledger::codes::{Code, Refusal};
 use reqwest::StatusCode;
 
 /// A refusal by the service, or by something in front of it.
@@ -49,6 +49,27 @@ impl Problem {
             next_seq: document.next_seq,
             head: document.head,
             retry_after_s,
+        }
+    }
+
+    /// Whether the log judged what it was sent, and will not judge the same bytes otherwise. A service that is busy
+    /// or broken has not judged, nor has a proxy, nor whatever lives at a wrong address.
+    pub fn is_judgement(&self) -> bool {
+        let about_the_service = [
+            Code::NotFound,
+            Code::MethodNotAllowed,
+            Code::NotAcceptable,
+            Code::UnsupportedMediaType,
+        ];
+        let by_log = |code: Code| !about_the_service.contains(&code);
+        self.status < 500 && self.code.is_some_and(by_log)
+    }
+
+    /// The judgement: its code, and what the service said.
+    pub fn refusal(&self) -> Refusal {
+        Refusal {
+            code: self.code.unwrap_or(Code::Internal),
+            detail: self.detail.clone(),
         }
     }
 

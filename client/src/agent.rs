@@ -1,0 +1,239 @@
+//! An agent at work: it begins an epoch, says what it is about to do, waits for leave, and says what came of it.
+//!
+//! Every record is signed into the [`journal`](crate::journal) first and sent then. What the log answers is held to
+//! its proof. A record whose fate is not known stays *pending*: [`settle`](Agent::settle) asks for it by its name and
+//! sends the same bytes again, so nothing is logged twice. Results and outcomes may wait like that while the service
+//! is away; goals and intents may not, for they are what leave is needed for.
+//!
+//! ```
+//! use client::agent::{Action, Agent, Deed};
+//! use client::journal::Journal;
+//! use client::memory::MemoryLog;
+//! use ledger::key::PrivateKey;
+//! use ledger::record::{Status, Verdict};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A log in memory, with a version of an agent and a lease in it.
+//! let now_ms = 1_700_000_000_000;
+//! let log = MemoryLog::new(now_ms);
+//! let key = PrivateKey::from_seed(&[7; 32]);
+//! let manifest = client::memory::manifest("greeter", &["run:*"], 60_000);
+//! log.register_and_lease(&manifest, &key, &["run:*"]);
+//!
+//! // The agent: its key, its version, and a journal of its own.
+//! let state = tempfile::tempdir()?;
+//! let journal = Journal::open(state.path(), log.identity().log, &manifest.agent)?;
+//! let mut agent = Agent::new(&log, log.identity(), key, manifest, journal)?;
+//! agent.start(now_ms)?;
+//! let goal = agent.goal("say hello".parse()?, "a reader".parse()?, now_ms)?.record();
+//!
+//! // Leave first, then the deed, then the result.
+//! let permit = agent.intent(Action::new(goal, "run:greet".parse()?), now_ms)?;
+//! assert!(permit.is_valid_at(now_ms));
+//! let greeting = "hello";
+//! let result = agent.result(Deed::of(permit.intent(), Status::Ok), now_ms)?;
+//! assert!(result.is_logged());
+//!
+//! // What no lease allows is refused, with its code.
+//! let refused = agent.intent(Action::new(goal, "write:disk".parse()?), now_ms).unwrap_err();
+//! assert_eq!(refused.code().unwrap().as_str(), "capability-missing");
+//! agent.outcome(goal, Verdict::Partial, vec![], now_ms)?;
+//! agent.goodbye(now_ms)?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod epoch;
+mod error;
+mod seen;
+mod settle;
+mod work;
+
+use ledger::codes::Refusal;
+use ledger::digest::{Digest, RecordHash};
+use ledger::key::PrivateKey;
+use ledger::record::{Body, Chain, Manifest, Record, SignedRecord};
+use ledger::text::Name;
+use tlog::checkpoint::VerifiedCheckpoint;
+
+use crate::disclosure::Disclosure;
+use crate::entry::Entry;
+use crate::http::{ServiceError, Standing};
+use crate::identity::LogIdentity;
+use crate::journal::{Book, Journal, Line, Tip};
+use crate::submission::{Logged, SubmitError, hand_in};
+use crate::transport::Transport;
+
+pub use error::AgentError;
+pub use work::{Action, Deed, Filed};
+
+/// An agent's process, as the log sees it.
+pub struct Agent<T> {
+    transport: T,
+    log: LogIdentity,
+    key: PrivateKey,
+    manifest: Manifest,
+    manifest_hash: Digest,
+    journal: Journal,
+    standing: Option<Standing>,
+    /// The newest checkpoint that an answer was proven by; it counts as *seen* once it is consistent with the last.
+    newest: Option<VerifiedCheckpoint>,
+    /// Intents of this process: it will say itself what came of them.
+    own_intents: Vec<RecordHash>,
+}
+
+impl<T: Transport> Agent<T> {
+    /// An agent of this version, with its key and its journal. Nothing is asked or sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`], should the manifest have no hash; it has no reason to.
+    pub fn new(
+        transport: T,
+        log: LogIdentity,
+        key: PrivateKey,
+        manifest: Manifest,
+        journal: Journal,
+    ) -> Result<Self, Refusal> {
+        Ok(Self {
+            transport,
+            log,
+            key,
+            manifest_hash: manifest.hash()?,
+            manifest,
+            journal,
+            standing: None,
+            newest: None,
+            own_intents: Vec::new(),
+        })
+    }
+
+    /// Its name.
+    pub const fn name(&self) -> &Name {
+        &self.manifest.agent
+    }
+
+    /// Its version.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// What it has signed, and what came of that.
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Where it stands by the service's last word; `None` before the first answer.
+    pub const fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
+    }
+
+    fn book(&self) -> &Book {
+        self.journal.book()
+    }
+
+    fn tip(&self) -> Result<Tip, AgentError> {
+        self.book().tip().ok_or(AgentError::NotStarted)
+    }
+
+    /// Signs what comes next in the chain, hands it in, and waits for its proof. A lease that was granted meanwhile
+    /// has opened an epoch: the agent follows it there, and says it there.
+    fn say(&mut self, saying: &Saying<'_>, now_ms: u64) -> Result<Logged, AgentError> {
+        self.follow_lease(now_ms)?;
+        let signed = self.sign(saying, now_ms)?;
+        match self.send(&signed) {
+            Err(AgentError::Refused(problem)) if problem.says("epoch-superseded") => {
+                self.enter_next_epoch(now_ms)?;
+                let signed = self.sign(saying, now_ms)?;
+                self.send(&signed)
+            }
+            said => said,
+        }
+    }
+
+    fn sign(&mut self, saying: &Saying<'_>, now_ms: u64) -> Result<SignedRecord, AgentError> {
+        let tip = self.tip()?;
+        let chain = Chain {
+            agent: self.name().clone(),
+            epoch: tip.epoch,
+            instance: tip.instance,
+            seq: tip.next_seq,
+            prev: tip.head,
+        };
+        // A clock that was set back stands still until it has caught up.
+        let at_ms = now_ms.max(tip.at_ms);
+        self.sign_body((saying.body)(chain), saying.disclosures, at_ms)
+    }
+
+    /// Signs, and returns once the journal has it on the disk, and the values that it commits to.
+    fn sign_body(
+        &mut self,
+        body: Body,
+        disclosures: &dyn Fn(RecordHash) -> Vec<Disclosure>,
+        at_ms: u64,
+    ) -> Result<SignedRecord, AgentError> {
+        let record = Record {
+            log: Some(self.log.log),
+            at_ms,
+            body,
+            ext: None,
+        };
+        let signed = record
+            .sign(&[&self.key])
+            .map_err(AgentError::NoSuchRecord)?;
+        self.journal.keep(&disclosures(signed.hash()))?;
+        self.journal
+            .append(&Line::Signed(Box::new(signed.clone())))?;
+        Ok(signed)
+    }
+
+    /// Hands in a pending record, and notes what becomes of it.
+    fn send(&mut self, signed: &SignedRecord) -> Result<Logged, AgentError> {
+        match hand_in(&self.transport, &self.log, signed) {
+            Ok(logged) => {
+                self.note_logged(&logged.entry)?;
+                self.standing = logged.standing.or(self.standing);
+                Ok(logged)
+            }
+            Err(SubmitError::Service(ServiceError::Refused(problem))) if problem.is_judgement() => {
+                self.note_refused(signed.hash(), problem.refusal())?;
+                Err(ServiceError::Refused(problem).into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn note_logged(&mut self, entry: &Entry) -> Result<(), AgentError> {
+        self.journal.append(&Line::Logged {
+            record: entry.record().hash(),
+            index: entry.index().get(),
+            received_ms: entry.received_ms(),
+        })?;
+        self.note_checkpoint(entry.checkpoint());
+        Ok(())
+    }
+
+    fn note_refused(&mut self, record: RecordHash, refusal: Refusal) -> Result<(), AgentError> {
+        Ok(self.journal.append(&Line::Refused { record, refusal })?)
+    }
+}
+
+/// Something to be said, wherever the chain stands when it is.
+struct Saying<'a> {
+    body: &'a dyn Fn(Chain) -> Body,
+    /// What opens its commitments, once it has a name.
+    disclosures: &'a dyn Fn(RecordHash) -> Vec<Disclosure>,
+}
+
+impl<'a> Saying<'a> {
+    /// Something without commitments.
+    fn plain(body: &'a dyn Fn(Chain) -> Body) -> Self {
+        Self {
+            body,
+            disclosures: &|_| Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! Beginning an epoch: as a new process, or as the same one under a new lease.
+//!
+//! A chain's first `prev` is the record that opened the epoch, and that is the one record of its chain that an agent
+//! has not signed itself. It is fetched, shown to be in the log, and read: it must be the agent's lease, or the
+//! transition or order that began the healing.
+
+use ledger::digest::RecordHash;
+use ledger::envelope::Validity;
+use ledger::record::{AgentState, Body, Chain, Heartbeat, Instance};
+
+use super::{Agent, AgentError};
+use crate::entry::Entry;
+use crate::http;
+use crate::journal::Tip;
+use crate::submission::{Logged, find};
+use crate::transport::Transport;
+
+impl<T: Transport> Agent<T> {
+    /// Begins as a new process. What a process before this one left is settled first: what it signed is logged, what it
+    /// was about to do is closed, and if it did not say goodbye that is said for it.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`]; [`Refused`](AgentError::Refused) tells by its code why the log does not let it begin.
+    pub fn start(&mut self, now_ms: u64) -> Result<(), AgentError> {
+        self.settle_pending(now_ms)?;
+        let mut claims = self.claims()?;
+        let lease = self.lease_of(&claims)?;
+        if self.speaks_in(&claims) {
+            self.close_estate(now_ms)?;
+            claims = self.claims()?;
+        }
+        let instance = draw_instance()?;
+        self.open_epoch(&claims, lease, instance, now_ms)?;
+        self.close_orphans(now_ms)?;
+        self.say_unsaid(now_ms)
+    }
+
+    /// Goes on where the journal stands, as the same process, or begins if there is nothing to go on with.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn resume(&mut self, now_ms: u64) -> Result<(), AgentError> {
+        self.settle_pending(now_ms)?;
+        let claims = self.claims()?;
+        let lease = self.lease_of(&claims)?;
+        if !self.speaks_in(&claims) {
+            let instance = self.instance_for(&claims, lease)?;
+            self.open_epoch(&claims, lease, instance, now_ms)?;
+        }
+        self.say_unsaid(now_ms)
+    }
+
+    /// Follows a lease that was granted while this process runs.
+    pub(super) fn follow_lease(&mut self, now_ms: u64) -> Result<(), AgentError> {
+        let epoch = self.standing.map_or(0, |standing| standing.epoch);
+        if epoch > self.tip()?.epoch {
+            self.enter_next_epoch(now_ms)?;
+        }
+        Ok(())
+    }
+
+    /// The same process goes on under a new lease. An epoch that anything else opened is not for it.
+    pub(super) fn enter_next_epoch(&mut self, now_ms: u64) -> Result<(), AgentError> {
+        let claims = self.claims()?;
+        let tip = self.tip()?;
+        if claims.next_seq != 0 {
+            let reason = format!("another one speaks in epoch {}", claims.epoch);
+            return Err(AgentError::Fenced { reason });
+        }
+        let lease = self.lease_of(&claims)?;
+        if claims.head != Some(lease) {
+            let reason = format!("epoch {} was not opened by a lease", claims.epoch);
+            return Err(AgentError::Fenced { reason });
+        }
+        self.open_epoch(&claims, lease, tip.instance, now_ms)
+            .map(drop)
+    }
+
+    fn claims(&self) -> Result<http::Agent, AgentError> {
+        self.transport.agent(self.name()).map_err(|error| {
+            if error.is_not_found() {
+                let agent = self.name().clone();
+                return AgentError::UnknownAgent { agent };
+            }
+            error.into()
+        })
+    }
+
+    /// The lease that the service names, if it is one for this agent and this version.
+    fn lease_of(&mut self, claims: &http::Agent) -> Result<RecordHash, AgentError> {
+        let record = claims.lease.ok_or(AgentError::NoLease)?;
+        let entry = self.find(record)?;
+        match &entry.record().record().body {
+            Body::Lease(lease) if lease.agent == *self.name() => {
+                let (got, want) = (self.manifest_hash, lease.manifest_hash);
+                if got != want {
+                    return Err(AgentError::OtherVersion { got, want });
+                }
+                Ok(record)
+            }
+            _ => Err(not_an_opening(record, "it is no lease of the agent")),
+        }
+    }
+
+    /// Whether the chain in the journal is the one in force, and unfinished.
+    fn speaks_in(&self, claims: &http::Agent) -> bool {
+        let is_in_force = |tip: &Tip| tip.epoch == claims.epoch && claims.next_seq != 0;
+        let is_down = claims.state == AgentState::Stopped.as_str();
+        self.book()
+            .tip()
+            .is_some_and(|tip| is_in_force(&tip) && !(tip.said_goodbye || is_down))
+    }
+
+    /// The process before this one is gone: the journal is not locked. Its last words are said for it.
+    fn close_estate(&mut self, now_ms: u64) -> Result<(), AgentError> {
+        self.close_orphans(now_ms)?;
+        self.say_unsaid(now_ms)?;
+        self.goodbye(now_ms).map(drop)
+    }
+
+    /// A lease is for whoever goes on; what control opened is for a new process.
+    fn instance_for(
+        &self,
+        claims: &http::Agent,
+        lease: RecordHash,
+    ) -> Result<Instance, AgentError> {
+        let goes_on = claims.next_seq == 0 && claims.head == Some(lease);
+        match self.book().tip() {
+            Some(tip) if goes_on => Ok(tip.instance),
+            _ => draw_instance(),
+        }
+    }
+
+    fn open_epoch(
+        &mut self,
+        claims: &http::Agent,
+        lease: RecordHash,
+        instance: Instance,
+        now_ms: u64,
+    ) -> Result<Logged, AgentError> {
+        let (epoch, prev) = match claims.head {
+            Some(head) if claims.next_seq == 0 => (claims.epoch, head),
+            // The agent opens its next epoch itself.
+            _ => (claims.epoch.saturating_add(1), lease),
+        };
+        if prev != lease {
+            self.check_opening(prev, epoch)?;
+        }
+        let before = self.last_of(claims)?;
+        let last_epoch = self.book().tip().map_or(0, |tip| tip.epoch);
+        if epoch <= last_epoch {
+            let reason = format!("the log is at epoch {epoch}, the journal at {last_epoch}");
+            return Err(AgentError::ChainParted { reason });
+        }
+        let chain = Chain {
+            agent: self.name().clone(),
+            epoch,
+            instance,
+            seq: 0,
+            prev,
+        };
+        let body = Body::Heartbeat(Box::new(Heartbeat {
+            chain,
+            progress: 0,
+            r#final: false,
+            manifest_hash: self.manifest_hash,
+            before,
+            seen: self.seen(),
+        }));
+        let signed = self.sign_body(body, &|_| Vec::new(), now_ms)?;
+        self.send(&signed)
+    }
+
+    /// That a record which is no lease opened the epoch.
+    fn check_opening(&mut self, record: RecordHash, epoch: u64) -> Result<(), AgentError> {
+        let entry = self.find(record)?;
+        match &entry.record().record().body {
+            Body::Transition(transition)
+                if transition.agent == *self.name() && transition.epoch == epoch =>
+            {
+                Ok(())
+            }
+            Body::Order(order)
+                if order.agent == *self.name() && order.to == AgentState::Autohealing =>
+            {
+                Ok(())
+            }
+            _ => Err(not_an_opening(record, "it opens no epoch of the agent")),
+        }
+    }
+
+    /// The agent's last record of any epoch. One that the journal does not know, because it was lost or is another
+    /// machine's, must be in the log and signed by this very key.
+    fn last_of(&mut self, claims: &http::Agent) -> Result<Option<RecordHash>, AgentError> {
+        let known = self.book().last_logged();
+        let Some(last) = claims.last.filter(|last| Some(*last) != known) else {
+            return match (claims.last, known) {
+                (None, Some(known)) => Err(AgentError::ChainParted {
+                    reason: format!("the log no longer has {known}"),
+                }),
+                (last, _) => Ok(last),
+            };
+        };
+        let entry = self.find(last)?;
+        let key = self.key.public();
+        let checked = entry
+            .record()
+            .envelope()
+            .check_signatures(|id| (*id == key.id()).then_some(key));
+        let is_own =
+            crate::journal::chain(entry.record()).is_some_and(|chain| chain.agent == *self.name());
+        if !is_own || !checked.iter().all(|by| by.validity == Validity::Valid) {
+            let reason = format!("{last} is the agent's last record, and not by its key");
+            return Err(AgentError::ChainParted { reason });
+        }
+        Ok(Some(last))
+    }
+
+    fn find(&mut self, record: RecordHash) -> Result<Entry, AgentError> {
+        let entry = find(&self.transport, &self.log, record)?;
+        self.note_checkpoint(entry.checkpoint());
+        Ok(entry)
+    }
+}
+
+fn draw_instance() -> Result<Instance, AgentError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| AgentError::NoSuchRecord(ledger::codes::Code::Internal.because(error)))?;
+    Ok(Instance::from_bytes(bytes))
+}
+
+fn not_an_opening(record: RecordHash, reason: &str) -> AgentError {
+    let reason = reason.to_owned();
+    AgentError::NotAnOpening { record, reason }
+}

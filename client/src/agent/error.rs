@@ -1,0 +1,132 @@
+//! Why an agent got no further, by whose turn it is now.
+
+use ledger::codes::{Code, Refusal};
+use ledger::digest::{Digest, RecordHash};
+use ledger::text::Name;
+
+use crate::http::{Problem, ServiceError};
+use crate::journal::JournalError;
+use crate::submission::SubmitError;
+
+/// Why an agent got no further.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The caller's: no such record can be made.
+    #[error("there is no such record: {0}")]
+    NoSuchRecord(Refusal),
+    /// The caller's: the agent has not begun an epoch.
+    #[error("the agent has not begun an epoch")]
+    NotStarted,
+    /// This machine's: the journal is of no use, so nothing may be signed.
+    #[error("the journal cannot be kept")]
+    Journal(#[from] JournalError),
+    /// The operators': the version that is here is not the one that they gave a lease.
+    #[error("the version here is {got}, the lease is for {want}")]
+    OtherVersion {
+        /// The manifest hash of what is here.
+        got: Digest,
+        /// The manifest hash that the lease names.
+        want: Digest,
+    },
+    /// The operators': the log does not know the agent.
+    #[error("the log does not know the agent {agent}")]
+    UnknownAgent {
+        /// The agent.
+        agent: Name,
+    },
+    /// The operators': the agent has no lease.
+    #[error("the agent has no lease")]
+    NoLease,
+    /// The log judged the record and refused it.
+    #[error(transparent)]
+    Refused(Box<Problem>),
+    /// Another process has taken over, or the control plane has fenced this one: it ends here.
+    #[error("this process no longer speaks for the agent: {reason}")]
+    Fenced {
+        /// How that is known.
+        reason: String,
+    },
+    /// Nobody knows yet whether the log has the record: it is in the journal, and can be settled later.
+    #[error("the service does not say what became of the record")]
+    Away(#[source] ServiceError),
+    /// The log's or the service's: what it says was not shown.
+    #[error("what the service says is not shown")]
+    NotShown(#[source] SubmitError),
+    /// The log's or a thief's: the log has records of this agent that this journal does not.
+    #[error("the log and the journal part: {reason}")]
+    ChainParted {
+        /// Where.
+        reason: String,
+    },
+    /// The log's: what is said to have opened the epoch did not.
+    #[error("{record} did not open the epoch: {reason}")]
+    NotAnOpening {
+        /// What was named.
+        record: RecordHash,
+        /// Why it cannot be.
+        reason: String,
+    },
+    /// The log's: it has signed two histories. The older checkpoint is in the journal, the newer one here.
+    #[error(
+        "the log shows two histories: {old} entries were seen, and {new} entries do not extend them"
+    )]
+    SplitView {
+        /// The size that was seen.
+        old: u64,
+        /// The size that does not go with it.
+        new: u64,
+        /// The newer checkpoint, signed by the log.
+        checkpoint: String,
+    },
+}
+
+impl AgentError {
+    /// The code of a refusal.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Refused(problem) => problem.code,
+            Self::NoSuchRecord(refusal) => Some(refusal.code),
+            Self::Fenced { .. } => Some(Code::EpochFenced),
+            _ => None,
+        }
+    }
+
+    /// Whether the service has not answered: it may, later.
+    pub const fn is_away(&self) -> bool {
+        matches!(self, Self::Away(_))
+    }
+}
+
+impl From<ServiceError> for AgentError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Refused(problem) if problem.is_judgement() => by_judgement(problem),
+            error => Self::Away(error),
+        }
+    }
+}
+
+impl From<SubmitError> for AgentError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Service(error) => error.into(),
+            error => Self::NotShown(error),
+        }
+    }
+}
+
+/// What a judgement means to the process whose record it is about.
+fn by_judgement(problem: Box<Problem>) -> AgentError {
+    let reason = problem.to_string();
+    match problem.code {
+        Some(Code::EpochFenced) => AgentError::Fenced { reason },
+        Some(
+            Code::EpochFuture
+            | Code::SequenceGap
+            | Code::SequenceRepeated
+            | Code::PreviousMismatch
+            | Code::BeforeMismatch,
+        ) => AgentError::ChainParted { reason },
+        _ => AgentError::Refused(problem),
+    }
+}

@@ -1,0 +1,443 @@
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::io;
+
+use ledger::envelope::Envelope;
+use ledger::record::{AgentState, Order, Phase, Rule, Status, Verdict};
+use tempfile::TempDir;
+use tlog::{LeafIndex, TreeSize};
+
+use super::*;
+use crate::disclosure::Secret;
+use crate::http::{self, Charter, Consistency, Place, Submitted};
+use crate::memory::{self, MemoryLog};
+
+const NOW_MS: u64 = 1_700_000_000_000;
+const MINUTE_MS: u64 = 60_000;
+
+/// A log, a state directory, and a line between that can be cut.
+struct World {
+    log: MemoryLog,
+    state: TempDir,
+    line: Cell<Wire>,
+}
+
+/// What becomes of what is sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wire {
+    Whole,
+    /// Nothing gets through.
+    Cut,
+    /// The next record gets through, its answer does not; then nothing.
+    LosesAnswer,
+    /// Proofs are of another tree.
+    Lies,
+}
+
+impl World {
+    fn new() -> Self {
+        let log = MemoryLog::new(NOW_MS);
+        log.register_and_lease(&version(), &key(), &["run:*", "read:**"]);
+        Self {
+            log,
+            state: tempfile::tempdir().unwrap(),
+            line: Cell::new(Wire::Whole),
+        }
+    }
+
+    fn agent(&self) -> Agent<&Self> {
+        let identity = self.log.identity();
+        let journal = Journal::open(self.state.path(), identity.log, &version().agent).unwrap();
+        Agent::new(self, identity, key(), version(), journal).unwrap()
+    }
+
+    fn started(&self) -> Agent<&Self> {
+        let mut agent = self.agent();
+        agent.start(NOW_MS).unwrap();
+        agent
+    }
+
+    /// The agent's receipts in the log, by phase, and a check that none is there twice.
+    fn phases(&self) -> Vec<&'static str> {
+        let records = self.log.records();
+        let names: BTreeSet<_> = records.iter().map(SignedRecord::hash).collect();
+        assert_eq!(names.len(), records.len());
+        let phase = |record: &SignedRecord| match &record.record().body {
+            Body::Receipt(receipt) => Some(receipt.phase.as_str()),
+            _ => None,
+        };
+        records.iter().filter_map(phase).collect()
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        let records = self.log.records();
+        let rule = |record: &SignedRecord| match &record.record().body {
+            Body::Transition(transition) => Some(transition.rule),
+            _ => None,
+        };
+        records.iter().filter_map(rule).collect()
+    }
+
+    fn away(&self) -> ServiceError {
+        ServiceError::BrokenOff {
+            request: "a request".to_owned(),
+            source: io::Error::other("the line is cut"),
+        }
+    }
+
+    fn through<A>(
+        &self,
+        answer: impl FnOnce() -> Result<A, ServiceError>,
+    ) -> Result<A, ServiceError> {
+        match self.line.get() {
+            Wire::Cut => Err(self.away()),
+            _ => answer(),
+        }
+    }
+}
+
+impl Transport for World {
+    fn submit(&self, envelope: &Envelope) -> Result<Submitted, ServiceError> {
+        let answer = self.through(|| self.log.submit(envelope));
+        if self.line.get() == Wire::LosesAnswer {
+            self.line.set(Wire::Cut);
+            return Err(self.away());
+        }
+        answer
+    }
+    fn place(&self, record: &RecordHash) -> Result<Place, ServiceError> {
+        self.through(|| self.log.place(record))
+    }
+    fn proof(&self, index: LeafIndex, size: Option<TreeSize>) -> Result<String, ServiceError> {
+        self.through(|| self.log.proof(index, size))
+    }
+    fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Consistency, ServiceError> {
+        let mut answer = self.through(|| self.log.consistency(old, new))?;
+        if self.line.get() == Wire::Lies {
+            answer.hashes = vec![tlog::EMPTY_ROOT.to_string(); answer.hashes.len()];
+        }
+        Ok(answer)
+    }
+    fn agent(&self, name: &Name) -> Result<http::Agent, ServiceError> {
+        self.through(|| self.log.agent(name))
+    }
+    fn charter(&self) -> Result<Charter, ServiceError> {
+        self.through(|| self.log.charter())
+    }
+}
+
+fn version() -> Manifest {
+    memory::manifest("greeter", &["run:*", "read:**"], MINUTE_MS)
+}
+
+fn key() -> PrivateKey {
+    PrivateKey::from_seed(&[7; 32])
+}
+
+fn goal(agent: &mut Agent<&World>) -> RecordHash {
+    let (title, requester) = ("greet".parse().unwrap(), "a test".parse().unwrap());
+    agent.goal(title, requester, NOW_MS).unwrap().record()
+}
+
+fn run(goal: RecordHash) -> Action {
+    Action::new(goal, "run:greet".parse().unwrap())
+}
+
+#[test]
+fn a_life_from_the_first_beat_to_the_goodbye() {
+    let world = World::new();
+    let mut agent = world.started();
+    let goal = goal(&mut agent);
+    let permit = agent.intent(run(goal), NOW_MS).unwrap();
+    assert_eq!(permit.lapses_ms(), NOW_MS + MINUTE_MS);
+    agent
+        .result(Deed::of(permit.intent(), Status::Ok), NOW_MS)
+        .unwrap();
+    agent
+        .outcome(goal, Verdict::Rejected, vec![], NOW_MS)
+        .unwrap();
+    agent.beat(3, NOW_MS).unwrap();
+    agent.goodbye(NOW_MS).unwrap();
+    assert_eq!(world.phases(), ["goal", "intent", "result", "outcome"]);
+    assert_eq!(world.rules(), [Rule::Started, Rule::Finished]);
+    assert!(agent.book().open_goals().is_empty() && agent.book().open_intents().is_empty());
+}
+
+#[test]
+fn a_permit_ends_with_the_lease() {
+    let world = World::new();
+    let mut agent = world.started();
+    let goal = goal(&mut agent);
+    let late_ms = NOW_MS + 60 * MINUTE_MS - 10;
+    world.log.set_time(late_ms);
+    // Ten milliseconds before its end the lease still stands, and the agent is degraded for its silence.
+    agent.beat(1, late_ms).unwrap();
+    let read = Action::new(goal, "read:a".parse().unwrap());
+    let permit = agent.intent(read, late_ms).unwrap();
+    assert_eq!(permit.lapses_ms(), late_ms + 10);
+    assert!(permit.is_valid_at(late_ms + 9) && !permit.is_valid_at(late_ms + 10));
+}
+
+#[test]
+fn a_refusal_has_its_code_and_takes_no_place() {
+    let world = World::new();
+    let mut agent = world.started();
+    let goal = goal(&mut agent);
+    let denied = Action::new(goal, "write:a".parse().unwrap());
+    let error = agent.intent(denied, NOW_MS).unwrap_err();
+    assert_eq!(error.code().unwrap().as_str(), "capability-missing");
+    let _ = agent.intent(run(goal), NOW_MS).unwrap();
+}
+
+#[test]
+fn an_answer_that_is_lost_doubles_nothing() {
+    let world = World::new();
+    let mut agent = world.started();
+    let goal = goal(&mut agent);
+    let permit = agent.intent(run(goal), NOW_MS).unwrap();
+    world.line.set(Wire::LosesAnswer);
+    let result = agent
+        .result(Deed::of(permit.intent(), Status::Ok), NOW_MS)
+        .unwrap();
+    assert!(!result.is_logged());
+    let outcome = agent
+        .outcome(goal, Verdict::Rejected, vec![], NOW_MS)
+        .unwrap();
+    assert!(!outcome.is_logged(), "it waits behind the result");
+    assert!(
+        agent.beat(1, NOW_MS).unwrap_err().is_away(),
+        "a beat does not wait"
+    );
+    assert_eq!(agent.book().pending().len(), 2);
+    world.line.set(Wire::Whole);
+    agent.settle(NOW_MS).unwrap();
+    assert_eq!(world.phases(), ["goal", "intent", "result", "outcome"]);
+    agent.goodbye(NOW_MS).unwrap();
+}
+
+#[test]
+fn an_intent_whose_answer_is_lost_gives_no_leave_and_is_closed() {
+    let world = World::new();
+    let mut agent = world.started();
+    let goal = goal(&mut agent);
+    world.line.set(Wire::LosesAnswer);
+    assert!(agent.intent(run(goal), NOW_MS).unwrap_err().is_away());
+    assert!(
+        agent.intent(run(goal), NOW_MS).unwrap_err().is_away(),
+        "nothing is signed behind it"
+    );
+    assert_eq!(agent.book().pending().len(), 1);
+    world.line.set(Wire::Whole);
+    agent.settle(NOW_MS).unwrap();
+    assert_eq!(world.phases(), ["goal", "intent", "result"]);
+    assert!(agent.book().open_intents().is_empty());
+}
+
+#[test]
+fn a_process_that_died_is_succeeded() {
+    let world = World::new();
+    let mut agent = world.started();
+    let goal = goal(&mut agent);
+    let _ = agent.intent(run(goal), NOW_MS).unwrap();
+    let instance = agent.tip().unwrap().instance;
+    drop(agent);
+    let agent = world.started();
+    let tip = agent.tip().unwrap();
+    assert!(tip.epoch == 2 && tip.instance != instance);
+    assert_eq!(world.phases(), ["goal", "intent", "result"]);
+    assert_eq!(
+        world.rules(),
+        [Rule::Started, Rule::Finished, Rule::Restarted]
+    );
+}
+
+#[test]
+fn a_new_lease_is_followed_by_the_same_process() {
+    let world = World::new();
+    let mut agent = world.started();
+    let goal = goal(&mut agent);
+    let permit = agent.intent(run(goal), NOW_MS).unwrap();
+    let instance = agent.tip().unwrap().instance;
+    world.log.lease(&version(), &["run:*"]);
+    agent
+        .result(Deed::of(permit.intent(), Status::Ok), NOW_MS)
+        .unwrap();
+    let tip = agent.tip().unwrap();
+    assert_eq!((tip.epoch, tip.instance), (2, instance));
+    assert_eq!(world.phases(), ["goal", "intent", "result"]);
+}
+
+/// While the line is cut a lease supersedes the epoch: what waits is refused there, and said again in the new one.
+#[test]
+fn what_waited_is_said_again_in_the_next_epoch() {
+    let world = World::new();
+    let mut agent = world.started();
+    let goal = goal(&mut agent);
+    let permit = agent.intent(run(goal), NOW_MS).unwrap();
+    let secret = Secret::new("stdout".parse().unwrap(), b"hello".to_vec()).unwrap();
+    let mut deed = Deed::of(permit.intent(), Status::Ok);
+    deed.outputs = vec![secret];
+    world.line.set(Wire::Cut);
+    let result = agent.result(deed, NOW_MS).unwrap().record();
+    let check = ledger::record::Check {
+        name: "it ran".parse().unwrap(),
+        digest: *result.digest(),
+        record: Some(result),
+    };
+    agent
+        .outcome(goal, Verdict::Accepted, vec![check], NOW_MS)
+        .unwrap();
+    drop(agent);
+    world.log.lease(&version(), &["run:*"]);
+    world.line.set(Wire::Whole);
+    let agent = world.started();
+    assert_eq!(world.phases(), ["goal", "intent", "result", "outcome"]);
+    let records = world.log.records();
+    let named = |phase: &str| {
+        let is = |record: &&SignedRecord| matches!(&record.record().body, Body::Receipt(receipt) if receipt.phase.as_str() == phase);
+        records.iter().find(is).unwrap()
+    };
+    let said = named("result").hash();
+    assert_ne!(said, result);
+    let Body::Receipt(receipt) = &named("outcome").record().body else {
+        panic!()
+    };
+    let Phase::Outcome(outcome) = &receipt.phase else {
+        panic!()
+    };
+    assert_eq!(
+        (outcome.checks[0].record, outcome.checks[0].digest),
+        (Some(said), *said.digest())
+    );
+    let place = crate::disclosure::Place {
+        record: said,
+        side: crate::disclosure::Side::Outputs,
+        name: "stdout".parse().unwrap(),
+    };
+    assert_eq!(
+        agent.journal().disclosure(&place).unwrap().unwrap().value(),
+        b"hello"
+    );
+}
+
+#[test]
+fn a_lost_journal_is_made_up_for_by_what_the_own_key_signed() {
+    let world = World::new();
+    let mut agent = world.started();
+    goal(&mut agent);
+    agent.goodbye(NOW_MS).unwrap();
+    drop(agent);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let identity = world.log.identity();
+    let journal = Journal::open(elsewhere.path(), identity.log, &version().agent).unwrap();
+    let mut agent = Agent::new(&world, identity, key(), version(), journal).unwrap();
+    agent.start(NOW_MS).unwrap();
+    assert_eq!(agent.tip().unwrap().epoch, 2);
+    drop(agent);
+    let mut late = world.agent();
+    late.start(NOW_MS).unwrap_err();
+}
+
+#[test]
+fn whoever_is_told_a_head_that_is_none_does_not_begin() {
+    let world = World::new();
+    let tells = |change: fn(&mut http::Agent)| {
+        struct Teller<'a>(&'a World, fn(&mut http::Agent));
+        impl Transport for Teller<'_> {
+            fn submit(&self, _: &Envelope) -> Result<Submitted, ServiceError> {
+                panic!("nothing may be signed")
+            }
+            fn place(&self, record: &RecordHash) -> Result<Place, ServiceError> {
+                self.0.place(record)
+            }
+            fn proof(
+                &self,
+                index: LeafIndex,
+                size: Option<TreeSize>,
+            ) -> Result<String, ServiceError> {
+                self.0.proof(index, size)
+            }
+            fn consistency(&self, _: TreeSize, _: TreeSize) -> Result<Consistency, ServiceError> {
+                Err(self.0.away())
+            }
+            fn agent(&self, name: &Name) -> Result<http::Agent, ServiceError> {
+                let mut agent = Transport::agent(self.0, name)?;
+                self.1(&mut agent);
+                Ok(agent)
+            }
+            fn charter(&self) -> Result<Charter, ServiceError> {
+                self.0.charter()
+            }
+        }
+        let state = tempfile::tempdir().unwrap();
+        let identity = world.log.identity();
+        let journal = Journal::open(state.path(), identity.log, &version().agent).unwrap();
+        let teller = Teller(&world, change);
+        let mut agent = Agent::new(teller, identity, key(), version(), journal).unwrap();
+        agent.start(NOW_MS).unwrap_err()
+    };
+    let elsewhere = |agent: &mut http::Agent| agent.head = Some(memory_charter());
+    assert!(matches!(tells(elsewhere), AgentError::NotAnOpening { .. }));
+    let no_lease = |agent: &mut http::Agent| agent.lease = Some(memory_charter());
+    assert!(matches!(tells(no_lease), AgentError::NotAnOpening { .. }));
+    let anothers = |agent: &mut http::Agent| agent.last = agent.lease;
+    assert!(matches!(tells(anothers), AgentError::ChainParted { .. }));
+    let nowhere = |agent: &mut http::Agent| {
+        agent.head = format!("sha256:{}", "0".repeat(64)).parse().ok();
+    };
+    assert!(tells(nowhere).is_away(), "nothing is known of it");
+}
+
+fn memory_charter() -> RecordHash {
+    MemoryLog::new(NOW_MS).identity().log
+}
+
+#[test]
+fn a_fork_is_noticed_and_told() {
+    let world = World::new();
+    let mut agent = world.started();
+    agent.beat(1, NOW_MS).unwrap();
+    agent.beat(2, NOW_MS).unwrap();
+    let seen = agent.seen().unwrap();
+    world.line.set(Wire::Lies);
+    let error = agent.beat(3, NOW_MS).unwrap_err();
+    assert!(matches!(error, AgentError::SplitView { .. }), "{error}");
+    assert_eq!(agent.seen().unwrap(), seen, "what was seen stays");
+    assert_eq!(
+        agent.tip().unwrap().progress,
+        3,
+        "the beat is in the log all the same"
+    );
+}
+
+#[test]
+fn another_version_is_not_covered_by_the_lease() {
+    let world = World::new();
+    let other = memory::manifest("greeter", &["run:*"], MINUTE_MS);
+    let identity = world.log.identity();
+    let journal = Journal::open(world.state.path(), identity.log, &other.agent).unwrap();
+    let mut agent = Agent::new(&world, identity, key(), other, journal).unwrap();
+    let error = agent.start(NOW_MS).unwrap_err();
+    assert!(matches!(error, AgentError::OtherVersion { .. }), "{error}");
+}
+
+#[test]
+fn an_order_ends_it() {
+    let world = World::new();
+    let mut agent = world.started();
+    let goal = goal(&mut agent);
+    let permit = agent.intent(run(goal), NOW_MS).unwrap();
+    let order = Body::Order(Order {
+        agent: version().agent,
+        to: AgentState::Stopped,
+        reason: "a test".parse().unwrap(),
+    });
+    world.log.by_operator(order, &[]);
+    let error = agent.intent(run(goal), NOW_MS).unwrap_err();
+    assert!(error.code().is_some(), "{error}");
+    let result = agent
+        .result(Deed::of(permit.intent(), Status::Cancelled), NOW_MS)
+        .unwrap();
+    assert!(result.is_logged());
+    assert_eq!(agent.standing().unwrap().ask, http::Ask::Stop);
+}

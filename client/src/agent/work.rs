@@ -1,0 +1,303 @@
+//! Goals, intents, results, outcomes, heartbeats.
+
+use ledger::codes::Refusal;
+use ledger::digest::{Digest, RecordHash};
+use ledger::record::{
+    Amounts, Body, Chain, Check, Goal, Heartbeat, Intent, Outcome, Phase, Receipt, ResultOf,
+    Status, ToolUse, Verdict,
+};
+use ledger::scope::Scope;
+use ledger::text::{Name, Text};
+
+use super::{Agent, AgentError, Saying};
+use crate::disclosure::{Disclosure, Secret, Side};
+use crate::permit::Permit;
+use crate::submission::Logged;
+use crate::transport::Transport;
+
+/// What an agent is about to do.
+#[derive(Clone, Debug)]
+pub struct Action {
+    /// For which goal.
+    pub goal: RecordHash,
+    /// What it touches.
+    pub scope: Scope,
+    /// With which tool; the agent's own code if `None`.
+    pub tool: Option<ToolUse>,
+    /// Values that go in. The log gets commitments to them.
+    pub inputs: Vec<Secret>,
+    /// Records that it follows from.
+    pub parents: Vec<RecordHash>,
+    /// What it may use up.
+    pub reserve: Amounts,
+}
+
+/// What an agent did.
+#[derive(Clone, Debug)]
+pub struct Deed {
+    /// The intent, as the permit names it.
+    pub intent: RecordHash,
+    /// How it ended.
+    pub status: Status,
+    /// Values that came out. The log gets commitments to them.
+    pub outputs: Vec<Secret>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// What it used up.
+    pub usage: Amounts,
+    /// Where else to look.
+    pub refs: Vec<(Name, Text)>,
+}
+
+/// A record that was said, now or as soon as the service is back.
+#[derive(Debug)]
+pub enum Filed {
+    /// It is in the log.
+    Logged(Box<Logged>),
+    /// It is in the journal, and will be in the log once it is settled.
+    Waiting(RecordHash),
+}
+
+impl Action {
+    /// An action with the agent's own code, without inputs, parents or reserve.
+    pub const fn new(goal: RecordHash, scope: Scope) -> Self {
+        Self {
+            goal,
+            scope,
+            tool: None,
+            inputs: Vec::new(),
+            parents: Vec::new(),
+            reserve: Amounts {
+                tokens: 0,
+                cost_micros: 0,
+            },
+        }
+    }
+}
+
+impl Deed {
+    /// A deed that took no time worth telling, without outputs, usage or references.
+    pub const fn of(intent: RecordHash, status: Status) -> Self {
+        Self {
+            intent,
+            status,
+            outputs: Vec::new(),
+            duration_ms: 0,
+            usage: Amounts {
+                tokens: 0,
+                cost_micros: 0,
+            },
+            refs: Vec::new(),
+        }
+    }
+}
+
+impl Filed {
+    /// The record's name. One that waits gets another if an epoch ends before it is logged.
+    pub fn record(&self) -> RecordHash {
+        match self {
+            Self::Logged(logged) => logged.record(),
+            Self::Waiting(record) => *record,
+        }
+    }
+
+    /// Whether it is in the log.
+    pub const fn is_logged(&self) -> bool {
+        matches!(self, Self::Logged(_))
+    }
+}
+
+impl<T: Transport> Agent<T> {
+    /// Sets out to do something.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`].
+    pub fn goal(
+        &mut self,
+        title: Text,
+        requester: Text,
+        now_ms: u64,
+    ) -> Result<Logged, AgentError> {
+        self.settle(now_ms)?;
+        let body = |chain| {
+            let (title, requester) = (title.clone(), requester.clone());
+            receipt(chain, Phase::Goal(Goal { title, requester }))
+        };
+        self.say(&Saying::plain(&body), now_ms)
+    }
+
+    /// Asks for leave to act.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::Refused`] with the code of the rule, [`AgentError::Away`] if nobody knows: then there is no permit,
+    /// and if the log has the intent after all it is closed once that is known.
+    pub fn intent(&mut self, action: Action, now_ms: u64) -> Result<Permit, AgentError> {
+        self.settle(now_ms)?;
+        let agent = self.name().clone();
+        let own_code = ToolUse {
+            name: agent.clone(),
+            digest: self.manifest_hash,
+        };
+        let tool = action.tool.clone().unwrap_or(own_code);
+        let inputs = commitments(&action.inputs, &agent);
+        let body = |chain| {
+            let intent = Intent {
+                goal: action.goal,
+                scope: action.scope.clone(),
+                tool: tool.clone(),
+                inputs: inputs.clone(),
+                parents: action.parents.clone(),
+                reserve: action.reserve,
+            };
+            receipt(chain, Phase::Intent(Box::new(intent)))
+        };
+        let saying = Saying {
+            body: &body,
+            disclosures: &|record| disclose(&action.inputs, record, Side::Inputs),
+        };
+        let logged = self.say(&saying, now_ms)?;
+        self.own_intents.push(logged.record());
+        Ok(Permit::new(&logged, self.manifest.max_inflight_ms))
+    }
+
+    /// Says what came of an action. While the service is away it waits in the journal.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`].
+    pub fn result(&mut self, deed: Deed, now_ms: u64) -> Result<Filed, AgentError> {
+        let outputs = commitments(&deed.outputs, self.name());
+        let body = |chain| {
+            let result = ResultOf {
+                intent: deed.intent,
+                status: deed.status,
+                outputs: outputs.clone(),
+                duration_ms: deed.duration_ms,
+                usage: deed.usage,
+                refs: deed.refs.clone(),
+            };
+            receipt(chain, Phase::Result(result))
+        };
+        let saying = Saying {
+            body: &body,
+            disclosures: &|record| disclose(&deed.outputs, record, Side::Outputs),
+        };
+        let filed = self.say_or_wait(&saying, now_ms)?;
+        self.own_intents.retain(|intent| *intent != deed.intent);
+        Ok(filed)
+    }
+
+    /// Says what came of a goal. While the service is away it waits in the journal.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`].
+    pub fn outcome(
+        &mut self,
+        goal: RecordHash,
+        verdict: Verdict,
+        checks: Vec<Check>,
+        now_ms: u64,
+    ) -> Result<Filed, AgentError> {
+        let body = |chain| {
+            let checks = checks.clone();
+            let outcome = Outcome {
+                goal,
+                verdict,
+                checks,
+            };
+            receipt(chain, Phase::Outcome(outcome))
+        };
+        self.say_or_wait(&Saying::plain(&body), now_ms)
+    }
+
+    /// Shows that it lives, and how far it has got: `progress` counts the steps of this epoch and never goes back.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`]; [`AgentError::SplitView`] if the log has shown two histories, which the beat then tells.
+    pub fn beat(&mut self, progress: u64, now_ms: u64) -> Result<Logged, AgentError> {
+        self.say_heartbeat(Some(progress), false, now_ms)
+    }
+
+    /// Says goodbye: with no intent open, the agent is stopped, and keeps its lease.
+    ///
+    /// # Errors
+    ///
+    /// As [`beat`](Self::beat).
+    pub fn goodbye(&mut self, now_ms: u64) -> Result<Logged, AgentError> {
+        self.say_heartbeat(None, true, now_ms)
+    }
+
+    fn say_heartbeat(
+        &mut self,
+        progress: Option<u64>,
+        is_final: bool,
+        now_ms: u64,
+    ) -> Result<Logged, AgentError> {
+        // A beat speaks of now: one that waits is worth nothing, so none is signed while others wait.
+        self.settle_pending(now_ms)?;
+        let looked = self.look();
+        self.follow_lease(now_ms)?;
+        let last = self.tip()?.progress;
+        let (manifest_hash, seen) = (self.manifest_hash, self.seen());
+        let body = |chain: Chain| {
+            Body::Heartbeat(Box::new(Heartbeat {
+                chain,
+                progress: progress.unwrap_or(last).max(last),
+                r#final: is_final,
+                manifest_hash,
+                before: None,
+                seen: seen.clone(),
+            }))
+        };
+        let logged = self.say(&Saying::plain(&body), now_ms)?;
+        looked.map(|()| logged)
+    }
+
+    fn say_or_wait(&mut self, saying: &Saying<'_>, now_ms: u64) -> Result<Filed, AgentError> {
+        if let Err(error) = self.settle(now_ms)
+            && error.is_away()
+        {
+            return Ok(Filed::Waiting(self.sign(saying, now_ms)?.hash()));
+        }
+        match self.say(saying, now_ms) {
+            Ok(logged) => Ok(Filed::Logged(Box::new(logged))),
+            Err(error) if error.is_away() => self.waiting(error),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What was signed last waits, if it was signed at all.
+    fn waiting(&self, error: AgentError) -> Result<Filed, AgentError> {
+        let last = self.book().pending().back();
+        last.map_or(Err(error), |record| Ok(Filed::Waiting(record.hash())))
+    }
+}
+
+fn receipt(chain: Chain, phase: Phase) -> Body {
+    Body::Receipt(Box::new(Receipt { chain, phase }))
+}
+
+fn commitments(secrets: &[Secret], agent: &Name) -> Vec<(Name, Digest)> {
+    secrets
+        .iter()
+        .map(|secret| secret.commitment(agent))
+        .collect()
+}
+
+fn disclose(secrets: &[Secret], record: RecordHash, side: Side) -> Vec<Disclosure> {
+    secrets
+        .iter()
+        .map(|secret| secret.disclosure(record, side))
+        .collect()
+}
+
+/// A refusal that never reached the log.
+impl From<Refusal> for AgentError {
+    fn from(refusal: Refusal) -> Self {
+        Self::NoSuchRecord(refusal)
+    }
+}

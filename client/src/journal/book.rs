@@ -1,0 +1,215 @@
+//! What a journal comes to: where the chain stands, and what is open. A fold over its lines, with no I/O.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+
+use ledger::codes::{Code, Refusal};
+use ledger::digest::RecordHash;
+use ledger::record::{Body, Chain, Instance, Phase, SignedRecord};
+use tlog::checkpoint::SignedCheckpoint;
+
+use super::line::Line;
+
+/// Where an agent's chain stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// The epoch.
+    pub epoch: u64,
+    /// The process that speaks in it.
+    pub instance: Instance,
+    /// The `seq` of the next record.
+    pub next_seq: u64,
+    /// The `prev` of the next record.
+    pub head: RecordHash,
+    /// The time of the last record, which no later one goes behind.
+    pub at_ms: u64,
+    /// The `progress` of the last heartbeat of the epoch.
+    pub progress: u64,
+    /// Whether the last record said goodbye.
+    pub said_goodbye: bool,
+}
+
+/// An action that is logged and has no result yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenIntent {
+    /// When the log received it: milliseconds since the epoch.
+    pub received_ms: u64,
+}
+
+/// A result or an outcome that is still to be said, and what it was called when it was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsaid {
+    /// The record that was refused.
+    pub record: RecordHash,
+    /// What it said.
+    pub phase: Phase,
+}
+
+/// The journal's sum.
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    logged: Option<Tip>,
+    pending: VecDeque<SignedRecord>,
+    unsaid: Vec<Unsaid>,
+    renamed: BTreeMap<RecordHash, RecordHash>,
+    goals: Vec<RecordHash>,
+    intents: BTreeMap<RecordHash, OpenIntent>,
+    seen: Option<SignedCheckpoint>,
+}
+
+impl Book {
+    /// Where the chain stands once all that is pending is logged; `None` if nothing was ever signed.
+    pub fn tip(&self) -> Option<Tip> {
+        let first = self.logged.clone();
+        self.pending.iter().fold(first, follow)
+    }
+
+    /// The last record that is known to be in the log.
+    pub fn last_logged(&self) -> Option<RecordHash> {
+        self.logged.as_ref().map(|tip| tip.head)
+    }
+
+    /// Records that were signed and of which is not known whether the log has them, in their order.
+    pub const fn pending(&self) -> &VecDeque<SignedRecord> {
+        &self.pending
+    }
+
+    /// Results and outcomes that an epoch ended under: they are still to be said, in the one that is in force.
+    pub fn unsaid(&self) -> &[Unsaid] {
+        &self.unsaid
+    }
+
+    /// What a record is called now, if it was refused and said again.
+    pub fn newest_name(&self, record: RecordHash) -> RecordHash {
+        let mut name = record;
+        // Each step leads to a record that was signed later, so there is an end.
+        while let Some(newer) = self.renamed.get(&name) {
+            name = *newer;
+        }
+        name
+    }
+
+    /// Goals without an outcome, the oldest first.
+    pub fn open_goals(&self) -> &[RecordHash] {
+        &self.goals
+    }
+
+    /// Intents without a result.
+    pub const fn open_intents(&self) -> &BTreeMap<RecordHash, OpenIntent> {
+        &self.intents
+    }
+
+    /// The newest checkpoint that was verified.
+    pub const fn seen(&self) -> Option<&SignedCheckpoint> {
+        self.seen.as_ref()
+    }
+
+    /// Takes the next line.
+    pub(super) fn apply(&mut self, line: &Line) {
+        match line {
+            Line::Signed(record) => {
+                let said = self
+                    .unsaid
+                    .extract_if(.., |unsaid| is_said_by(&unsaid.phase, record));
+                let renamed = said.map(|unsaid| (unsaid.record, record.hash()));
+                self.renamed.extend(renamed);
+                self.pending.push_back((**record).clone());
+            }
+            Line::Logged {
+                record,
+                received_ms,
+                ..
+            } => {
+                if let Some(record) = self.take_pending(*record) {
+                    self.logged = follow(self.logged.take(), &record);
+                    self.open_and_close(&record, *received_ms);
+                }
+            }
+            Line::Refused { record, refusal } => {
+                if let Some(record) = self.take_pending(*record) {
+                    self.unsaid.extend(still_to_be_said(&record, refusal));
+                }
+            }
+            Line::Seen(checkpoint) => self.seen = Some((**checkpoint).clone()),
+        }
+    }
+
+    fn take_pending(&mut self, record: RecordHash) -> Option<SignedRecord> {
+        let position = self.pending.iter().position(|own| own.hash() == record)?;
+        self.pending.remove(position)
+    }
+
+    fn open_and_close(&mut self, record: &SignedRecord, received_ms: u64) {
+        let Body::Receipt(receipt) = &record.record().body else {
+            return;
+        };
+        match &receipt.phase {
+            Phase::Goal(_) => self.goals.push(record.hash()),
+            Phase::Intent(_) => {
+                self.intents
+                    .insert(record.hash(), OpenIntent { received_ms });
+            }
+            Phase::Result(result) => {
+                self.intents.remove(&result.intent);
+            }
+            Phase::Outcome(outcome) => self.goals.retain(|goal| *goal != outcome.goal),
+        }
+    }
+}
+
+/// The chain that a record stands in.
+pub(crate) fn chain(record: &SignedRecord) -> Option<&Chain> {
+    match &record.record().body {
+        Body::Heartbeat(beat) => Some(&beat.chain),
+        Body::Receipt(receipt) => Some(&receipt.chain),
+        _ => None,
+    }
+}
+
+fn follow(tip: Option<Tip>, record: &SignedRecord) -> Option<Tip> {
+    let Some(chain) = chain(record) else {
+        return tip;
+    };
+    let before = tip.filter(|tip| tip.epoch == chain.epoch);
+    let (progress, said_goodbye) = match &record.record().body {
+        Body::Heartbeat(beat) => (beat.progress, beat.r#final),
+        _ => (before.map_or(0, |tip| tip.progress), false),
+    };
+    Some(Tip {
+        epoch: chain.epoch,
+        instance: chain.instance,
+        next_seq: chain.seq.saturating_add(1),
+        head: record.hash(),
+        at_ms: record.record().at_ms,
+        progress,
+        said_goodbye,
+    })
+}
+
+/// What came of an action or a goal stays true when the epoch that it was signed in is over, or the state does not
+/// let it be said: it is said again later. What was about to happen does not.
+fn still_to_be_said(record: &SignedRecord, refusal: &Refusal) -> Option<Unsaid> {
+    let for_its_place =
+        refusal.code.http_status() == Some(409) || refusal.code == Code::StateForbids;
+    match &record.record().body {
+        Body::Receipt(receipt) if for_its_place => match &receipt.phase {
+            Phase::Result(_) | Phase::Outcome(_) => Some(Unsaid {
+                record: record.hash(),
+                phase: receipt.phase.clone(),
+            }),
+            Phase::Goal(_) | Phase::Intent(_) => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_said_by(unsaid: &Phase, record: &SignedRecord) -> bool {
+    let Body::Receipt(receipt) = &record.record().body else {
+        return false;
+    };
+    match (unsaid, &receipt.phase) {
+        (Phase::Result(unsaid), Phase::Result(said)) => unsaid.intent == said.intent,
+        (Phase::Outcome(unsaid), Phase::Outcome(said)) => unsaid.goal == said.goal,
+        _ => false,
+    }
+}

@@ -1,0 +1,171 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use ledger::codes::Code;
+use ledger::digest::Digest;
+use ledger::key::PrivateKey;
+use ledger::record::{Body, Chain, Heartbeat, Instance, Record, SignedRecord};
+
+use super::*;
+use crate::disclosure::{Secret, Side};
+
+fn log() -> RecordHash {
+    RecordHash::new(Digest::of(&[b"log"]))
+}
+
+fn name() -> Name {
+    "greeter".parse().unwrap()
+}
+
+fn beat(seq: u64, prev: RecordHash) -> SignedRecord {
+    let chain = Chain {
+        agent: name(),
+        epoch: 1,
+        instance: Instance::from_bytes([1; 8]),
+        seq,
+        prev,
+    };
+    let record = Record {
+        log: Some(log()),
+        at_ms: 1_000 + seq,
+        body: Body::Heartbeat(Box::new(Heartbeat {
+            chain,
+            progress: seq,
+            r#final: false,
+            manifest_hash: Digest::of(&[]),
+            before: None,
+            seen: None,
+        })),
+        ext: None,
+    };
+    record.sign(&[&PrivateKey::from_seed(&[7; 32])]).unwrap()
+}
+
+fn logged(record: &SignedRecord) -> Line {
+    Line::Logged {
+        record: record.hash(),
+        index: 5,
+        received_ms: 2_000,
+    }
+}
+
+#[test]
+fn what_was_written_is_there_again() {
+    let state = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(state.path(), log(), &name()).unwrap();
+    assert_eq!(journal.book().tip(), None);
+    let first = beat(0, log());
+    let second = beat(1, first.hash());
+    for line in [
+        Line::Signed(Box::new(first.clone())),
+        logged(&first),
+        Line::Signed(Box::new(second.clone())),
+    ] {
+        journal.append(&line).unwrap();
+        assert_eq!(Line::parse(line.to_json().as_bytes()), Ok(line));
+    }
+    let tip = journal.book().tip();
+    drop(journal);
+    let journal = Journal::open(state.path(), log(), &name()).unwrap();
+    assert_eq!(journal.book().tip(), tip);
+    let tip = tip.unwrap();
+    assert_eq!(
+        (tip.next_seq, tip.head, tip.at_ms),
+        (2, second.hash(), 1_001)
+    );
+    assert_eq!(journal.book().last_logged(), Some(first.hash()));
+    assert_eq!(
+        journal.book().pending().iter().collect::<Vec<_>>(),
+        [&second]
+    );
+}
+
+#[test]
+fn a_refused_record_leaves_no_place_in_the_chain() {
+    let state = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(state.path(), log(), &name()).unwrap();
+    let (first, second) = (beat(0, log()), beat(1, log()));
+    journal
+        .append(&Line::Signed(Box::new(first.clone())))
+        .unwrap();
+    journal.append(&logged(&first)).unwrap();
+    let tip = journal.book().tip();
+    journal
+        .append(&Line::Signed(Box::new(second.clone())))
+        .unwrap();
+    let record = second.hash();
+    let refusal = Code::Stale.because("late");
+    journal.append(&Line::Refused { record, refusal }).unwrap();
+    assert_eq!(journal.book().tip(), tip);
+}
+
+#[test]
+fn a_torn_line_is_cut_off_wherever_it_was_torn() {
+    let state = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(state.path(), log(), &name()).unwrap();
+    let first = beat(0, log());
+    journal
+        .append(&Line::Signed(Box::new(first.clone())))
+        .unwrap();
+    let path = journal.directory().join(JOURNAL);
+    drop(journal);
+    let whole = fs::read(&path).unwrap();
+    let line = logged(&first).to_json();
+    for torn in (1..=line.len()).step_by(7) {
+        fs::write(&path, [&whole, &line.as_bytes()[..torn]].concat()).unwrap();
+        let journal = Journal::open(state.path(), log(), &name()).unwrap();
+        assert_eq!(journal.book().pending().len(), 1, "torn after {torn} bytes");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+}
+
+#[test]
+fn a_damaged_line_is_not_passed_over() {
+    let state = tempfile::tempdir().unwrap();
+    let journal = Journal::open(state.path(), log(), &name()).unwrap();
+    let path = journal.directory().join(JOURNAL);
+    drop(journal);
+    for line in ["{}", "{\"seen\":\"x\"}", "{\"logged\":{}}", "x", ""] {
+        fs::write(&path, format!("{line}\n")).unwrap();
+        let opened = Journal::open(state.path(), log(), &name());
+        assert!(
+            matches!(opened, Err(JournalError::Damaged { line: 1, .. })),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_journal_is_for_one_process_and_one_person() {
+    let state = tempfile::tempdir().unwrap();
+    let journal = Journal::open(state.path(), log(), &name()).unwrap();
+    let again = Journal::open(state.path(), log(), &name());
+    assert!(matches!(again, Err(JournalError::InUse { .. })));
+    let other: Name = "other".parse().unwrap();
+    Journal::open(state.path(), log(), &other).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(journal.directory()), 0o700);
+    for file in [JOURNAL, DISCLOSURES] {
+        assert_eq!(mode(&journal.directory().join(file)), 0o600, "{file}");
+    }
+}
+
+#[test]
+fn values_are_kept_beside_it() {
+    let state = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(state.path(), log(), &name()).unwrap();
+    let secret = Secret::new("argv".parse().unwrap(), b"ls".to_vec()).unwrap();
+    let disclosure = secret.disclosure(log(), Side::Inputs);
+    journal.keep(std::slice::from_ref(&disclosure)).unwrap();
+    drop(journal);
+    let journal = Journal::open(state.path(), log(), &name()).unwrap();
+    assert_eq!(
+        journal.disclosure(&disclosure.place).unwrap(),
+        Some(disclosure.clone())
+    );
+    let other = Place {
+        side: Side::Outputs,
+        ..disclosure.place
+    };
+    assert_eq!(journal.disclosure(&other).unwrap(), None);
+}

@@ -1,0 +1,394 @@
+//! A log in memory, for examples and for the tests of agents: the same rules, proofs and refusals as the service's,
+//! without disk, network or clock.
+//!
+//! Its keys are known to everybody, so it guards nothing.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use ledger::codes::{Code, Refusal};
+use ledger::digest::{Digest, RecordHash};
+use ledger::envelope::Envelope;
+use ledger::govern::{self, State};
+use ledger::key::PrivateKey;
+use ledger::leaf::Leaf;
+use ledger::record::{
+    AgentState, Body, Budget, Charter, CharterKey, FileSet, Lease, Limits, Liveness, Manifest,
+    Mode, RULES, Record, Registration, Role, SignedRecord, Thresholds,
+};
+use ledger::text::Name;
+use tlog::checkpoint::{self, Checkpoint, Origin, SignedCheckpoint};
+use tlog::note::{KeyName, SigningKey};
+use tlog::policy::Policy;
+use tlog::proof::ProofFile;
+use tlog::tree::MemoryTree;
+use tlog::{LeafIndex, TreeSize, consistency, inclusion, leaf_hash};
+
+use crate::http::{
+    self, Ask, Consistency, LoggedAs, Place, Problem, ServiceError, Standing, Submitted,
+};
+use crate::identity::{LogIdentity, Source};
+use crate::transport::Transport;
+
+/// The name of the log.
+pub const ORIGIN: &str = "example.com/memory";
+
+/// How long the leases of [`MemoryLog::lease`] last.
+const LEASE_MS: u64 = 60 * 60 * 1000;
+
+/// A log in memory.
+#[derive(Debug)]
+pub struct MemoryLog {
+    contents: RefCell<Contents>,
+    identity: LogIdentity,
+    log_key: SigningKey,
+}
+
+#[derive(Debug)]
+struct Contents {
+    now_ms: u64,
+    state: State,
+    tree: MemoryTree,
+    leaves: Vec<Vec<u8>>,
+    places: BTreeMap<RecordHash, LeafIndex>,
+}
+
+/// A version of an agent without files.
+///
+/// # Panics
+///
+/// If the name is none, or a capability no pattern: this is for examples and tests.
+pub fn manifest(agent: &str, capabilities: &[&str], max_inflight_ms: u64) -> Manifest {
+    let nothing = FileSet {
+        root: Digest::of(&[]),
+        files: 0,
+        bytes: 0,
+        ignore: Vec::new(),
+    };
+    Manifest {
+        agent: parsed(agent),
+        version: parsed("1"),
+        code: nothing.clone(),
+        config: nothing,
+        models: Vec::new(),
+        prompts: Vec::new(),
+        tools: Vec::new(),
+        capabilities: capabilities.iter().map(|one| parsed(one)).collect(),
+        max_inflight_ms,
+    }
+}
+
+impl MemoryLog {
+    /// A log with the charter of defaults and nothing else, at a time of its own.
+    ///
+    /// # Panics
+    ///
+    /// Never: its keys and its charter are fixed.
+    pub fn new(now_ms: u64) -> Self {
+        let name = KeyName::parse(ORIGIN).expect("a name");
+        let log_key = SigningKey::new(name, &[1; 32]);
+        let charter = charter(&log_key, now_ms);
+        let policy = format!("log {}\nquorum none\n", log_key.verifier_key());
+        let log = Self {
+            contents: RefCell::new(Contents {
+                now_ms,
+                state: State::new(),
+                tree: MemoryTree::new(),
+                leaves: Vec::new(),
+                places: BTreeMap::new(),
+            }),
+            identity: LogIdentity {
+                log: charter.hash(),
+                policy: Policy::parse(&policy).expect("a policy"),
+                source: Source::Pinned,
+            },
+            log_key,
+        };
+        log.contents.borrow_mut().add(charter);
+        log
+    }
+
+    /// Which log this is.
+    pub fn identity(&self) -> LogIdentity {
+        self.identity.clone()
+    }
+
+    /// Its time, from now on.
+    pub fn set_time(&self, now_ms: u64) {
+        self.contents.borrow_mut().now_ms = now_ms;
+    }
+
+    /// How many entries it has.
+    pub fn size(&self) -> u64 {
+        self.contents.borrow().leaves.len() as u64
+    }
+
+    /// The records of a log, in their order.
+    ///
+    /// # Panics
+    ///
+    /// Never: its leaves were records when they came.
+    pub fn records(&self) -> Vec<SignedRecord> {
+        let read = |leaf: &Vec<u8>| {
+            let leaf = Leaf::parse(leaf).expect("a leaf");
+            SignedRecord::from_envelope(leaf.into_envelope()).expect("a record")
+        };
+        self.contents.borrow().leaves.iter().map(read).collect()
+    }
+
+    /// Registers a version of an agent and grants it a lease.
+    ///
+    /// # Panics
+    ///
+    /// If the rules refuse either.
+    pub fn register_and_lease(&self, manifest: &Manifest, key: &PrivateKey, allow: &[&str]) {
+        let replaces = self
+            .contents
+            .borrow()
+            .state
+            .agent(&manifest.agent)
+            .map(govern::Agent::registration);
+        let registration = Registration {
+            agent: manifest.agent.clone(),
+            key: key.public(),
+            manifest: manifest.clone(),
+            manifest_hash: manifest.hash().expect("a hash"),
+            replaces,
+            reason: parsed("an example"),
+        };
+        self.by_operator(Body::Manifest(Box::new(registration)), &[key]);
+        self.lease(manifest, allow);
+    }
+
+    /// Grants a lease of an hour.
+    ///
+    /// # Panics
+    ///
+    /// If the rules refuse it.
+    pub fn lease(&self, manifest: &Manifest, allow: &[&str]) -> RecordHash {
+        let now_ms = self.contents.borrow().now_ms;
+        let lease = Lease {
+            agent: manifest.agent.clone(),
+            manifest_hash: manifest.hash().expect("a hash"),
+            allow: allow.iter().map(|one| parsed(one)).collect(),
+            deny: Vec::new(),
+            budget: Budget::default(),
+            not_before_ms: now_ms,
+            expires_ms: now_ms + LEASE_MS,
+            renew_until_ms: None,
+            parent: None,
+            purpose: parsed("an example"),
+        };
+        self.by_operator(Body::Lease(Box::new(lease)), &[])
+    }
+
+    /// Logs a record of the operator's.
+    ///
+    /// # Panics
+    ///
+    /// If the rules refuse it.
+    pub fn by_operator(&self, body: Body, more_keys: &[&PrivateKey]) -> RecordHash {
+        let operator = key_of(Role::Operator);
+        let keys: Vec<&PrivateKey> = std::iter::once(&operator)
+            .chain(more_keys.iter().copied())
+            .collect();
+        let record = Record {
+            log: Some(self.identity.log),
+            at_ms: self.contents.borrow().now_ms,
+            body,
+            ext: None,
+        };
+        let signed = record.sign(&keys).expect("a record");
+        let hash = signed.hash();
+        let admitted = self.contents.borrow_mut().admit(signed);
+        admitted.expect("the rules let it in");
+        hash
+    }
+
+    fn prove(&self, index: LeafIndex, size: Option<TreeSize>) -> Option<String> {
+        let contents = self.contents.borrow();
+        let size = size.unwrap_or(contents.tree.size());
+        let leaf = contents.leaves.get(usize::try_from(index.get()).ok()?)?;
+        let root = tlog::tree::root(size, &contents.tree).ok()?;
+        let origin = Origin::parse(ORIGIN).ok()?;
+        let signed = checkpoint::sign(&self.log_key, &Checkpoint::new(origin, size, root));
+        let file = ProofFile {
+            extra: Some(leaf.clone()),
+            index,
+            hashes: inclusion::prove(index, size, &contents.tree).ok()?,
+            checkpoint: SignedCheckpoint::parse(&signed).ok()?,
+        };
+        Some(file.to_string())
+    }
+}
+
+impl Contents {
+    /// Judges a record as the service does; what it causes follows directly behind it.
+    fn admit(&mut self, signed: SignedRecord) -> Result<LeafIndex, Refusal> {
+        let checked = signed.clone().check(|id| self.state.key(id));
+        self.state.admit(&checked, self.now_ms)?;
+        let index = self.add(signed);
+        while let Some(transition) = self.state.next_duty(self.now_ms) {
+            let record = Record {
+                log: self.state.log(),
+                at_ms: self.now_ms,
+                body: Body::Transition(transition),
+                ext: None,
+            };
+            self.add(record.sign(&[&key_of(Role::Control)])?);
+        }
+        Ok(index)
+    }
+
+    fn add(&mut self, signed: SignedRecord) -> LeafIndex {
+        let index = LeafIndex::new(self.leaves.len() as u64);
+        let leaf = Leaf::new(self.now_ms, signed.envelope().clone())
+            .expect("what was read before is short enough")
+            .to_bytes();
+        self.tree.push(leaf_hash(&leaf));
+        self.leaves.push(leaf);
+        self.places.insert(signed.hash(), index);
+        let checked = signed.check(|id| self.state.key(id));
+        self.state.apply(index, self.now_ms, &checked);
+        index
+    }
+
+    fn standing(&self, signed: &SignedRecord) -> Option<Standing> {
+        let chain = crate::journal::chain(signed)?;
+        let agent = self.state.agent(&chain.agent)?;
+        let lease = agent.lease()?;
+        let in_force = self.state.in_force(lease, self.now_ms).is_ok();
+        let lease_ends_ms = in_force.then(|| self.state.lease_ends_ms(lease)).flatten();
+        let is_down = matches!(agent.state(), AgentState::Stopped | AgentState::Quarantined);
+        Some(Standing {
+            state: agent.state(),
+            epoch: agent.epoch(),
+            next_seq: agent.next_seq(),
+            lease_ends_ms,
+            ask: match is_down || lease_ends_ms.is_none() {
+                true => Ask::Stop,
+                false if agent.opening() == agent.lease() => Ask::GoOn,
+                false if agent.epoch() == chain.epoch => Ask::GoOn,
+                false => Ask::Restart,
+            },
+        })
+    }
+}
+
+impl Transport for MemoryLog {
+    fn submit(&self, envelope: &Envelope) -> Result<Submitted, ServiceError> {
+        let signed = SignedRecord::from_envelope(envelope.clone()).map_err(refused)?;
+        let known = self.contents.borrow().places.get(&signed.hash()).copied();
+        let (result, index) = match known {
+            Some(index) => (LoggedAs::Duplicate, index),
+            None => {
+                let admitted = self.contents.borrow_mut().admit(signed.clone());
+                (LoggedAs::Logged, admitted.map_err(refused)?)
+            }
+        };
+        Ok(Submitted {
+            index: index.get(),
+            record: signed.hash(),
+            received_ms: self.contents.borrow().now_ms,
+            result,
+            proof: self.proof(index, None)?,
+            breach: None,
+            agent: self.contents.borrow().standing(&signed),
+        })
+    }
+
+    fn place(&self, record: &RecordHash) -> Result<Place, ServiceError> {
+        let place = self.contents.borrow().places.get(record).copied();
+        let place = place.map(|index| Place { index: index.get() });
+        place.ok_or_else(|| refused(Code::NotFound.because(record)))
+    }
+
+    fn proof(&self, index: LeafIndex, size: Option<TreeSize>) -> Result<String, ServiceError> {
+        let proof = self.prove(index, size);
+        proof.ok_or_else(|| refused(Code::NotFound.because(index)))
+    }
+
+    fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Consistency, ServiceError> {
+        let hashes = consistency::prove(old, new, &self.contents.borrow().tree);
+        let hashes = hashes.map_err(|_| refused(Code::NotFound.because(new)))?;
+        Ok(Consistency {
+            old: old.get(),
+            new: new.get(),
+            hashes: hashes.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    fn agent(&self, name: &Name) -> Result<http::Agent, ServiceError> {
+        let contents = self.contents.borrow();
+        let agent = contents.state.agent(name);
+        let agent = agent.ok_or_else(|| refused(Code::NotFound.because(name)))?;
+        Ok(http::Agent {
+            agent: name.to_string(),
+            state: agent.state().to_string(),
+            epoch: agent.epoch(),
+            next_seq: agent.next_seq(),
+            head: agent.head(),
+            last: agent.last(),
+            lease: agent.lease(),
+            manifest_hash: agent.manifest_hash(),
+            registration: Some(agent.registration()),
+            pulse_age_ms: contents.state.pulse_age_ms(agent, contents.now_ms),
+            progress_age_ms: contents.state.progress_age_ms(agent, contents.now_ms),
+        })
+    }
+
+    fn charter(&self) -> Result<http::Charter, ServiceError> {
+        let (log, record) = (self.identity.log, self.identity.log);
+        Ok(http::Charter { log, record })
+    }
+}
+
+fn charter(log_key: &SigningKey, now_ms: u64) -> SignedRecord {
+    let holder = |role: &Role| CharterKey {
+        key: key_of(*role).public(),
+        name: parsed(role.as_str()),
+        roles: vec![*role],
+    };
+    let charter = Charter {
+        version: 1,
+        rules: RULES,
+        origin: ORIGIN.to_owned(),
+        log_keys: vec![log_key.verifier_key()],
+        previous: None,
+        mode: Mode::Enforce,
+        thresholds: Thresholds::default(),
+        keys: Role::ALL.iter().map(holder).collect(),
+        distrusted: Vec::new(),
+        limits: Limits::default(),
+        liveness: Liveness::default(),
+    };
+    let record = Record {
+        log: None,
+        at_ms: now_ms,
+        body: Body::Charter(Box::new(charter)),
+        ext: None,
+    };
+    let signed = record.sign(&[&key_of(Role::Root)]);
+    signed.expect("the charter of defaults stands")
+}
+
+fn key_of(role: Role) -> PrivateKey {
+    PrivateKey::from_seed(&[role as u8 + 101; 32])
+}
+
+fn parsed<T: std::str::FromStr<Err = Refusal>>(text: &str) -> T {
+    text.parse()
+        .unwrap_or_else(|refusal| panic!("{text:?}: {refusal}"))
+}
+
+fn refused(refusal: Refusal) -> ServiceError {
+    Box::new(Problem {
+        status: refusal.code.http_status().unwrap_or(500),
+        code: Some(refusal.code),
+        detail: refusal.detail,
+        next_seq: None,
+        head: None,
+        retry_after_s: None,
+    })
+    .into()
+}

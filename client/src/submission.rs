@@ -1,0 +1,98 @@
+//! Handing a record in: it is in the log when it is shown to be.
+
+use ledger::digest::RecordHash;
+use ledger::record::SignedRecord;
+use tlog::LeafIndex;
+
+use crate::entry::{Entry, EntryError};
+use crate::http::{LoggedAs, ServiceError, Standing};
+use crate::identity::LogIdentity;
+use crate::transport::Transport;
+
+/// A record that is in the log, shown by its proof.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// The entry that it is.
+    pub entry: Entry,
+    /// Whether it was there before.
+    pub is_duplicate: bool,
+    /// The rule that it breaks, where the log only observes.
+    pub breach: Option<String>,
+    /// Where the agent that signed it stands, by the service's word.
+    pub standing: Option<Standing>,
+}
+
+/// Why a record is not in the log, as far as can be told.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The service did not answer, or refused.
+    #[error("the record was not logged")]
+    Service(#[from] ServiceError),
+    /// The service says that it is in the log, and does not show it.
+    #[error("the service says that the record is in the log, but does not show it")]
+    NotShown(#[from] EntryError),
+    /// The service shows another record instead.
+    #[error("the service says that {want} is in the log, but shows {got} instead")]
+    OtherRecord {
+        /// The record that it shows.
+        got: RecordHash,
+        /// The record that was asked for.
+        want: RecordHash,
+    },
+}
+
+impl Logged {
+    /// The record's name.
+    pub const fn record(&self) -> RecordHash {
+        self.entry.record().hash()
+    }
+
+    /// Its index.
+    pub const fn index(&self) -> LeafIndex {
+        self.entry.index()
+    }
+}
+
+/// Hands a record to the log, and believes that it is there when it is shown.
+///
+/// # Errors
+///
+/// [`SubmitError`].
+pub fn hand_in(
+    transport: &(impl Transport + ?Sized),
+    log: &LogIdentity,
+    signed: &SignedRecord,
+) -> Result<Logged, SubmitError> {
+    let answer = transport.submit(signed.envelope())?;
+    let entry = Entry::open(&answer.proof, LeafIndex::new(answer.index), log)?;
+    check_record(&entry, signed.hash())?;
+    Ok(Logged {
+        entry,
+        is_duplicate: answer.result == LoggedAs::Duplicate,
+        breach: answer.breach,
+        standing: answer.agent,
+    })
+}
+
+/// Finds a record by its name, and believes that it is there when it is shown.
+///
+/// # Errors
+///
+/// [`SubmitError`].
+pub fn find(
+    transport: &(impl Transport + ?Sized),
+    log: &LogIdentity,
+    record: RecordHash,
+) -> Result<Entry, SubmitError> {
+    let index = LeafIndex::new(transport.place(&record)?.index);
+    let entry = Entry::open(&transport.proof(index, None)?, index, log)?;
+    check_record(&entry, record)?;
+    Ok(entry)
+}
+
+fn check_record(entry: &Entry, want: RecordHash) -> Result<(), SubmitError> {
+    match entry.record().hash() {
+        got if got == want => Ok(()),
+        got => Err(SubmitError::OtherRecord { got, want }),
+    }
+}

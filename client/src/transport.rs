@@ -1,0 +1,108 @@
+//! What a client asks of a log, wherever that is: over HTTP it is a [`Service`], in memory a
+//! [`MemoryLog`](crate::memory::MemoryLog).
+//!
+//! Answers are claims. Whoever asks holds them to proofs.
+
+use ledger::digest::RecordHash;
+use ledger::envelope::Envelope;
+use ledger::text::Name;
+use tlog::{LeafIndex, TreeSize};
+
+use crate::http::{Agent, Charter, Consistency, Place, Service, ServiceError, Submitted};
+
+/// A log that can be talked to.
+pub trait Transport {
+    /// Hands a record to the log.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`]; only [`ServiceError::Refused`] says that the record was judged.
+    fn submit(&self, envelope: &Envelope) -> Result<Submitted, ServiceError>;
+
+    /// Where a record is.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`], as below.
+    fn place(&self, record: &RecordHash) -> Result<Place, ServiceError>;
+
+    /// The proof file of an entry, of the tree of a size or the newest.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`].
+    fn proof(&self, index: LeafIndex, size: Option<TreeSize>) -> Result<String, ServiceError>;
+
+    /// The hashes that should show the tree of `new` entries to extend that of `old`.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`].
+    fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Consistency, ServiceError>;
+
+    /// Where an agent stands.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`].
+    fn agent(&self, name: &Name) -> Result<Agent, ServiceError>;
+
+    /// The names of the log and of the charter in force.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError`].
+    fn charter(&self) -> Result<Charter, ServiceError>;
+}
+
+impl Transport for Service {
+    fn submit(&self, envelope: &Envelope) -> Result<Submitted, ServiceError> {
+        Self::submit(self, envelope)
+    }
+
+    fn place(&self, record: &RecordHash) -> Result<Place, ServiceError> {
+        Self::place(self, record)
+    }
+
+    fn proof(&self, index: LeafIndex, size: Option<TreeSize>) -> Result<String, ServiceError> {
+        Self::proof(self, index, size)
+    }
+
+    fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Consistency, ServiceError> {
+        Self::consistency(self, old, new)
+    }
+
+    fn agent(&self, name: &Name) -> Result<Agent, ServiceError> {
+        Ok(Self::agent(self, name)?.0)
+    }
+
+    fn charter(&self) -> Result<Charter, ServiceError> {
+        Ok(Self::charter(self)?.0)
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for &T {
+    fn submit(&self, envelope: &Envelope) -> Result<Submitted, ServiceError> {
+        (**self).submit(envelope)
+    }
+
+    fn place(&self, record: &RecordHash) -> Result<Place, ServiceError> {
+        (**self).place(record)
+    }
+
+    fn proof(&self, index: LeafIndex, size: Option<TreeSize>) -> Result<String, ServiceError> {
+        (**self).proof(index, size)
+    }
+
+    fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Consistency, ServiceError> {
+        (**self).consistency(old, new)
+    }
+
+    fn agent(&self, name: &Name) -> Result<Agent, ServiceError> {
+        (**self).agent(name)
+    }
+
+    fn charter(&self) -> Result<Charter, ServiceError> {
+        (**self).charter()
+    }
+}
