@@ -5,7 +5,7 @@ use ledger::digest::RecordHash;
 use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
-use ledger::pack::{Entry, Header, Line, Range};
+use ledger::pack::{Entry, Header, Line, Range, Selection};
 use ledger::record::{Body, Charter, CheckedRecord, Record, SignedRecord, Transition};
 use ledger::verify::{Report, Trust, verify};
 use tlog::checkpoint::{self, Checkpoint, Origin, SignedCheckpoint};
@@ -32,8 +32,17 @@ pub struct Held {
     pub bytes: String,
     /// When the log says that it received it.
     pub received_ms: u64,
-    /// What it says.
-    pub record: SignedRecord,
+}
+
+impl Held {
+    /// The record in the leaf.
+    ///
+    /// # Panics
+    /// If the bytes are not those of a leaf.
+    pub fn record(&self) -> SignedRecord {
+        let leaf = Leaf::parse(self.bytes.as_bytes()).expect("a leaf of the log's own making");
+        SignedRecord::from_envelope(leaf.into_envelope()).expect("a record that was read before")
+    }
 }
 
 impl Log {
@@ -147,7 +156,6 @@ impl Log {
         self.leaves.push(Held {
             bytes: String::from_utf8(bytes).expect("a leaf is JSON, so it is text"),
             received_ms,
-            record: record.into_signed(),
         });
         index
     }
@@ -186,6 +194,19 @@ impl Log {
     /// # Panics
     /// If that is no range of leaves of the tree of the checkpoint.
     pub fn pack_of(&self, from: u64, to: u64, signed: &SignedCheckpoint) -> String {
+        self.pack_lines(from, to, signed).collect()
+    }
+
+    /// The lines of such a pack, one by one: a long log need not be held twice.
+    ///
+    /// # Panics
+    /// If that is no range of leaves of the tree of the checkpoint.
+    pub fn pack_lines(
+        &self,
+        from: u64,
+        to: u64,
+        signed: &SignedCheckpoint,
+    ) -> impl Iterator<Item = String> {
         let size = signed.unverified().size;
         let range = Range::new(LeafIndex::new(from), LeafIndex::new(to), size);
         let range = range.expect("a range of leaves that the log has");
@@ -193,7 +214,8 @@ impl Log {
         let header = Line::Header(Header {
             origin: signed.unverified().origin.to_string(),
             size,
-            range,
+            selection: Selection::Range(range),
+            count: range.count(),
         });
         let proof = subset::prove(&chosen, size, &self.tree).expect("the whole tree is in memory");
         let head = [
@@ -201,20 +223,13 @@ impl Log {
             Line::Checkpoint(Box::new(signed.clone())),
             Line::Proof(proof),
         ];
-        let leaf = |held: &Held, index| {
-            Line::Leaf(Entry {
-                index,
-                leaf: held.bytes.clone(),
-            })
+        let leaf = |index: LeafIndex| {
+            let at = usize::try_from(index.get()).expect("an index in memory");
+            let leaf = self.leaves[at].bytes.clone();
+            Line::Leaf(Entry { index, leaf })
         };
-        let held = |index: LeafIndex| usize::try_from(index.get()).expect("an index in memory");
-        let leaves = chosen
-            .iter()
-            .map(|index| leaf(&self.leaves[held(*index)], *index));
-        head.into_iter()
-            .chain(leaves)
-            .map(|line| line.to_string())
-            .collect()
+        let lines = head.into_iter().chain(chosen.into_iter().map(leaf));
+        lines.map(|line| line.to_string())
     }
 
     /// What somebody trusts who trusts this log without a witness.
