@@ -4,12 +4,14 @@
 
 use std::time::Duration;
 
-use ledger::record::Kind;
+use ledger::govern::{Agent, State};
+use ledger::record::{AgentState, Kind};
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::log::Duty;
 use crate::store::Group;
 
 const RECORDS: &str = "dragonsd_records_total";
@@ -17,6 +19,11 @@ const GROUP_LEAVES: &str = "dragonsd_group_leaves";
 const COMMIT_SECONDS: &str = "dragonsd_commit_seconds";
 const TREE_SIZE: &str = "dragonsd_tree_size_leaves";
 const HEAD_TIME: &str = "dragonsd_head_time_seconds";
+const TRANSITIONS: &str = "dragonsd_transitions_total";
+const REFUSALS: &str = "dragonsd_refusals_total";
+const RENEWALS: &str = "dragonsd_lease_renewals_total";
+const DUTY_LATENESS: &str = "dragonsd_duty_lateness_seconds";
+const AGENTS: &str = "dragonsd_agents";
 const FREE_BYTES: &str = "dragonsd_store_free_bytes";
 const FALSE_PROOFS: &str = "dragonsd_false_proofs_total";
 
@@ -28,6 +35,9 @@ const SECONDS_BUCKETS: [f64; 12] = [
     0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0,
 ];
 
+/// From a timer that fires to a charter's usual tolerance of a minute, in seconds.
+const LATENESS_BUCKETS: [f64; 10] = [0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0];
+
 /// Installs the recorder of this process and describes every metric of the log.
 ///
 /// # Errors
@@ -35,6 +45,7 @@ const SECONDS_BUCKETS: [f64; 12] = [
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(GROUP_LEAVES.to_owned()), &GROUP_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full(DUTY_LATENESS.to_owned()), &LATENESS_BUCKETS)?
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?;
     let handle = builder.install_recorder()?;
     describe();
@@ -68,6 +79,7 @@ fn describe() {
         Unit::Seconds,
         "When the newest leaf was received, since the epoch"
     );
+    describe_duties();
     describe_gauge!(
         FREE_BYTES,
         Unit::Bytes,
@@ -80,9 +92,65 @@ fn describe() {
     );
 }
 
+fn describe_duties() {
+    describe_counter!(
+        TRANSITIONS,
+        Unit::Count,
+        "Transitions of agents that the control plane logged, by rule"
+    );
+    describe_counter!(
+        REFUSALS,
+        Unit::Count,
+        "Records whose refusal is in the log, by code"
+    );
+    describe_counter!(
+        RENEWALS,
+        Unit::Count,
+        "Leases that the control plane renewed"
+    );
+    describe_histogram!(
+        DUTY_LATENESS,
+        Unit::Seconds,
+        "How long a pulse or transition was due when it was logged"
+    );
+    describe_gauge!(AGENTS, Unit::Count, "Registered agents, by state");
+}
+
 /// A submitted record was judged; `outcome` is `logged`, `duplicate`, or the code that refuses it.
 pub(crate) fn judged(kind: Kind, outcome: &'static str) {
     counter!(RECORDS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
+}
+
+/// A record of the control plane's own is durable.
+pub(crate) fn done(duty: Duty) {
+    match duty {
+        Duty::Pulse { late_ms } => late_ms.into_iter().for_each(|ms| late("pulse", ms)),
+        Duty::Transition { rule, late_ms } => {
+            counter!(TRANSITIONS, "rule" => rule.as_str()).increment(1);
+            late("transition", late_ms);
+        }
+        Duty::Refusal { code, count } => {
+            counter!(REFUSALS, "code" => code.as_str()).increment(count);
+        }
+        Duty::Renewal => counter!(RENEWALS).increment(1),
+    }
+}
+
+fn late(duty: &'static str, ms: u64) {
+    histogram!(DUTY_LATENESS, "duty" => duty).record(Duration::from_millis(ms));
+}
+
+/// How many agents are in each state.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a graph does not show the 53rd bit"
+)]
+pub(crate) fn agents(state: &State) {
+    let states = || state.agents().map(Agent::state);
+    for state in AgentState::ALL {
+        let count = states().filter(|other| other == state).count();
+        gauge!(AGENTS, "state" => state.as_str()).set(count as f64);
+    }
 }
 
 /// A group is durable.

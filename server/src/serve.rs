@@ -42,7 +42,7 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
     let listener = bind(settings.listen).await?;
     let metrics_listener = bind(settings.metrics).await?;
     announce(&listener, &metrics_listener)?;
-    let upkeep = tokio::spawn(keep_up(recorder.clone()));
+    let upkeep = tokio::spawn(keep_up(recorder.clone(), log.clone()));
     let scraped = Router::new().route("/metrics", get(async move || recorder.render()));
     let metrics_server = tokio::spawn(axum::serve(metrics_listener, scraped).into_future());
     let outcome = run(settings, &log, sequencer, listener, signals).await;
@@ -155,11 +155,13 @@ fn announce(listener: &TcpListener, metrics: &TcpListener) -> Result<(), ServeEr
     Ok(())
 }
 
-/// Measured times pile up until they are put into their buckets, and nobody may ever scrape.
-async fn keep_up(recorder: PrometheusHandle) {
+/// Measured times pile up until they are put into their buckets, and nobody may ever scrape. Agents are counted as
+/// often.
+async fn keep_up(recorder: PrometheusHandle, log: Log) {
     let mut ticks = tokio::time::interval(METRICS_UPKEEP);
     loop {
         ticks.tick().await;
+        metrics::agents(&log.published().state);
         recorder.run_upkeep();
     }
 }

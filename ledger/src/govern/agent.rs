@@ -224,6 +224,12 @@ impl Agent {
         self.version.registration
     }
 
+    /// When the cause of its next transition comes to hold, if nothing of it is logged before;
+    /// in the past, since when that transition is due.
+    pub const fn deadline_ms(&self) -> Option<u64> {
+        self.deadline_ms
+    }
+
     /// How many transitions and orders it has been through.
     pub const fn transitions(&self) -> u64 {
         self.transitions

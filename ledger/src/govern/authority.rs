@@ -156,14 +156,8 @@ impl State {
         }
         self.is_fresh(record, received_ms)?;
         let lease = self.in_force(renewal.lease, received_ms)?;
-        if control {
-            self.has_earned_renewal(renewal.lease)?;
-        }
-        // A log may hold a lease that ends before it begins; nothing is granted by it.
-        let terms = lease.terms();
-        let length = terms.expires_ms.saturating_sub(terms.not_before_ms);
         let most = if control {
-            (received_ms + length).min(lease.terms().renew_until_ms.unwrap_or(0))
+            self.renewable_until_ms(renewal.lease, received_ms)?
         } else {
             received_ms + charter.limits.lease_max_ms
         };
@@ -173,6 +167,19 @@ impl State {
             return Err(Code::RenewalTooLong.because(why));
         }
         Ok(())
+    }
+
+    /// Until when control may renew a lease at `now_ms`: for its own length from then, within
+    /// what the lease lets control do, if its agent has earned it.
+    ///
+    /// # Errors
+    /// Why the lease is not in force, or `renewal-unearned`.
+    pub fn renewable_until_ms(&self, lease: RecordHash, now_ms: u64) -> Result<u64, Refusal> {
+        let terms = self.in_force(lease, now_ms)?.terms();
+        self.has_earned_renewal(lease)?;
+        // A log may hold a lease that ends before it begins; nothing is granted by it.
+        let length_ms = terms.expires_ms.saturating_sub(terms.not_before_ms);
+        Ok((now_ms + length_ms).min(terms.renew_until_ms.unwrap_or(0)))
     }
 
     /// Control renews only for an agent that is running under its active manifest and has made

@@ -35,6 +35,7 @@ pub use clock::{Clock, SystemClock};
 pub use health::{Disk, Health, Sequencing};
 pub use published::{Published, ReadError};
 pub use recovery::{LeafError, RecoveryError, Replay, verified_root};
+pub(crate) use sequencer::Duty;
 pub use sequencer::{Fatal, GenesisError, Sequencer, found, judge_charter};
 
 use crate::store::{Store, StoreError};

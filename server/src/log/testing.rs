@@ -138,6 +138,8 @@ pub(crate) struct Speaker {
     instance: Instance,
     seq: u64,
     prev: RecordHash,
+    /// Its last record of any epoch.
+    last: Option<RecordHash>,
     /// What its next record says the time is.
     pub(crate) at_ms: u64,
 }
@@ -158,23 +160,46 @@ impl Speaker {
             instance: Instance::from_bytes([seed; 8]),
             seq: 0,
             prev: trust.charter,
+            last: None,
             at_ms,
         };
         let registration = speaker.registration();
-        let lease = speaker.lease();
-        speaker.prev = lease.hash();
+        let lease = speaker.lease(|_| {});
         (speaker, registration, lease)
     }
 
+    /// Goes on as another process in the epoch that a record has opened.
+    pub(crate) fn reborn(&mut self, epoch: u64, opening: RecordHash) {
+        self.instance = Instance::from_bytes(epoch.to_be_bytes());
+        (self.epoch, self.seq, self.prev) = (epoch, 0, opening);
+    }
+
     pub(crate) fn beat(&mut self, progress: u64) -> SignedRecord {
-        let beat = Heartbeat {
+        self.beat_with(progress, |_| {})
+    }
+
+    /// A heartbeat that says goodbye.
+    pub(crate) fn goodbye(&mut self, progress: u64) -> SignedRecord {
+        self.beat_with(progress, |beat| beat.r#final = true)
+    }
+
+    /// A heartbeat of another version than the lease is for.
+    pub(crate) fn drifted(&mut self, progress: u64) -> SignedRecord {
+        self.beat_with(progress, |beat| {
+            beat.manifest_hash = Digest::of(&[b"other"]);
+        })
+    }
+
+    fn beat_with(&mut self, progress: u64, change: impl FnOnce(&mut Heartbeat)) -> SignedRecord {
+        let mut beat = Heartbeat {
             chain: self.chain(),
             progress,
             r#final: false,
             manifest_hash: self.manifest().hash().unwrap(),
-            before: None,
+            before: self.last.filter(|_| self.seq == 0),
             seen: None,
         };
+        change(&mut beat);
         self.say(Body::Heartbeat(Box::new(beat)))
     }
 
@@ -235,6 +260,7 @@ impl Speaker {
         let signed = self.record(body).sign(&[&self.key]).unwrap();
         self.seq += 1;
         self.prev = signed.hash();
+        self.last = Some(signed.hash());
         signed
     }
 
@@ -291,8 +317,9 @@ impl Speaker {
         record.sign(&[&key(2), &self.key]).unwrap()
     }
 
-    fn lease(&self) -> SignedRecord {
-        let lease = Lease {
+    /// The lease that opens the epoch in which it speaks, of an hour unless `change` says otherwise.
+    pub(crate) fn lease(&mut self, change: impl FnOnce(&mut Lease)) -> SignedRecord {
+        let mut lease = Lease {
             agent: self.name.parse().unwrap(),
             manifest_hash: self.manifest().hash().unwrap(),
             allow: vec!["read:**".parse().unwrap()],
@@ -304,8 +331,10 @@ impl Speaker {
             parent: None,
             purpose: "test".parse().unwrap(),
         };
-        self.record(Body::Lease(Box::new(lease)))
-            .sign(&[&key(2)])
-            .unwrap()
+        change(&mut lease);
+        let lease = self.record(Body::Lease(Box::new(lease)));
+        let lease = lease.sign(&[&key(2)]).unwrap();
+        self.prev = lease.hash();
+        lease
     }
 }

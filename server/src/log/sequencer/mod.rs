@@ -4,7 +4,7 @@
 //! There is no timer to wait for; a lone record is a group of one.
 //!
 //! ```text
-//! plan      pure: admit, give index and time, extend the edge, transitions, refusals
+//! plan      pure: admit, give index and time, extend the edge, what the control plane adds by itself
 //! commit    one batch, one sync: leaves, tiles, lookup rows, signed checkpoint
 //! publish   swap the head that readers see, answer those who wait
 //! ```
@@ -12,6 +12,7 @@
 //! An error whose outcome is unknown is [`Fatal`]: nothing is signed or answered after it, and the next start
 //! recovers from what is stored.
 
+mod duties;
 mod genesis;
 mod plan;
 mod refusals;
@@ -35,6 +36,7 @@ use super::health::Status;
 use super::{OpenError, Submitted};
 use crate::store::StoreError;
 
+pub(crate) use duties::Duty;
 pub use genesis::{GenesisError, found, judge_charter};
 pub(super) use writer::Writer;
 

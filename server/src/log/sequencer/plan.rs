@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use ledger::codes::Refusal;
 use ledger::digest::RecordHash;
-use ledger::govern::{Agent, State};
+use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
-use ledger::record::{Body, CheckedRecord, Phase, Pulse, Record, Refused};
-use ledger::text::Name;
+use ledger::record::CheckedRecord;
 use tlog::tile::{Edge, Tile};
 use tlog::{Hash, LeafIndex, TreeSize, leaf_hash};
 
 use super::Fatal;
+use super::duties::Duty;
 use super::refusals::Refusals;
 use crate::log::Outcome;
 use crate::store::{Group, StoredCheckpoint, TileKey};
@@ -49,7 +49,9 @@ pub(super) struct Plan {
     edge: Edge,
     state: State,
     now_ms: u64,
-    control: Arc<PrivateKey>,
+    pub(super) control: Arc<PrivateKey>,
+    /// What the service adds by itself.
+    pub(super) duties: Vec<Duty>,
     first: LeafIndex,
     leaves: Vec<(RecordHash, Vec<u8>)>,
     tiles: Vec<(TileKey, Vec<Hash>)>,
@@ -66,6 +68,7 @@ impl Plan {
             edge,
             state,
             control,
+            duties: Vec::new(),
             leaves: Vec::new(),
             tiles: Vec::new(),
             indices: BTreeMap::new(),
@@ -82,39 +85,9 @@ impl Plan {
         &self.state
     }
 
-    /// Adds the control plane's own sign of life.
-    pub(super) fn pulse(&mut self) -> Result<(), Fatal> {
-        let n = self.state.pulses() + 1;
-        let agents = self.state.agent_count();
-        self.own(Body::Pulse(Pulse {
-            n,
-            agents,
-            witnessed: None,
-        }))
-    }
-
-    /// Adds every transition that is due, each judged in the state that the one before it left.
-    pub(super) fn transitions(&mut self) -> Result<(), Fatal> {
-        while let Some(transition) = self.state.next_duty(self.now_ms) {
-            self.own(Body::Transition(transition))?;
-        }
-        Ok(())
-    }
-
-    /// Adds refusals, and behind each the transitions that it causes.
-    pub(super) fn refusals(&mut self, refusals: Vec<Refused>) -> Result<(), Fatal> {
-        for mut refused in refusals {
-            // What was counted for a minute is told in the epoch that is in force now.
-            refused.epoch = self.epoch_of(&refused.agent);
-            self.own(Body::Refusal(Box::new(refused)))?;
-            self.transitions()?;
-        }
-        Ok(())
-    }
-
     /// Judges a submitted record; keys that the pool's older state did not have are looked up here. If the rules
-    /// admit it, adds it and, directly behind it, the transitions that it causes; if not, the refusal, where one is
-    /// to be logged at once. `known` is where the store has the record.
+    /// admit it, adds it and, directly behind it, the transitions that it causes and the renewal that it earns; if not,
+    /// the refusal, where one is to be logged at once. `known` is where the store has the record.
     pub(super) fn submitted(
         &mut self,
         record: CheckedRecord,
@@ -127,6 +100,7 @@ impl Plan {
         match self.admit(&record) {
             Ok(verdict) => {
                 self.transitions()?;
+                self.renewal(&record)?;
                 Ok(verdict)
             }
             Err(refusal) => {
@@ -163,9 +137,9 @@ impl Plan {
         })
     }
 
-    /// The tree and the state, once the group is committed.
-    pub(super) fn into_parts(self) -> (Edge, State) {
-        (self.edge, self.state)
+    /// The tree, the state, and what the service has added by itself, once the group is committed.
+    pub(super) fn into_parts(self) -> (Edge, State, Vec<Duty>) {
+        (self.edge, self.state, self.duties)
     }
 
     /// Lets a record in, if the rules do.
@@ -186,49 +160,6 @@ impl Plan {
         self.leaves.push((record.hash(), leaf));
         Ok(index)
     }
-
-    /// Signs a record of the control plane's own and lets it in through the same door as everybody's.
-    fn own(&mut self, body: Body) -> Result<(), Fatal> {
-        let kind = body.kind();
-        let refused = |refusal| Fatal::OwnRecordRefused { kind, refusal };
-        let record = Record {
-            log: self.state.log(),
-            at_ms: self.now_ms,
-            body,
-            ext: None,
-        };
-        let signed = record.sign(&[&self.control]).map_err(refused)?;
-        let checked = signed.check(|id| self.state.key(id));
-        self.admit(&checked).map(drop).map_err(refused)
-    }
-
-    fn refused(
-        &mut self,
-        record: &CheckedRecord,
-        refusal: &Refusal,
-        refusals: &mut Refusals,
-    ) -> Result<(), Fatal> {
-        let Some(agent) = self.state.attributable(record) else {
-            return Ok(());
-        };
-        let is_denial = self.state.is_denial(record, refusal.code);
-        let refused = Refused {
-            epoch: self.epoch_of(&agent),
-            agent,
-            kind: record.signed().kind(),
-            phase: phase_of(record.record()),
-            refused: record.hash(),
-            code: refusal.code,
-            count: 1,
-            envelope: is_denial.then(|| record.signed().envelope().clone()),
-        };
-        let at_once = refusals.note(refused, self.now_ms);
-        self.refusals(at_once.into_iter().collect())
-    }
-
-    fn epoch_of(&self, agent: &Name) -> u64 {
-        self.state.agent(agent).map_or(0, Agent::epoch)
-    }
 }
 
 fn key_of(tile: Tile) -> TileKey {
@@ -236,17 +167,4 @@ fn key_of(tile: Tile) -> TileKey {
         level: tile.level,
         index: tile.index,
     }
-}
-
-fn phase_of(record: &Record) -> Option<String> {
-    let Body::Receipt(receipt) = &record.body else {
-        return None;
-    };
-    let phase = match receipt.phase {
-        Phase::Goal(_) => "goal",
-        Phase::Intent(_) => "intent",
-        Phase::Result(_) => "result",
-        Phase::Outcome(_) => "outcome",
-    };
-    Some(phase.to_owned())
 }

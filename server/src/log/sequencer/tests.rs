@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use ledger::codes::{Code, Refusal};
-use ledger::record::{Body, Kind, Liveness, Mode, Refused, Rule, SignedRecord};
+use ledger::govern::Agent;
+use ledger::record::{AgentState, Body, Kind, Liveness, Mode, Refused, Rule, SignedRecord};
 use tlog::{LeafIndex, TreeSize};
 use tokio::sync::oneshot;
 
@@ -18,6 +19,7 @@ use crate::store::Store;
 use crate::store::faulty::{Fault, FaultyStore};
 use crate::trust::Trust;
 
+mod duties;
 mod refused;
 mod thread;
 
@@ -117,6 +119,26 @@ impl Bench {
         speaker
     }
 
+    /// Lets time pass, in a service that pulses and in which nobody speaks.
+    fn pass(&mut self, ms: u64) {
+        let step_ms = Liveness::default().pulse_ms;
+        for passed in (0..ms).step_by(usize::try_from(step_ms).unwrap()) {
+            self.clock.advance(step_ms.min(ms - passed));
+            self.turn(vec![]).0.unwrap();
+        }
+        check_log(self.store.as_ref(), &self.trust);
+    }
+
+    /// Another process on the same store, as after a crash.
+    fn restarted(self) -> Self {
+        Self::at(self.store, self.trust, &self.clock, 0)
+    }
+
+    fn agent(&self, name: &str) -> Agent {
+        let name = name.parse().unwrap();
+        self.published().state.agent(&name).unwrap().clone()
+    }
+
     fn kinds(&self) -> Vec<Kind> {
         kinds(self.store.as_ref())
     }
@@ -209,50 +231,6 @@ fn a_group_keeps_its_order_and_is_one_checkpoint() {
 }
 
 #[test]
-fn transitions_stand_directly_behind_their_cause() {
-    let mut bench = Bench::new();
-    let (mut speaker, registration, lease) = Speaker::introduced(&bench.trust, "a", 5, START_MS);
-    let records = vec![registration, lease, speaker.beat(1), speaker.beat(2)];
-    for answer in bench.offer(records) {
-        answer.unwrap();
-    }
-    use Kind::{Charter, Heartbeat, Lease, Manifest, Pulse, Transition};
-    assert_eq!(
-        bench.kinds(),
-        [
-            Charter, Pulse, Manifest, Lease, Heartbeat, Transition, Heartbeat
-        ]
-    );
-    assert_eq!(bench.rules(), [Rule::Started]);
-}
-
-#[test]
-fn timed_transitions_come_when_they_are_due() {
-    let mut bench = Bench::new();
-    bench.running("a", 5);
-    let Liveness {
-        pulse_ms,
-        degraded_after_ms,
-        ..
-    } = Liveness::default();
-    for _ in 1..degraded_after_ms / pulse_ms {
-        bench.clock.advance(pulse_ms);
-        bench.offer(vec![]);
-    }
-    bench.clock.advance(pulse_ms - 1);
-    bench.offer(vec![]);
-    assert_eq!(bench.rules(), [Rule::Started]);
-    assert_eq!(
-        bench.writer.idle_time(),
-        std::time::Duration::from_millis(1)
-    );
-    bench.clock.advance(1);
-    bench.offer(vec![]);
-    assert_eq!(bench.rules(), [Rule::Started, Rule::PulseLost]);
-    assert_eq!(bench.kinds().last(), Some(&Kind::Transition));
-}
-
-#[test]
 fn a_duplicate_is_answered_with_what_is_there() {
     let mut bench = Bench::new();
     let mut speaker = bench.introduce("a", 5);
@@ -291,24 +269,6 @@ fn time_never_goes_back_within_the_log() {
     bench.clock.step(-3_000);
     let submitted = bench.offer_one(speaker.beat(2)).unwrap();
     assert_eq!(submitted.received_ms, START_MS + 5_000);
-}
-
-#[test]
-fn in_observe_mode_a_breach_is_logged_and_told() {
-    let (store, trust) = founded(ledger::record::Charter {
-        mode: Mode::Observe,
-        ..charter()
-    });
-    let mut bench = Bench::on(store, trust);
-    let mut speaker = bench.running("a", 5);
-    let goal = speaker.goal();
-    bench.offer_one(goal.clone()).unwrap();
-    let submitted = bench
-        .offer_one(speaker.intent(goal.hash(), "read:secrets/key"))
-        .unwrap();
-    assert_eq!(submitted.breach.unwrap().code, Code::ScopeDenied);
-    assert_eq!(submitted.result, Outcome::Logged);
-    assert_eq!(bench.refusals(), []);
 }
 
 #[test]

@@ -172,13 +172,12 @@ impl Writer {
     fn plan_due(&mut self, plan: &mut Plan) -> Result<(), Fatal> {
         let now_ms = plan.now_ms();
         self.looked_ms = now_ms;
-        if !self.began
-            || plan
-                .state()
-                .next_pulse_ms()
-                .is_some_and(|due_ms| due_ms <= now_ms)
-        {
-            plan.pulse()?;
+        let due_ms = plan
+            .state()
+            .next_pulse_ms()
+            .filter(|due_ms| *due_ms <= now_ms);
+        if !self.began || due_ms.is_some() {
+            plan.pulse(due_ms.filter(|_| self.began))?;
             self.began = true;
         }
         plan.transitions()?;
@@ -194,7 +193,9 @@ impl Writer {
         source.store.commit(&group).map_err(Fatal::Commit)?;
         metrics::committed(&group, started.elapsed());
         let Group { checkpoint, .. } = group;
-        (self.edge, self.state) = plan.into_parts();
+        let duties;
+        (self.edge, self.state, duties) = plan.into_parts();
+        duties.into_iter().for_each(metrics::done);
         self.head = checkpoint;
         self.status.follow(&self.state);
         self.published
