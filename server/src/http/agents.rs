@@ -16,6 +16,7 @@ use super::parameters::{
     Decimal, Limit, NoParameters, Parameters, Segment, parsed, parsed_if_present,
 };
 use super::problem::{Problem, ProblemDocument};
+use super::standing::{self, Ask};
 use super::{Service, reading};
 use crate::log::Published;
 
@@ -53,6 +54,10 @@ pub(super) struct Agent {
     pub(super) last: Option<String>,
     /// Its lease: the one in force, or the last one.
     pub(super) lease: Option<String>,
+    /// When that lease ends, in milliseconds since the epoch; `null` if it is not in force.
+    pub(super) lease_ends_ms: Option<u64>,
+    /// What is asked of whoever runs the agent.
+    pub(super) ask: Ask,
     /// The hash of its active manifest.
     pub(super) manifest_hash: String,
     /// The registration of that manifest: what the next one's `replaces` names.
@@ -212,6 +217,8 @@ fn describe(published: &Published, agent: &govern::Agent) -> Agent {
         head: agent.head().map(|hash| hash.to_string()),
         last: agent.last().map(|hash| hash.to_string()),
         lease: agent.lease().map(|hash| hash.to_string()),
+        lease_ends_ms: standing::lease_ends_ms(published, agent),
+        ask: standing::ask(agent, published),
         manifest_hash: agent.manifest_hash().to_string(),
         registration: agent.registration().to_string(),
         pulse_age_ms: published.state.pulse_age_ms(agent, now_ms),

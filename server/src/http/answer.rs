@@ -1,12 +1,12 @@
 //! The answer to a record that is in the log, and what a refused one is told.
 
 use ledger::codes::Refusal;
-use ledger::govern;
-use ledger::record::{AgentState, Body, Chain, SignedRecord};
+use ledger::record::{Body, Chain, SignedRecord};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::{Expected, Problem};
+use super::standing::{self, Standing};
 use crate::log::{Outcome, Published, Submitted};
 
 /// A record that is durable, in the tree, and under a signed checkpoint.
@@ -42,34 +42,6 @@ pub(super) enum Logged {
     Duplicate,
 }
 
-/// Where an agent stands, told to the process that signed for it.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct Standing {
-    /// The agent's state.
-    #[schema(example = "running")]
-    pub(super) state: &'static str,
-    /// The epoch in force.
-    pub(super) epoch: u64,
-    /// The `seq` of the next record in it.
-    pub(super) next_seq: u64,
-    /// When the agent's valid lease ends, in milliseconds since the epoch; `null` without one.
-    pub(super) lease_ends_ms: Option<u64>,
-    /// What the process is asked to do.
-    pub(super) ask: Ask,
-}
-
-/// What a process is asked to do. Its own rules bind it; this only spares it from finding out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Ask {
-    /// Carry on.
-    GoOn,
-    /// End: no authority is left to it, or another process has taken over.
-    Stop,
-    /// End, and be started again as a new instance: the control plane has fenced this one.
-    Restart,
-}
-
 /// What is needed of a record after it was handed to the log.
 #[derive(Clone, Debug)]
 pub(super) struct Sender(Option<Chain>);
@@ -93,25 +65,12 @@ impl Sender {
         }
         let agent = self.0.as_ref().and_then(|chain| {
             let agent = published.state.agent(&chain.agent)?;
-            is_current(chain, agent).then_some(agent)
+            standing::is_current(chain, agent).then_some(agent)
         });
         problem.expecting(agent.map(|agent| Expected {
             next_seq: agent.next_seq(),
             head: agent.head(),
         }))
-    }
-
-    fn standing(&self, published: &Published) -> Option<Standing> {
-        let chain = self.0.as_ref()?;
-        let agent = published.state.agent(&chain.agent)?;
-        let lease_ends_ms = lease_ends_ms(published, agent);
-        Some(Standing {
-            state: agent.state().as_str(),
-            epoch: agent.epoch(),
-            next_seq: agent.next_seq(),
-            lease_ends_ms,
-            ask: ask(chain, agent, lease_ends_ms.is_some()),
-        })
     }
 }
 
@@ -137,35 +96,10 @@ impl Answer {
             },
             proof: with_proof.then(prove).transpose()?,
             breach: submitted.breach.as_ref().map(|breach| breach.code.as_str()),
-            agent: sender.standing(published),
+            agent: sender
+                .0
+                .as_ref()
+                .and_then(|chain| Standing::of(chain, published)),
         })
-    }
-}
-
-fn is_current(chain: &Chain, agent: &govern::Agent) -> bool {
-    chain.epoch == agent.epoch() && !is_anothers(chain, agent)
-}
-
-/// Whether another process speaks in the epoch in force.
-fn is_anothers(chain: &Chain, agent: &govern::Agent) -> bool {
-    agent
-        .instance()
-        .is_some_and(|instance| instance != chain.instance)
-}
-
-fn lease_ends_ms(published: &Published, agent: &govern::Agent) -> Option<u64> {
-    let (lease, state) = (agent.lease()?, &published.state);
-    let in_force = state.in_force(lease, published.time_ms).is_ok();
-    in_force.then(|| state.lease_ends_ms(lease)).flatten()
-}
-
-fn ask(chain: &Chain, agent: &govern::Agent, has_lease: bool) -> Ask {
-    // A lease opens an epoch for whoever runs already; a transition opens one against it.
-    let opened_by_lease = agent.opening() == agent.lease();
-    match agent.state() {
-        AgentState::Stopped | AgentState::Quarantined => Ask::Stop,
-        _ if !has_lease || is_anothers(chain, agent) => Ask::Stop,
-        _ if chain.epoch == agent.epoch() || opened_by_lease => Ask::GoOn,
-        _ => Ask::Restart,
     }
 }

@@ -31,6 +31,7 @@ mod parameters;
 mod problem;
 mod reading;
 mod router;
+mod standing;
 mod submit;
 mod tiles;
 mod web;

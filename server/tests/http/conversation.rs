@@ -60,6 +60,7 @@ async fn an_agent_is_told_where_it_stands() {
     let agent = world.get("/v1/agents/a").await.json();
     assert_eq!(agent["state"], "stopped");
     assert_eq!(agent["head"], lease.to_string());
+    assert_eq!(agent["ask"], "go-on", "a lease waits for it");
     let chain = Chain {
         agent: "a".parse().unwrap(),
         epoch: 1,
@@ -83,7 +84,7 @@ async fn an_agent_is_told_where_it_stands() {
     let want = json!({
         "as_of": world.size(), "as_of_ms": START, "agent": "a", "state": "running", "epoch": 1,
         "next_seq": 2, "head": goal.hash().to_string(), "last": goal.hash().to_string(),
-        "lease": lease.to_string(), "manifest_hash": registration("a").manifest_hash.to_string(),
+        "lease": lease.to_string(), "lease_ends_ms": START + HOUR_MS, "ask": "go-on", "manifest_hash": registration("a").manifest_hash.to_string(),
         "registration": registered["record"], "pulse_age_ms": 0, "progress_age_ms": 0,
     });
     assert_eq!(agent, want);
@@ -138,22 +139,51 @@ async fn a_process_that_lost_its_place_is_told_it() {
     assert_eq!(reply.json().get("next_seq"), None);
 }
 
-#[tokio::test]
-async fn an_agent_that_was_stopped_is_asked_to_stop() {
-    let (world, chain) = World::running(Mode::Enforce).await;
+/// Gives an order, and then asks again as the process that ran before: what it and anybody is told.
+async fn after_orders(mode: Mode, orders: &[AgentState]) -> [serde_json::Value; 2] {
+    let (world, chain) = World::running(mode).await;
     let beat = world.beat(&chain);
     assert_eq!(world.submit(&beat).await.json()["agent"]["ask"], "go-on");
-    assert_eq!(
-        world
-            .submit(&world.order("a", AgentState::Stopped))
-            .await
-            .status,
-        200
-    );
+    for to in orders {
+        assert_eq!(world.submit(&world.order("a", *to)).await.status, 200);
+    }
     let again = world.submit(&beat).await.json();
     assert_eq!(again["result"], "duplicate");
-    assert_eq!(again["agent"]["ask"], "stop");
-    assert_eq!(again["agent"]["lease_ends_ms"], json!(null));
+    [
+        again["agent"].clone(),
+        world.get("/v1/agents/a").await.json(),
+    ]
+}
+
+#[tokio::test]
+async fn an_agent_that_was_stopped_is_asked_to_stop() {
+    for told in after_orders(Mode::Enforce, &[AgentState::Stopped]).await {
+        assert_eq!(told["state"], "stopped");
+        assert_eq!(told["ask"], "stop");
+        assert_eq!(told["lease_ends_ms"], json!(null));
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_was_fenced_is_asked_to_restart() {
+    let orders = [AgentState::Quarantined, AgentState::Autohealing];
+    for told in after_orders(Mode::Enforce, &orders[..1]).await {
+        assert_eq!(told["ask"], "stop", "quarantine is for people to end");
+        assert_eq!(told["lease_ends_ms"], START + HOUR_MS);
+    }
+    for told in after_orders(Mode::Enforce, &orders).await {
+        assert_eq!(told["state"], "autohealing");
+        assert_eq!(told["epoch"], 2);
+        assert_eq!(told["ask"], "restart");
+    }
+}
+
+#[tokio::test]
+async fn in_observe_mode_nobody_is_asked_to_stop() {
+    for told in after_orders(Mode::Observe, &[AgentState::Quarantined]).await {
+        assert_eq!(told["state"], "quarantined");
+        assert_eq!(told["ask"], "go-on");
+    }
 }
 
 #[tokio::test]
