@@ -227,7 +227,7 @@ impl Service {
         Answer::of(request.body(lines.join("\n")))
     }
 
-    /// Fills the log to at least a size, by what an observer sees of agent `a`.
+    /// Fills the log to at least a size, by what an observer sees of agent `a`, which has to be registered.
     ///
     /// # Panics
     /// If the lines are not taken.
@@ -237,6 +237,8 @@ impl Service {
             let seen = |n: u64| signer.observation("a", &n.to_string()).envelope().to_json();
             let answer = self.post_lines(&(self.size()..to).map(seen).collect::<Vec<_>>());
             assert_eq!(answer.status, 200, "{}", answer.text());
+            // Of an agent that nobody registered nothing is logged, however often it is sent.
+            assert!(answer.text().contains("\"logged\""), "{}", answer.text());
         }
     }
 
