@@ -1,6 +1,6 @@
 //! A log in memory: it admits by the rules or holds whatever it is given, and shows what it holds.
 
-use ledger::codes::Refusal;
+use ledger::codes::{Class, Refusal};
 use ledger::digest::RecordHash;
 use ledger::govern::State;
 use ledger::key::PrivateKey;
@@ -120,9 +120,14 @@ impl Log {
         Ok(self.append(record, now_ms))
     }
 
-    /// Takes a record that the rules may not let in, as a log can hold it all the same.
+    /// Takes a record that the rules may not let in, as a log can hold it all the same. One that cannot be relied on
+    /// changes no state.
     pub fn force(&mut self, signed: SignedRecord, received_ms: u64) -> LeafIndex {
         let record = self.check(signed);
+        let judged = self.state.admit(&record, received_ms);
+        if judged.is_err_and(|refusal| refusal.code.class() == Class::Problem) {
+            return self.hold(record, received_ms);
+        }
         self.append(record, received_ms)
     }
 
@@ -148,10 +153,15 @@ impl Log {
     }
 
     fn append(&mut self, record: CheckedRecord, received_ms: u64) -> LeafIndex {
-        let leaf = Leaf::new(received_ms, record.signed().envelope().clone());
-        let bytes = leaf.expect("a leaf of a size that fits").to_bytes();
         let index = LeafIndex::new(self.tree.size().get());
         self.state.apply(index, received_ms, &record);
+        self.hold(record, received_ms)
+    }
+
+    fn hold(&mut self, record: CheckedRecord, received_ms: u64) -> LeafIndex {
+        let leaf = Leaf::new(received_ms, record.into_signed().envelope().clone());
+        let bytes = leaf.expect("a leaf of a size that fits").to_bytes();
+        let index = LeafIndex::new(self.tree.size().get());
         self.tree.push(leaf_hash(&bytes));
         self.leaves.push(Held {
             bytes: String::from_utf8(bytes).expect("a leaf is JSON, so it is text"),

@@ -12,12 +12,17 @@ impl State {
     /// apply it, and ask again: several that are due come in the order of [`Rule::ALL`].
     /// The cost is that of what is due, not of how many agents there are.
     pub fn next_duty(&self, now_ms: u64) -> Option<Transition> {
+        self.duties(now_ms).next()
+    }
+
+    /// The transitions that are due at `now_ms`: of each agent the first.
+    pub fn duties(&self, now_ms: u64) -> impl Iterator<Item = Transition> {
         let due = self
             .deadlines
             .iter()
-            .take_while(|(deadline, _)| *deadline <= now_ms);
+            .take_while(move |(deadline, _)| *deadline <= now_ms);
         due.filter_map(|(_, name)| self.agent(name))
-            .find_map(|agent| self.due(agent, now_ms))
+            .filter_map(move |agent| self.due(agent, now_ms))
     }
 
     /// The first deadline after `now_ms`, for a timer that has just looked.

@@ -1,0 +1,141 @@
+//! Faults of the control plane towards an agent that may have none.
+
+use ledger::codes::{Code, Party};
+use ledger::record::Rule;
+
+use super::{autohealing_after, degraded_after, fall_silent, finding, heal, transition};
+use crate::diary::Diary;
+use crate::script::{DAY_MS, Deed, MINUTE_MS, Trick, Wrong};
+use crate::truth::{Class, What, When};
+
+pub(super) fn duty_forgotten(diary: &mut Diary<'_>) {
+    let class = Class::DutyForgotten;
+    diary.deed(Deed::Forget(Some(Rule::PulseLost)));
+    let silent = fall_silent(diary);
+    let due = degraded_after(silent);
+    let missed = What::Finding(Code::DutyMissed, Party::Control);
+    diary.expect(class, When::TooLate(due), missed);
+    diary.wait_until(due + 20 * MINUTE_MS);
+    diary.deed(Deed::Forget(None));
+    transition(diary, class, Rule::PulseLost, due + 20 * MINUTE_MS);
+    transition(diary, class, Rule::HealDue, autohealing_after(silent));
+    diary.wait_until(autohealing_after(silent));
+    heal(diary, class);
+}
+
+pub(super) fn no_cause(diary: &mut Diary<'_>) {
+    let class = Class::NoCause;
+    diary.deed(Deed::Transition(Wrong::Cause));
+    finding(diary, class, Code::TransitionUnfounded, Party::Control);
+    let now = diary.now_ms();
+    transition(diary, class, Rule::PulseLost, now);
+    recover_by_beat(diary, class);
+}
+
+pub(super) fn wrong_state(diary: &mut Diary<'_>) {
+    let class = Class::WrongState;
+    diary.deed(Deed::Transition(Wrong::State));
+    finding(diary, class, Code::TransitionIllegal, Party::Control);
+    let now = diary.now_ms();
+    transition(diary, class, Rule::Recovered, now);
+}
+
+pub(super) fn wrong_number(diary: &mut Diary<'_>) {
+    let class = Class::WrongNumber;
+    diary.deed(Deed::Forget(Some(Rule::PulseLost)));
+    let silent = fall_silent(diary);
+    diary.wait_until(degraded_after(silent) + 1_000);
+    diary.deed(Deed::Transition(Wrong::Number));
+    finding(diary, class, Code::TransitionNumber, Party::Control);
+    let now = diary.now_ms();
+    transition(diary, class, Rule::PulseLost, now);
+    diary.deed(Deed::Forget(None));
+    recover_by_beat(diary, class);
+}
+
+pub(super) fn forged_refusal(diary: &mut Diary<'_>) {
+    let class = Class::ForgedRefusal;
+    diary.deed(Deed::Goal);
+    diary.wait(1_000);
+    diary.deed(Deed::ForgeRefusal);
+    finding(diary, class, Code::RefusalUnfounded, Party::Control);
+    let now = diary.now_ms();
+    diary.expect(class, When::At(now), What::Refusal(Code::ScopeDenied));
+    diary.wait(5_000);
+    diary.call(10_000);
+    diary.deed(Deed::Outcome);
+}
+
+pub(super) fn admitted_scope(diary: &mut Diary<'_>) {
+    let class = Class::AdmittedScope;
+    diary.deed(Deed::Goal);
+    diary.wait(1_000);
+    let scope = "write:repo/secrets/key";
+    diary.deed(Deed::Admit(Trick::Intent { scope, n: 0 }));
+    finding(diary, class, Code::ScopeDenied, Party::Agent);
+    finding(diary, class, Code::ScopeDenied, Party::Control);
+    diary.wait(5_000);
+    diary.deed(Deed::Result { tokens: 10 });
+    diary.deed(Deed::Outcome);
+}
+
+pub(super) fn admitted_zombie(diary: &mut Diary<'_>) {
+    let class = Class::AdmittedZombie;
+    let silent = fall_silent(diary);
+    transition(diary, class, Rule::PulseLost, degraded_after(silent));
+    transition(diary, class, Rule::HealDue, autohealing_after(silent));
+    diary.wait_until(autohealing_after(silent));
+    heal(diary, class);
+    diary.deed(Deed::Admit(Trick::Zombie));
+    finding(diary, class, Code::EpochFenced, Party::Agent);
+    finding(diary, class, Code::EpochFenced, Party::Control);
+}
+
+pub(super) fn admitted_forgery(diary: &mut Diary<'_>) {
+    let class = Class::AdmittedForgery;
+    diary.deed(Deed::Admit(Trick::ForeignKey));
+    finding(diary, class, Code::KeyUnknown, Party::Log);
+    finding(diary, class, Code::KeyUnknown, Party::Control);
+}
+
+pub(super) fn unearned(diary: &mut Diary<'_>) {
+    let class = Class::Unearned;
+    diary.renew_by_operators();
+    diary.live(diary.now_ms() + 10 * MINUTE_MS);
+    let expires_ms = diary.lease_ends_ms() + MINUTE_MS;
+    diary.renew(true, expires_ms);
+    finding(diary, class, Code::RenewalUnearned, Party::Control);
+}
+
+pub(super) fn loosened(diary: &mut Diary<'_>) {
+    let class = Class::Loosened;
+    diary.deed(Deed::Goal);
+    diary.wait(1_000);
+    diary.deed(Deed::Outcome);
+    let expires_ms = diary.lease_ends_ms() + 30 * DAY_MS;
+    diary.renew(true, expires_ms);
+    finding(diary, class, Code::RenewalTooLong, Party::Control);
+    // The operators take back what they never gave.
+    diary.wait(20 * MINUTE_MS / 10);
+    diary.lease_anew(None);
+    diary.wait(2_000);
+    diary.deed(Deed::Follow);
+}
+
+pub(super) fn forged_lease(diary: &mut Diary<'_>) {
+    let class = Class::ForgedLease;
+    diary.deed(Deed::ForgeLease);
+    finding(diary, class, Code::RoleMissing, Party::Log);
+    finding(diary, class, Code::RoleMissing, Party::Control);
+}
+
+/// The agent is called silent and beats.
+fn recover_by_beat(diary: &mut Diary<'_>, class: Class) {
+    diary.wait(MINUTE_MS);
+    diary.deed(Deed::Beat {
+        steps: 1,
+        seen: false,
+    });
+    let now = diary.now_ms();
+    transition(diary, class, Rule::Recovered, now);
+}
