@@ -17,13 +17,17 @@ mod disclosures;
 mod draft;
 mod head;
 mod pack;
+mod paths;
 mod proof;
 mod records;
 mod report;
+mod shown;
 mod trust;
 
 pub use pack::MAX_LISTED_FINDINGS;
+pub use paths::Paths;
 pub use report::{AsOf, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict};
+pub use shown::{entry_of_line, entry_of_proof};
 use tlog::proof::MAX_PROOF_FILE_BYTES;
 pub use trust::{MAX_TRUST_BYTES, Trust};
 
@@ -49,6 +53,7 @@ pub fn verify(evidence: &[u8], trust: &Trust, _now_ms: Option<u64>) -> Report {
 #[derive(Debug)]
 pub struct Verifier {
     trust: Trust,
+    keeps_paths: bool,
     evidence: Evidence,
 }
 
@@ -64,7 +69,16 @@ impl Verifier {
     pub const fn new(trust: Trust) -> Self {
         Self {
             trust,
+            keeps_paths: false,
             evidence: Evidence::Proof(Vec::new()),
+        }
+    }
+
+    /// Starts to verify, and keeps what it takes to show the way of each leaf of a pack: 40 bytes a leaf.
+    pub fn keeping_paths(trust: Trust) -> Self {
+        Self {
+            keeps_paths: true,
+            ..Self::new(trust)
         }
     }
 
@@ -77,7 +91,10 @@ impl Verifier {
                 let room = (MAX_PROOF_FILE_BYTES + 1).saturating_sub(held.len());
                 let is_start = held.len() < PACK_START.len();
                 if is_start && is_pack(held, bytes) {
-                    let mut pack = Box::<pack::PackVerifier>::default();
+                    let mut pack = Box::new(match self.keeps_paths {
+                        true => pack::PackVerifier::keeping_paths(),
+                        false => pack::PackVerifier::default(),
+                    });
                     pack.push(held, &self.trust);
                     pack.push(bytes, &self.trust);
                     self.evidence = Evidence::Pack(pack);
@@ -98,8 +115,14 @@ impl Verifier {
 
     /// Ends the evidence.
     pub fn finish(self) -> Report {
+        self.finish_with_paths().0
+    }
+
+    /// Ends the evidence, and gives the paths of a pack if they were kept and its leaves are in the tree. The one path
+    /// of a proof file is the report's trace.
+    pub fn finish_with_paths(self) -> (Report, Option<Paths>) {
         match self.evidence {
-            Evidence::Proof(held) => proof::verify(&held, &self.trust),
+            Evidence::Proof(held) => (proof::verify(&held, &self.trust), None),
             Evidence::Pack(pack) => pack.finish(&self.trust),
         }
     }

@@ -10,6 +10,7 @@ use crate::text::Name;
 use crate::verify::disclosures::Disclosures;
 use crate::verify::draft::Draft;
 use crate::verify::head::{check_checkpoint, checkpoint_refusal, inclusion_refusal, with_sources};
+use crate::verify::paths::{Keeper, Paths};
 use crate::verify::records::{Keyring, check_log, read_leaf};
 use crate::verify::report::{CheckId, Report};
 use crate::verify::trust::Trust;
@@ -30,6 +31,13 @@ pub(super) struct PackVerifier {
 }
 
 impl PackVerifier {
+    /// Keeps what it takes to show the way of each leaf.
+    pub(super) fn keeping_paths() -> Self {
+        let mut verifier = Self::default();
+        verifier.pack.keeps_paths = true;
+        verifier
+    }
+
     /// After the first line that cannot be read, nothing more is.
     pub(super) fn push(&mut self, bytes: &[u8], trust: &Trust) {
         if self.unreadable.is_none() {
@@ -43,7 +51,8 @@ impl PackVerifier {
         self.unreadable.is_some()
     }
 
-    pub(super) fn finish(self, trust: &Trust) -> Report {
+    /// The report and, if they were kept and the leaves are in the tree, their paths.
+    pub(super) fn finish(self, trust: &Trust) -> (Report, Option<Paths>) {
         let end = match self.unreadable {
             Some(refusal) => Err(refusal),
             None => self.reader.finish(),
@@ -63,6 +72,9 @@ struct Pack {
     has_earlier: bool,
     /// The first thing wrong with the proof is enough.
     inclusion: Option<Result<subset::Verifier, ProofError>>,
+    keeps_paths: bool,
+    keeper: Option<Keeper>,
+    paths: Option<Paths>,
     leaves: Tally,
     signatures: Tally,
     keyring: Keyring,
@@ -114,18 +126,16 @@ impl Pack {
 
     fn begin_inclusion(&mut self, proof: Vec<Hash>) {
         if let Head::Verified(checkpoint) = &self.checkpoint {
-            self.inclusion = Some(Ok(subset::Verifier::new(checkpoint.size(), proof)));
+            let size = checkpoint.size();
+            self.keeper = self.keeps_paths.then(|| Keeper::new(size, proof.clone()));
+            self.inclusion = Some(Ok(subset::Verifier::new(size, proof)));
         }
     }
 
     fn check_leaf(&mut self, entry: &Entry, trust: &Trust) {
         let (index, bytes) = (entry.index, entry.leaf.as_bytes());
         self.unbroken += u64::from(index.get() == self.unbroken);
-        if let Some(Ok(verifier)) = &mut self.inclusion
-            && let Err(error) = verifier.push(index, leaf_hash(bytes))
-        {
-            self.inclusion = Some(Err(error));
-        }
+        self.check_place(index, leaf_hash(bytes));
         let (received_ms, record) = match read_leaf(bytes) {
             Ok(leaf) => leaf,
             Err(refusal) => return self.leaves.find(&mut self.draft, refusal, index, None),
@@ -145,6 +155,17 @@ impl Pack {
         } else {
             self.leaves.good += 1;
             self.check_signatures(index, record, about.as_ref(), trust);
+        }
+    }
+
+    fn check_place(&mut self, index: LeafIndex, leaf: Hash) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.push(index, leaf);
+        }
+        if let Some(Ok(verifier)) = &mut self.inclusion
+            && let Err(error) = verifier.push(index, leaf)
+        {
+            self.inclusion = Some(Err(error));
         }
     }
 
@@ -195,7 +216,7 @@ impl Pack {
         matches!(selection, Some(Selection::Range(range)) if range.from() == LeafIndex::new(0))
     }
 
-    fn finish(mut self, end: Result<(), Refusal>, trust: &Trust) -> Report {
+    fn finish(mut self, end: Result<(), Refusal>, trust: &Trust) -> (Report, Option<Paths>) {
         let end = end.and_then(|()| self.check_header());
         let is_whole = end.is_ok();
         let membership = self.membership.take();
@@ -205,11 +226,12 @@ impl Pack {
         self.conclude_inclusion(is_whole);
         self.conclude_records(is_whole);
         self.skip_the_rest(is_whole);
-        self.draft.finish(|check| match check {
+        let report = self.draft.finish(|check| match check {
             CheckId::Witnesses => trust.policy.needs_witnesses(),
             CheckId::Consistency | CheckId::Disclosures | CheckId::Freshness => false,
             _ => true,
-        })
+        });
+        (report, self.paths)
     }
 
     /// What the header says of the checkpoint is so, as far as the checkpoint is the log's at all.
@@ -272,6 +294,7 @@ impl Pack {
         });
         match shown {
             Ok(()) => {
+                self.paths = self.keeper.take().map(|keeper| keeper.shown_to(root));
                 let detail = match &self.header {
                     Some(Header {
                         selection: Selection::Range(_),

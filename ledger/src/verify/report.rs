@@ -233,8 +233,8 @@ impl TraceStep {
         }
     }
 
-    /// Both variants have the same members, so that a page can draw them by one rule.
-    fn to_value(self) -> Value {
+    /// As it stands in a report. Both variants have the same members, so that a page can draw them by one rule.
+    pub fn to_value(self) -> Value {
         let joined = match &self {
             Self::Leaf(_) => None,
             Self::Join(step) => Some(step),
