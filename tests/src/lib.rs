@@ -4,6 +4,7 @@
 //! Everything here panics when something is off: it is test code, and a panic is a failed test.
 
 mod program;
+pub mod samples;
 mod service;
 mod signer;
 
