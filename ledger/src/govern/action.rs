@@ -317,12 +317,13 @@ fn in_epoch(agent: &Agent, chain: &Chain) -> Result<(), Refusal> {
         Some(instance) => {
             Err(Code::EpochFenced.because(format!("{instance} speaks in this epoch")))
         }
-        None if agent.awaits_start() => Ok(()),
+        None if agent.goes_on == Some(chain.instance) => Ok(()),
         None => is_new_instance(agent, chain.instance),
     }
 }
 
-/// An epoch that no lease opened is for a new process.
+/// An epoch is for a new process, unless its lease lets the one before go on: what was fenced
+/// once is fenced for good.
 fn is_new_instance(agent: &Agent, instance: Instance) -> Result<(), Refusal> {
     if agent.has_spoken(instance) {
         return Err(Code::EpochFenced.because(format!("{instance} was fenced")));

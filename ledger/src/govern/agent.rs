@@ -110,6 +110,9 @@ pub struct Agent {
     /// from *fenced* for the last 64 epochs.
     pub(super) opened_by_lease: u64,
     pub(super) instance: Option<Instance>,
+    /// The process that had the epoch before, if it may go on in this one: only leases opened
+    /// epochs since, and a lease fences nobody.
+    pub(super) goes_on: Option<Instance>,
     pub(super) past_instances: Vec<Instance>,
     pub(super) next_seq: u64,
     pub(super) head: Option<RecordHash>,
@@ -148,6 +151,7 @@ impl Agent {
             opening: None,
             opened_by_lease: 0,
             instance: None,
+            goes_on: None,
             past_instances: Vec::new(),
             next_seq: 0,
             head: None,
@@ -264,7 +268,8 @@ impl Agent {
         self.epoch += 1;
         self.opened_by_lease = self.opened_by_lease << 1 | u64::from(opening.by == Opener::Lease);
         self.opening = Some(opening);
-        self.instance = None;
+        let last = self.instance.take().or(self.goes_on);
+        self.goes_on = last.filter(|_| opening.by == Opener::Lease);
         self.next_seq = 0;
         self.head = Some(opening.record);
         self.chain_at_ms = 0;
@@ -289,7 +294,7 @@ impl Agent {
 
     /// Whether a heartbeat here is one by which the agent opens its next epoch itself.
     pub(super) fn is_restarted_by(&self, chain: &Chain) -> bool {
-        chain.seq == 0 && self.instance.is_some() && chain.epoch == self.epoch + 1
+        chain.seq == 0 && self.epoch > 0 && chain.epoch == self.epoch + 1
     }
 
     /// Whether a record is of the process that speaks, or may begin to speak, in this epoch.

@@ -70,11 +70,12 @@ impl State {
             now_ms,
             pulse_age,
             progress_age,
+            attempt_age,
             leased,
         } = *moment;
         let oldest = pulse_age.max(progress_age);
         let active = matches!(state, Running | Degraded | Autohealing);
-        let timed_out = now_ms.saturating_sub(agent.healing.since_ms) >= clocks.heal_timeout_ms;
+        let timed_out = attempt_age >= clocks.heal_timeout_ms;
         let last_attempt = agent.healing.attempt >= clocks.heal_attempts;
         let (holds, to) = match rule {
             Rule::ManifestDrift => (active && agent.causes.drift, Quarantined),
@@ -164,6 +165,7 @@ impl State {
             now_ms,
             pulse_age: now_ms.saturating_sub(silent_since),
             progress_age: still_since.map_or(0, |since| now_ms.saturating_sub(since)),
+            attempt_age: now_ms.saturating_sub(attempt_since_ms(agent, gap_end_ms)),
             leased: agent.lease.is_some_and(in_force),
         }
     }
@@ -212,7 +214,9 @@ impl State {
         match agent.state {
             AgentState::Running => after(clocks.degraded_after_ms).collect(),
             AgentState::Degraded => after(clocks.autoheal_after_ms).collect(),
-            AgentState::Autohealing => vec![agent.healing.since_ms + clocks.heal_timeout_ms],
+            AgentState::Autohealing => {
+                vec![attempt_since_ms(agent, self.gap_end_ms) + clocks.heal_timeout_ms]
+            }
             AgentState::Quarantined | AgentState::Stopped => Vec::new(),
         }
     }
@@ -232,6 +236,8 @@ struct Moment {
     pulse_age: u64,
     /// How long it has stood still.
     progress_age: u64,
+    /// How long its attempt at healing has lasted.
+    attempt_age: u64,
     /// Whether its lease is in force.
     leased: bool,
 }
@@ -244,6 +250,11 @@ fn ages_since_ms(agent: &Agent, gap_end_ms: u64) -> u64 {
 
 fn silent_since_ms(agent: &Agent, gap_end_ms: u64) -> u64 {
     ages_since_ms(agent, gap_end_ms).max(agent.beat_ms)
+}
+
+/// Nobody could beat in a gap, so an attempt at healing has its time after it.
+fn attempt_since_ms(agent: &Agent, gap_end_ms: u64) -> u64 {
+    agent.healing.since_ms.max(gap_end_ms)
 }
 
 /// `None` while the agent has no open goal.

@@ -156,6 +156,41 @@ fn a_restart_needs_a_lease_and_no_order_against_it() {
 }
 
 #[test]
+fn a_restart_does_not_wait_for_an_epoch_to_begin() {
+    let mut world = World::running();
+    world.pass(MINUTE);
+    world.grant(&world.lease("a", HOUR)).unwrap();
+    world.pass(2 * MINUTE);
+    world.restart(instance(2)).unwrap();
+    assert_eq!(world.agent().epoch(), 3);
+    let mut world = World::leased();
+    world.grant(&world.lease("a", 24 * HOUR)).unwrap();
+    world.beat(1).unwrap();
+    world.pass(HOUR);
+    assert_eq!(world.agent().state(), AgentState::Autohealing);
+    assert_eq!(world.restart(instance(2)), Err(Code::StateForbids));
+}
+
+#[test]
+fn what_was_fenced_stays_fenced_when_a_lease_opens_the_next_epoch() {
+    let mut world = World::running();
+    world.pass(2 * MINUTE);
+    world.restart(instance(2)).unwrap();
+    for _ in 0..2 {
+        world.now += 1;
+        world.grant(&world.lease("a", HOUR)).unwrap();
+    }
+    assert_eq!(world.begin(instance(1), 1), Err(Code::EpochFenced));
+    world.begin(instance(2), 1).unwrap();
+    world.grant(&world.lease("a", HOUR)).unwrap();
+    world.begin(instance(3), 1).unwrap();
+    world.now += 1;
+    world.grant(&world.lease("a", HOUR)).unwrap();
+    assert_eq!(world.begin(instance(2), 1), Err(Code::EpochFenced));
+    world.begin(instance(3), 1).unwrap();
+}
+
+#[test]
 fn goodbye_with_an_open_intent_is_no_end() {
     let mut world = World::running();
     let goal = world.goal().unwrap();

@@ -275,6 +275,20 @@ fn nobody_is_blamed_for_a_gap() {
 }
 
 #[test]
+fn an_attempt_at_healing_has_its_time_after_a_gap() {
+    let mut world = day();
+    world.pass(61 * MINUTE);
+    assert_eq!(world.agent().state(), AgentState::Autohealing);
+    world.now += 3 * HOUR;
+    assert_eq!(world.state.next_duty(world.now), None);
+    world.pulse();
+    world.pass(10 * MINUTE - 1);
+    assert_eq!(world.rules().last(), Some(&Rule::HealDue));
+    world.pass(1);
+    assert_eq!(world.rules().last(), Some(&Rule::HealRetry));
+}
+
+#[test]
 fn control_may_not_log_a_transition_that_is_not_due() {
     let mut world = day();
     let transition = |from, to, rule, n, epoch| {
