@@ -1,14 +1,14 @@
 //! What operators, control and observers may sign.
 
 use super::agent::Agent;
-use super::lease::{Ended, MAX_DEPTH};
+use super::lease::{Ended, LeaseState, MAX_DEPTH};
 use super::state::State;
 use crate::codes::{Code, Refusal};
 use crate::digest::RecordHash;
 use crate::key::KeyId;
 use crate::record::{
-    AgentState, Body, Charter, CheckedRecord, Lease, LeaseRenewal, LeaseRevocation, Observation,
-    Order, Pulse, Refused, Registration, Role, Transition,
+    AgentState, Body, Charter, CheckedRecord, Lease, LeaseRenewal, LeaseRevocation, Mode,
+    Observation, Order, Pulse, Refused, Registration, Role, Transition,
 };
 use crate::text::Name;
 
@@ -28,6 +28,7 @@ impl State {
                 || charter.grants(Role::Operator, id)
                 || changes_key && (Some(*id) == old_key || charter.grants(Role::Root, id))
         };
+        self.is_free_key(&new.agent, key)?;
         let signers = self.signers(record, counts)?;
         meets_operators(charter, &signers)?;
         if !signers.contains(&key) {
@@ -43,7 +44,6 @@ impl State {
             );
         }
         self.is_fresh(record, received_ms)?;
-        self.is_free_key(&new.agent, key)?;
         let hash = new.manifest.hash()?;
         if hash != new.manifest_hash {
             return Err(Code::ManifestHashMismatch.because(format!("it hashes to {hash}")));
@@ -84,21 +84,38 @@ impl State {
     ) -> Result<(), Refusal> {
         let agent = self.known_agent(&lease.agent)?;
         let charter = self.operators_signed(record, received_ms)?;
-        if matches!(
+        names_the_active_manifest(agent, lease)?;
+        self.is_in_bounds(charter, agent, lease, received_ms)?;
+        let parent = lease
+            .parent
+            .map(|parent| self.may_be_parted(parent, lease, received_ms));
+        let parent = parent.transpose()?;
+        self.is_released(agent)?;
+        is_covered_by_capabilities(agent, lease)?;
+        parent.map_or(Ok(()), |parent| is_within(lease, parent))
+    }
+
+    /// What heals or is quarantined gets no lease. In observe mode a state restricts nothing.
+    fn is_released(&self, agent: &Agent) -> Result<(), Refusal> {
+        let held = matches!(
             agent.state,
             AgentState::Autohealing | AgentState::Quarantined
-        ) {
+        );
+        if held && self.mode() == Mode::Enforce {
             let why = format!("{} is {}: release it first", agent.name(), agent.state);
             return Err(Code::StateForbids.because(why));
         }
-        if !agent.is_registered {
-            let why = "an amendment took back the trust in who signed the active registration";
-            return Err(Code::ManifestNotActive.because(why));
-        }
-        if lease.manifest_hash != agent.manifest_hash() {
-            let active = agent.manifest_hash();
-            return Err(Code::ManifestNotActive.because(format!("the active manifest is {active}")));
-        }
+        Ok(())
+    }
+
+    /// When the lease begins and ends.
+    fn is_in_bounds(
+        &self,
+        charter: &Charter,
+        agent: &Agent,
+        lease: &Lease,
+        received_ms: u64,
+    ) -> Result<(), Refusal> {
         let (from, to) = (lease.not_before_ms, lease.expires_ms);
         if from >= to {
             return Err(Code::Malformed.because(format!("it ends at {to}, begins at {from}")));
@@ -114,30 +131,24 @@ impl State {
             let why = "it starts in the future while another lease is in force";
             return Err(Code::LeaseNotYetValid.because(why));
         }
-        is_covered_by_capabilities(agent, lease)?;
-        lease
-            .parent
-            .map_or(Ok(()), |parent| self.is_within(lease, parent, received_ms))
+        Ok(())
     }
 
-    /// Whether a sub-lease stays within its parent.
-    fn is_within(&self, lease: &Lease, parent: RecordHash, t: u64) -> Result<(), Refusal> {
-        let above = self.in_force(parent, t)?;
+    /// The parent of a sub-lease, if it is in force and another agent's, and not too deep.
+    fn may_be_parted(
+        &self,
+        parent: RecordHash,
+        lease: &Lease,
+        received_ms: u64,
+    ) -> Result<&LeaseState, Refusal> {
+        let above = self.in_force(parent, received_ms)?;
         if above.terms().agent == lease.agent {
             return Err(Code::LeaseWidened.because("its parent is a lease of the same agent"));
         }
         if self.lineage(parent).count() >= MAX_DEPTH {
             return Err(Code::LeaseWidened.because(format!("more than {MAX_DEPTH} leases deep")));
         }
-        let allowed = &above.terms().allow;
-        match lease
-            .allow
-            .iter()
-            .find(|new| !allowed.iter().any(|held| held.covers(new)))
-        {
-            None => Ok(()),
-            Some(new) => Err(Code::LeaseWidened.because(format!("{parent} does not allow {new}"))),
-        }
+        Ok(above)
     }
 
     pub(super) fn admit_renewal(
@@ -380,11 +391,36 @@ fn count(signers: &[KeyId], counts: impl Fn(&KeyId) -> bool) -> u64 {
 }
 
 /// Each pattern that a lease allows is covered by one capability of the manifest.
+fn names_the_active_manifest(agent: &Agent, lease: &Lease) -> Result<(), Refusal> {
+    if !agent.is_registered {
+        let why = "an amendment took back the trust in who signed the active registration";
+        return Err(Code::ManifestNotActive.because(why));
+    }
+    if lease.manifest_hash != agent.manifest_hash() {
+        let active = agent.manifest_hash();
+        return Err(Code::ManifestNotActive.because(format!("the active manifest is {active}")));
+    }
+    Ok(())
+}
+
 fn is_covered_by_capabilities(agent: &Agent, lease: &Lease) -> Result<(), Refusal> {
     let capabilities = &agent.version.capabilities;
     let bare = |new: &&crate::scope::Pattern| !capabilities.iter().any(|held| held.covers(new));
     match lease.allow.iter().find(bare) {
         None => Ok(()),
         Some(new) => Err(Code::CapabilityMissing.because(format!("no capability covers {new}"))),
+    }
+}
+
+/// Whether a sub-lease allows nothing that its parent does not.
+fn is_within(lease: &Lease, parent: &LeaseState) -> Result<(), Refusal> {
+    let allowed = &parent.terms().allow;
+    let wider = |new: &&crate::scope::Pattern| !allowed.iter().any(|held| held.covers(new));
+    match lease.allow.iter().find(wider) {
+        None => Ok(()),
+        Some(new) => {
+            let parent = parent.hash();
+            Err(Code::LeaseWidened.because(format!("{parent} does not allow {new}")))
+        }
     }
 }

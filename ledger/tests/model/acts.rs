@@ -1,0 +1,502 @@
+//! What the agents, operators and control say: records made of acts, right or twisted.
+
+use ledger::digest::{Digest, RecordHash};
+use ledger::key::PrivateKey;
+use ledger::record::{
+    Amounts, Body, Budget, Chain, Charter, CharterKey, Check, FileSet, Goal, Heartbeat, Instance,
+    Intent, Lease, LeaseRenewal, LeaseRevocation, Manifest, Mode, Order, Outcome, Phase, Receipt,
+    Registration, ResultOf, Role, Status, ToolUse, Transition, Verdict,
+};
+use ledger::text::Name;
+
+use crate::fleet::{Fleet, agents};
+use crate::history::{Opener, has_role};
+use crate::steps::{Act, Amendment, Twist};
+use crate::world::{SECOND, digest, instance, key};
+
+/// Seeds of the keys that become operators', one after another.
+const OPERATOR_SEEDS: [u8; 6] = [2, 30, 31, 32, 33, 34];
+
+/// Seeds of the agents' keys, first and second.
+const AGENT_SEEDS: [(u8, u8); 3] = [(5, 15), (8, 18), (10, 20)];
+
+const SCOPES: [&str; 7] = [
+    "read:docs/a",
+    "read:other",
+    "read:docs",
+    "write:repo/x",
+    "write:repo/secrets/x",
+    "write:elsewhere",
+    "run:x",
+];
+
+/// What leases allow, by number.
+const ALLOWS: [&[&str]; 5] = [
+    &["read:**", "write:repo/**"],
+    &["read:**", "write:repo/**"],
+    &["read:docs/**"],
+    &["read:docs/a", "write:repo/*"],
+    &["run:x"],
+];
+
+impl Fleet {
+    /// What the act says, and who signs it; `None` where there is nothing to say.
+    pub(crate) fn make(
+        &mut self,
+        agent: usize,
+        act: Act,
+        twists: &[Twist],
+    ) -> Option<(Body, Vec<PrivateKey>)> {
+        let name = agents()[agent].clone();
+        let operators = self.operators();
+        let unknown = twists.contains(&Twist::Names);
+        let any_lease = |n| {
+            let lease = self.any_lease(n);
+            lease.map(|lease| {
+                if unknown {
+                    RecordHash::new(digest())
+                } else {
+                    lease
+                }
+            })
+        };
+        Some(match act {
+            Act::Beat { .. } | Act::Restart => {
+                let beat = self.heartbeat(&name, act, twists)?;
+                (Body::Heartbeat(beat.into()), vec![self.key_of(agent)])
+            }
+            Act::Goal | Act::Intent { .. } | Act::Result { .. } | Act::Outcome { .. } => {
+                let phase = self.phase(&name, act, twists);
+                let chain = self.chain(&name, twists)?;
+                let body = Body::Receipt(Receipt { chain, phase }.into());
+                (body, vec![self.key_of(agent)])
+            }
+            Act::Register {
+                change_key,
+                by_old_key,
+            } => self.registration(agent, change_key, by_old_key, twists),
+            Act::Grant { .. } => {
+                let lease = self.lease(&name, act, twists);
+                (Body::Lease(lease.into()), operators)
+            }
+            Act::Amend(amendment) => {
+                let charter = self.amended(amendment, twists);
+                let by_roots = !twists.contains(&Twist::Unsigned);
+                let keys = if by_roots { vec![key(1)] } else { operators };
+                (Body::Charter(charter.into()), keys)
+            }
+            Act::Renew {
+                lease,
+                by_control,
+                for_s,
+            } => {
+                let renewal = LeaseRenewal {
+                    lease: any_lease(lease)?,
+                    expires_ms: self.now + for_s * SECOND,
+                };
+                let by = if by_control { vec![key(3)] } else { operators };
+                (Body::LeaseRenewal(renewal), by)
+            }
+            Act::Revoke { lease } => {
+                let revocation = LeaseRevocation {
+                    lease: any_lease(lease)?,
+                    reason: text("x"),
+                };
+                (Body::LeaseRevocation(revocation), operators)
+            }
+            Act::Order(to) => {
+                let order = Order {
+                    agent: name,
+                    to,
+                    reason: text("x"),
+                };
+                (Body::Order(order), operators)
+            }
+            Act::Transition(rule, to) => {
+                let mut transition = Transition {
+                    n: self.history().moves(&name).len() as u64 + 1,
+                    from: self.history().state(&name),
+                    to,
+                    rule,
+                    epoch: self.history().epoch_after(&name, rule),
+                    agent: name,
+                };
+                for twist in twists {
+                    match twist {
+                        Twist::Names => transition.from = to,
+                        Twist::Seq(off) => {
+                            transition.n = transition.n.saturating_add_signed(*off);
+                        }
+                        Twist::Epoch(off) => {
+                            transition.epoch = transition.epoch.saturating_add_signed(*off);
+                        }
+                        _ => {}
+                    }
+                }
+                (Body::Transition(transition), vec![key(3)])
+            }
+            Act::Pulse => {
+                self.pulse();
+                return None;
+            }
+        })
+    }
+
+    /// The operators that the charter in force trusts.
+    fn operators(&self) -> Vec<PrivateKey> {
+        let charter = self.history().charter();
+        let trusted = OPERATOR_SEEDS.map(key).into_iter();
+        trusted
+            .filter(|key| has_role(charter, key.public().id(), Role::Operator))
+            .collect()
+    }
+
+    fn amended(&self, amendment: Amendment, twists: &[Twist]) -> Charter {
+        let mut charter = self.history().charter().clone();
+        charter.version += 1;
+        charter.previous = self.history().charter_hash();
+        if twists.contains(&Twist::Prev) {
+            charter.previous = None;
+        }
+        if twists.contains(&Twist::Names) {
+            charter.version += 1;
+        }
+        let key_of = |seed, role: Role| CharterKey {
+            key: key(seed).public(),
+            name: text("another"),
+            roles: vec![role],
+        };
+        let clocks = &mut charter.liveness;
+        match amendment {
+            Amendment::Clocks { slower: true } => clocks.degraded_after_ms = 45 * SECOND,
+            Amendment::Clocks { slower: false } => {
+                clocks.degraded_after_ms = 25 * SECOND;
+                clocks.heal_timeout_ms = 15 * SECOND;
+                clocks.pulse_ms = 8 * SECOND;
+            }
+            Amendment::Mode => {
+                charter.mode = match charter.mode {
+                    Mode::Enforce => Mode::Observe,
+                    Mode::Observe => Mode::Enforce,
+                }
+            }
+            Amendment::Distrust => {
+                // One of them stays, whom no amendment can distrust.
+                let oldest = self.operators().swap_remove(0).public().id();
+                charter.distrusted.push(oldest);
+                let named = |seed: u8| charter.keys.iter().any(|k| k.key == key(seed).public());
+                if let Some(next) = OPERATOR_SEEDS.into_iter().find(|seed| !named(*seed)) {
+                    charter.keys.push(key_of(next, Role::Operator));
+                }
+            }
+            Amendment::Threshold(operators) => {
+                let named = |seed: u8| charter.keys.iter().any(|k| k.key == key(seed).public());
+                if let Some(next) = OPERATOR_SEEDS.into_iter().find(|seed| !named(*seed)) {
+                    charter.keys.push(key_of(next, Role::Operator));
+                }
+                charter.thresholds.operator = operators;
+            }
+            Amendment::AgentsKey => charter.keys.push(key_of(AGENT_SEEDS[0].0, Role::Observer)),
+            Amendment::Contradiction => clocks.tolerance_ms = clocks.degraded_after_ms,
+        }
+        charter
+    }
+
+    /// The key that the agent signs with: that of its lease's version, or of its active one.
+    fn key_of(&self, agent: usize) -> PrivateKey {
+        let (first, second) = AGENT_SEEDS[agent];
+        let history = self.history();
+        let name = &agents()[agent];
+        let version = match history.lease_of(name) {
+            Some(lease) => Some(history.version_of(lease)),
+            None => history
+                .registration(name)
+                .map(|(_, registration)| registration),
+        };
+        let is_second = version.is_some_and(|version| version.key == key(second).public());
+        key(if is_second { second } else { first })
+    }
+
+    fn chain(&mut self, name: &Name, twists: &[Twist]) -> Option<Chain> {
+        let history = self.history();
+        let opened_by = history.openings(name).pop()?.by;
+        let last = history.own(name).pop().and_then(|(_, leaf)| leaf.chain());
+        let current = history.instance(name);
+        let goes_on = current.or_else(|| {
+            let last = last.map(|chain| chain.instance);
+            last.filter(|_| opened_by == Opener::Lease)
+        });
+        let mut chain = Chain {
+            agent: name.clone(),
+            epoch: history.epoch(name),
+            instance: goes_on.unwrap_or(instance(0)),
+            seq: history.next_seq(name),
+            prev: history.head(name)?,
+        };
+        if goes_on.is_none() {
+            chain.instance = self.fresh_instance();
+        }
+        twist(&mut chain, twists);
+        Some(chain)
+    }
+
+    fn fresh_instance(&mut self) -> Instance {
+        self.fresh += 1;
+        instance(self.fresh)
+    }
+
+    fn heartbeat(&mut self, name: &Name, act: Act, twists: &[Twist]) -> Option<Heartbeat> {
+        let mut chain = self.chain(name, &[])?;
+        let (mut progress, mut last, mut drifts) = (0, false, false);
+        match act {
+            Act::Beat {
+                progress: p,
+                last: l,
+                drifts: d,
+            } => (progress, last, drifts) = (p, l, d),
+            _ => {
+                chain.epoch += 1;
+                chain.seq = 0;
+                chain.prev = self.history().lease_of(name)?;
+                chain.instance = self.fresh_instance();
+            }
+        }
+        let history = self.history();
+        let lease = history
+            .lease_of(name)
+            .and_then(|lease| history.lease(lease));
+        let counter = history.in_epoch(name).into_iter().rev();
+        let counter = counter.filter_map(|(_, leaf)| leaf.beat()).next();
+        let counter = counter.map_or(0, |beat| beat.progress);
+        let begins = chain.seq == 0;
+        let mut before = if begins { history.last(name) } else { None };
+        if twists.contains(&Twist::Before) {
+            before = Some(RecordHash::new(digest()));
+        }
+        if matches!(act, Act::Beat { .. }) {
+            let steps_back = twists.contains(&Twist::Names);
+            progress = if steps_back {
+                counter.saturating_sub(1)
+            } else {
+                counter + progress
+            };
+        }
+        let manifest_hash = match lease {
+            Some(lease) if !drifts => lease.manifest_hash,
+            _ => digest(),
+        };
+        twist(&mut chain, twists);
+        Some(Heartbeat {
+            chain,
+            progress,
+            r#final: last,
+            manifest_hash,
+            before,
+            seen: None,
+        })
+    }
+
+    fn phase(&self, name: &Name, act: Act, twists: &[Twist]) -> Phase {
+        let history = self.history();
+        let unknown = twists.contains(&Twist::Names);
+        let pick_goal = |n: usize| {
+            let goals = history.open_goals(name);
+            match goals.get(n % goals.len().max(1)) {
+                Some(goal) if !unknown => *goal,
+                _ => RecordHash::new(digest()),
+            }
+        };
+        match act {
+            Act::Intent {
+                goal,
+                scope,
+                tokens,
+            } => Phase::Intent(
+                Intent {
+                    goal: pick_goal(goal),
+                    scope: SCOPES[scope].parse().unwrap(),
+                    tool: ToolUse {
+                        name: "t".parse().unwrap(),
+                        digest: digest(),
+                    },
+                    inputs: vec![],
+                    parents: vec![],
+                    reserve: amounts(tokens),
+                }
+                .into(),
+            ),
+            Act::Result { intent, tokens } => {
+                let open = history.open_intents(name);
+                let open = open.get(intent % open.len().max(1));
+                Phase::Result(ResultOf {
+                    intent: match open {
+                        Some((_, leaf)) if !unknown => leaf.hash,
+                        _ => RecordHash::new(digest()),
+                    },
+                    status: Status::Ok,
+                    outputs: vec![],
+                    duration_ms: 1,
+                    usage: amounts(tokens),
+                    refs: vec![],
+                })
+            }
+            Act::Outcome { goal, backed } => Phase::Outcome(Outcome {
+                goal: pick_goal(goal),
+                verdict: Verdict::Accepted,
+                checks: if backed { vec![check()] } else { vec![] },
+            }),
+            _ => Phase::Goal(Goal {
+                title: text("goal"),
+                requester: text("me"),
+            }),
+        }
+    }
+
+    fn registration(
+        &self,
+        agent: usize,
+        change_key: bool,
+        by_old_key: bool,
+        twists: &[Twist],
+    ) -> (Body, Vec<PrivateKey>) {
+        let (first, second) = AGENT_SEEDS[agent];
+        let name = agents()[agent].clone();
+        let active = self.history().registration(&name);
+        let old = active.map_or(first, |(_, active)| {
+            if active.key == key(second).public() {
+                second
+            } else {
+                first
+            }
+        });
+        let new = match (change_key, old == first) {
+            (false, _) => old,
+            (true, true) => second,
+            (true, false) => first,
+        };
+        let manifest = manifest(&name, self.leaves.len() as u64);
+        let mut registration = Registration {
+            agent: name,
+            key: key(new).public(),
+            manifest_hash: manifest.hash().unwrap(),
+            manifest,
+            replaces: active.map(|(hash, _)| hash),
+            reason: text("x"),
+        };
+        if twists.contains(&Twist::Names) {
+            registration.manifest_hash = digest();
+        }
+        if twists.contains(&Twist::Prev) {
+            registration.replaces = Some(RecordHash::new(digest()));
+        }
+        let mut keys = self.operators();
+        keys.push(key(new));
+        if old != new {
+            keys.push(key(if by_old_key { old } else { 1 }));
+        }
+        (Body::Manifest(registration.into()), keys)
+    }
+
+    fn lease(&self, name: &Name, act: Act, twists: &[Twist]) -> Lease {
+        let Act::Grant {
+            parent,
+            from_s,
+            for_s,
+            allow,
+            actions,
+        } = act
+        else {
+            unreachable!("only grants make leases")
+        };
+        let active = self.history().registration(name);
+        let not_before_ms = self.now + from_s * SECOND;
+        Lease {
+            agent: name.clone(),
+            manifest_hash: match active {
+                Some((_, active)) if !twists.contains(&Twist::Names) => active.manifest_hash,
+                _ => digest(),
+            },
+            allow: patterns(ALLOWS[allow]),
+            deny: patterns(&["write:repo/secrets/**"]),
+            budget: Budget {
+                actions,
+                tokens: actions.map(|actions| actions * 10),
+                cost_micros: None,
+            },
+            not_before_ms,
+            expires_ms: not_before_ms + for_s * SECOND,
+            renew_until_ms: (for_s % 2 == 0).then_some(self.now + 300 * SECOND),
+            parent: match parent.and_then(|parent| self.any_lease(parent)) {
+                Some(_) if twists.contains(&Twist::Prev) => Some(RecordHash::new(digest())),
+                parent => parent,
+            },
+            purpose: text("x"),
+        }
+    }
+
+    /// The lease of one of the agents; now and then one that it had before.
+    fn any_lease(&self, n: usize) -> Option<RecordHash> {
+        let leases = self
+            .leaves
+            .iter()
+            .rev()
+            .filter(|leaf| leaf.lease().is_some());
+        leases.map(|leaf| leaf.hash).nth(n)
+    }
+}
+
+fn twist(chain: &mut Chain, twists: &[Twist]) {
+    for twist in twists {
+        match twist {
+            Twist::Agent => chain.agent = "nobody".parse().unwrap(),
+            Twist::Epoch(off) => chain.epoch = chain.epoch.saturating_add_signed(*off),
+            Twist::Instance(n) => chain.instance = instance(*n),
+            Twist::Seq(off) => chain.seq = chain.seq.saturating_add_signed(*off),
+            Twist::Prev => chain.prev = RecordHash::new(digest()),
+            _ => {}
+        }
+    }
+}
+
+fn manifest(name: &Name, version: u64) -> Manifest {
+    let nothing = FileSet {
+        root: Digest::of(&[]),
+        files: 0,
+        bytes: 0,
+        ignore: vec![],
+    };
+    Manifest {
+        agent: name.clone(),
+        version: text(&version.to_string()),
+        code: nothing.clone(),
+        config: nothing,
+        models: vec![],
+        prompts: vec![],
+        tools: vec![],
+        capabilities: patterns(&["read:**", "write:repo/**"]),
+        max_inflight_ms: (15 + version % 3) * SECOND,
+    }
+}
+
+fn patterns(texts: &[&str]) -> Vec<ledger::scope::Pattern> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn text(text: &str) -> ledger::text::Text {
+    text.parse().unwrap()
+}
+
+fn amounts(tokens: u64) -> Amounts {
+    Amounts {
+        tokens,
+        cost_micros: 3 * tokens,
+    }
+}
+
+fn check() -> Check {
+    Check {
+        name: text("test"),
+        digest: digest(),
+        record: None,
+    }
+}
