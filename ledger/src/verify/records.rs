@@ -6,7 +6,7 @@ use crate::codes::{Code, Refusal};
 use crate::envelope::{Checked, Validity};
 use crate::key::{KeyId, PublicKey};
 use crate::leaf::Leaf;
-use crate::record::{Body, Charter, CheckedRecord, Role, SignedRecord};
+use crate::record::{Body, Charter, CheckedRecord, Kind, Role, SignedRecord};
 use crate::verify::trust::Trust;
 
 /// When the log received a leaf, and the record in it.
@@ -21,6 +21,9 @@ pub(super) fn check_log(record: &SignedRecord, trust: &Trust) -> Result<(), Refu
     let (pinned, hash) = (trust.charter, record.hash());
     match record.record().log {
         None if hash == pinned => Ok(()),
+        None if record.kind() != Kind::Charter => {
+            Err(Code::OriginMismatch.because("it names no log, and is no charter"))
+        }
         None => {
             Err(Code::TrustMismatch
                 .because(format!("the charter is {hash}, the trust names {pinned}")))
