@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building and testing Dragons need beside Rust, Node and Python.
+# Installs what building and testing Dragons need beside Rust and Node.
 #
 # On Debian and Ubuntu missing packages are installed by apt, as root or by a
 # sudo that asks for no password. Where neither is possible the line to run is
@@ -35,6 +35,8 @@ missing_packages() {
   # a key that is not ours.
   have strace || echo strace
   have openssl || echo openssl
+  # The second verifier of tests/python.
+  have_cryptography || echo python3-cryptography
 }
 
 have() {
@@ -45,6 +47,12 @@ have_libclang() {
   [[ -n "${LIBCLANG_PATH:-}" ]] && return 0
   compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' >/dev/null &&
     compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null
+}
+
+# For the python3 that comes first or for Debian's: the test takes either.
+have_cryptography() {
+  python3 -c 'import cryptography' 2>/dev/null ||
+    /usr/bin/python3 -c 'import cryptography' 2>/dev/null
 }
 
 install_packages() {
