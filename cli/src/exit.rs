@@ -8,16 +8,38 @@ use tlog::checkpoint::CheckpointError;
 
 /// The exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Exit {
     /// Done; verified, without a breach.
-    Good = 0,
+    Good,
     /// It does not hold, or somebody is out of bounds.
-    Bad = 1,
+    Bad,
     /// It could not be decided or done: usage, files, network, a refusal by the service.
-    Undecided = 2,
+    Undecided,
     /// What is there holds, and is not enough.
-    Incomplete = 3,
+    Incomplete,
+    /// The program was not run.
+    NotRun,
+    /// The program was run, and ended so.
+    Program(u8),
+}
+
+/// Why there is no exit code of the program's.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the program was not run")]
+pub(crate) struct NotRun;
+
+impl From<Exit> for u8 {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Good => 0,
+            Exit::Bad => 1,
+            Exit::Undecided => 2,
+            Exit::Incomplete => 3,
+            // What env, nohup and timeout use for it.
+            Exit::NotRun => 125,
+            Exit::Program(code) => code,
+        }
+    }
 }
 
 /// What a report comes to.
@@ -32,6 +54,9 @@ pub(crate) fn of_report(report: &Report) -> Exit {
 
 /// What an error comes to. What was shown and does not hold has failed; where nothing was shown, nothing is decided.
 pub(crate) fn of(error: &anyhow::Error) -> Exit {
+    if error.is::<NotRun>() {
+        return Exit::NotRun;
+    }
     let is_bad = error.chain().any(|cause| {
         cause.is::<EntryError>()
             || cause.is::<ProofError>()

@@ -10,13 +10,16 @@ mod session;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use exit::Exit;
 use options::Cli;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
     match commands::run(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -29,8 +32,21 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints what clap has to say, which may be help. A run that is not understood is one that did not take place.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    // Whoever closed the terminal does not want to know.
+    let _ = error.print();
+    let leniently = Cli::command().ignore_errors(true).try_get_matches();
+    let is_run = leniently.is_ok_and(|matches| matches.subcommand_name() == Some("run"));
+    match error.use_stderr() {
+        false => Exit::Good.into(),
+        true if is_run => Exit::NotRun.into(),
+        true => Exit::Undecided.into(),
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(u8::from(exit))
     }
 }

@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use ledger::digest::RecordHash;
 use tlog::LeafIndex;
 
-use crate::commands::{agent, charter, generate, keygen, lease, log, manifest, verify};
+use crate::commands::{
+    agent, charter, generate, keygen, lease, log, manifest, receipt, run, verify,
+};
 
 /// Operate and audit agents whose only state is a transparency log.
 #[derive(Debug, Parser)]
@@ -71,7 +73,7 @@ pub(crate) enum Command {
     Consistency(log::ConsistencyOptions),
     /// Verify a proof file or an evidence pack, offline
     Verify(verify::Options),
-    /// See agents, and give orders about them
+    /// See and stop agents
     #[command(subcommand)]
     Agent(agent::Command),
     /// See the constitution of the log
@@ -83,6 +85,18 @@ pub(crate) enum Command {
     /// Grant and see authority
     #[command(subcommand)]
     Lease(lease::Command),
+    /// Run a program as an agent: with a goal, an intent, a result and an outcome in the log
+    Run(Box<run::Options>),
+    /// Speak to the run around this command, and print what it answers
+    Tell(run::TellOptions),
+    /// Log a step of an agent's work
+    #[command(subcommand)]
+    Receipt(receipt::Command),
+    /// Log an agent's sign of life
+    Heartbeat(receipt::HeartbeatOptions),
+    /// Become a program that ends with its parent
+    #[command(hide = true)]
+    Leash(run::LeashOptions),
     /// Print the completions of a shell
     Completions(generate::CompletionsOptions),
     /// Write the man pages into a directory

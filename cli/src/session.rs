@@ -111,6 +111,21 @@ pub(crate) fn read_key(path: &Path) -> Result<PrivateKey> {
     Ok(file.key)
 }
 
+/// Where programs keep what is to stay: by the XDG Base Directory Specification.
+///
+/// # Errors
+///
+/// If there is neither `XDG_STATE_HOME` nor `HOME`.
+pub(crate) fn state_home() -> Result<PathBuf> {
+    let absolute = |name| {
+        let path = std::env::var_os(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    let home = || absolute("HOME").map(|home| home.join(".local/state"));
+    let path = absolute("XDG_STATE_HOME").or_else(home);
+    path.context("neither XDG_STATE_HOME nor HOME says where the journal is kept")
+}
+
 /// What time it is: milliseconds since the epoch.
 ///
 /// # Errors

@@ -7,12 +7,12 @@
 //! ```
 
 use std::fmt;
-use std::str::FromStr;
 
 use ledger::codes::{Code, Refusal};
 use ledger::commitment::{SALT_BYTES, commit};
 use ledger::digest::{Digest, RecordHash};
-use ledger::json::{Members, Value, object, parsed, string};
+use ledger::json::{Members, Value, parsed};
+pub use ledger::pack::{Disclosure, Side};
 use ledger::text::Name;
 
 /// The longest value that is kept: of anything longer its digest is the value to commit to.
@@ -27,24 +27,6 @@ pub struct Place {
     pub side: Side,
     /// What it is called.
     pub name: Name,
-}
-
-/// Whether a value went in or came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// Of an intent.
-    Inputs,
-    /// Of a result.
-    Outputs,
-}
-
-/// A value, and where its commitment is.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Disclosure {
-    /// Where the commitment is.
-    pub place: Place,
-    salt: [u8; SALT_BYTES],
-    value: Vec<u8>,
 }
 
 /// A value that is to be committed to.
@@ -80,70 +62,34 @@ impl Secret {
 
     /// What opens the commitment, once its record has a name.
     pub fn disclosure(&self, record: RecordHash, side: Side) -> Disclosure {
-        let name = self.name.clone();
         Disclosure {
-            place: Place { record, side, name },
+            record,
+            side,
+            name: self.name.clone(),
             salt: self.salt,
             value: self.value.clone(),
         }
     }
 }
 
-impl Disclosure {
-    /// Reads a disclosure.
-    ///
-    /// # Errors
-    ///
-    /// The codes of form.
-    pub fn parse(json: &[u8]) -> Result<Self, Refusal> {
-        let mut members = Members::open("", Value::parse(json)?)?;
-        let disclosure = Self {
-            place: Place::read(&mut members)?,
-            salt: members.required("salt", |path, value| {
-                let wrong = |_| Code::Malformed.because(format!("{path} is not 32 bytes"));
-                bytes(path, value)?.try_into().map_err(wrong)
-            })?,
-            value: members.required("value", bytes)?,
-        };
-        members.finish().map(|()| disclosure)
-    }
-
-    /// The same value, whose commitment another record holds too.
-    #[must_use]
-    pub fn moved_to(&self, record: RecordHash) -> Self {
-        let mut moved = self.clone();
-        moved.place.record = record;
-        moved
-    }
-
-    /// The value.
-    pub fn value(&self) -> &[u8] {
-        &self.value
-    }
-
-    /// The digest that the record holds, if this opens it.
-    pub fn commitment(&self, agent: &Name) -> Digest {
-        commit(&self.salt, agent, &self.place.name, &self.value)
-    }
-
-    /// The disclosure as an object.
-    pub fn to_value(&self) -> Value {
-        object([
-            ("record", self.place.record.into()),
-            ("side", self.place.side.to_string().into()),
-            ("name", (&self.place.name).into()),
-            ("salt", tlog::base64::encode(self.salt).into()),
-            ("value", tlog::base64::encode(&self.value).into()),
-        ])
-    }
-
-    /// The disclosure as one line.
-    pub fn to_json(&self) -> String {
-        self.to_value().to_json()
-    }
+/// Reads a disclosure as it stands on a line.
+///
+/// # Errors
+///
+/// The codes of form.
+pub fn parse(json: &[u8]) -> Result<Disclosure, Refusal> {
+    Disclosure::read("", Value::parse(json)?)
 }
 
 impl Place {
+    /// Whether the disclosure opens the commitment there.
+    pub fn is_of(&self, disclosure: &Disclosure) -> bool {
+        let Disclosure {
+            record, side, name, ..
+        } = disclosure;
+        (*record, *side, name) == (self.record, self.side, &self.name)
+    }
+
     /// Takes `record`, `side` and `name` out of an object.
     ///
     /// # Errors
@@ -158,48 +104,10 @@ impl Place {
     }
 }
 
-impl FromStr for Side {
-    type Err = Refusal;
-
-    fn from_str(text: &str) -> Result<Self, Refusal> {
-        match text {
-            "inputs" => Ok(Self::Inputs),
-            "outputs" => Ok(Self::Outputs),
-            _ => Err(Code::Malformed.because("a side is inputs or outputs")),
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Inputs => "inputs",
-            Self::Outputs => "outputs",
-        })
-    }
-}
-
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({}, {} bytes)", self.name, self.value.len())
     }
-}
-
-impl fmt::Debug for Disclosure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Disclosure({:?}, {} bytes)",
-            self.place,
-            self.value.len()
-        )
-    }
-}
-
-fn bytes(path: &str, value: Value) -> Result<Vec<u8>, Refusal> {
-    let text = string(path, value)?;
-    tlog::base64::decode(&text)
-        .map_err(|_| Code::Malformed.because(format!("{path} is not canonical base64")))
 }
 
 #[cfg(test)]
@@ -207,21 +115,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disclosure_reads_back_and_opens_its_commitment() {
+    fn a_value_is_kept_with_a_fresh_salt() {
         let (agent, name): (Name, Name) = ("a".parse().unwrap(), "argv".parse().unwrap());
         let secret = Secret::new(name.clone(), b"\xff\x00".to_vec()).unwrap();
-        let record = RecordHash::new(Digest::of(&[]));
-        let disclosure = secret.disclosure(record, Side::Inputs);
-        let again = Disclosure::parse(disclosure.to_json().as_bytes()).unwrap();
+        let disclosure = secret.disclosure(RecordHash::new(Digest::of(&[])), Side::Inputs);
+        let again = parse(disclosure.to_value().to_json().as_bytes()).unwrap();
         assert_eq!(again, disclosure);
-        assert_eq!(secret.commitment(&agent), (name, again.commitment(&agent)));
-        let other = Secret::new("argv".parse().unwrap(), b"\xff\x00".to_vec()).unwrap();
-        assert_ne!(
-            other.commitment(&agent),
-            secret.commitment(&agent),
-            "the salt is fresh"
-        );
-        assert!(!format!("{disclosure:?} {secret:?}").contains("255"));
+        let digest = commit(&again.salt, &agent, &name, &again.value);
+        assert_eq!(secret.commitment(&agent), (name.clone(), digest));
+        let other = Secret::new(name, b"\xff\x00".to_vec()).unwrap();
+        assert_ne!(other.commitment(&agent), secret.commitment(&agent));
+        assert!(!format!("{secret:?}").contains("255"));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use ledger::codes::Refusal;
 use ledger::digest::RecordHash;
 use ledger::text::Name;
 
-use crate::disclosure::{Disclosure, Place};
+use crate::disclosure::{self, Disclosure, Place};
 
 pub(crate) use book::chain;
 pub use book::{Book, OpenIntent, Tip, Unsaid};
@@ -151,7 +151,10 @@ impl Journal {
         if disclosures.is_empty() {
             return Ok(());
         }
-        let lines: Vec<String> = disclosures.iter().map(Disclosure::to_json).collect();
+        let lines: Vec<String> = disclosures
+            .iter()
+            .map(|one| one.to_value().to_json())
+            .collect();
         self.write(
             |journal| &mut journal.disclosures,
             DISCLOSURES,
@@ -172,8 +175,8 @@ impl Journal {
         })?;
         let mut found = None;
         each_line(&file, &path, |bytes| {
-            let disclosure = Disclosure::parse(bytes)?;
-            if disclosure.place == *place {
+            let disclosure = disclosure::parse(bytes)?;
+            if place.is_of(&disclosure) {
                 found = Some(disclosure);
             }
             Ok(())

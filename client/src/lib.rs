@@ -5,7 +5,8 @@
 //! log that its [`trust`](identity) names. Where nobody gave it a trust file it says so, and goes by what the
 //! service says of itself.
 //!
-//! Nothing here prints, reads the environment, or asks the clock: whoever calls passes the time.
+//! Nothing here reads the environment or asks the clock, and nothing but what passes a program's own output on
+//! prints: whoever calls passes the time, and what to do with words for people.
 
 pub mod agent;
 pub mod disclosure;
@@ -18,5 +19,6 @@ pub mod manifest;
 pub mod memory;
 pub mod operator;
 pub mod permit;
+pub mod run;
 pub mod submission;
 pub mod transport;

@@ -1,10 +1,9 @@
-//! `agent`: see agents, and give orders about them.
+//! `agent`: see agents, and stop them.
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use client::http::Agent;
 use ledger::json::Value;
-use ledger::record::AgentState;
 use ledger::text::{Name, Text};
 
 use crate::commands::logged::{self, Cosigners};
@@ -21,17 +20,13 @@ pub(crate) enum Command {
         /// The agent
         agent: Name,
     },
-    /// Quarantine an agent: it does nothing more until it is released
-    Quarantine(OrderOptions),
-    /// Release an agent from quarantine: under its lease, a new process begins to heal
-    Release(OrderOptions),
     /// Stop an agent, and end its lease
-    Stop(OrderOptions),
+    Stop(StopOptions),
 }
 
 /// Whom, and why.
 #[derive(Debug, Args)]
-pub(crate) struct OrderOptions {
+pub(crate) struct StopOptions {
     /// The agent
     agent: Name,
     /// Why, for everybody to read
@@ -50,9 +45,7 @@ pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
     match command {
         Command::List => list(session),
         Command::Show { agent } => show(session, &agent),
-        Command::Quarantine(options) => order(session, AgentState::Quarantined, options),
-        Command::Release(options) => order(session, AgentState::Autohealing, options),
-        Command::Stop(options) => order(session, AgentState::Stopped, options),
+        Command::Stop(options) => stop(session, options),
     }
 }
 
@@ -119,17 +112,16 @@ fn show(session: &Session, agent: &Name) -> Result<()> {
     output::object(session.json(), &session.service()?.agent(agent)?.1)
 }
 
-fn order(session: &Session, to: AgentState, options: OrderOptions) -> Result<()> {
+fn stop(session: &Session, options: StopOptions) -> Result<()> {
     let service = session.service()?;
-    let OrderOptions {
+    let StopOptions {
         agent,
         reason,
         cosigners,
     } = options;
-    let ordered = agent.clone();
+    let stopped = agent.clone();
     let logged = logged::as_operator(session, &service, &cosigners, |operator| {
-        operator.order(agent, to, reason)
+        operator.stop(agent, reason)
     })?;
-    let members = [("agent", (&ordered).into()), ("to", to.as_str().into())];
-    logged::print(session, &logged, members)
+    logged::print(session, &logged, [("agent", (&stopped).into())])
 }

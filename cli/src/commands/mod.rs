@@ -1,5 +1,6 @@
 //! The commands, one file a group.
 
+mod acting;
 pub(crate) mod agent;
 pub(crate) mod charter;
 pub(crate) mod generate;
@@ -8,11 +9,13 @@ pub(crate) mod lease;
 pub(crate) mod log;
 mod logged;
 pub(crate) mod manifest;
+pub(crate) mod receipt;
+pub(crate) mod run;
 pub(crate) mod verify;
 
 use anyhow::Result;
 
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::options::{Cli, Command};
 use crate::session::Session;
 
@@ -34,8 +37,29 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Charter(charter::Command::Show) => charter::show(&session)?,
         Command::Manifest(command) => manifest::run(&session, command)?,
         Command::Lease(command) => lease::run(&session, command)?,
+        Command::Receipt(command) => receipt::run(&session, command)?,
+        Command::Heartbeat(options) => receipt::heartbeat(&session, &options)?,
+        Command::Run(options) => return run_program(&session, *options),
+        Command::Tell(options) => return tell(&options),
+        Command::Leash(options) => run::leash(options)?,
         Command::Completions(options) => generate::completions(&options)?,
         Command::Man(options) => generate::man(&options)?,
     }
     Ok(Exit::Good)
+}
+
+/// CMD's own exit code is passed through; only what kept it from being run has one of ours.
+fn run_program(session: &Session, options: run::Options) -> Result<Exit> {
+    match run::run(session, options) {
+        Ok(code) => Ok(Exit::Program(code)),
+        Err(error) => Err(error.context(exit::NotRun)),
+    }
+}
+
+fn tell(options: &run::TellOptions) -> Result<Exit> {
+    Ok(if run::tell(options)? {
+        Exit::Good
+    } else {
+        Exit::Bad
+    })
 }

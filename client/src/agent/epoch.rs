@@ -6,7 +6,7 @@
 
 use ledger::digest::RecordHash;
 use ledger::envelope::Validity;
-use ledger::record::{AgentState, Body, Chain, Heartbeat, Instance};
+use ledger::record::{AgentState, Body, Chain, Heartbeat, Instance, Liveness};
 
 use super::{Agent, AgentError};
 use crate::entry::Entry;
@@ -50,6 +50,19 @@ impl<T: Transport> Agent<T> {
             self.open_epoch(&claims, lease, instance, now_ms)?;
         }
         self.say_unsaid(now_ms)
+    }
+
+    /// The clocks of the charter in force: how often to beat, and how long silence may last.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`].
+    pub fn liveness(&mut self) -> Result<Liveness, AgentError> {
+        let record = self.transport.charter()?.record;
+        match &self.find(record)?.record().record().body {
+            Body::Charter(charter) => Ok(charter.liveness),
+            _ => Err(not_an_opening(record, "it is no charter")),
+        }
     }
 
     /// Follows a lease that was granted while this process runs.

@@ -58,8 +58,8 @@ pub enum AgentError {
         /// Where.
         reason: String,
     },
-    /// The log's: what is said to have opened the epoch did not.
-    #[error("{record} did not open the epoch: {reason}")]
+    /// The log's: a record is not what the service says it is, such as the one that opened the epoch.
+    #[error("{record} is not what it is said to be: {reason}")]
     NotAnOpening {
         /// What was named.
         record: RecordHash,

@@ -64,7 +64,7 @@ impl<T: Transport> Agent<T> {
             };
             let saying = Saying {
                 body: &body,
-                disclosures: &|record| kept.iter().map(|one| one.moved_to(record)).collect(),
+                disclosures: &|record| moved(&kept, record),
             };
             match self.say(&saying, now_ms) {
                 // What cannot be said now is in the journal still.
@@ -171,6 +171,15 @@ impl<T: Transport> Agent<T> {
 
 fn is_intent(record: &SignedRecord) -> bool {
     matches!(&record.record().body, Body::Receipt(receipt) if matches!(receipt.phase, Phase::Intent(_)))
+}
+
+/// The same values, whose commitments another record holds now.
+fn moved(kept: &[Disclosure], record: RecordHash) -> Vec<Disclosure> {
+    let move_one = |one: &Disclosure| Disclosure {
+        record,
+        ..one.clone()
+    };
+    kept.iter().map(move_one).collect()
 }
 
 fn is_no_such_record(error: &ServiceError) -> bool {

@@ -315,7 +315,7 @@ fn what_waited_is_said_again_in_the_next_epoch() {
         name: "stdout".parse().unwrap(),
     };
     assert_eq!(
-        agent.journal().disclosure(&place).unwrap().unwrap().value(),
+        agent.journal().disclosure(&place).unwrap().unwrap().value,
         b"hello"
     );
 }

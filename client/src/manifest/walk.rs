@@ -238,7 +238,8 @@ fn stays_within(path: &str, target: &Path) -> bool {
     true
 }
 
-fn digest(place: &Path) -> io::Result<(Digest, u64)> {
+/// The digest of a file, and how long it is.
+pub(crate) fn digest(place: &Path) -> io::Result<(Digest, u64)> {
     let mut file = fs::File::open(place)?;
     let (mut hasher, mut bytes) = (Sha256::new(), 0);
     let mut chunk = vec![0; CHUNK_BYTES];

@@ -51,17 +51,13 @@ impl Draft {
         index: Option<LeafIndex>,
         agent: Option<&Name>,
     ) {
-        self.push_finding(Finding {
-            class: refusal.code.class(),
-            by: refusal.code.party(),
+        let by = refusal.code.party();
+        self.findings.push(Finding {
             refusal,
+            by,
             index,
             agent: agent.cloned(),
         });
-    }
-
-    pub(super) fn push_finding(&mut self, finding: Finding) {
-        self.findings.push(finding);
     }
 
     /// Ends the report. `demanded` are the checks without which nothing is verified.
@@ -69,10 +65,7 @@ impl Draft {
         self.checks.sort_by_key(|check| check.id);
         // None sorts first: what is about no leaf is about all of them.
         self.findings.sort_by(|one, other| {
-            let key = |finding: &Finding| {
-                let code = finding.refusal.code.as_str();
-                (finding.index, code, finding.by)
-            };
+            let key = |finding: &Finding| (finding.index, finding.refusal.code.as_str());
             key(one).cmp(&key(other))
         });
         Report {
@@ -86,7 +79,7 @@ impl Draft {
     }
 
     fn verdict(&self, demanded: impl Fn(CheckId) -> bool) -> Verdict {
-        let is_problem = |finding: &Finding| finding.class == Class::Problem;
+        let is_problem = |finding: &Finding| finding.refusal.code.class() == Class::Problem;
         let is_open = |check: &Check| check.status == Status::Skipped && demanded(check.id);
         if self.findings.iter().any(is_problem) {
             return Verdict::Failed;

@@ -140,12 +140,7 @@ impl World {
         Ok(hash)
     }
 
-    /// As [`World::offer`], under a control plane that does nothing.
-    pub(crate) fn log_one(
-        &mut self,
-        record: &Record,
-        keys: &[&PrivateKey],
-    ) -> Result<RecordHash, Code> {
+    fn log_one(&mut self, record: &Record, keys: &[&PrivateKey]) -> Result<RecordHash, Code> {
         let signed = record.sign(keys).map_err(|refusal| refusal.code)?;
         let checked = signed.check(|id| self.state.key(id));
         self.state
@@ -166,7 +161,7 @@ impl World {
     }
 
     /// Logs what is due now.
-    pub(crate) fn settle(&mut self) {
+    fn settle(&mut self) {
         while let Some(transition) = self.state.next_duty(self.now) {
             self.transitions
                 .push((self.now - START, transition.rule, transition.to));
@@ -335,11 +330,6 @@ impl World {
 
     /// The heartbeat by which the agent opens its next epoch itself.
     pub(crate) fn restart(&mut self, as_instance: Instance) -> Result<RecordHash, Code> {
-        let record = self.restarting(as_instance);
-        self.offer(&record, &[&agent_key()])
-    }
-
-    pub(crate) fn restarting(&self, as_instance: Instance) -> Record {
         let chain = Chain {
             epoch: self.agent().epoch() + 1,
             instance: as_instance,
@@ -347,7 +337,7 @@ impl World {
             prev: self.agent().lease().unwrap(),
             ..self.chain()
         };
-        self.record(Body::Heartbeat(self.heartbeat(chain, 0).into()))
+        self.offer_beat(self.heartbeat(chain, 0))
     }
 
     /// The heartbeat that begins an epoch which control has opened.
@@ -442,12 +432,6 @@ impl World {
 
     /// Refuses an intent as the service does: a denial goes into the log, with its envelope.
     pub(crate) fn deny(&mut self, goal: RecordHash, scope: &str) -> Result<RecordHash, Code> {
-        let record = self.denial(goal, scope);
-        self.offer(&record, &[&key(3)])
-    }
-
-    /// The refusal of an intent that is out of bounds.
-    pub(crate) fn denial(&self, goal: RecordHash, scope: &str) -> Record {
         let intent = Self::intent_of(goal, scope);
         let receipt = Receipt {
             chain: self.chain(),
@@ -473,7 +457,8 @@ impl World {
             count: 1,
             envelope: Some(signed.envelope().clone()),
         };
-        self.record(Body::Refusal(refused.into()))
+        let record = self.record(Body::Refusal(refused.into()));
+        self.offer(&record, &[&key(3)])
     }
 
     pub(crate) fn rules(&self) -> Vec<Rule> {

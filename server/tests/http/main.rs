@@ -2,7 +2,6 @@
 
 mod batch;
 mod conversation;
-mod events;
 mod hostile;
 mod refused;
 mod routes;

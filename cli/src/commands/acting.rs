@@ -1,0 +1,52 @@
+//! Acting as an agent: its directory, its key, its journal.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use client::agent::Agent;
+use client::http::Service;
+use client::journal::Journal;
+use ledger::text::Name;
+
+use crate::session::{Session, state_home};
+
+/// Which agent.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AgentOptions {
+    /// The agent; whatever agent.toml says if left out
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DRAGONS_AGENT",
+        hide_env_values = true
+    )]
+    agent: Option<Name>,
+    /// The directory that holds agent.toml
+    #[arg(long = "dir", value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+}
+
+/// Opens the agent: its version from the directory, its key, its journal. Nothing is sent yet.
+///
+/// # Errors
+///
+/// If any of them is not there, or another process has the journal open.
+pub(crate) fn open(session: &Session, options: &AgentOptions) -> Result<Agent<Service>> {
+    let manifest = client::manifest::build(&options.directory)?;
+    if let Some(agent) = &options.agent {
+        let (directory, got) = (&options.directory, &manifest.agent);
+        ensure!(
+            got == agent,
+            "{directory:?} holds the agent {got}, not {agent}"
+        );
+    }
+    let key = session
+        .keys(&[])?
+        .pop()
+        .context("there is one key at least")?;
+    let service = session.service()?;
+    let log = session.log(&service)?;
+    let journal = Journal::open(&state_home()?, log.log, &manifest.agent)?;
+    Ok(Agent::new(service, log, key, manifest, journal)?)
+}

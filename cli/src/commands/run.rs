@@ -1,0 +1,163 @@
+//! `run`: any program as an agent, with no change to it. And `tell`, by which a shell speaks to the run around it.
+
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use client::run::{self, Program, Surroundings};
+use ledger::json::Value;
+use ledger::text::Text;
+
+use crate::commands::acting::{self, AgentOptions};
+use crate::options::Span;
+use crate::output;
+use crate::session::{Session, now_ms};
+
+/// What is run, and what for.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: that of CMD, or 128 and its number if a signal ended it; 125 if CMD was not run."
+)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    agent: AgentOptions,
+    /// What for, for everybody to read
+    #[arg(long, value_name = "TEXT")]
+    goal: Text,
+    /// Who asked for it
+    #[arg(long, value_name = "TEXT", default_value = "dragons run")]
+    requester: Text,
+    /// How long CMD may take to end once it is asked to, before it is killed
+    #[arg(long, value_name = "SPAN", default_value = "5s")]
+    grace: Span,
+    /// How long to wait for a service that is away once CMD has ended
+    #[arg(long, value_name = "SPAN", default_value = "10s")]
+    patience: Span,
+    /// The program and its arguments
+    #[arg(
+        required = true,
+        value_name = "CMD",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    command: Vec<OsString>,
+}
+
+/// What to tell the run around this command.
+#[derive(Debug, Args)]
+pub(crate) struct TellOptions {
+    /// The socket of the run
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DRAGONS_SOCKET",
+        hide_env_values = true
+    )]
+    socket: PathBuf,
+    /// What to say: a JSON object, such as '{"intent":{"scope":"read:books"}}'
+    #[arg(required = true, value_name = "JSON")]
+    lines: Vec<String>,
+}
+
+/// A program that is to end with its parent.
+#[derive(Debug, Args)]
+pub(crate) struct LeashOptions {
+    /// The program's file, what it is called, its arguments
+    #[arg(required = true, num_args = 2.., trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
+}
+
+/// Runs CMD and gives the exit code that it ended with.
+///
+/// # Errors
+///
+/// Whatever kept CMD from being run.
+pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
+    // What runs as the same user could otherwise look into this process, and find the key there.
+    let private = rustix::process::DumpableBehavior::NotDumpable;
+    rustix::process::set_dumpable_behavior(private).context("the key cannot be kept from CMD")?;
+    let (called, arguments) = options.command.split_first().context("there is no CMD")?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let program = Program::find(called, arguments.to_vec(), std::env::split_paths(&path))?;
+    let agent = acting::open(session, &options.agent)?;
+    let this = std::env::current_exe().context("this program does not know where it is")?;
+    let around = Surroundings {
+        now_ms: || now_ms().unwrap_or_default(),
+        notice: output::complain,
+    };
+    let options = run::Options {
+        program,
+        goal: options.goal,
+        requester: options.requester,
+        grace: Duration::from_millis(options.grace.ms),
+        patience: Duration::from_millis(options.patience.ms),
+        hidden: vec!["DRAGONS_KEY"],
+        runtime: runtime(),
+        leash: Some(vec![this.into(), "leash".into()]),
+    };
+    Ok(code(run::run(agent, &options, around)?))
+}
+
+/// Where sockets lie: the user's own directory for it, or the one for temporary files.
+fn runtime() -> PathBuf {
+    let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    own.filter(|path| path.is_dir())
+        .unwrap_or_else(std::env::temp_dir)
+}
+
+/// As a shell tells it.
+fn code(status: ExitStatus) -> u8 {
+    let by_signal = || status.signal().map(|number| 128 + number);
+    let code = status.code().or_else(by_signal);
+    code.and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(u8::MAX)
+}
+
+/// Ends with its parent from now on, and becomes the program.
+///
+/// # Errors
+///
+/// If it cannot.
+pub(crate) fn leash(options: LeashOptions) -> Result<()> {
+    let kill = Some(rustix::process::Signal::KILL);
+    rustix::process::set_parent_process_death_signal(kill)?;
+    let mut words = options.words.into_iter();
+    let path = words.next().context("there is no program")?;
+    let called = words.next().context("it is called nothing")?;
+    let error = Command::new(&path).arg0(called).args(words).exec();
+    Err(error).with_context(|| format!("{path:?} cannot be run"))
+}
+
+/// Says lines to the run, and prints what it answers. Whether all was done is what it gives.
+///
+/// # Errors
+///
+/// If there is no run, or it hangs up.
+pub(crate) fn tell(options: &TellOptions) -> Result<bool> {
+    let socket = &options.socket;
+    let mut stream =
+        UnixStream::connect(socket).with_context(|| format!("no run at {socket:?}"))?;
+    let mut answers = BufReader::new(stream.try_clone()?);
+    let mut all_done = true;
+    for line in &options.lines {
+        ensure!(!line.contains('\n'), "a line break in {line:?}");
+        writeln!(stream, "{line}")?;
+        let mut answer = String::new();
+        answers.read_line(&mut answer)?;
+        let value = Value::parse(answer.trim_end().as_bytes()).context("the run hung up")?;
+        all_done &= is_done(&value);
+        output::json(&value)?;
+    }
+    Ok(all_done)
+}
+
+fn is_done(answer: &Value) -> bool {
+    let done = ("ok".to_owned(), Value::Bool(true));
+    matches!(answer, Value::Object(members) if members.contains(&done))
+}

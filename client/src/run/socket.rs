@@ -1,0 +1,123 @@
+//! The socket: JSON lines from CMD, for its owner alone.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+
+use super::RunError;
+use super::clerk::Job;
+use super::request::{Answer, Request};
+
+/// The variable that holds the socket's path for CMD.
+pub const SOCKET_VARIABLE: &str = "DRAGONS_SOCKET";
+
+/// The longest line: an intent's inputs, each as long as a value may be, and room to spare.
+const MAX_LINE_BYTES: u64 = 1024 * 1024;
+
+/// How many connections are served at once: a program's own workers, each with one.
+const MAX_CONNECTIONS: usize = 64;
+
+/// A socket in a directory of its own, both gone when it is dropped.
+pub(super) struct Socket {
+    path: PathBuf,
+    listener: UnixListener,
+    _directory: tempfile::TempDir,
+}
+
+impl Socket {
+    /// Makes the socket. Its directory is open to its owner alone, so nobody else gets as far as its own mode.
+    pub(super) fn bind(runtime: &Path) -> Result<Self, RunError> {
+        let failed = |source| RunError::Machine {
+            what: "the program's socket could not be made",
+            source,
+        };
+        let private = |mode| std::fs::Permissions::from_mode(mode);
+        let directory = tempfile::Builder::new()
+            .prefix("dragons-")
+            .permissions(private(0o700))
+            .tempdir_in(runtime)
+            .map_err(failed)?;
+        let path = directory.path().join("socket");
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        std::fs::set_permissions(&path, private(0o600)).map_err(failed)?;
+        Ok(Self {
+            path,
+            listener,
+            _directory: directory,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Serves until the process ends.
+    pub(super) fn serve(&self, jobs: &Sender<Job>, notice: fn(&str)) -> Result<(), RunError> {
+        let listener = self.listener.try_clone();
+        let listener = listener.map_err(|source| RunError::Machine {
+            what: "the program's socket could not be served",
+            source,
+        })?;
+        let (jobs, open) = (jobs.clone(), Arc::new(AtomicUsize::new(0)));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if !is_own(&stream) {
+                    notice("warning: another user reached for the program's socket");
+                    continue;
+                }
+                if open.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
+                    open.fetch_sub(1, Ordering::Relaxed);
+                    continue;
+                }
+                let (jobs, open) = (jobs.clone(), Arc::clone(&open));
+                std::thread::spawn(move || {
+                    // Whoever hangs up does not want an answer.
+                    let _ = converse(&stream, &jobs);
+                    open.fetch_sub(1, Ordering::Relaxed);
+                });
+            }
+        });
+        Ok(())
+    }
+}
+
+/// Whether the process at the other end is the same user's, as the kernel knows it.
+fn is_own(stream: &UnixStream) -> bool {
+    let peer = rustix::net::sockopt::socket_peercred(stream);
+    peer.is_ok_and(|peer| peer.uid == rustix::process::geteuid())
+}
+
+/// A line in, a line out.
+fn converse(mut stream: &UnixStream, jobs: &Sender<Job>) -> io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let count = (&mut reader)
+            .take(MAX_LINE_BYTES)
+            .read_until(b'\n', &mut line)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let answer = ask(line.trim_ascii(), jobs);
+        writeln!(stream, "{}", answer.to_json())?;
+        if count as u64 == MAX_LINE_BYTES {
+            return Ok(());
+        }
+    }
+}
+
+fn ask(line: &[u8], jobs: &Sender<Job>) -> Answer {
+    let request = match Request::parse(line) {
+        Ok(request) => request,
+        Err(refusal) => return Answer::refused(refusal.code.as_str(), &refusal.detail),
+    };
+    let (reply, answer) = mpsc::channel();
+    let sent = jobs.send(Job::Ask(Box::new(request), reply));
+    let answer = sent.ok().and_then(|()| answer.recv().ok());
+    answer.unwrap_or_else(|| Answer::refused("stopping", "the run has ended"))
+}
