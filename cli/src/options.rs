@@ -73,7 +73,7 @@ pub(crate) enum Command {
     Consistency(log::ConsistencyOptions),
     /// Verify a proof file or an evidence pack, offline
     Verify(verify::Options),
-    /// See and stop agents
+    /// See agents, and give orders about them
     #[command(subcommand)]
     Agent(agent::Command),
     /// See the constitution of the log

@@ -1,4 +1,4 @@
-//! What operators do: register versions of agents, grant leases, stop agents.
+//! What operators do: register versions of agents, grant leases, give orders.
 //!
 //! Each builds a record bound to the log, signs it, hands it in, and checks the proof that comes back.
 
@@ -105,20 +105,18 @@ impl Operator<'_> {
         self.submit(Body::Lease(Box::new(lease)), &[])
     }
 
-    /// Stops an agent, which ends its lease.
+    /// Orders an agent into quarantine, out of it into healing, or to a stop, which ends its lease.
     ///
     /// # Errors
     ///
     /// [`OperatorError`].
-    pub fn stop(&self, agent: Name, reason: Text) -> Result<Logged, OperatorError> {
-        self.submit(
-            Body::Order(Order {
-                agent,
-                to: AgentState::Stopped,
-                reason,
-            }),
-            &[],
-        )
+    pub fn order(
+        &self,
+        agent: Name,
+        to: AgentState,
+        reason: Text,
+    ) -> Result<Logged, OperatorError> {
+        self.submit(Body::Order(Order { agent, to, reason }), &[])
     }
 
     fn active_registration(&self, agent: &Name) -> Result<Option<RecordHash>, OperatorError> {

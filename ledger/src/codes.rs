@@ -124,6 +124,11 @@ macro_rules! codes {
                 match self { $($(Self::$variant => $text),*),* }
             }
 
+            /// What it is about.
+            pub const fn group(self) -> Group {
+                match self { $($(Self::$variant => Group::$group),*),* }
+            }
+
             /// Whether it spoils the record or shows somebody out of bounds.
             pub const fn class(self) -> Class {
                 match self { $($(Self::$variant => Class::$class),*),* }
@@ -306,6 +311,8 @@ codes! {
             "Leaf 41 was received one second before leaf 40.";
         ClockImplausible "clock-implausible" Problem Log (None) "The log's time contradicts its witnesses."
             "A leaf says 12:00, and witnesses had cosigned it at 11:00.";
+        RecordRepeated "record-repeated" Problem Log (None) "A record is in the log twice."
+            "An order to stop that was carried out yesterday is logged again today.";
         SplitView "split-view" Problem Log (None) "An agent was shown another log than this one."
             "A heartbeat carries the log's signature on another root at size 90.";
     }

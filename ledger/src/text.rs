@@ -28,6 +28,11 @@ impl Name {
         &self.0
     }
 
+    /// A bound above which no name is, itself no name that anybody can write.
+    pub(crate) fn last() -> Self {
+        Self("\u{7f}".into())
+    }
+
     pub(crate) fn read(path: &str, value: Value) -> Result<Self, Refusal> {
         crate::json::parsed(path, value)
     }

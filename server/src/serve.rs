@@ -51,8 +51,8 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
     outcome
 }
 
-/// Answers requests until there is a reason to stop, and then stops in this order: no new connections, the requests
-/// that are under way, the records that were accepted.
+/// Answers requests until there is a reason to stop, and then stops in this order: the streams of events, no new
+/// connections, the requests that are under way, the records that were accepted.
 async fn run(
     settings: &Settings,
     log: &Log,
@@ -61,12 +61,14 @@ async fn run(
     mut signals: Signals,
 ) -> Result<(), ServeError> {
     let web = settings.web.clone().map_or(Web::Embedded, Web::Directory);
-    let router = http::router(Service::new(log.clone(), web));
+    let service = Service::new(log.clone(), web);
+    let router = http::router(service.clone());
     let stop = async {
         tokio::select! {
             name = signals.next() => tracing::info!(signal = name, "stopping"),
             () = sequencer.ended() => tracing::error!("the sequencer has ended"),
         }
+        service.end_streams();
     };
     http::serve(listener, router, stop).await;
     log.stop();

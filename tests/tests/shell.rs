@@ -112,6 +112,34 @@ fn from_a_key_to_a_verified_proof() {
     verify_offline(&shell);
 }
 
+#[test]
+fn an_agent_is_quarantined_released_and_stopped() {
+    let shell = Shell::new();
+    shell.register_and_lease();
+    let order = |order: &str| {
+        shell.json(&format!(
+            "agent {order} greeter --reason test --key OPERATOR"
+        ))
+    };
+    let told = || shell.json("agent show greeter");
+    assert_eq!(order("quarantine")["to"], "quarantined");
+    assert_eq!(
+        (&told()["state"], &told()["ask"]),
+        (&"quarantined".into(), &"stop".into())
+    );
+    assert_eq!(order("release")["to"], "autohealing");
+    let released = told();
+    assert_eq!(
+        (&released["state"], &released["ask"]),
+        (&"autohealing".into(), &"restart".into())
+    );
+    assert_eq!(released["epoch"], 2);
+    let again = shell.fail("agent release greeter --reason test --key OPERATOR");
+    assert!(again.1.contains("state-forbids"), "{again:?}");
+    assert_eq!(order("stop")["to"], "stopped");
+    assert_eq!(told()["lease_ends_ms"], Value::Null);
+}
+
 /// With the service stopped: only the file and the trust.
 fn verify_offline(shell: &Shell) {
     let mut strace = Command::new("strace");

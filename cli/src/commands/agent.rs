@@ -1,9 +1,10 @@
-//! `agent`: see agents, and stop them.
+//! `agent`: see agents, and give orders about them.
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use client::http::Agent;
 use ledger::json::Value;
+use ledger::record::AgentState;
 use ledger::text::{Name, Text};
 
 use crate::commands::logged::{self, Cosigners};
@@ -20,13 +21,17 @@ pub(crate) enum Command {
         /// The agent
         agent: Name,
     },
+    /// Quarantine an agent: it does nothing more until it is released
+    Quarantine(OrderOptions),
+    /// Release an agent from quarantine: under its lease, a new process begins to heal
+    Release(OrderOptions),
     /// Stop an agent, and end its lease
-    Stop(StopOptions),
+    Stop(OrderOptions),
 }
 
 /// Whom, and why.
 #[derive(Debug, Args)]
-pub(crate) struct StopOptions {
+pub(crate) struct OrderOptions {
     /// The agent
     agent: Name,
     /// Why, for everybody to read
@@ -45,7 +50,9 @@ pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
     match command {
         Command::List => list(session),
         Command::Show { agent } => show(session, &agent),
-        Command::Stop(options) => stop(session, options),
+        Command::Quarantine(options) => order(session, AgentState::Quarantined, options),
+        Command::Release(options) => order(session, AgentState::Autohealing, options),
+        Command::Stop(options) => order(session, AgentState::Stopped, options),
     }
 }
 
@@ -112,16 +119,17 @@ fn show(session: &Session, agent: &Name) -> Result<()> {
     output::object(session.json(), &session.service()?.agent(agent)?.1)
 }
 
-fn stop(session: &Session, options: StopOptions) -> Result<()> {
+fn order(session: &Session, to: AgentState, options: OrderOptions) -> Result<()> {
     let service = session.service()?;
-    let StopOptions {
+    let OrderOptions {
         agent,
         reason,
         cosigners,
     } = options;
-    let stopped = agent.clone();
+    let ordered = agent.clone();
     let logged = logged::as_operator(session, &service, &cosigners, |operator| {
-        operator.stop(agent, reason)
+        operator.order(agent, to, reason)
     })?;
-    logged::print(session, &logged, [("agent", (&stopped).into())])
+    let members = [("agent", (&ordered).into()), ("to", to.as_str().into())];
+    logged::print(session, &logged, members)
 }

@@ -61,11 +61,11 @@ impl State {
             None => is_first(charter)?,
             Some(before) => follows(before, charter)?,
         }
-        charter.check()?;
-        self.keys_are_no_agents(charter)?;
         if let Some(before) = before {
             meets_roots(&before.charter, &signers)?;
         }
+        charter.check()?;
+        self.keys_are_no_agents(charter)?;
         meets_roots(charter, &signers)
     }
 

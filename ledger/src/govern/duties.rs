@@ -3,6 +3,7 @@
 use super::agent::{Agent, Opener};
 use super::state::State;
 use crate::record::{AgentState, Liveness, Mode, Rule, Transition};
+use crate::text::Name;
 
 /// The span in which heals are counted towards quarantine.
 const HEAL_WINDOW_MS: u64 = 24 * 60 * 60 * 1000;
@@ -35,6 +36,29 @@ impl State {
     pub fn next_pulse_ms(&self) -> Option<u64> {
         let every = self.charter()?.liveness.pulse_ms;
         Some(self.last_pulse_ms.map_or(0, |last| last + every))
+    }
+
+    /// The agents to whom a cause came, or comes, at a time from `from_ms` to `to_ms`, if nothing
+    /// of theirs is logged until then.
+    pub(crate) fn agents_due(&self, from_ms: u64, to_ms: u64) -> impl Iterator<Item = &Agent> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let before = from_ms.checked_sub(1);
+        // There is no least name to begin a range with, so it begins behind the millisecond before.
+        let start = before.map_or(Unbounded, |before| Excluded((before, Name::last())));
+        let due = self.deadlines.range((start, Unbounded));
+        due.take_while(move |(deadline, _)| *deadline <= to_ms)
+            .filter_map(|(_, name)| self.agent(name))
+    }
+
+    /// The rules of which the agent has the cause at `now_ms`, in the order in which they are due.
+    pub(crate) fn causes(&self, agent: &Agent, now_ms: u64) -> Vec<Rule> {
+        let is_due = agent.deadline_ms.is_some_and(|at| at <= now_ms);
+        if !is_due {
+            return Vec::new();
+        }
+        let moment = self.moment(agent, now_ms);
+        let holds = |rule: &&Rule| self.cause_at(agent, **rule, &moment).is_some();
+        Rule::ALL.iter().filter(holds).copied().collect()
     }
 
     fn due(&self, agent: &Agent, now_ms: u64) -> Option<Transition> {
@@ -171,7 +195,7 @@ impl State {
     }
 
     /// Whether nothing at all was logged for so long before `now_ms` that no agent is blamed.
-    pub(super) fn is_gap(&self, now_ms: u64) -> bool {
+    pub(crate) fn is_gap(&self, now_ms: u64) -> bool {
         let clocks = self.charter().map(|charter| &charter.liveness);
         let longest = clocks.map_or(u64::MAX, |clocks| clocks.pulse_ms + clocks.tolerance_ms);
         now_ms.saturating_sub(self.last_received_ms) > longest

@@ -88,9 +88,19 @@ impl State {
         self.pulses
     }
 
+    /// When the last pulse was received, in milliseconds since the epoch.
+    pub const fn last_pulse_ms(&self) -> Option<u64> {
+        self.last_pulse_ms
+    }
+
     /// A key that a charter or a manifest has brought.
     pub fn key(&self, id: &KeyId) -> Option<PublicKey> {
         self.keys.get(id).copied()
+    }
+
+    /// The agent that has or had a key.
+    pub fn owner(&self, id: &KeyId) -> Option<&Name> {
+        self.key_owners.get(id)
     }
 
     /// The agents, by name.
@@ -133,16 +143,53 @@ impl State {
     /// time, or one that a log holds all the same: then it does what it can.
     pub fn apply(&mut self, index: LeafIndex, received_ms: u64, record: &CheckedRecord) {
         let after_gap = self.size > 0 && self.is_gap(received_ms);
-        self.size = index.get() + 1;
-        self.last_received_ms = self.last_received_ms.max(received_ms);
+        self.pass_time(index, received_ms);
         for key in record.signed().brings_keys() {
             self.keys.insert_mut(key.id(), key);
         }
         self.apply_body(received_ms, record);
         if after_gap {
-            self.gap_end_ms = received_ms;
-            self.requeue_all();
+            self.end_gap(received_ms);
         }
+    }
+
+    /// Takes the next leaf of the log when it holds nothing that can be relied on: it changes no
+    /// state, but it was logged, and the time is what it says.
+    pub fn skip(&mut self, index: LeafIndex, received_ms: u64) {
+        let after_gap = self.size > 0 && self.is_gap(received_ms);
+        self.pass_time(index, received_ms);
+        if after_gap {
+            self.end_gap(received_ms);
+        }
+    }
+
+    /// Takes an agent, and the leases that it acts under, as they are in another state of the same
+    /// log.
+    pub(crate) fn adopt(&mut self, name: &Name, other: &Self) {
+        let Some(agent) = other.agents.get(name) else {
+            return;
+        };
+        let lineage = agent.lease.map(|lease| other.lineage(lease));
+        for lease in lineage.into_iter().flatten() {
+            self.leases
+                .insert_mut(lease.hash(), Arc::new(lease.clone()));
+        }
+        let agent = Agent::clone(agent);
+        self.change_agent(name, |here| {
+            let deadline_ms = here.deadline_ms;
+            *here = agent;
+            here.deadline_ms = deadline_ms;
+        });
+    }
+
+    fn pass_time(&mut self, index: LeafIndex, received_ms: u64) {
+        self.size = index.get() + 1;
+        self.last_received_ms = self.last_received_ms.max(received_ms);
+    }
+
+    fn end_gap(&mut self, received_ms: u64) {
+        self.gap_end_ms = received_ms;
+        self.requeue_all();
     }
 
     fn apply_body(&mut self, received_ms: u64, checked: &CheckedRecord) {

@@ -284,6 +284,19 @@ impl Record {
         }
     }
 
+    /// The records that a receipt builds on or was checked by: of any kind and of anybody, as long as they are in the log
+    /// before it.
+    pub fn references(&self) -> Vec<RecordHash> {
+        let Body::Receipt(receipt) = &self.body else {
+            return Vec::new();
+        };
+        match &receipt.phase {
+            Phase::Intent(intent) => intent.parents.clone(),
+            Phase::Outcome(outcome) => outcome.checks.iter().filter_map(|it| it.record).collect(),
+            Phase::Goal(_) | Phase::Result(_) => Vec::new(),
+        }
+    }
+
     /// The record that it answers to: the lease that it renews, revokes or takes its part of, the goal that it serves or
     /// ends, the intent that it is the result of.
     pub fn refers_to(&self) -> Option<RecordHash> {

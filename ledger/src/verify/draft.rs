@@ -51,13 +51,17 @@ impl Draft {
         index: Option<LeafIndex>,
         agent: Option<&Name>,
     ) {
-        let by = refusal.code.party();
-        self.findings.push(Finding {
+        self.push_finding(Finding {
+            class: refusal.code.class(),
+            by: refusal.code.party(),
             refusal,
-            by,
             index,
             agent: agent.cloned(),
         });
+    }
+
+    pub(super) fn push_finding(&mut self, finding: Finding) {
+        self.findings.push(finding);
     }
 
     /// Ends the report. `demanded` are the checks without which nothing is verified.
@@ -65,7 +69,10 @@ impl Draft {
         self.checks.sort_by_key(|check| check.id);
         // None sorts first: what is about no leaf is about all of them.
         self.findings.sort_by(|one, other| {
-            let key = |finding: &Finding| (finding.index, finding.refusal.code.as_str());
+            let key = |finding: &Finding| {
+                let code = finding.refusal.code.as_str();
+                (finding.index, code, finding.by)
+            };
             key(one).cmp(&key(other))
         });
         Report {
@@ -79,7 +86,7 @@ impl Draft {
     }
 
     fn verdict(&self, demanded: impl Fn(CheckId) -> bool) -> Verdict {
-        let is_problem = |finding: &Finding| finding.refusal.code.class() == Class::Problem;
+        let is_problem = |finding: &Finding| finding.class == Class::Problem;
         let is_open = |check: &Check| check.status == Status::Skipped && demanded(check.id);
         if self.findings.iter().any(is_problem) {
             return Verdict::Failed;

@@ -8,26 +8,32 @@
 //! follows from the records before it, and those are not in the file. So its report has no checks of authority
 //! and after.
 //!
-//! A *pack* holds a window of the log, or what belongs to an agent or a goal. This version checks that it holds what it
-//! says, of the log that the trust names, that every leaf is a record of that log, that what it discloses opens its
-//! commitments, and, if it is a window that begins with the first leaf, who signed them.
-//! It does not replay the rules, so what a pack comes to is at best *incomplete*.
+//! A *pack* holds a window of the log, or what belongs to an agent or a goal: records of that log, in its tree, whose
+//! disclosures open their commitments. A window that begins with the first leaf is replayed: it shows who signed what,
+//! whether everybody was allowed to do what they did, and whether the control plane did what was due. In any other
+//! pack something may have been left out that speaks against somebody, so what it comes to is at best *incomplete*.
+//!
+//! What is found has somebody at whose fault it is. Of leaves that are not shown to be in the log that is whoever made
+//! the pack: they say nothing of anybody else.
 
 mod disclosures;
 mod draft;
+mod freshness;
 mod head;
 mod pack;
 mod paths;
 mod proof;
 mod records;
+mod replay;
 mod report;
 mod shown;
+mod tally;
 mod trust;
 
-pub use pack::MAX_LISTED_FINDINGS;
 pub use paths::Paths;
 pub use report::{AsOf, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict};
 pub use shown::{entry_of_line, entry_of_proof};
+pub use tally::MAX_LISTED_FINDINGS;
 use tlog::proof::MAX_PROOF_FILE_BYTES;
 pub use trust::{MAX_TRUST_BYTES, Trust};
 
@@ -36,23 +42,23 @@ const PACK_START: &[u8] = b"{\"pack\":";
 
 /// Verifies a piece of evidence, a proof file or a pack: its first bytes say which.
 ///
-/// `now_ms`, milliseconds since the epoch, is what freshness will be judged by. This version judges none, so its
-/// report is the same at all times.
+/// `now_ms`, milliseconds since the epoch, is what freshness is judged by, and nothing else.
 ///
 /// There is no error: evidence that cannot be read is a finding like any other.
-pub fn verify(evidence: &[u8], trust: &Trust, _now_ms: Option<u64>) -> Report {
-    let mut verifier = Verifier::new(trust.clone());
+pub fn verify(evidence: &[u8], trust: &Trust, now_ms: Option<u64>) -> Report {
+    let mut verifier = Verifier::new(trust.clone()).at(now_ms);
     verifier.push(evidence);
     verifier.finish()
 }
 
 /// Verifies a piece of evidence that comes in chunks.
 ///
-/// A proof file is held whole, it is short. Of a pack a line is held at a time, the keys that it brings, and the names
-/// of the agents that it speaks of.
+/// A proof file is held whole, it is short. Of a pack a line is held at a time, the state of everybody in it, and, where
+/// it is replayed, some 62 bytes for each leaf.
 #[derive(Debug)]
 pub struct Verifier {
     trust: Trust,
+    now_ms: Option<u64>,
     keeps_paths: bool,
     evidence: Evidence,
 }
@@ -69,6 +75,7 @@ impl Verifier {
     pub const fn new(trust: Trust) -> Self {
         Self {
             trust,
+            now_ms: None,
             keeps_paths: false,
             evidence: Evidence::Proof(Vec::new()),
         }
@@ -80,6 +87,13 @@ impl Verifier {
             keeps_paths: true,
             ..Self::new(trust)
         }
+    }
+
+    /// Judges freshness by this time, in milliseconds since the epoch. Without one it is skipped.
+    #[must_use]
+    pub const fn at(mut self, now_ms: Option<u64>) -> Self {
+        self.now_ms = now_ms;
+        self
     }
 
     /// Takes the next bytes.
@@ -123,7 +137,7 @@ impl Verifier {
     pub fn finish_with_paths(self) -> (Report, Option<Paths>) {
         match self.evidence {
             Evidence::Proof(held) => (proof::verify(&held, &self.trust), None),
-            Evidence::Pack(pack) => pack.finish(&self.trust),
+            Evidence::Pack(pack) => pack.finish(&self.trust, self.now_ms),
         }
     }
 }

@@ -3,24 +3,30 @@
 use tlog::checkpoint::VerifiedCheckpoint;
 use tlog::{Hash, LeafIndex, ProofError, consistency, leaf_hash, subset};
 
-use crate::codes::{Code, Refusal};
+use crate::codes::{Code, Group, Party, Refusal};
 use crate::pack::{Earlier, Entry, Header, Line, Membership, Reader, Selection};
-use crate::record::{Kind, SignedRecord};
+use crate::record::SignedRecord;
 use crate::text::Name;
 use crate::verify::disclosures::Disclosures;
 use crate::verify::draft::Draft;
+use crate::verify::freshness;
 use crate::verify::head::{check_checkpoint, checkpoint_refusal, inclusion_refusal, with_sources};
 use crate::verify::paths::{Keeper, Paths};
 use crate::verify::records::{Keyring, check_log, read_leaf};
-use crate::verify::report::{CheckId, Report};
+use crate::verify::replay::{self, Replay};
+use crate::verify::report::{CheckId, Finding, Report};
+use crate::verify::tally::Tallies;
 use crate::verify::trust::Trust;
-
-/// The most findings of one check that a report lists. A pack of a million leaves can have a million bad ones; the
-/// first thousand show it as well, and the check's detail counts them all.
-pub const MAX_LISTED_FINDINGS: u64 = 1000;
 
 /// Why what needs all of a pack is not checked.
 const NOT_WHOLE: &str = "the pack is not what it says it holds";
+
+/// Why what the leaves say is not held against anybody.
+const NOT_PROVEN: &str = "the leaves are not shown to be in the log";
+
+/// Why nothing is replayed.
+const NOT_FROM_START: &str = "the pack does not begin with the first entry of the log";
+const NO_CHARTER: &str = "the charter that the trust names is not there";
 
 /// Verifies a pack that comes in chunks.
 #[derive(Debug, Default)]
@@ -52,12 +58,12 @@ impl PackVerifier {
     }
 
     /// The report and, if they were kept and the leaves are in the tree, their paths.
-    pub(super) fn finish(self, trust: &Trust) -> (Report, Option<Paths>) {
+    pub(super) fn finish(self, trust: &Trust, now_ms: Option<u64>) -> (Report, Option<Paths>) {
         let end = match self.unreadable {
             Some(refusal) => Err(refusal),
             None => self.reader.finish(),
         };
-        self.pack.finish(end, trust)
+        self.pack.finish(end, trust, now_ms)
     }
 }
 
@@ -69,17 +75,18 @@ struct Pack {
     membership: Option<Membership>,
     disclosures: Disclosures,
     checkpoint: Head,
-    has_earlier: bool,
+    /// What the comparison with an earlier checkpoint came to, if there is one.
+    earlier: Option<Result<String, Refusal>>,
     /// The first thing wrong with the proof is enough.
     inclusion: Option<Result<subset::Verifier, ProofError>>,
     keeps_paths: bool,
     keeper: Option<Keeper>,
     paths: Option<Paths>,
-    leaves: Tally,
-    signatures: Tally,
+    tallies: Tallies,
     keyring: Keyring,
-    /// How many leaves came from the log's first on, without a gap.
-    unbroken: u64,
+    /// Only a pack of all leaves from the first on can be replayed.
+    replay: Option<Box<Replay>>,
+    leaves: u64,
     last_received_ms: Option<u64>,
 }
 
@@ -107,54 +114,59 @@ impl Pack {
             }
             Line::Earlier(earlier) => self.check_earlier(&earlier, trust),
             Line::Disclosures(disclosures) => self.disclosures.take(disclosures),
-            Line::Proof(proof) => self.begin_inclusion(proof),
+            Line::Proof(proof) => self.begin_inclusion(proof, trust),
             Line::Leaf(entry) => self.check_leaf(&entry, trust),
         }
     }
 
     fn check_earlier(&mut self, earlier: &Earlier, trust: &Trust) {
-        self.has_earlier = true;
-        let Head::Verified(newer) = &self.checkpoint else {
-            let why = "there is no checkpoint that the log signed";
-            return self.draft.skip(CheckId::Consistency, why);
-        };
-        match check_consistency(earlier, newer, trust) {
-            Ok(detail) => self.draft.pass(CheckId::Consistency, detail),
-            Err(refusal) => self.draft.fail(CheckId::Consistency, refusal, None, None),
+        if let Head::Verified(newer) = &self.checkpoint {
+            self.earlier = Some(check_consistency(earlier, newer, trust));
         }
     }
 
-    fn begin_inclusion(&mut self, proof: Vec<Hash>) {
+    fn begin_inclusion(&mut self, proof: Vec<Hash>, trust: &Trust) {
         if let Head::Verified(checkpoint) = &self.checkpoint {
             let size = checkpoint.size();
             self.keeper = self.keeps_paths.then(|| Keeper::new(size, proof.clone()));
             self.inclusion = Some(Ok(subset::Verifier::new(size, proof)));
+            let replay = || Box::new(Replay::new(trust.policy.clone(), checkpoint.root()));
+            self.replay = self.is_from_start().then(replay);
         }
     }
 
     fn check_leaf(&mut self, entry: &Entry, trust: &Trust) {
         let (index, bytes) = (entry.index, entry.leaf.as_bytes());
-        self.unbroken += u64::from(index.get() == self.unbroken);
-        self.check_place(index, leaf_hash(bytes));
-        let (received_ms, record) = match read_leaf(bytes) {
-            Ok(leaf) => leaf,
-            Err(refusal) => return self.leaves.find(&mut self.draft, refusal, index, None),
-        };
-        self.count(&record);
-        self.disclosures.check(&mut self.draft, index, &record);
-        if let Some(membership) = &mut self.membership {
-            membership.see(index, &record);
+        let hash = leaf_hash(bytes);
+        self.check_place(index, hash);
+        if index.get() != self.leaves {
+            self.replay = None;
         }
-        let about = record.record().agent().cloned();
-        let sound = check_log(&record, trust)
-            .and_then(|()| check_first(index, &record, trust))
-            .and_then(|()| self.check_time(received_ms));
-        if let Err(refusal) = sound {
-            self.leaves
-                .find(&mut self.draft, refusal, index, about.as_ref());
-        } else {
-            self.leaves.good += 1;
-            self.check_signatures(index, record, about.as_ref(), trust);
+        self.leaves += 1;
+        let mut leaf = replay::Leaf {
+            index,
+            received_ms: self.last_received_ms.unwrap_or(0),
+            hash,
+        };
+        let record = read_leaf(bytes).and_then(|(received_ms, record)| {
+            leaf.received_ms = received_ms;
+            self.count(&record);
+            self.disclosures.check(&mut self.draft, index, &record);
+            if let Some(membership) = &mut self.membership {
+                membership.see(index, &record);
+            }
+            // A clock that goes back is the log's fault. Everybody else is judged by where it had been.
+            leaf.received_ms = self.check_time(leaf);
+            check_log(&record, trust)?;
+            Ok(record)
+        });
+        match record {
+            Ok(record) => self.check_record(leaf, record, trust),
+            Err(refusal) => {
+                self.find(CheckId::Leaves, refusal, index, None);
+                let found = self.replay.as_mut().map(|replay| replay.skip(leaf));
+                self.take_found(found);
+            }
         }
     }
 
@@ -176,34 +188,63 @@ impl Pack {
     }
 
     /// A log's time never goes back from one leaf to the next.
-    fn check_time(&mut self, received_ms: u64) -> Result<(), Refusal> {
+    fn check_time(&mut self, leaf: replay::Leaf) -> u64 {
+        let received_ms = leaf.received_ms;
         self.draft.as_of.received_ms = Some(received_ms);
-        match self.last_received_ms.replace(received_ms) {
-            Some(last) if received_ms < last => {
-                Err(Code::TimeRegressed.because(format!("received at {received_ms}, after {last}")))
+        let last_ms = self.last_received_ms.unwrap_or(0);
+        if received_ms < last_ms {
+            let why = format!("received at {received_ms}, after {last_ms}");
+            let refusal = Code::TimeRegressed.because(why);
+            self.find(CheckId::Leaves, refusal, leaf.index, None);
+        }
+        *self.last_received_ms.insert(received_ms.max(last_ms))
+    }
+
+    fn check_record(&mut self, leaf: replay::Leaf, record: SignedRecord, trust: &Trust) {
+        let is_pinned = record.hash() == trust.charter;
+        if leaf.index == LeafIndex::new(0) && !is_pinned {
+            let why = format!("the log begins with {}", record.kind());
+            self.find(
+                CheckId::Leaves,
+                Code::CharterMissing.because(why),
+                leaf.index,
+                None,
+            );
+            self.replay = None;
+        }
+        if self.replay.is_some() {
+            let found = self.replay.as_mut().map(|replay| replay.take(leaf, record));
+            return self.take_found(found);
+        }
+        // Where the selection brings the keys with it, they are known without a replay.
+        if self.brings_authority() && (is_pinned || self.keyring.has_charter()) {
+            let about = record.record().agent().cloned();
+            if let Err(refusal) = self.keyring.check(record, trust) {
+                self.find(CheckId::Signatures, refusal, leaf.index, about);
             }
-            _ => Ok(()),
         }
     }
 
-    /// Keys stand in the records of charters and manifests: they are known as long as no leaf was left out, and where
-    /// the selection brings them with it.
-    fn check_signatures(
-        &mut self,
-        index: LeafIndex,
-        record: SignedRecord,
-        about: Option<&Name>,
-        trust: &Trust,
-    ) {
-        let is_pinned = record.kind() == Kind::Charter && record.hash() == trust.charter;
-        let has_keys = index.get() < self.unbroken || self.brings_authority();
-        if !has_keys || !(is_pinned || self.keyring.has_charter()) {
-            return;
+    fn take_found(&mut self, found: Option<Vec<replay::Found>>) {
+        for (check, finding) in found.into_iter().flatten() {
+            self.tallies.push(check, finding);
         }
-        match self.keyring.check(record, trust) {
-            Ok(()) => self.signatures.good += 1,
-            Err(refusal) => self.signatures.find(&mut self.draft, refusal, index, about),
-        }
+    }
+
+    /// Something in a leaf that is nobody's but the log's, which took it in.
+    fn find(&mut self, check: CheckId, refusal: Refusal, index: LeafIndex, agent: Option<Name>) {
+        let by = match refusal.code.group() {
+            Group::Form | Group::Signature => Party::Log,
+            _ => refusal.code.party(),
+        };
+        let finding = Finding {
+            class: refusal.code.class(),
+            refusal,
+            by,
+            index: Some(index),
+            agent,
+        };
+        self.tallies.push(check, finding);
     }
 
     fn brings_authority(&self) -> bool {
@@ -216,16 +257,36 @@ impl Pack {
         matches!(selection, Some(Selection::Range(range)) if range.from() == LeafIndex::new(0))
     }
 
-    fn finish(mut self, end: Result<(), Refusal>, trust: &Trust) -> (Report, Option<Paths>) {
+    fn finish(
+        mut self,
+        end: Result<(), Refusal>,
+        trust: &Trust,
+        now_ms: Option<u64>,
+    ) -> (Report, Option<Paths>) {
         let end = end.and_then(|()| self.check_header());
         let is_whole = end.is_ok();
         let membership = self.membership.take();
         let end = end.and_then(|()| membership.map_or(Ok(()), Membership::finish));
         self.conclude_form(end);
         self.conclude_head();
-        self.conclude_inclusion(is_whole);
-        self.conclude_records(is_whole);
-        self.skip_the_rest(is_whole);
+        let is_proven = self.conclude_inclusion(is_whole);
+        let rest = self.replay.as_mut().map(|replay| replay.finish());
+        self.take_found(rest);
+        if !is_proven {
+            self.tallies.lay_to_the_producer();
+        }
+        let why_not = match (is_whole, is_proven) {
+            (false, _) => Some(NOT_WHOLE),
+            (true, false) => Some(NOT_PROVEN),
+            (true, true) => None,
+        };
+        self.conclude_consistency();
+        self.conclude_records(why_not.filter(|_| !is_whole));
+        self.conclude_replay(why_not);
+        let why_not = (!is_whole).then_some(NOT_WHOLE);
+        std::mem::take(&mut self.disclosures).conclude(&mut self.draft, why_not);
+        let replayed = self.replay.as_ref().filter(|_| is_proven);
+        freshness::conclude(&mut self.draft, now_ms, replayed.map(|it| it.state()));
         let report = self.draft.finish(|check| match check {
             CheckId::Witnesses => trust.policy.needs_witnesses(),
             CheckId::Consistency | CheckId::Disclosures | CheckId::Freshness => false,
@@ -266,21 +327,20 @@ impl Pack {
                 self.draft.skip(check, "the evidence cannot be read");
             }
         }
-        if !self.has_earlier {
-            let why = "there is one checkpoint, and none to compare it with";
-            self.draft.skip(CheckId::Consistency, why);
-        }
     }
 
-    fn conclude_inclusion(&mut self, is_whole: bool) {
+    /// Whether all leaves are in the tree of the checkpoint.
+    fn conclude_inclusion(&mut self, is_whole: bool) -> bool {
         let (Some(inclusion), Head::Verified(checkpoint)) =
             (self.inclusion.take(), &self.checkpoint)
         else {
             let why = "there is no checkpoint that the log signed";
-            return self.draft.skip(CheckId::Inclusion, why);
+            self.draft.skip(CheckId::Inclusion, why);
+            return false;
         };
         if !is_whole {
-            return self.draft.skip(CheckId::Inclusion, NOT_WHOLE);
+            self.draft.skip(CheckId::Inclusion, NOT_WHOLE);
+            return false;
         }
         let (size, root) = (checkpoint.size(), *checkpoint.root());
         let shown = inclusion.and_then(subset::Verifier::finish);
@@ -294,7 +354,6 @@ impl Pack {
         });
         match shown {
             Ok(()) => {
-                self.paths = self.keeper.take().map(|keeper| keeper.shown_to(root));
                 let detail = match &self.header {
                     Some(Header {
                         selection: Selection::Range(_),
@@ -303,90 +362,87 @@ impl Pack {
                     _ => format!("all of them are in the tree of {size}; others may be left out"),
                 };
                 self.draft.pass(CheckId::Inclusion, detail);
+                self.paths = self.keeper.take().map(|keeper| keeper.shown_to(root));
+                true
             }
             Err(error) => {
                 let refusal = inclusion_refusal(&error);
                 self.draft.fail(CheckId::Inclusion, refusal, None, None);
+                false
             }
         }
     }
 
-    fn conclude_records(&mut self, is_whole: bool) {
-        let has_keys = self.is_from_start() || self.brings_authority();
-        let draft = &mut self.draft;
-        let why = (!is_whole).then_some(NOT_WHOLE);
-        self.leaves
-            .conclude(draft, CheckId::Leaves, why, "records of this log");
-        let why = match (has_keys, self.keyring.has_charter()) {
-            (false, _) => Some("the keys that count stand in records before these"),
-            (true, false) => Some("the charter that the trust names is not there"),
-            (true, true) => why,
+    /// The checkpoint against an earlier one, and against those that agents and witnesses saw.
+    fn conclude_consistency(&mut self) {
+        let id = CheckId::Consistency;
+        let heads = self.replay.as_ref().map_or(0, |replay| replay.heads());
+        match self.earlier.take() {
+            Some(Err(refusal)) => self.draft.fail(id, refusal, None, None),
+            _ if self.tallies.fail(&mut self.draft, id) => {}
+            Some(Ok(detail)) => self.draft.pass(id, detail),
+            None if heads > 0 => {
+                let detail = format!("{heads} heads that agents or witnesses saw are of this log");
+                self.draft.pass(id, detail);
+            }
+            None => self
+                .draft
+                .skip(id, "there is no other head to compare it with"),
+        }
+    }
+
+    /// Leaves and signatures. What was found to be wrong is wrong, also in a pack that was not read to its end; all
+    /// else needs all of it.
+    fn conclude_records(&mut self, why_not: Option<&str>) {
+        let count = self.leaves;
+        let detail = format!("{count} entries, records of this log");
+        self.conclude(CheckId::Leaves, why_not, detail);
+        let replay = self.replay.as_ref();
+        let has_keys = replay.is_some_and(|replay| replay.has_charter())
+            || self.brings_authority() && self.keyring.has_charter();
+        let why_not = match (has_keys, self.is_from_start() || self.brings_authority()) {
+            (true, _) => why_not,
+            (false, true) => Some(NO_CHARTER),
+            (false, false) => Some("the keys that count stand in records before these"),
         };
-        let what = "signed by keys that the charter leads to; what those may do is not judged";
-        self.signatures
-            .conclude(draft, CheckId::Signatures, why, what);
+        let detail = format!("{count} entries, signed by keys that the charter leads to");
+        self.conclude(CheckId::Signatures, why_not, detail);
     }
 
-    fn skip_the_rest(&mut self, is_whole: bool) {
-        for check in [
-            CheckId::Chains,
-            CheckId::Authority,
-            CheckId::Liveness,
-            CheckId::Outcomes,
+    /// What the rules say of everybody.
+    fn conclude_replay(&mut self, why_not: Option<&str>) {
+        let beyond = self.replay.as_ref().and_then(|replay| replay.beyond());
+        let beyond = beyond.map(ToOwned::to_owned);
+        let why_not = match (&self.replay, self.is_from_start()) {
+            (Some(replay), _) if replay.has_charter() => why_not.or(beyond.as_deref()),
+            (_, false) => Some(NOT_FROM_START),
+            (_, true) => why_not.or(Some(NO_CHARTER)),
+        };
+        for (id, detail) in [
+            (CheckId::Chains, "the records of each agent hang together"),
+            (
+                CheckId::Authority,
+                "everybody was allowed to do what they did",
+            ),
+            (
+                CheckId::Liveness,
+                "what was due was logged in time, and every change of state has its cause",
+            ),
+            (CheckId::Outcomes, "what was begun was finished in its time"),
         ] {
-            self.draft
-                .skip(check, "this version does not replay the rules");
-        }
-        let why = (!is_whole).then_some(NOT_WHOLE);
-        std::mem::take(&mut self.disclosures).conclude(&mut self.draft, why);
-        let why = "this version does not judge the age of a checkpoint";
-        self.draft.skip(CheckId::Freshness, why);
-    }
-}
-
-/// What a check of every leaf has come to.
-#[derive(Debug, Default)]
-struct Tally {
-    good: u64,
-    bad: u64,
-    first: Option<String>,
-}
-
-impl Tally {
-    fn find(
-        &mut self,
-        draft: &mut Draft,
-        refusal: Refusal,
-        index: LeafIndex,
-        agent: Option<&Name>,
-    ) {
-        self.bad += 1;
-        self.first
-            .get_or_insert_with(|| format!("entry {index}: {refusal}"));
-        if self.bad <= MAX_LISTED_FINDINGS {
-            draft.find(refusal, Some(index), agent);
+            self.conclude(id, why_not, detail.to_owned());
         }
     }
 
-    /// What was found to be wrong is wrong, also in a pack that was not read to its end; all else needs all of it.
-    fn conclude(&self, draft: &mut Draft, id: CheckId, why_not: Option<&str>, what: &str) {
-        match (&self.first, why_not) {
-            (Some(first), _) => {
-                let bad = self.bad;
-                draft.fail_for(id, format!("{bad} entries do not hold; {first}"));
-            }
-            (None, Some(why)) => draft.skip(id, why),
-            (None, None) => draft.pass(id, format!("{} entries, {what}", self.good)),
+    fn conclude(&mut self, id: CheckId, why_not: Option<&str>, detail: String) {
+        if self.tallies.fail(&mut self.draft, id) {
+            return;
+        }
+        match why_not {
+            Some(why) => self.draft.skip(id, why),
+            None => self.draft.pass(id, detail),
         }
     }
-}
-
-/// A log begins with its charter.
-fn check_first(index: LeafIndex, record: &SignedRecord, trust: &Trust) -> Result<(), Refusal> {
-    if index == LeafIndex::new(0) && record.hash() != trust.charter {
-        return Err(Code::CharterMissing.because(format!("the log begins with {}", record.kind())));
-    }
-    Ok(())
 }
 
 fn check_consistency(

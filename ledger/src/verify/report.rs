@@ -5,6 +5,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use tlog::{Hash, LeafIndex, Side, Step, TreeSize};
 
@@ -116,6 +117,8 @@ pub struct Check {
 pub struct Finding {
     /// What, and the numbers.
     pub refusal: Refusal,
+    /// Whether it spoils the record, or shows somebody out of bounds.
+    pub class: Class,
     /// At whose fault.
     pub by: Party,
     /// The leaf that it was found at; `None` if it is about none.
@@ -142,15 +145,20 @@ pub enum TraceStep {
     Join(Step),
 }
 
-impl Finding {
-    fn class(&self) -> Class {
-        self.refusal.code.class()
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            Some(index) => write!(f, "entry {index}: {}", self.refusal),
+            None => write!(f, "{}", self.refusal),
+        }
     }
+}
 
+impl Finding {
     fn to_value(&self) -> Value {
         object([
             ("code", self.refusal.code.as_str().into()),
-            ("class", self.class().as_str().into()),
+            ("class", self.class.as_str().into()),
             ("by", self.by.as_str().into()),
             ("index", self.index.map(LeafIndex::get).into()),
             ("agent", self.agent.as_ref().into()),
@@ -164,7 +172,7 @@ impl Report {
     pub fn count(&self, class: Class) -> u64 {
         self.findings
             .iter()
-            .filter(|finding| finding.class() == class)
+            .filter(|finding| finding.class == class)
             .count() as u64
     }
 

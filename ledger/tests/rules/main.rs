@@ -2,9 +2,11 @@
 
 mod action;
 mod authority;
+mod boundaries;
 mod chain;
 mod charter;
 mod form;
 mod liveness;
+mod order;
 mod random;
 mod world;

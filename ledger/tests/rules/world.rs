@@ -140,7 +140,12 @@ impl World {
         Ok(hash)
     }
 
-    fn log_one(&mut self, record: &Record, keys: &[&PrivateKey]) -> Result<RecordHash, Code> {
+    /// As [`World::offer`], under a control plane that does nothing.
+    pub(crate) fn log_one(
+        &mut self,
+        record: &Record,
+        keys: &[&PrivateKey],
+    ) -> Result<RecordHash, Code> {
         let signed = record.sign(keys).map_err(|refusal| refusal.code)?;
         let checked = signed.check(|id| self.state.key(id));
         self.state
@@ -161,7 +166,7 @@ impl World {
     }
 
     /// Logs what is due now.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         while let Some(transition) = self.state.next_duty(self.now) {
             self.transitions
                 .push((self.now - START, transition.rule, transition.to));
@@ -330,6 +335,11 @@ impl World {
 
     /// The heartbeat by which the agent opens its next epoch itself.
     pub(crate) fn restart(&mut self, as_instance: Instance) -> Result<RecordHash, Code> {
+        let record = self.restarting(as_instance);
+        self.offer(&record, &[&agent_key()])
+    }
+
+    pub(crate) fn restarting(&self, as_instance: Instance) -> Record {
         let chain = Chain {
             epoch: self.agent().epoch() + 1,
             instance: as_instance,
@@ -337,7 +347,7 @@ impl World {
             prev: self.agent().lease().unwrap(),
             ..self.chain()
         };
-        self.offer_beat(self.heartbeat(chain, 0))
+        self.record(Body::Heartbeat(self.heartbeat(chain, 0).into()))
     }
 
     /// The heartbeat that begins an epoch which control has opened.
@@ -432,6 +442,12 @@ impl World {
 
     /// Refuses an intent as the service does: a denial goes into the log, with its envelope.
     pub(crate) fn deny(&mut self, goal: RecordHash, scope: &str) -> Result<RecordHash, Code> {
+        let record = self.denial(goal, scope);
+        self.offer(&record, &[&key(3)])
+    }
+
+    /// The refusal of an intent that is out of bounds.
+    pub(crate) fn denial(&self, goal: RecordHash, scope: &str) -> Record {
         let intent = Self::intent_of(goal, scope);
         let receipt = Receipt {
             chain: self.chain(),
@@ -457,8 +473,7 @@ impl World {
             count: 1,
             envelope: Some(signed.envelope().clone()),
         };
-        let record = self.record(Body::Refusal(refused.into()));
-        self.offer(&record, &[&key(3)])
+        self.record(Body::Refusal(refused.into()))
     }
 
     pub(crate) fn rules(&self) -> Vec<Rule> {

@@ -48,6 +48,19 @@ pub(super) const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// How long a connection is kept, so that one who never reads his answer does not hold it for ever.
 pub(super) const CONNECTION_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
+/// How long a client may take nothing of what is sent to it. Nobody who still reads is that slow, and what was made for
+/// him is held that long.
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How many streams of events are open at once: each holds a connection, of which others need most.
+pub(super) const MAX_EVENT_STREAMS: usize = 512;
+
+/// How many entries a stream of events reads at once: with the largest leaves, 3 MiB.
+pub(super) const EVENTS_AT_ONCE: u64 = 64;
+
+/// How long a stream of events is silent before it says so, which tells proxies and clients that it lives.
+pub(super) const EVENTS_SILENCE: Duration = Duration::from_secs(15);
+
 /// How long an ending connection, and the service as a whole when it stops, finishes what it began.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 

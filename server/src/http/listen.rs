@@ -11,10 +11,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 
 use super::limits::{
     ACCEPT_PAUSE, CONNECTION_LIFETIME, DRAIN_TIMEOUT, HEADER_TIMEOUT, MAX_CONNECTIONS,
-    MAX_HEADER_BYTES, MAX_HEADERS,
+    MAX_HEADER_BYTES, MAX_HEADERS, WRITE_TIMEOUT,
 };
 
 /// Serves until `stop` resolves, then accepts nothing more and finishes what was begun, for at most
@@ -30,6 +31,8 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
 struct Patience {
     /// For the head of a request.
     header: Duration,
+    /// For a client who takes nothing of what is sent to it.
+    write: Duration,
     /// For all requests of one connection.
     lifetime: Duration,
     /// For what was begun, once it is to end.
@@ -40,6 +43,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             header: HEADER_TIMEOUT,
+            write: WRITE_TIMEOUT,
             lifetime: CONNECTION_LIFETIME,
             drain: DRAIN_TIMEOUT,
         }
@@ -102,7 +106,9 @@ async fn connection(
 ) {
     let service = TowerToHyperService::new(router);
     let _ = accepted.stream.set_nodelay(true);
-    let stream = TokioIo::new(accepted.stream);
+    let mut stream = TimeoutStream::new(accepted.stream);
+    stream.set_write_timeout(Some(patience.write));
+    let stream = TokioIo::new(Box::pin(stream));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -194,6 +200,7 @@ mod tests {
         };
         let patience = Patience {
             header: LONG,
+            write: LONG,
             lifetime: LONG,
             drain: LONG,
         };
@@ -215,6 +222,7 @@ mod tests {
     async fn a_head_that_drips_is_not_waited_for() {
         let patience = Patience {
             header: SHORT,
+            write: LONG,
             lifetime: LONG,
             drain: LONG,
         };
@@ -230,9 +238,45 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_client_who_reads_nothing_is_not_waited_for() {
+        let patience = Patience {
+            header: LONG,
+            write: SHORT,
+            lifetime: LONG,
+            drain: LONG,
+        };
+        let (held, dropped) = oneshot::channel::<()>();
+        let endless = axum::body::Body::new(Endless(held));
+        let endless = Arc::new(std::sync::Mutex::new(Some(endless)));
+        let answer = async move || endless.lock().unwrap().take().unwrap();
+        let running = start(patience, Router::new().route("/", get(answer))).await;
+        let mut client = Client::connect(running.address).unwrap();
+        client.write_all(REQUEST).unwrap();
+        let given_up = timeout(LONG / 2, dropped).await;
+        assert!(given_up.is_ok(), "the answer is still held");
+    }
+
+    /// A body without end, and whoever wants to know when it is given up.
+    struct Endless(#[expect(dead_code, reason = "it is there to be dropped")] oneshot::Sender<()>);
+
+    impl axum::body::HttpBody for Endless {
+        type Data = axum::body::Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+            let piece = axum::body::Bytes::from_static(&[b'x'; 65_536]);
+            std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(piece))))
+        }
+    }
+
+    #[tokio::test]
     async fn no_connection_lives_for_ever() {
         let patience = Patience {
             header: LONG,
+            write: LONG,
             lifetime: SHORT,
             drain: SHORT,
         };

@@ -20,6 +20,7 @@ mod batch;
 mod body;
 mod boundary;
 mod entries;
+mod events;
 mod heads;
 mod health;
 mod layers;
@@ -53,6 +54,7 @@ pub struct Service {
     log: Log,
     web: Web,
     batches: Arc<Semaphore>,
+    streams: events::Streams,
 }
 
 impl Service {
@@ -62,6 +64,12 @@ impl Service {
             log,
             web,
             batches: Arc::new(Semaphore::new(limits::MAX_BATCHES_AT_ONCE)),
+            streams: events::Streams::default(),
         }
+    }
+
+    /// Ends the answers that have no end of their own. Whoever stops the service does this first.
+    pub fn end_streams(&self) {
+        self.streams.end();
     }
 }

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::Problem;
-use super::{Service, agents, entries, heads, health, layers, openapi, submit, tiles, web};
+use super::{Service, agents, entries, events, heads, health, layers, openapi, submit, tiles, web};
 
 /// Everything that the service answers.
 pub fn router(service: Service) -> Router {
@@ -42,6 +42,7 @@ fn read_path() -> OpenApiRouter<Service> {
         .routes(routes!(agents::charter))
         .routes(routes!(agents::agents))
         .routes(routes!(agents::agent))
+        .routes(routes!(events::events))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
 }

@@ -27,9 +27,9 @@ use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
 use ledger::key::PrivateKey;
 use ledger::record::SignedRecord;
-use tlog::LeafIndex;
 use tlog::note::SigningKey;
-use tokio::sync::oneshot;
+use tlog::{LeafIndex, TreeSize};
+use tokio::sync::{oneshot, watch};
 
 pub use clock::{Clock, SystemClock};
 pub use health::{Disk, Health, Sequencing};
@@ -92,6 +92,7 @@ struct Shared {
     /// Empty once the log is stopping: the sequencer ends when it has worked off what is queued.
     queue: ArcSwapOption<SyncSender<Submission>>,
     published: Arc<ArcSwap<Published>>,
+    heads: watch::Receiver<TreeSize>,
     pool: SignaturePool,
     status: Arc<Status>,
 }
@@ -172,12 +173,13 @@ impl Log {
             &options,
             Arc::clone(&status),
         )?;
-        let published = writer.published();
+        let (published, heads) = (writer.published(), writer.heads());
         let (queue, receiver) = sync_channel(options.queue.max(1));
         let sequencer = Sequencer::spawn(writer, receiver, Arc::clone(&status))?;
         let shared = Shared {
             queue: ArcSwapOption::from_pointee(queue),
             published,
+            heads,
             pool: SignaturePool::new(),
             status,
         };
@@ -235,6 +237,12 @@ impl Log {
     #[must_use]
     pub fn published(&self) -> Arc<Published> {
         self.0.published.load_full()
+    }
+
+    /// The size of the newest head, to be waited for. It has no sender any more once the sequencer has ended.
+    #[must_use]
+    pub fn heads(&self) -> watch::Receiver<TreeSize> {
+        self.0.heads.clone()
     }
 
     /// How the log is.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod conversation;
+mod events;
 mod hostile;
 mod refused;
 mod routes;

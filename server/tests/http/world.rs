@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::Response;
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::record::{
@@ -49,6 +50,7 @@ pub(crate) struct World {
     pub(crate) log: Log,
     /// The name of the log.
     pub(crate) name: RecordHash,
+    pub(crate) service: Service,
     router: Router,
     _sequencer: Sequencer,
 }
@@ -98,10 +100,12 @@ impl World {
             ..options
         };
         let (log, sequencer) = Log::open(Arc::new(store), keys, options).unwrap();
-        let router = router(Service::new(log.clone(), web));
+        let service = Service::new(log.clone(), web);
+        let router = router(service.clone());
         let world = Self {
             log,
             name,
+            service,
             router,
             _sequencer: sequencer,
         };
@@ -233,9 +237,12 @@ impl World {
             .await
     }
 
+    pub(crate) async fn response(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     pub(crate) async fn ask(&self, request: Request<Body>) -> Reply {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.response(request).await.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         Reply {
             status: parts.status.as_u16(),

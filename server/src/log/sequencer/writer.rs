@@ -10,9 +10,9 @@ use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::record::Role;
-use tlog::LeafIndex;
 use tlog::tile::Edge;
-use tokio::sync::oneshot;
+use tlog::{LeafIndex, TreeSize};
+use tokio::sync::{oneshot, watch};
 
 use super::plan::{Plan, Verdict};
 use super::refusals::Refusals;
@@ -39,6 +39,7 @@ pub(in crate::log) struct Writer {
     status: Arc<Status>,
     min_free_bytes: u64,
     published: Arc<ArcSwap<Published>>,
+    heads: watch::Sender<TreeSize>,
     edge: Edge,
     state: State,
     head: StoredCheckpoint,
@@ -74,6 +75,7 @@ impl Writer {
         let published = publish(&head, &edge, &state, &source);
         Ok(Self {
             clocks: ClockPair::start(clock.as_ref()),
+            heads: watch::Sender::new(published.size),
             published: Arc::new(ArcSwap::from(published)),
             control: Arc::new(control),
             min_free_bytes: options.min_free_bytes,
@@ -93,6 +95,11 @@ impl Writer {
     /// The head that readers see.
     pub(in crate::log) fn published(&self) -> Arc<ArcSwap<Published>> {
         Arc::clone(&self.published)
+    }
+
+    /// Its size, for whoever waits until it grows.
+    pub(in crate::log) fn heads(&self) -> watch::Receiver<TreeSize> {
+        self.heads.subscribe()
     }
 
     /// How long nothing is due.
@@ -200,6 +207,7 @@ impl Writer {
         self.status.follow(&self.state);
         self.published
             .store(publish(&self.head, &self.edge, &self.state, &self.source));
+        self.heads.send_replace(self.head.size);
         Ok(())
     }
 

@@ -151,7 +151,7 @@ fn every_other_value_is_a_mismatch_by_the_producer() {
     ] {
         let report = disclosing(vec![disclosure(), broken.clone()]);
         assert_eq!(codes(&report), [Code::DisclosureMismatch], "{broken:?}");
-        assert_eq!(report.findings[0].by, crate::codes::Party::Producer);
+        assert_eq!(report.findings[0].by, Party::Producer);
         assert_eq!(status(&report, CheckId::Disclosures), Status::Fail);
         assert_eq!(report.verdict, Verdict::Failed);
     }

@@ -1,0 +1,81 @@
+//! The heads that agents and witnesses were shown, held against the log that was replayed.
+//!
+//! Each is a signature of the log on a root at a size. If the leaves here lead to another root at that
+//! size, the log has shown two histories. A witness also tells the time at which it saw the head, which
+//! bounds the times that the log gives its leaves.
+
+use tlog::LeafIndex;
+use tlog::checkpoint::{SignedCheckpoint, VerifiedCheckpoint};
+use tlog::policy::Policy;
+
+use crate::codes::{Code, Refusal};
+use crate::record::{Pulse, Seen};
+use crate::verify::replay::entries::Entries;
+
+/// How far the clocks of the log and of its witnesses may be apart.
+const CLOCKS_APART_MS: u64 = 60_000;
+
+const SECOND_MS: u64 = 1000;
+
+/// Whether an agent saw this log. `index` is where it says what it saw: it cannot have seen more.
+pub(super) fn check_seen(seen: &Seen, entries: &Entries) -> Result<(), Refusal> {
+    check_root(seen.size, &seen.root, entries)
+}
+
+fn check_root(size: u64, root: &tlog::Hash, entries: &Entries) -> Result<(), Refusal> {
+    match entries.root(size) {
+        Some(here) if here == *root => Ok(()),
+        Some(here) => {
+            Err(Code::SplitView.because(format!("root {root} at size {size}, here it is {here}")))
+        }
+        None => {
+            Err(Code::SplitView.because(format!("root {root} at size {size}, not reached here")))
+        }
+    }
+}
+
+/// What a pulse's witnesses say of the log's tree and clock.
+#[derive(Debug)]
+pub(super) struct Witnessed {
+    head: VerifiedCheckpoint,
+    earliest_ms: u64,
+    latest_ms: u64,
+}
+
+impl Witnessed {
+    /// The head in a pulse, if enough of the witnesses that the policy names have cosigned it. Others'
+    /// word bounds nothing.
+    pub(super) fn by(policy: &Policy, pulse: &Pulse) -> Option<Self> {
+        let signed = SignedCheckpoint::parse(pulse.witnessed.as_deref()?).ok()?;
+        let head = policy.verify(&signed).ok()?;
+        let times = head.cosignatures().iter().map(|by| by.time_s);
+        let (earliest, latest) = (times.clone().min()?, times.max()?);
+        Some(Self {
+            earliest_ms: earliest.saturating_mul(SECOND_MS),
+            latest_ms: latest.saturating_mul(SECOND_MS),
+            head,
+        })
+    }
+
+    /// The witnesses saw this log.
+    pub(super) fn check_head(&self, entries: &Entries) -> Result<(), Refusal> {
+        check_root(self.head.size().get(), self.head.root(), entries)
+    }
+
+    /// What they had seen was not received later than they saw it, and what comes with the pulse and
+    /// after it not earlier.
+    pub(super) fn check_clock(&self, entries: &Entries, pulse_ms: u64) -> Result<(), Refusal> {
+        let last = self.head.size().get().checked_sub(1).map(LeafIndex::new);
+        let received_ms = last.and_then(|last| entries.received_ms(last));
+        let (earliest, latest) = (self.earliest_ms, self.latest_ms);
+        if let Some(ms) = received_ms.filter(|ms| *ms > latest.saturating_add(CLOCKS_APART_MS)) {
+            let why = format!("a leaf received at {ms} was witnessed at {latest}");
+            return Err(Code::ClockImplausible.because(why));
+        }
+        if pulse_ms < earliest.saturating_sub(CLOCKS_APART_MS) {
+            let why = format!("received at {pulse_ms}, with what was witnessed at {earliest}");
+            return Err(Code::ClockImplausible.because(why));
+        }
+        Ok(())
+    }
+}

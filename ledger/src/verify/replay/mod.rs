@@ -1,0 +1,538 @@
+//! The replay: a log from its first leaf on, judged by the rules that the service runs.
+//!
+//! Each leaf is judged in the state before it, at its own time. The record may be wrong; something may
+//! have become due that is not there; and what agents and witnesses saw of the log is held against it.
+//! Everything found has somebody at whose fault it is, and one bad record makes nobody else look guilty:
+//!
+//! - A record with a *problem* changes no state. Whatever is wrong only because of that has
+//!   `rests-on-problem`, by whoever the problem is by, and counts otherwise.
+//! - A record with a *breach* is applied in full.
+//! - What the service should have refused and logged is a breach by control as well.
+//! - A transition without cause is applied, and what the agent does in the state that it did not come to
+//!   by itself is not held against it.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `fold.rs` | the state without, and with, what cannot be relied on |
+//! | `owed.rs` | the duties of the control plane |
+//! | `inflight.rs` | intents without a result |
+//! | `entries.rs` | names, times and roots of all leaves |
+//! | `heads.rs` | heads that agents and witnesses saw |
+//! | `blame.rs` | at whose fault something is |
+
+mod blame;
+mod entries;
+mod fold;
+mod heads;
+mod inflight;
+mod owed;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tlog::policy::Policy;
+use tlog::{Hash, LeafIndex};
+
+use self::blame::{Blame, blame, check_of, signer};
+use self::entries::Entries;
+use self::fold::{Histories, Judgement};
+use self::heads::Witnessed;
+use self::inflight::Inflight;
+use self::owed::{Duty, Missed};
+use crate::codes::{Class, Code, Party, Refusal};
+use crate::digest::RecordHash;
+use crate::govern::{Agent, State};
+use crate::record::{Body, CheckedRecord, Heartbeat, Phase, Pulse, RULES, Refused, SignedRecord};
+use crate::text::Name;
+use crate::verify::report::{CheckId, Finding};
+
+/// The most findings that wait for witnesses. A report lists no more of one check.
+const MAX_IN_DOUBT: usize = 1000;
+
+/// A leaf of the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaf {
+    pub(super) index: LeafIndex,
+    pub(super) received_ms: u64,
+    pub(super) hash: Hash,
+}
+
+/// Something found, and the check that it belongs to.
+pub(super) type Found = (CheckId, Finding);
+
+/// A replay, as far as it has come.
+#[derive(Debug)]
+pub(super) struct Replay {
+    policy: Policy,
+    histories: Histories,
+    entries: Entries,
+    inflight: Inflight,
+    /// Agents whom a record of control, that has no ground, has brought to where they are.
+    wronged: BTreeSet<Name>,
+    /// By whom the last problem about an agent was, or about none.
+    problems: BTreeMap<Option<Name>, Party>,
+    clouds: Clouds,
+    /// What agents' clocks show, until the witnesses have said that the log's own is right.
+    in_doubt: Vec<Found>,
+    heads: u64,
+    beyond: Option<String>,
+    found: Vec<Found>,
+}
+
+impl Replay {
+    /// Begins a replay. `root` is the verified root of the log that the leaves are of.
+    pub(super) fn new(policy: Policy, root: &Hash) -> Self {
+        Self {
+            policy,
+            histories: Histories::default(),
+            entries: Entries::salted(root),
+            inflight: Inflight::default(),
+            wronged: BTreeSet::new(),
+            problems: BTreeMap::new(),
+            clouds: Clouds::default(),
+            in_doubt: Vec::new(),
+            heads: 0,
+            beyond: None,
+            found: Vec::new(),
+        }
+    }
+
+    /// Why the rest of the log was not judged, if it was not.
+    pub(super) fn beyond(&self) -> Option<&str> {
+        self.beyond.as_deref()
+    }
+
+    /// The state that the log implies, as far as it can be relied on.
+    pub(super) fn state(&self) -> &State {
+        self.histories.state()
+    }
+
+    /// Whether the charter that the log begins with has come, without which there is nothing to go by.
+    pub(super) fn has_charter(&self) -> bool {
+        self.histories.taken().charter().is_some()
+    }
+
+    /// How many heads, that agents or witnesses saw, are of this log.
+    pub(super) const fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// Takes a leaf without a record that can be read, or with one of another log.
+    pub(super) fn skip(&mut self, leaf: Leaf) -> Vec<Found> {
+        if self.beyond.is_none() {
+            self.pass_time(leaf);
+            self.histories.skip(leaf.index, leaf.received_ms);
+            // Whatever it was that is not there: a result, a transition, a link of anybody's chain.
+            self.problems.insert(None, Party::Log);
+            self.clouds.gather(None, leaf.received_ms);
+            self.inflight = Inflight::default();
+        }
+        self.entries.push(leaf.hash, leaf.received_ms, None);
+        std::mem::take(&mut self.found)
+    }
+
+    /// Takes a leaf with a record of this log. Gives what it shows.
+    pub(super) fn take(&mut self, leaf: Leaf, record: SignedRecord) -> Vec<Found> {
+        let hash = record.hash();
+        if self.beyond.is_none() {
+            self.pass_time(leaf);
+            let record = record.check(|id| self.histories.taken().key(id));
+            self.judge(leaf, &record);
+        }
+        self.entries.push(leaf.hash, leaf.received_ms, Some(hash));
+        std::mem::take(&mut self.found)
+    }
+
+    /// Ends the log.
+    pub(super) fn finish(&mut self) -> Vec<Found> {
+        std::mem::take(&mut self.in_doubt)
+    }
+
+    /// What became too late before this leaf came.
+    fn pass_time(&mut self, leaf: Leaf) {
+        let (state, now_ms) = (self.histories.state(), leaf.received_ms);
+        let last_ms = state.last_received_ms();
+        if state.size() > 0 && state.is_gap(now_ms) {
+            self.inflight.stand_still(now_ms - last_ms);
+            let why = format!("nothing was logged for {} ms", now_ms - last_ms);
+            self.find_about(leaf, Code::ControlGap.because(why), Party::Control, None);
+        }
+        for Missed { duty, since_ms } in self.histories.advance(now_ms) {
+            if self.clouds.hide(since_ms) {
+                continue;
+            }
+            let (what, agent) = match duty {
+                Duty::Pulse => ("a pulse".to_owned(), None),
+                Duty::Transition(agent, rule) => (rule.to_string(), Some(agent)),
+            };
+            let refusal = Code::DutyMissed.because(format!("{what} was due at {since_ms}"));
+            self.find_about(leaf, refusal, Party::Control, agent);
+        }
+        for (intent, agent) in self.inflight.take_unfinished(now_ms) {
+            if self.is_open(&agent, &intent) {
+                let refusal = Code::ActionUnfinished.because(format!("{intent} has no result"));
+                self.find_about(leaf, refusal, Party::Agent, Some(agent));
+            }
+        }
+    }
+
+    /// Whether an intent has no result in either history.
+    fn is_open(&self, agent: &Name, intent: &RecordHash) -> bool {
+        let histories = [self.histories.state(), self.histories.taken()];
+        histories.iter().all(|state| {
+            let agent = state.agent(agent);
+            agent.is_some_and(|agent| agent.open_intents().any(|(open, _)| open == intent))
+        })
+    }
+
+    fn judge(&mut self, leaf: Leaf, record: &CheckedRecord) {
+        let judgement = self.judgement(leaf, record);
+        self.check_heads(leaf, record, &judgement);
+        let is_sound = matches!(judgement, Judgement::Sound(_));
+        match judgement {
+            Judgement::Sound(breach) => self.take_sound(leaf, record, breach),
+            Judgement::Rests(refusal) => self.take_resting(leaf, record, &refusal),
+            Judgement::Wrong(refusal) => self.take_wrong(leaf, record, refusal),
+        }
+        if is_sound {
+            self.restore(record);
+        }
+        self.follow_intent(record);
+    }
+
+    fn judgement(&self, leaf: Leaf, record: &CheckedRecord) -> Judgement {
+        if self.entries.knows(&record.hash()) {
+            return Judgement::Wrong(repeated(record));
+        }
+        let judgement = self.histories.judge(record, leaf.received_ms);
+        let judgement = match (judgement, self.unknown_reference(record)) {
+            (Judgement::Sound(_) | Judgement::Rests(_), Some(refusal)) => Judgement::Wrong(refusal),
+            (judgement, _) => judgement,
+        };
+        let about = self.histories.state().agent_of(record);
+        let about = about.map(Agent::name).or_else(|| record.record().agent());
+        match judgement {
+            Judgement::Wrong(refusal) if self.clouds.explain(about, refusal.code) => {
+                Judgement::Rests(refusal)
+            }
+            other => other,
+        }
+    }
+
+    /// What a receipt builds on, beyond what the rules follow, must be in the log before it.
+    fn unknown_reference(&self, record: &CheckedRecord) -> Option<Refusal> {
+        let references = record.record().references();
+        let unknown = references.iter().find(|hash| !self.entries.knows(hash))?;
+        Some(Code::ReferenceUnknown.because(unknown))
+    }
+
+    fn take_sound(&mut self, leaf: Leaf, record: &CheckedRecord, breach: Option<Refusal>) {
+        if let Some(breach) = breach {
+            self.find_in(leaf, record, breach, Class::Breach);
+        } else if let Some(remark) = self.histories.state().remark(record, leaf.received_ms) {
+            self.find_in(leaf, record, remark.refusal, remark.class);
+        }
+        if let Body::Refusal(refused) = &record.record().body
+            && let Err(unfounded) = self.check_refusal(leaf, refused)
+        {
+            self.find_in(leaf, record, unfounded, Class::Breach);
+            self.wronged.insert(refused.agent.clone());
+        }
+        self.histories
+            .apply_sound(leaf.index, leaf.received_ms, record);
+    }
+
+    /// A record that is wrong only for what came before it does what it says: the log went on from
+    /// there.
+    fn take_resting(&mut self, leaf: Leaf, record: &CheckedRecord, refusal: &Refusal) {
+        let agent = blame(self.histories.taken(), record, refusal.code).agent;
+        let by_agent = self.problems.get(&agent);
+        let by = by_agent.or_else(|| self.problems.get(&None)).copied();
+        let rests = Code::RestsOnProblem.because(refusal);
+        self.find_about(leaf, rests, by.unwrap_or(Party::Log), agent.clone());
+        if let (Body::Transition(_), Some(agent)) = (&record.record().body, agent) {
+            self.wronged.insert(agent);
+        }
+        self.histories.apply(leaf.index, leaf.received_ms, record);
+    }
+
+    fn take_wrong(&mut self, leaf: Leaf, record: &CheckedRecord, refusal: Refusal) {
+        if self.is_of_unknown_rules(leaf, record, &refusal) {
+            return;
+        }
+        let is_problem = refusal.code.class() == Class::Problem;
+        let Blame { by, agent } = self.blame(record, refusal.code);
+        if is_problem {
+            self.problems.insert(agent.clone(), by);
+            if by == Party::Log {
+                self.clouds.gather(agent.clone(), leaf.received_ms);
+            }
+        }
+        if !self.is_excused(agent.as_ref(), refusal.code) {
+            let class = refusal.code.class();
+            self.accuse_control(leaf, record, &refusal, by, agent);
+            self.find_in(leaf, record, refusal, class);
+        }
+        if let Body::Transition(transition) = &record.record().body {
+            self.wronged.insert(transition.agent.clone());
+        }
+        let (index, received_ms) = (leaf.index, leaf.received_ms);
+        if is_problem {
+            self.histories.apply_problem(index, received_ms, record);
+        } else {
+            self.histories.apply(index, received_ms, record);
+        }
+    }
+
+    /// Rules of a version that this verifier does not have judge all that follows.
+    fn is_of_unknown_rules(&mut self, leaf: Leaf, record: &CheckedRecord, why: &Refusal) -> bool {
+        let Body::Charter(charter) = &record.record().body else {
+            return false;
+        };
+        let (version, index) = (charter.rules, leaf.index);
+        if version <= RULES || why.code != Code::CharterInvalid {
+            return false;
+        }
+        self.beyond = Some(format!(
+            "from entry {index} on the rules are of version {version}, which this verifier does not have"
+        ));
+        true
+    }
+
+    /// What an agent does in a state to which control brought it without cause is not its fault.
+    fn is_excused(&self, agent: Option<&Name>, code: Code) -> bool {
+        let by_state = matches!(code, Code::StateForbids | Code::EpochFenced);
+        by_state && agent.is_some_and(|agent| self.wronged.contains(agent))
+    }
+
+    /// Control signs what its own keys sign, and logs what it should refuse.
+    fn accuse_control(
+        &mut self,
+        leaf: Leaf,
+        record: &CheckedRecord,
+        refusal: &Refusal,
+        by: Party,
+        agent: Option<Name>,
+    ) {
+        let is_own =
+            by == Party::Control || signer(self.histories.state(), record) == Party::Control;
+        if is_own && refusal.code.class() == Class::Breach {
+            return;
+        }
+        let finding = Finding {
+            refusal: refusal.clone(),
+            class: Class::Breach,
+            by: Party::Control,
+            index: Some(leaf.index),
+            agent,
+        };
+        self.push(finding);
+    }
+
+    /// A refusal that shows what was refused is judged again.
+    fn check_refusal(&self, leaf: Leaf, refused: &Refused) -> Result<(), Refusal> {
+        let Some(envelope) = &refused.envelope else {
+            return Ok(());
+        };
+        let unfounded = |why: String| Err(Code::RefusalUnfounded.because(why));
+        let record = match SignedRecord::from_envelope(envelope.clone()) {
+            Ok(record) => record.check(|id| self.histories.taken().key(id)),
+            Err(refusal) if refusal.code == refused.code => return Ok(()),
+            Err(refusal) => return unfounded(format!("it is {refusal}")),
+        };
+        if self.histories.state().attributable(&record).as_ref() != Some(&refused.agent) {
+            return unfounded(format!("{} has not signed it", refused.agent));
+        }
+        match self.histories.judge(&record, leaf.received_ms) {
+            Judgement::Wrong(refusal) if refusal.code == refused.code => Ok(()),
+            Judgement::Rests(_) => Ok(()),
+            Judgement::Wrong(refusal) => unfounded(format!("it is {refusal}")),
+            Judgement::Sound(_) => unfounded(format!("{} was to be logged", refused.refused)),
+        }
+    }
+
+    /// A change of state that has its ground, and new authority, set right what was wrong.
+    fn restore(&mut self, record: &CheckedRecord) {
+        let restored = match &record.record().body {
+            Body::Transition(transition) => &transition.agent,
+            Body::Order(order) => &order.agent,
+            Body::Lease(lease) => &lease.agent,
+            _ => return,
+        };
+        if self.histories.state().agent(restored).is_some() {
+            self.wronged.remove(restored);
+        }
+    }
+
+    fn follow_intent(&mut self, record: &CheckedRecord) {
+        let Body::Receipt(receipt) = &record.record().body else {
+            return;
+        };
+        let name = &receipt.chain.agent;
+        match &receipt.phase {
+            Phase::Intent(_) => {
+                let intent = record.hash();
+                let agent = self.histories.state().agent(name);
+                let open =
+                    agent.and_then(|agent| agent.open_intents().find(|(it, _)| **it == intent));
+                if let Some((_, open)) = open {
+                    self.inflight.begin(intent, open.lapses_ms(), name.clone());
+                }
+            }
+            Phase::Result(result) if !self.is_open(name, &result.intent) => {
+                self.inflight.end(&result.intent);
+            }
+            _ => {}
+        }
+    }
+
+    /// What agents and witnesses saw.
+    fn check_heads(&mut self, leaf: Leaf, record: &CheckedRecord, judgement: &Judgement) {
+        if matches!(judgement, Judgement::Wrong(refusal) if refusal.code.class() == Class::Problem)
+        {
+            return;
+        }
+        match &record.record().body {
+            Body::Heartbeat(beat) => self.check_seen(leaf, beat),
+            Body::Pulse(pulse) => self.check_witnessed(leaf, pulse),
+            _ => {}
+        }
+    }
+
+    fn check_seen(&mut self, leaf: Leaf, beat: &Heartbeat) {
+        let Some(seen) = &beat.seen else { return };
+        match heads::check_seen(seen, &self.entries) {
+            Ok(()) => self.heads += 1,
+            Err(refusal) => {
+                let agent = beat.chain.agent.clone();
+                self.find_about(leaf, refusal, Party::Log, Some(agent));
+            }
+        }
+    }
+
+    fn check_witnessed(&mut self, leaf: Leaf, pulse: &Pulse) {
+        let Some(witnessed) = Witnessed::by(&self.policy, pulse) else {
+            return;
+        };
+        match witnessed.check_head(&self.entries) {
+            Ok(()) => self.heads += 1,
+            Err(refusal) => self.find_about(leaf, refusal, Party::Log, None),
+        }
+        match witnessed.check_clock(&self.entries, leaf.received_ms) {
+            Ok(()) => self.found.append(&mut self.in_doubt),
+            Err(refusal) => {
+                // It is the log's clock that is wrong: it says nothing of anybody else's.
+                self.in_doubt.clear();
+                self.find_about(leaf, refusal, Party::Log, None);
+            }
+        }
+    }
+
+    fn blame(&self, record: &CheckedRecord, code: Code) -> Blame {
+        let blame = blame(self.histories.state(), record, code);
+        let is_repeated = matches!(code, Code::SequenceRepeated | Code::RecordRepeated);
+        if is_repeated && self.entries.knows(&record.hash()) {
+            // Whoever signed it did so once.
+            let by = Party::Log;
+            return Blame { by, ..blame };
+        }
+        blame
+    }
+
+    /// A finding in a record, by whoever is to blame for it.
+    fn find_in(&mut self, leaf: Leaf, record: &CheckedRecord, refusal: Refusal, class: Class) {
+        let Blame { by, agent } = self.blame(record, refusal.code);
+        self.push(Finding {
+            refusal,
+            class,
+            by,
+            index: Some(leaf.index),
+            agent,
+        });
+    }
+
+    /// A finding that no record is behind, or one whose signer is not to blame.
+    fn find_about(&mut self, leaf: Leaf, refusal: Refusal, by: Party, agent: Option<Name>) {
+        self.push(Finding {
+            class: refusal.code.class(),
+            refusal,
+            by,
+            index: Some(leaf.index),
+            agent,
+        });
+    }
+
+    /// What compares a clock with the log's waits for the witnesses of the log's, if there are any.
+    fn push(&mut self, finding: Finding) {
+        let of_clocks = matches!(finding.refusal.code, Code::ClockAhead | Code::Stale);
+        let found = (check_of(finding.refusal.code), finding);
+        if !(of_clocks && self.policy.needs_witnesses()) {
+            self.found.push(found);
+        } else if self.in_doubt.len() < MAX_IN_DOUBT {
+            self.in_doubt.push(found);
+        }
+    }
+}
+
+/// What the log's own problems leave in the dark. Where it does not hold what somebody signed, what is
+/// missing may be what others build on: they are not to blame that it is not there.
+#[derive(Debug, Default)]
+struct Clouds {
+    over: BTreeSet<Option<Name>>,
+    until_ms: Option<u64>,
+}
+
+impl Clouds {
+    /// The log holds something in place of a record about this agent, or about nobody knows whom.
+    fn gather(&mut self, agent: Option<Name>, received_ms: u64) {
+        if agent.is_none() {
+            self.until_ms = Some(received_ms);
+        }
+        self.over.insert(agent);
+    }
+
+    /// Whether a duty that was due then may have been done by what cannot be read.
+    fn hide(&self, since_ms: u64) -> bool {
+        self.until_ms.is_some_and(|until_ms| since_ms <= until_ms)
+    }
+
+    /// Whether a record may be wrong only because another is missing.
+    fn explain(&self, agent: Option<&Name>, code: Code) -> bool {
+        let is_dark = || self.over.contains(&None) || self.over.contains(&agent.cloned());
+        !self.over.is_empty() && lacks_something(code) && is_dark()
+    }
+}
+
+/// Codes of a record that does not find what it builds on.
+const fn lacks_something(code: Code) -> bool {
+    matches!(
+        code,
+        Code::AgentUnknown
+            | Code::ManifestNotActive
+            | Code::LeaseUnknown
+            | Code::LeaseSuperseded
+            | Code::RenewalUnearned
+            | Code::EpochFenced
+            | Code::EpochFuture
+            | Code::SequenceGap
+            | Code::PreviousMismatch
+            | Code::BeforeMismatch
+            | Code::StateForbids
+            | Code::GoalUnknown
+            | Code::IntentUnknown
+            | Code::ReferenceUnknown
+            | Code::CharterVersion
+            | Code::TransitionIllegal
+            | Code::TransitionNumber
+            | Code::TransitionUnfounded
+            | Code::RefusalUnfounded
+    )
+}
+
+/// An agent's record that is there twice has a number that was used; any other is just there twice.
+fn repeated(record: &CheckedRecord) -> Refusal {
+    let code = match &record.record().body {
+        Body::Heartbeat(_) | Body::Receipt(_) => Code::SequenceRepeated,
+        _ => Code::RecordRepeated,
+    };
+    code.because(format!("{} is in the log already", record.hash()))
+}

@@ -1,0 +1,239 @@
+//! What is logged, as it is logged: server-sent events (WHATWG HTML §9.2).
+//!
+//! ```text
+//! id: 17
+//! event: transition
+//! data: {"index":17,"received_ms":…,"record":"sha256:…","kind":"transition","agent":"a","payload":{…}}
+//! ```
+//!
+//! Each entry is one event, and its index is the event's id. Nothing is kept for a client: a stream remembers the next
+//! index and reads the log from there, so one that is slow, or comes back with `Last-Event-ID`, misses nothing and costs
+//! no more than one piece of the log. Who takes nothing at all loses the connection.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use ledger::codes::Code;
+use ledger::govern::Agent;
+use ledger::json::Value;
+use ledger::leaf::Leaf;
+use ledger::record::{Kind, SignedRecord};
+use ledger::text::Name;
+use serde::{Deserialize, Serialize};
+use tlog::TreeSize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use utoipa::{IntoParams, ToSchema};
+
+use super::limits::{EVENTS_AT_ONCE, EVENTS_SILENCE, MAX_EVENT_STREAMS};
+use super::parameters::{Decimal, Parameters, parsed_if_present};
+use super::problem::{Problem, ProblemDocument};
+use super::{Service, reading};
+use crate::log::{Log, Published};
+
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// The streams that are open, and their common end: they would outlast any time to finish.
+#[derive(Clone, Debug)]
+pub(super) struct Streams {
+    places: Arc<Semaphore>,
+    over: watch::Sender<bool>,
+}
+
+/// Which events are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wanted {
+    /// Begin with the entry after this one, as `Last-Event-ID` says it, which goes before. If neither is
+    /// there, with the next that is logged.
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    #[param(value_type = Option<u64>)]
+    after: Option<Decimal>,
+    /// Only what is about this agent.
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    #[param(value_type = Option<String>)]
+    agent: Option<Name>,
+}
+
+/// The data of an event: an entry without its signatures.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Told {
+    /// The entry's index, which is the event's id too.
+    index: u64,
+    /// When the log received it: milliseconds since the epoch.
+    received_ms: u64,
+    /// The record's name, `sha256:` and 64 hex digits.
+    record: String,
+    /// The kind of record.
+    #[schema(example = "transition")]
+    kind: &'static str,
+    /// The agent that it is about.
+    agent: Option<String>,
+    /// What was signed, decoded.
+    #[schema(value_type = Object)]
+    payload: Value,
+}
+
+/// Entries as they are logged. The event is `transition` for a transition and `entry` for all else.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "state",
+    params(Wanted, ("last-event-id" = Option<u64>, Header, description = "The index of the last entry that was seen.")),
+    responses(
+        (status = 200, description = "Server-sent events without end; the data of each is one such object.",
+            body = Told, content_type = "text/event-stream"),
+        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn events(
+    State(service): State<Service>,
+    Parameters(wanted): Parameters<Wanted>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let place = service.streams.place()?;
+    let follower = Follower {
+        next: wanted.first(&headers, service.log.published().size)?,
+        heads: service.log.heads(),
+        over: service.streams.over.subscribe(),
+        log: service.log,
+        agent: wanted.agent,
+        read: VecDeque::new(),
+        _place: place,
+    };
+    let keep_alive = KeepAlive::new().interval(EVENTS_SILENCE);
+    let events = Sse::new(stream::unfold(follower, Follower::follow));
+    Ok(events.keep_alive(keep_alive).into_response())
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(MAX_EVENT_STREAMS)),
+            over: watch::Sender::new(false),
+        }
+    }
+}
+
+impl Streams {
+    /// Ends them all, and every later one as it begins.
+    pub(super) fn end(&self) {
+        self.over.send_replace(true);
+    }
+
+    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place.map_err(|_| {
+            Problem::from(Code::Overloaded.because(format!("{MAX_EVENT_STREAMS} streams are open")))
+        })
+    }
+}
+
+impl Wanted {
+    /// The index of the first entry.
+    fn first(&self, headers: &HeaderMap, size: TreeSize) -> Result<u64, Problem> {
+        let seen = match headers.get(LAST_EVENT_ID) {
+            None => self.after,
+            Some(id) => {
+                let text = id.to_str().unwrap_or_default();
+                let id = text.parse();
+                Some(id.map_err(|error| Problem::malformed(format!("Last-Event-ID: {error}")))?)
+            }
+        };
+        match seen {
+            None => Ok(size.get()),
+            Some(Decimal(index)) if index < size.get() => Ok(index + 1),
+            // Whoever saw more than there is has followed another log.
+            Some(Decimal(index)) => Err(Problem::not_found(format!(
+                "entry {index} of a log of {size}"
+            ))),
+        }
+    }
+}
+
+/// One client's place in the log.
+struct Follower {
+    log: Log,
+    heads: watch::Receiver<TreeSize>,
+    over: watch::Receiver<bool>,
+    next: u64,
+    agent: Option<Name>,
+    read: VecDeque<Event>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// The next event, once there is one; `None` when the service stops, or cannot read its log.
+    async fn follow(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        loop {
+            if let Some(event) = self.read.pop_front() {
+                return Some((Ok(event), self));
+            }
+            let next = self.next;
+            tokio::select! {
+                biased;
+                _ = self.over.wait_for(|over| *over) => return None,
+                // No sender is left when the sequencer has ended.
+                grown = self.heads.wait_for(|size| size.get() > next) => drop(grown.ok()?),
+            }
+            self.read_on().await?;
+        }
+    }
+
+    async fn read_on(&mut self) -> Option<()> {
+        let published = self.log.published();
+        let to = published.size.get().min(self.next + EVENTS_AT_ONCE);
+        let (range, agent) = (self.next..to, self.agent.clone());
+        let read = reading::run(move || {
+            let leaves = range.clone().zip(published.leaves(range)?);
+            let told = leaves.map(|(index, leaf)| tell(&published, agent.as_ref(), index, &leaf));
+            told.filter_map(Result::transpose).collect()
+        });
+        match read.await {
+            Ok(events) => self.read = events,
+            Err(problem) => {
+                tracing::error!(?problem, next = self.next, "a stream of events broke off");
+                return None;
+            }
+        }
+        self.next = to;
+        Some(())
+    }
+}
+
+/// An entry as an event, if it is about the agent that is wanted.
+fn tell(
+    published: &Published,
+    wanted: Option<&Name>,
+    index: u64,
+    leaf: &[u8],
+) -> Result<Option<Event>, Problem> {
+    let leaf = Leaf::parse(leaf).map_err(Problem::internal)?;
+    let received_ms = leaf.received_ms();
+    let record = SignedRecord::from_envelope(leaf.into_envelope()).map_err(Problem::internal)?;
+    let (kind, payload) = (record.kind(), record.envelope().payload());
+    let payload = Value::parse(payload).map_err(Problem::internal)?;
+    let record = record.admitted_before();
+    let agent = published.state.agent_of(&record).map(Agent::name);
+    if wanted.is_some() && wanted != agent {
+        return Ok(None);
+    }
+    let event = match kind {
+        Kind::Transition => "transition",
+        _ => "entry",
+    };
+    let told = Told {
+        index,
+        received_ms,
+        record: record.hash().to_string(),
+        kind: kind.as_str(),
+        agent: agent.map(ToString::to_string),
+        payload,
+    };
+    let event = Event::default().id(index.to_string()).event(event);
+    event.json_data(told).map(Some).map_err(Problem::internal)
+}
