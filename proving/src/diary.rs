@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use crate::fleet::{Plan, Span};
+use crate::fleet::{FAULT_ROOM_MS, Plan, Span};
 use crate::script::{
     Act, CLOCKS, DAY_MS, Deed, HOUR_MS, INFLIGHT_MS, LAG_MS, Line, MINUTE_MS, START_MS,
 };
@@ -99,7 +99,9 @@ impl<'a> Diary<'a> {
             match self.rhythm {
                 _ if self.is_night() => self.sleep(until_ms),
                 Rhythm::Cron => self.job(until_ms),
-                Rhythm::Frail if self.rng.u8(..) < 60 => self.crash_in_a_call(),
+                Rhythm::Frail if self.rng.u8(..) < 60 && !self.is_down_soon() => {
+                    self.crash_in_a_call();
+                }
                 _ => self.work(),
             }
             let rest = self.between(5 * MINUTE_MS, 40 * MINUTE_MS);
@@ -161,7 +163,7 @@ impl<'a> Diary<'a> {
     /// A lease that is good for all that a fault may bring, and a moment of quiet behind it.
     pub(crate) fn begin_fault(&mut self, class: Class) {
         self.plan.faults.push(class);
-        if self.lease_ends_ms < self.now_ms + RENEW_AHEAD_MS {
+        if self.lease_ends_ms < self.now_ms + RENEW_AHEAD_MS + FAULT_ROOM_MS {
             self.renew_by_operators();
         }
         self.live(self.now_ms + 6 * MINUTE_MS);
@@ -242,6 +244,13 @@ impl<'a> Diary<'a> {
     fn is_night(&self) -> bool {
         let hour = (self.now_ms - START_MS) % DAY_MS / HOUR_MS;
         !matches!(self.rhythm, Rhythm::Cron) && !(6..22).contains(&hour)
+    }
+
+    /// Whether the log will be down before a process that crashes now is replaced: then its call would be closed too
+    /// late, and that would be a fault.
+    fn is_down_soon(&self) -> bool {
+        let soon = Span::new(self.now_ms, self.now_ms + HOUR_MS);
+        self.down.iter().any(|down| soon.holds(down.from_ms))
     }
 
     fn sleep(&mut self, until_ms: u64) {

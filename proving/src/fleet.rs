@@ -43,7 +43,7 @@ pub(crate) struct Span {
 const MAX_FAULTS: usize = 3;
 
 /// Room for one fault of one agent, from its first sign to the last of its consequences.
-const FAULT_ROOM_MS: u64 = 4 * HOUR_MS;
+pub(crate) const FAULT_ROOM_MS: u64 = 4 * HOUR_MS;
 
 /// What happens to the whole log, at which per mille of the run. Nothing else goes wrong around these times.
 const CALENDAR: [(Class, u64); 4] = [

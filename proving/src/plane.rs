@@ -100,6 +100,13 @@ impl Plane {
         self.settle(at);
     }
 
+    /// Lets in a record that rests on one which is not in the log.
+    pub(crate) fn admit_resting(&mut self, signed: &SignedRecord, now_ms: u64) {
+        let at = self.clock_ms(now_ms);
+        self.log.force_resting(signed.clone(), at);
+        self.settle(at);
+    }
+
     /// Signs something with the control key and logs it, whether the rules take it or not.
     pub(crate) fn assert(&mut self, body: Body, now_ms: u64) {
         let at = self.clock_ms(now_ms);

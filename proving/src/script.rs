@@ -136,6 +136,12 @@ pub enum Deed {
     Offer(Trick, Code),
     /// A record out of bounds, which the control plane lets in.
     Admit(Trick),
+    /// A heartbeat that never reaches the log.
+    Hide,
+    /// A heartbeat after one that is not in the log, which is let in.
+    AdmitGap,
+    /// A heartbeat that rests on such a one.
+    AdmitResting,
     /// The control plane forgets this duty towards the agent, or thinks of it again.
     Forget(Option<Rule>),
     /// A transition with something wrong about it.

@@ -89,8 +89,18 @@ impl Simulation {
             Deed::Admit(trick) => {
                 let signed = self.workers[agent].trick(*trick, &self.plane.log, now);
                 self.plane.admit_regardless(&signed, now);
-                if let Trick::Intent { .. } = trick {
+                if let Trick::Intent { .. } | Trick::Goal = trick {
                     self.workers[agent].said(&signed);
+                }
+            }
+            Deed::Hide | Deed::AdmitGap | Deed::AdmitResting => {
+                let worker = &mut self.workers[agent];
+                let signed = worker.beat(&self.plane.log, 1, false, now);
+                worker.said(&signed);
+                match deed {
+                    Deed::AdmitGap => self.plane.admit_regardless(&signed, now),
+                    Deed::AdmitResting => self.plane.admit_resting(&signed, now),
+                    _ => {}
                 }
             }
             _ => self.work(agent, deed, now),

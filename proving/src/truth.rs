@@ -58,6 +58,9 @@ classes! {
     AdmittedScope "admitted-scope" "An intent out of scope is let in.";
     AdmittedZombie "admitted-zombie" "A fenced process is let in.";
     AdmittedForgery "admitted-forgery" "A heartbeat by somebody else's key is let in.";
+    AdmittedReplay "admitted-replay" "An old heartbeat is logged once more.";
+    AdmittedLapse "admitted-lapse" "A goal is let in under a lease that has ended.";
+    HiddenRecords "hidden-records" "Records of an agent are left out, and what it logs after them is let in.";
     Unearned "unearned" "Control renews a lease for an agent that did nothing since.";
     Loosened "loosened" "Control renews a lease beyond what the lease permits.";
     ForgedLease "forged-lease" "Control grants a lease itself.";

@@ -71,15 +71,8 @@ pub(super) fn never_healed(diary: &mut Diary<'_>) {
 
 pub(super) fn lease_lapsed(diary: &mut Diary<'_>) {
     let class = Class::LeaseLapsed;
-    let soon = diary.now_ms() + 20 * MINUTE_MS;
-    diary.deed(Deed::Lease {
-        for_ms: 20 * MINUTE_MS,
-        tokens: None,
-    });
-    diary.wait(2_000);
-    diary.deed(Deed::Follow);
-    transition(diary, class, Rule::LeaseEnded, soon);
-    diary.live(soon + 6 * MINUTE_MS);
+    let lapsed = let_lapse(diary, class);
+    diary.live(lapsed + 6 * MINUTE_MS);
     offer(diary, class, Trick::Goal, Code::LeaseExpired);
     recover_by_lease(diary, class);
 }
@@ -248,8 +241,21 @@ fn stall_until_heal(diary: &mut Diary<'_>, class: Class) -> u64 {
     autohealing_after(silent)
 }
 
+/// A lease that nobody renews; gives when it ends.
+pub(super) fn let_lapse(diary: &mut Diary<'_>, class: Class) -> u64 {
+    let ends = diary.now_ms() + 20 * MINUTE_MS;
+    diary.deed(Deed::Lease {
+        for_ms: 20 * MINUTE_MS,
+        tokens: None,
+    });
+    diary.wait(2_000);
+    diary.deed(Deed::Follow);
+    transition(diary, class, Rule::LeaseEnded, ends);
+    ends
+}
+
 /// A new lease for an agent that beat without one: it is well at once.
-fn recover_by_lease(diary: &mut Diary<'_>, class: Class) {
+pub(super) fn recover_by_lease(diary: &mut Diary<'_>, class: Class) {
     diary.wait(5 * MINUTE_MS / 2);
     diary.lease_anew(None);
     let now = diary.now_ms();

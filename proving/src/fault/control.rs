@@ -3,6 +3,7 @@
 use ledger::codes::{Code, Party};
 use ledger::record::Rule;
 
+use super::agents::{let_lapse, recover_by_lease};
 use super::{autohealing_after, degraded_after, fall_silent, finding, heal, transition};
 use crate::diary::Diary;
 use crate::script::{DAY_MS, Deed, MINUTE_MS, Trick, Wrong};
@@ -96,6 +97,41 @@ pub(super) fn admitted_forgery(diary: &mut Diary<'_>) {
     diary.deed(Deed::Admit(Trick::ForeignKey));
     finding(diary, class, Code::KeyUnknown, Party::Log);
     finding(diary, class, Code::KeyUnknown, Party::Control);
+}
+
+pub(super) fn admitted_replay(diary: &mut Diary<'_>) {
+    let class = Class::AdmittedReplay;
+    diary.deed(Deed::Admit(Trick::Replay));
+    finding(diary, class, Code::SequenceRepeated, Party::Log);
+    finding(diary, class, Code::SequenceRepeated, Party::Control);
+}
+
+pub(super) fn admitted_lapse(diary: &mut Diary<'_>) {
+    let class = Class::AdmittedLapse;
+    let lapsed = let_lapse(diary, class);
+    diary.live(lapsed + 6 * MINUTE_MS);
+    diary.deed(Deed::Admit(Trick::Goal));
+    finding(diary, class, Code::LeaseExpired, Party::Agent);
+    finding(diary, class, Code::LeaseExpired, Party::Control);
+    recover_by_lease(diary, class);
+    diary.deed(Deed::Outcome);
+}
+
+/// The agent goes on from what the log does not show. The first record after it is wrong, the second only for the
+/// first, and from there on the log is what the agent says it is.
+pub(super) fn hidden_records(diary: &mut Diary<'_>) {
+    let class = Class::HiddenRecords;
+    for _ in 0..2 {
+        diary.wait(20_000);
+        diary.deed(Deed::Hide);
+    }
+    diary.wait(20_000);
+    diary.deed(Deed::AdmitGap);
+    finding(diary, class, Code::SequenceGap, Party::Agent);
+    finding(diary, class, Code::SequenceGap, Party::Control);
+    diary.wait(20_000);
+    diary.deed(Deed::AdmitResting);
+    finding(diary, class, Code::RestsOnProblem, Party::Agent);
 }
 
 pub(super) fn unearned(diary: &mut Diary<'_>) {
