@@ -18,9 +18,11 @@
 //! | `inflight.rs` | intents without a result |
 //! | `entries.rs` | names, times and roots of all leaves |
 //! | `heads.rs` | heads that agents and witnesses saw |
+//! | `clouds.rs` | what the log's own problems leave in the dark |
 //! | `blame.rs` | at whose fault something is |
 
 mod blame;
+mod clouds;
 mod entries;
 mod fold;
 mod heads;
@@ -33,6 +35,7 @@ use tlog::policy::Policy;
 use tlog::{Hash, LeafIndex};
 
 use self::blame::{Blame, blame, check_of, signer};
+use self::clouds::Clouds;
 use self::entries::Entries;
 use self::fold::{Histories, Judgement};
 use self::heads::Witnessed;
@@ -188,6 +191,7 @@ impl Replay {
         let judgement = self.judgement(leaf, record);
         self.check_heads(leaf, record, &judgement);
         let is_sound = matches!(judgement, Judgement::Sound(_));
+        self.look_at_clouds(record, &judgement);
         match judgement {
             Judgement::Sound(breach) => self.take_sound(leaf, record, breach),
             Judgement::Rests(refusal) => self.take_resting(leaf, record, &refusal),
@@ -215,6 +219,20 @@ impl Replay {
                 Judgement::Rests(refusal)
             }
             other => other,
+        }
+    }
+
+    /// What an agent says next tells whether anything of it is missing.
+    fn look_at_clouds(&mut self, record: &CheckedRecord, judgement: &Judgement) {
+        let (Body::Heartbeat(_) | Body::Receipt(_), Some(agent)) =
+            (&record.record().body, record.record().agent())
+        else {
+            return;
+        };
+        match judgement {
+            Judgement::Sound(_) => self.clouds.lift(agent),
+            Judgement::Rests(_) => self.clouds.stay(agent),
+            Judgement::Wrong(_) => {}
         }
     }
 
@@ -471,61 +489,6 @@ impl Replay {
             self.in_doubt.push(found);
         }
     }
-}
-
-/// What the log's own problems leave in the dark. Where it does not hold what somebody signed, what is
-/// missing may be what others build on: they are not to blame that it is not there.
-#[derive(Debug, Default)]
-struct Clouds {
-    over: BTreeSet<Option<Name>>,
-    until_ms: Option<u64>,
-}
-
-impl Clouds {
-    /// The log holds something in place of a record about this agent, or about nobody knows whom.
-    fn gather(&mut self, agent: Option<Name>, received_ms: u64) {
-        if agent.is_none() {
-            self.until_ms = Some(received_ms);
-        }
-        self.over.insert(agent);
-    }
-
-    /// Whether a duty that was due then may have been done by what cannot be read.
-    fn hide(&self, since_ms: u64) -> bool {
-        self.until_ms.is_some_and(|until_ms| since_ms <= until_ms)
-    }
-
-    /// Whether a record may be wrong only because another is missing.
-    fn explain(&self, agent: Option<&Name>, code: Code) -> bool {
-        let is_dark = || self.over.contains(&None) || self.over.contains(&agent.cloned());
-        !self.over.is_empty() && lacks_something(code) && is_dark()
-    }
-}
-
-/// Codes of a record that does not find what it builds on.
-const fn lacks_something(code: Code) -> bool {
-    matches!(
-        code,
-        Code::AgentUnknown
-            | Code::ManifestNotActive
-            | Code::LeaseUnknown
-            | Code::LeaseSuperseded
-            | Code::RenewalUnearned
-            | Code::EpochFenced
-            | Code::EpochFuture
-            | Code::SequenceGap
-            | Code::PreviousMismatch
-            | Code::BeforeMismatch
-            | Code::StateForbids
-            | Code::GoalUnknown
-            | Code::IntentUnknown
-            | Code::ReferenceUnknown
-            | Code::CharterVersion
-            | Code::TransitionIllegal
-            | Code::TransitionNumber
-            | Code::TransitionUnfounded
-            | Code::RefusalUnfounded
-    )
 }
 
 /// An agent's record that is there twice has a number that was used; any other is just there twice.

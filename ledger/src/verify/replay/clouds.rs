@@ -1,0 +1,123 @@
+//! What the log's own problems leave in the dark.
+//!
+//! Where the log does not hold what somebody signed, what is missing may be what others build on: they are
+//! not to blame that it is not there. But what was only added, and stands in nobody's place, must not excuse
+//! them for ever: whoever keeps the log could forge one record, and then do what he likes. So a cloud over
+//! an agent lifts when the agent's own next record fits what is there.
+
+use std::collections::BTreeSet;
+
+use crate::codes::Code;
+use crate::text::Name;
+
+/// What lies in the dark.
+#[derive(Debug, Default)]
+pub(super) struct Clouds {
+    over: BTreeSet<Option<Name>>,
+    /// Agents over whom there is one, and who have logged nothing since that tells whether something is
+    /// missing.
+    fresh: BTreeSet<Name>,
+    until_ms: Option<u64>,
+}
+
+impl Clouds {
+    /// The log holds something in place of a record about this agent, or about nobody knows whom.
+    pub(super) fn gather(&mut self, agent: Option<Name>, received_ms: u64) {
+        match &agent {
+            None => self.until_ms = Some(received_ms),
+            Some(name) if !self.over.contains(&agent) => {
+                self.fresh.insert(name.clone());
+            }
+            Some(_) => {}
+        }
+        self.over.insert(agent);
+    }
+
+    /// The agent's own next record fits what is there: nothing of it is missing.
+    pub(super) fn lift(&mut self, agent: &Name) {
+        if self.fresh.remove(agent) {
+            self.over.remove(&Some(agent.clone()));
+        }
+    }
+
+    /// The agent's own next record rests on something that is not there.
+    pub(super) fn stay(&mut self, agent: &Name) {
+        self.fresh.remove(agent);
+    }
+
+    /// Whether a duty that was due then may have been done by what cannot be read.
+    pub(super) fn hide(&self, since_ms: u64) -> bool {
+        self.until_ms.is_some_and(|until_ms| since_ms <= until_ms)
+    }
+
+    /// Whether a record may be wrong only because another is missing.
+    pub(super) fn explain(&self, agent: Option<&Name>, code: Code) -> bool {
+        let is_dark = || self.over.contains(&None) || self.over.contains(&agent.cloned());
+        !self.over.is_empty() && lacks_something(code) && is_dark()
+    }
+}
+
+/// Codes of a record that does not find what it builds on.
+const fn lacks_something(code: Code) -> bool {
+    matches!(
+        code,
+        Code::AgentUnknown
+            | Code::ManifestNotActive
+            | Code::LeaseUnknown
+            | Code::LeaseSuperseded
+            | Code::RenewalUnearned
+            | Code::EpochFenced
+            | Code::EpochFuture
+            | Code::SequenceGap
+            | Code::PreviousMismatch
+            | Code::BeforeMismatch
+            | Code::StateForbids
+            | Code::GoalUnknown
+            | Code::IntentUnknown
+            | Code::ReferenceUnknown
+            | Code::CharterVersion
+            | Code::TransitionIllegal
+            | Code::TransitionNumber
+            | Code::TransitionUnfounded
+            | Code::RefusalUnfounded
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> Name {
+        "a".parse().unwrap()
+    }
+
+    fn explains(clouds: &Clouds) -> bool {
+        clouds.explain(Some(&name()), Code::TransitionUnfounded)
+    }
+
+    #[test]
+    fn what_fits_next_lifts_a_cloud_and_what_does_not_keeps_it() {
+        let mut clouds = Clouds::default();
+        assert!(!explains(&clouds));
+        clouds.gather(Some(name()), 1);
+        assert!(explains(&clouds));
+        assert!(!clouds.explain(Some(&name()), Code::ScopeDenied));
+        clouds.lift(&name());
+        assert!(!explains(&clouds));
+        clouds.gather(Some(name()), 2);
+        clouds.stay(&name());
+        clouds.lift(&name());
+        clouds.gather(Some(name()), 3);
+        clouds.lift(&name());
+        assert!(explains(&clouds), "something is missing for good");
+    }
+
+    #[test]
+    fn what_cannot_be_read_may_be_about_anybody() {
+        let mut clouds = Clouds::default();
+        clouds.gather(None, 5);
+        clouds.lift(&name());
+        assert!(explains(&clouds));
+        assert!(clouds.hide(5) && !clouds.hide(6));
+    }
+}
