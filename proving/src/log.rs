@@ -6,7 +6,7 @@ use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::pack::{Entry, Header, Line, Range, Selection};
-use ledger::record::{Body, Charter, CheckedRecord, Record, SignedRecord, Transition};
+use ledger::record::{Body, Charter, CheckedRecord, Kind, Record, SignedRecord, Transition};
 use ledger::verify::{Report, Trust, verify};
 use tlog::checkpoint::{self, Checkpoint, Origin, SignedCheckpoint};
 use tlog::policy::Policy;
@@ -89,6 +89,13 @@ impl Log {
     /// The leaves, in their order.
     pub fn leaves(&self) -> &[Held] {
         &self.leaves
+    }
+
+    /// The leaves that hold records of a kind. That is seen from their bytes, so the others are not read.
+    pub fn leaves_of(&self, kind: Kind) -> impl Iterator<Item = &Held> {
+        let named = format!("\"envelope\":{{\"payloadType\":\"{}\"", kind.payload_type());
+        let is_of = move |held: &&Held| held.bytes.contains(&named);
+        self.leaves.iter().filter(is_of)
     }
 
     /// How many leaves there are.

@@ -9,7 +9,6 @@ use ledger::verify::{Report, Verifier};
 
 use crate::Log;
 use crate::fleet::Plan;
-use crate::log::Held;
 use crate::script::{CLOCKS, HOUR_MS};
 use crate::simulation::agent_name;
 use crate::truth::{Class, Fact, What, When};
@@ -63,7 +62,8 @@ pub fn verify(log: &Log) -> Report {
 /// verifier found.
 pub fn sights(log: &Log, report: &Report) -> Vec<Sight> {
     let mut sights: Vec<Sight> = Vec::new();
-    for held in log.leaves().iter().filter(|held| is_of_control(held)) {
+    let by_control = [Kind::Transition, Kind::Refusal].map(|kind| log.leaves_of(kind));
+    for held in by_control.into_iter().flatten() {
         let signed = held.record();
         let (agent, what) = match &signed.record().body {
             Body::Transition(transition) if !is_routine(transition.rule) => {
@@ -194,13 +194,6 @@ fn share(part: u64, rest: u64) -> f64 {
         return 1.0;
     }
     part as f64 / (part + rest) as f64
-}
-
-/// Whether a leaf holds a transition or a refusal: seen from its first bytes, for most hold neither.
-fn is_of_control(held: &Held) -> bool {
-    let kinds = [Kind::Transition, Kind::Refusal].map(Kind::payload_type);
-    let named = |kind: &String| held.bytes.contains(&format!("\"payloadType\":\"{kind}\""));
-    kinds.iter().any(named)
 }
 
 /// What agents go through that come and go as they should.

@@ -46,7 +46,7 @@ pub fn play(seed: u64, script: &[Line], end_ms: u64) -> Log {
 }
 
 /// What an agent is called.
-pub(crate) fn agent_name(agent: usize) -> Name {
+pub fn agent_name(agent: usize) -> Name {
     record::name(&format!("agent-{agent:03}"))
 }
 
