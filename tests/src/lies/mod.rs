@@ -9,9 +9,11 @@
 
 pub mod forger;
 mod heads;
+mod histories;
 mod leaves;
 mod lines;
 mod proofs;
+mod scene;
 mod selections;
 
 use ledger::codes::{Code, Party};
@@ -79,6 +81,7 @@ pub fn all() -> Vec<Sample> {
     proofs::fill(&mut shelf);
     leaves::fill(&mut shelf);
     selections::fill(&mut shelf);
+    histories::fill(&mut shelf);
     shelf.samples
 }
 
