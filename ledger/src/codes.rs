@@ -353,6 +353,12 @@ codes! {
 }
 
 impl Code {
+    /// Whether a record that this is wrong with does nothing of what it says: it has a problem, or it
+    /// is nobody's whose record it claims to be. Other breaches are breaches because they did it.
+    pub fn voids(self) -> bool {
+        self.class() == Class::Problem || self == Self::KeyNotAgents
+    }
+
     /// A refusal by this code, with its reason in numbers or names.
     pub fn because(self, detail: impl fmt::Display) -> Refusal {
         Refusal {

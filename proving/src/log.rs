@@ -1,6 +1,6 @@
 //! A log in memory: it admits by the rules or holds whatever it is given, and shows what it holds.
 
-use ledger::codes::{Class, Refusal};
+use ledger::codes::Refusal;
 use ledger::digest::RecordHash;
 use ledger::govern::State;
 use ledger::key::PrivateKey;
@@ -132,7 +132,7 @@ impl Log {
     pub fn force(&mut self, signed: SignedRecord, received_ms: u64) -> LeafIndex {
         let record = self.check(signed);
         let judged = self.state.admit(&record, received_ms);
-        if judged.is_err_and(|refusal| refusal.code.class() == Class::Problem) {
+        if judged.is_err_and(|refusal| refusal.code.voids()) {
             return self.hold(record, received_ms);
         }
         self.append(record, received_ms)

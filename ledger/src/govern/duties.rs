@@ -50,15 +50,13 @@ impl State {
             .filter_map(|(_, name)| self.agent(name))
     }
 
-    /// The rules of which the agent has the cause at `now_ms`, in the order in which they are due.
-    pub(crate) fn causes(&self, agent: &Agent, now_ms: u64) -> Vec<Rule> {
-        let is_due = agent.deadline_ms.is_some_and(|at| at <= now_ms);
-        if !is_due {
-            return Vec::new();
-        }
+    /// The rule by which a transition of the agent is due at `now_ms`: of several causes the first, for
+    /// the transition may well end the others.
+    pub(crate) fn rule_due(&self, agent: &Agent, now_ms: u64) -> Option<Rule> {
+        agent.deadline_ms.filter(|at| *at <= now_ms)?;
         let moment = self.moment(agent, now_ms);
         let holds = |rule: &&Rule| self.cause_at(agent, **rule, &moment).is_some();
-        Rule::ALL.iter().filter(holds).copied().collect()
+        Rule::ALL.iter().find(holds).copied()
     }
 
     fn due(&self, agent: &Agent, now_ms: u64) -> Option<Transition> {

@@ -44,7 +44,9 @@ use self::owed::{Duty, Missed};
 use crate::codes::{Class, Code, Party, Refusal};
 use crate::digest::RecordHash;
 use crate::govern::{Agent, State};
-use crate::record::{Body, CheckedRecord, Heartbeat, Phase, Pulse, RULES, Refused, SignedRecord};
+use crate::record::{
+    Body, CheckedRecord, Heartbeat, Phase, Pulse, RULES, Refused, Rule, SignedRecord,
+};
 use crate::text::Name;
 use crate::verify::report::{CheckId, Finding};
 
@@ -277,9 +279,9 @@ impl Replay {
         if self.is_of_unknown_rules(leaf, record, &refusal) {
             return;
         }
-        let is_problem = refusal.code.class() == Class::Problem;
+        let is_void = refusal.code.voids();
         let Blame { by, agent } = self.blame(record, refusal.code);
-        if is_problem {
+        if is_void {
             self.problems.insert(agent.clone(), by);
             if by == Party::Log {
                 self.clouds.gather(agent.clone(), leaf.received_ms);
@@ -294,7 +296,7 @@ impl Replay {
             self.wronged.insert(transition.agent.clone());
         }
         let (index, received_ms) = (leaf.index, leaf.received_ms);
-        if is_problem {
+        if is_void {
             self.histories.apply_problem(index, received_ms, record);
         } else {
             self.histories.apply(index, received_ms, record);
@@ -371,7 +373,8 @@ impl Replay {
     /// A change of state that has its ground, and new authority, set right what was wrong.
     fn restore(&mut self, record: &CheckedRecord) {
         let restored = match &record.record().body {
-            Body::Transition(transition) => &transition.agent,
+            // So many denials are a cause, whatever they are worth themselves.
+            Body::Transition(transition) if transition.rule != Rule::Denials => &transition.agent,
             Body::Order(order) => &order.agent,
             Body::Lease(lease) => &lease.agent,
             _ => return,

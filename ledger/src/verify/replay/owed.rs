@@ -120,7 +120,7 @@ impl Owed {
                 continue;
             };
             self.forget(&name, rule);
-            let is_due = |agent: &Agent| state.causes(agent, now_ms).contains(&rule);
+            let is_due = |agent: &Agent| state.rule_due(agent, now_ms) == Some(rule);
             if state.agent(&name).is_some_and(is_due) {
                 let duty = Duty::Transition(name, rule);
                 self.missed.insert(duty.clone());
@@ -154,17 +154,17 @@ impl Owed {
     }
 
     fn expect(&mut self, state: &State, agent: &Agent, now_ms: u64, tolerance_ms: u64) {
-        for rule in state.causes(agent, now_ms) {
-            let name = agent.name();
-            if self.missed.contains(&Duty::Transition(name.clone(), rule)) {
-                continue;
-            }
-            let rules = self.waiting.entry(name.clone()).or_default();
-            if let Entry::Vacant(place) = rules.entry(rule) {
-                let (since_ms, end_ms) = (now_ms, now_ms + tolerance_ms);
-                place.insert(Waiting { since_ms, end_ms });
-                self.by_end.insert((end_ms, name.clone(), rule));
-            }
+        let (Some(rule), name) = (state.rule_due(agent, now_ms), agent.name()) else {
+            return;
+        };
+        if self.missed.contains(&Duty::Transition(name.clone(), rule)) {
+            return;
+        }
+        let rules = self.waiting.entry(name.clone()).or_default();
+        if let Entry::Vacant(place) = rules.entry(rule) {
+            let (since_ms, end_ms) = (now_ms, now_ms + tolerance_ms);
+            place.insert(Waiting { since_ms, end_ms });
+            self.by_end.insert((end_ms, name.clone(), rule));
         }
     }
 
@@ -174,10 +174,9 @@ impl Owed {
             return;
         }
         let now_ms = state.last_received_ms();
-        let causes = state
-            .agent(name)
-            .map_or_else(Vec::new, |agent| state.causes(agent, now_ms));
-        for rule in Rule::ALL.iter().filter(|rule| !causes.contains(rule)) {
+        let agent = state.agent(name);
+        let due = agent.and_then(|agent| state.rule_due(agent, now_ms));
+        for rule in Rule::ALL.iter().filter(|rule| due != Some(**rule)) {
             self.missed.remove(&Duty::Transition(name.clone(), *rule));
             self.forget(name, *rule);
         }
