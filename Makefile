@@ -31,13 +31,14 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
 WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
-STEPS := fmt interop clippy unit wasm doc deny
+STEPS := fmt interop clippy wasm web unit browser doc deny
 
-.PHONY: help setup test steps build bench fuzz $(STEPS)
+.PHONY: help setup test steps build bench fuzz samples screenshots $(STEPS)
 
 help:
 	@echo 'make test    all checks: $(STEPS)'
 	@echo 'make setup   install what building and testing need'
+	@echo 'make web     the verifier page, into web/dist'
 	@echo 'make build   the programs dragons and dragonsd, in release'
 	@echo 'make bench   figures of the real service, in release'
 	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
@@ -51,7 +52,7 @@ test: setup
 
 steps: $(STEPS)
 
-build:
+build: web
 	$(CARGO) build --release --locked --bins
 
 # Prints figures and judges nothing; quote them with the fdatasync of the run.
@@ -62,7 +63,7 @@ fmt:
 	$(CARGO) fmt --all --check
 
 clippy:
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --features xtask/web,tests/browser -- -D warnings
 
 # Holds the unit tests, the black-box tests and the tidiness of the repository.
 unit:
@@ -76,6 +77,23 @@ interop:
 # What a browser will run is compiled for it from the start.
 wasm:
 	$(CARGO) build --locked --target $(WASM) $(PURE)
+
+# The page with the verifier, which the service embeds and any host can serve.
+web:
+	$(CARGO) run --quiet --locked -p xtask --features web -- web
+
+# The built page in a real browser, and its verifier beside the native one.
+browser: web
+	$(CARGO) test --locked -p tests --features browser --test wasm
+	node --test --test-reporter=spec tests/browser/*.test.mjs
+
+# One picture of each state, for people to look at.
+screenshots: web
+	node tests/browser/screenshots.mjs tests/browser/screenshots
+
+# After a change of their generator.
+samples:
+	WRITE_SAMPLES=1 $(CARGO) test --locked -p tests --test samples
 
 doc:
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps

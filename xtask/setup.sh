@@ -17,6 +17,7 @@ main() {
     install_packages "${missing[@]}"
   fi
   install_wasm_target
+  install_browser_tests
 }
 
 # One name a line. What is there by another way than Debian's package counts.
@@ -37,10 +38,20 @@ missing_packages() {
   have openssl || echo openssl
   # The second verifier of tests/python.
   have_cryptography || echo python3-cryptography
+  # The verifier's page is tried in a real browser.
+  have node || echo nodejs
+  have npm || echo npm
+  have_browser || echo chromium
+  # A browser without a font draws nothing.
+  compgen -G '/usr/share/fonts/*/*' >/dev/null || echo fonts-dejavu-core
 }
 
 have() {
   command -v "$1" >/dev/null
+}
+
+have_browser() {
+  [[ -n "${CHROMIUM:-}" ]] || have chromium || have google-chrome
 }
 
 have_libclang() {
@@ -72,13 +83,24 @@ install_packages() {
     apt-get -qq install -y --no-install-recommends "$@" </dev/null
 }
 
+# The verifier is compiled for the browser together with the standard library.
 install_wasm_target() {
-  if [[ -d "$(rustc --print target-libdir --target "$wasm")" ]]; then
+  if [[ ! -d "$(rustc --print target-libdir --target "$wasm")" ]]; then
+    have rustup && rustup target add "$wasm" || stop_with "rustup target add $wasm"
+  fi
+  if [[ ! -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library" ]]; then
+    have rustup && rustup component add rust-src || stop_with 'rustup component add rust-src'
+  fi
+}
+
+# What drives the browser, in the versions that the lock file names.
+install_browser_tests() {
+  local modules=tests/browser/node_modules
+  if [[ ! tests/browser/package-lock.json -nt "$modules/.package-lock.json" ]]; then
     return
   fi
-  if ! have rustup || ! rustup target add "$wasm"; then
-    stop_with "rustup target add $wasm"
-  fi
+  npm ci --prefix tests/browser --no-audit --no-fund --loglevel=error >&2 ||
+    stop_with 'npm ci --prefix tests/browser'
 }
 
 stop_with() {

@@ -38,14 +38,15 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
     }
     // Before anybody learns that the service is there, so that no signal finds it without a handler.
     let signals = Signals::new()?;
-    let (log, sequencer) = open(settings)?;
+    let trust = Trust::read(&settings.data)?;
+    let (log, sequencer) = open(settings, &trust)?;
     let listener = bind(settings.listen).await?;
     let metrics_listener = bind(settings.metrics).await?;
     announce(&listener, &metrics_listener)?;
     let upkeep = tokio::spawn(keep_up(recorder.clone(), log.clone()));
     let scraped = Router::new().route("/metrics", get(async move || recorder.render()));
     let metrics_server = tokio::spawn(axum::serve(metrics_listener, scraped).into_future());
-    let outcome = run(settings, &log, sequencer, listener, signals).await;
+    let outcome = run(settings, &log, &trust, sequencer, listener, signals).await;
     metrics_server.abort();
     upkeep.abort();
     outcome
@@ -56,12 +57,13 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
 async fn run(
     settings: &Settings,
     log: &Log,
+    trust: &Trust,
     mut sequencer: Sequencer,
     listener: TcpListener,
     mut signals: Signals,
 ) -> Result<(), ServeError> {
     let web = settings.web.clone().map_or(Web::Embedded, Web::Directory);
-    let service = Service::new(log.clone(), web);
+    let service = Service::new(log.clone(), web).offering(trust);
     let router = http::router(service.clone());
     let stop = async {
         tokio::select! {
@@ -81,9 +83,8 @@ async fn run(
 }
 
 /// Opens the log in the data folder, with the two keys that the service signs with and no other.
-fn open(settings: &Settings) -> Result<(Log, Sequencer), ServeError> {
-    let trust = Trust::read(&settings.data)?;
-    let keys = read_keys(settings, &trust)?;
+fn open(settings: &Settings, trust: &Trust) -> Result<(Log, Sequencer), ServeError> {
+    let keys = read_keys(settings, trust)?;
     let store = RocksStore::open(&init::store_path(&settings.data))?;
     let options = Options {
         queue: settings.queue,

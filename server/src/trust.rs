@@ -44,6 +44,17 @@ impl Trust {
     }
 }
 
+impl Trust {
+    /// The trust file, without spaces.
+    pub fn to_json(&self) -> String {
+        let trust = ledger::verify::Trust {
+            policy: self.policy.clone(),
+            charter: self.charter,
+        };
+        trust.to_json()
+    }
+}
+
 fn members(text: &str) -> Option<(String, String)> {
     let Value::Object(members) = Value::parse(text.trim_ascii().as_bytes()).ok()? else {
         return None;

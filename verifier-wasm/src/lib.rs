@@ -1,6 +1,9 @@
 //! The verifier for browsers: the functions of [`ledger::verify`] behind a JavaScript boundary, and nothing else.
 
-use ledger::verify::Trust;
+use ledger::codes::{Code, Refusal};
+use ledger::json::Value;
+use ledger::verify::{Paths, Trust, entry_of_line, entry_of_proof};
+use tlog::LeafIndex;
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
 /// The largest integer that a JavaScript number holds exactly.
@@ -16,17 +19,139 @@ const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 #[wasm_bindgen]
 pub fn verify(evidence: &[u8], trust: &str, now_ms: Option<f64>) -> Result<String, JsError> {
     let trust = Trust::parse(trust.as_bytes())?;
-    let now_ms = now_ms.map(milliseconds).transpose()?;
+    let now_ms = now_ms.map(whole).transpose()?;
     Ok(ledger::verify::verify(evidence, &trust, now_ms).to_json())
 }
 
-fn milliseconds(now_ms: f64) -> Result<u64, JsError> {
-    if now_ms.fract() != 0.0 || !(0.0..=MAX_SAFE_INTEGER).contains(&now_ms) {
-        return Err(JsError::new(
-            "now_ms is not a whole number of milliseconds since the epoch",
-        ));
+/// Verifies evidence that comes in chunks, as [`verify`] does.
+#[wasm_bindgen]
+pub struct Verifier {
+    stage: Stage,
+    progress: f64,
+}
+
+enum Stage {
+    Reading(Box<ledger::verify::Verifier>),
+    Finished(Option<Paths>),
+}
+
+#[wasm_bindgen]
+impl Verifier {
+    /// Starts to verify.
+    ///
+    /// # Errors
+    ///
+    /// Throws if the trust cannot be read, or the time is none.
+    #[wasm_bindgen(constructor)]
+    pub fn new(trust: &str, now_ms: Option<f64>) -> Result<Self, JsError> {
+        let trust = Trust::parse(trust.as_bytes())?;
+        let now_ms = now_ms.map(whole).transpose()?;
+        let verifier = ledger::verify::Verifier::keeping_paths(trust).at(now_ms);
+        Ok(Self {
+            stage: Stage::Reading(Box::new(verifier)),
+            progress: 0.0,
+        })
+    }
+
+    /// Takes the next bytes. Gives whether the report is the same whatever bytes follow: then none need to.
+    ///
+    /// # Errors
+    ///
+    /// Throws after [`finish`](Self::finish).
+    pub fn push(&mut self, chunk: &[u8]) -> Result<bool, JsError> {
+        let Stage::Reading(verifier) = &mut self.stage else {
+            return Err(JsError::new("the evidence has ended"));
+        };
+        verifier.push(chunk);
+        // A count of bytes is far below what a double holds exactly.
+        #[expect(clippy::cast_precision_loss)]
+        let bytes = chunk.len() as f64;
+        self.progress += bytes;
+        Ok(verifier.is_settled())
+    }
+
+    /// How many bytes of evidence were verified so far.
+    pub fn progress(&self) -> f64 {
+        self.progress
+    }
+
+    /// Ends the evidence, and gives the report as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Throws if it was called before.
+    pub fn finish(&mut self) -> Result<String, JsError> {
+        match std::mem::replace(&mut self.stage, Stage::Finished(None)) {
+            Stage::Reading(verifier) => {
+                let (report, paths) = verifier.finish_with_paths();
+                self.stage = Stage::Finished(paths);
+                Ok(report.to_json())
+            }
+            finished @ Stage::Finished(_) => {
+                self.stage = finished;
+                Err(JsError::new("the evidence has ended"))
+            }
+        }
+    }
+
+    /// The steps from an entry of a pack to the root, as a report's `trace`.
+    ///
+    /// # Errors
+    ///
+    /// Throws if the entry is not in the pack, or the pack not shown to be in the tree.
+    pub fn path(&self, index: f64) -> Result<String, JsError> {
+        let index = LeafIndex::new(whole(index)?);
+        let Stage::Finished(Some(paths)) = &self.stage else {
+            return Err(JsError::new("nothing is shown to be in the tree"));
+        };
+        let steps = paths.of(index)?;
+        let steps: Value = steps.into_iter().map(|step| step.to_value()).collect();
+        Ok(steps.to_json())
+    }
+}
+
+/// Checks that this is a trust file.
+///
+/// # Errors
+///
+/// Throws what is wrong with it.
+#[wasm_bindgen(js_name = checkTrust)]
+pub fn check_trust(trust: &str) -> Result<(), JsError> {
+    Ok(Trust::parse(trust.as_bytes()).map(drop)?)
+}
+
+/// Decodes the entry in a line of a pack, for display. Nothing about it is verified.
+///
+/// # Errors
+///
+/// Throws what is wrong with it.
+#[wasm_bindgen(js_name = entryOfLine)]
+pub fn entry_of_line_json(line: &[u8]) -> Result<String, JsError> {
+    Ok(entry_of_line(line)?.to_json())
+}
+
+/// Decodes the entry in a proof file, for display. Nothing about it is verified.
+///
+/// # Errors
+///
+/// Throws what is wrong with it.
+#[wasm_bindgen(js_name = entryOfProof)]
+pub fn entry_of_proof_json(file: &[u8]) -> Result<String, JsError> {
+    Ok(entry_of_proof(file)?.to_json())
+}
+
+/// What a code means, in a sentence; nothing for what is no code.
+#[wasm_bindgen(js_name = codeSentence)]
+pub fn code_sentence(code: &str) -> Option<String> {
+    let code: Result<Code, Refusal> = code.parse();
+    code.ok().map(|code| code.sentence().to_owned())
+}
+
+fn whole(number: f64) -> Result<u64, JsError> {
+    if number.fract() != 0.0 || !(0.0..=MAX_SAFE_INTEGER).contains(&number) {
+        return Err(JsError::new("it is no whole number from 0 to 2^53 - 1"));
     }
     // It is whole and in range, so the cast changes nothing.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    Ok(now_ms as u64)
+    Ok(number as u64)
 }

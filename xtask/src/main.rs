@@ -1,11 +1,17 @@
-//! What `make` calls: the checks that hold the architecture, and what is generated.
+//! What `make` calls: the checks that hold the architecture, what is generated, and the page that is built.
 //!
 //! `cargo xtask tidy` reads the whole repository and says where it breaks the
 //! rules that `ARCHITECTURE.md` and `CONTRIBUTING.md` state. The same check
 //! runs as a unit test, so nobody has to remember to call it.
+//!
+//! `cargo run -p xtask --features web -- web` builds the verifier's page into `web/dist`; `make web` calls it.
 
 mod codes;
+#[cfg(feature = "web")]
+mod page;
 mod tidy;
+#[cfg(feature = "web")]
+mod wasm;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,12 +26,17 @@ enum Task {
     Tidy,
     /// Write docs/codes.md from the table of codes
     Codes,
+    /// Build the verifier's page, with the verifier, into web/dist
+    #[cfg(feature = "web")]
+    Web,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Task::parse() {
         Task::Tidy => report_faults(),
         Task::Codes => codes::write(repository()).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "web")]
+        Task::Web => page::build(repository()).map(|()| ExitCode::SUCCESS),
     }
 }
 

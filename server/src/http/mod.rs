@@ -47,12 +47,14 @@ pub use router::router;
 pub use web::Web;
 
 use crate::log::Log;
+use crate::trust::Trust;
 
 /// What the handlers share. Clones are the same service.
 #[derive(Clone)]
 pub struct Service {
     log: Log,
     web: Web,
+    trust: Option<Arc<str>>,
     batches: Arc<Semaphore>,
     streams: events::Streams,
 }
@@ -63,9 +65,18 @@ impl Service {
         Self {
             log,
             web,
+            trust: None,
             batches: Arc::new(Semaphore::new(limits::MAX_BATCHES_AT_ONCE)),
             streams: events::Streams::default(),
         }
+    }
+
+    /// Offers the verifier page the trust file of this log. Whoever reads it there has it from the log itself, which
+    /// the page says.
+    #[must_use]
+    pub fn offering(mut self, trust: &Trust) -> Self {
+        self.trust = Some(trust.to_json().into());
+        self
     }
 
     /// Ends the answers that have no end of their own. Whoever stops the service does this first.

@@ -23,6 +23,7 @@ pub fn router(service: Service) -> Router {
         )
         .route("/verify", get(web::redirect))
         .route("/verify/", get(web::file))
+        .route("/verify/trust.json", get(web::trust))
         .route("/verify/{*path}", get(web::file))
         .fallback(nothing_here)
         .method_not_allowed_fallback(another_method);

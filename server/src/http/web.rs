@@ -21,7 +21,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wa
     worker-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const HOW_TO_BUILD: &str = "this program was built without the verifier page; build web/dist first, or name a directory with --web";
+const HOW_TO_BUILD: &str = "this program was built without the verifier page; run `make web` before it is built, or name a directory with --web";
 
 /// The files that lay in `web/dist` when this program was built; none if it was not there.
 #[derive(RustEmbed)]
@@ -77,6 +77,17 @@ pub(super) async fn file(
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     ];
     Ok((headers, bytes).into_response())
+}
+
+/// The trust file of this log, which the page takes for evidence that it gets from here.
+pub(super) async fn trust(State(service): State<Service>) -> Result<Response, Problem> {
+    let missing = || Problem::not_found("no trust file is offered here");
+    let trust = service.trust.as_deref().ok_or_else(missing)?.to_owned();
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    Ok((headers, trust).into_response())
 }
 
 fn missing(web: &Web, name: &str) -> Problem {

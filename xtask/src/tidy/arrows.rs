@@ -21,7 +21,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("client", &["ledger", "tlog"]),
     ("cli", &["client", "ledger", "tlog"]),
     ("server", &["ledger", "tlog"]),
-    ("verifier-wasm", &["ledger"]),
+    ("verifier-wasm", &["ledger", "tlog"]),
     ("proving", &["ledger", "tlog"]),
     ("xtask", &["ledger"]),
     ("tests", &["client", "ledger", "proving", "tlog"]),

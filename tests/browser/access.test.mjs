@@ -1,0 +1,105 @@
+// The page is for everybody: axe finds nothing in any state, by day and by night; the keyboard is enough; 320 px are
+// enough.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+
+import { launch, open, trySample, verdict } from "./browser.mjs";
+import { serve } from "./host.mjs";
+
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** One sample for each verdict and for each kind of evidence. */
+const STATES = ["one-record.tlog-proof", "surplus-hash.tlog-proof", "window.pack.jsonl", "time-back.pack.jsonl", "history.pack.jsonl"];
+
+let browser;
+let host;
+
+before(async () => {
+  browser = await launch();
+  host = await serve();
+});
+
+after(async () => {
+  await browser.close();
+  await host.stop();
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`axe finds nothing, ${colorScheme}`, async () => {
+    const { page, close } = await open(browser, host.url, { colorScheme, reducedMotion: "reduce" });
+    await findsNothing(page, "nothing yet");
+    await page.fill("#paste-text", "").catch(() => {});
+    for (const state of STATES) {
+      await trySample(page, state);
+      await openAll(page);
+      await findsNothing(page, state);
+    }
+    await close();
+  });
+}
+
+for (const state of STATES) {
+  test(`320 px are wide enough for ${state}`, async () => {
+    const { page, close } = await open(browser, host.url, { viewport: { width: 320, height: 640 } });
+    assert.ok(await fits(page), "before a verdict");
+    await trySample(page, state);
+    await openAll(page);
+    assert.ok(await fits(page), "with a verdict");
+    await close();
+  });
+}
+
+test("the keyboard is enough", async () => {
+  const { page, close } = await open(browser, host.url);
+  await tabTo(page, '[data-sample="time-back.pack.jsonl"]');
+  await page.keyboard.press("Enter");
+  await verdict(page);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "verdict-title");
+  await tabTo(page, "#report-findings button");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement.closest("details")?.dataset.index === "9");
+  await tabTo(page, "details[data-index='9'] .body > div > button");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("details[data-index='9'] .path");
+  await close();
+});
+
+test("nothing moves for who wants it so", async () => {
+  const { page, close } = await open(browser, host.url, { reducedMotion: "reduce" });
+  const moving = await page.evaluate(() => [...document.querySelectorAll("*")]
+    .filter((element) => getComputedStyle(element).transitionDuration !== "0s" || getComputedStyle(element).animationName !== "none").length);
+  assert.equal(moving, 0);
+  await close();
+});
+
+async function findsNothing(page, state) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document));
+  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`);
+  assert.deepEqual(found, [], state);
+}
+
+/** Opens everything that can be: what is closed is not looked at. */
+async function openAll(page) {
+  for (const summary of await page.locator("details:not([open]) > summary").all()) {
+    if (await summary.isVisible()) await summary.click();
+  }
+  const path = page.getByRole("button", { name: "Show its path to the root" }).first();
+  if (await path.count() > 0) await path.click();
+}
+
+function fits(page) {
+  return page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth);
+}
+
+/** Presses Tab until the element has the focus, as a reader would. */
+async function tabTo(page, selector) {
+  for (let presses = 0; presses < 200; presses += 1) {
+    await page.keyboard.press("Tab");
+    if (await page.evaluate((wanted) => document.activeElement.matches(wanted), selector)) return;
+  }
+  assert.fail(`the keyboard does not get to ${selector}`);
+}

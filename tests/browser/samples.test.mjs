@@ -1,0 +1,98 @@
+// Every sample comes to its verdict in the page, and the page does nothing that it must not do on the way.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+
+import { launch, open, trySample } from "./browser.mjs";
+import { DIST, serve } from "./host.mjs";
+
+const samples = JSON.parse(await readFile(new URL("samples/index.json", DIST)));
+const WORDS = { verified: "Verified", failed: "Failed", incomplete: "Incomplete" };
+
+let browser;
+let host;
+let opened;
+
+before(async () => {
+  browser = await launch();
+  host = await serve();
+  opened = await open(browser, host.url);
+});
+
+after(async () => {
+  await browser.close();
+  await host.stop();
+});
+
+for (const { evidence, title, code } of samples.filter((sample) => sample.code === null)) {
+  test(`holds: ${title}`, async () => {
+    const { verdict, words, codes, checks } = await trySample(opened.page, evidence);
+    assert.notEqual(verdict, "failed");
+    assert.equal(words, WORDS[verdict]);
+    assert.deepEqual(codes, []);
+    assert.equal(checks.inclusion, "pass");
+    assert.equal(code, null);
+    if (evidence.endsWith(".tlog-proof")) assert.equal(verdict, "verified");
+  });
+}
+
+for (const { evidence, title, code } of samples.filter((sample) => sample.code !== null)) {
+  test(`is broken: ${title}`, async () => {
+    const { verdict, words, codes } = await trySample(opened.page, evidence);
+    assert.equal(verdict, "failed");
+    assert.equal(words, "Failed");
+    assert.ok(codes.includes(code), `${code} among ${codes}`);
+  });
+}
+
+test("there are at least eight broken ones, no two for the same reason", () => {
+  const codes = samples.map(({ code }) => code).filter(Boolean);
+  assert.ok(codes.length >= 8);
+  assert.equal(new Set(codes).size, codes.length);
+});
+
+test("markup in a record stays text", async () => {
+  const { page } = opened;
+  await trySample(page, "foreign-record.pack.jsonl");
+  await page.click("#report-findings button");
+  const record = page.locator('details[data-index="5"]');
+  await record.locator("dl").first().waitFor();
+  assert.match(await record.textContent(), /<img src=x onerror=alert\(1\)><script>/);
+  assert.equal(await page.locator("img").count(), 0);
+});
+
+test("a finding leads to its record, and the record to its path", async () => {
+  const { page } = opened;
+  await trySample(page, "time-back.pack.jsonl");
+  await page.click("text=Go to entry 9");
+  const record = page.locator('details[open][data-index="9"]');
+  await record.locator("summary:focus").waitFor();
+  await record.getByRole("button", { name: "Show its path to the root" }).click();
+  assert.equal(await record.locator(".path").getAttribute("data-steps"), "5");
+  assert.equal(await record.locator("svg rect").count(), 9);
+});
+
+test("the path that is drawn is the trace of the report", async () => {
+  const { page } = opened;
+  await trySample(page, "one-record.tlog-proof");
+  const report = JSON.parse(await page.locator("#report-raw pre").textContent());
+  const shown = await page.locator("#report-path .hash-text").allTextContents();
+  const steps = report.trace.flatMap(({ left, right, hash }) => [left, right, hash].filter(Boolean));
+  assert.deepEqual(shown, steps);
+});
+
+test("the report is copied as it is", async () => {
+  const { page } = opened;
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await trySample(page, "one-record.tlog-proof");
+  await page.click("#report-raw summary");
+  await page.getByRole("button", { name: "Copy the report" }).click();
+  await page.getByText("Copied", { exact: true }).waitFor();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  assert.equal(copied, await page.locator("#report-raw pre").textContent());
+});
+
+test("no request left the origin, no policy was violated, nothing failed", () => {
+  assert.deepEqual(opened.faults, []);
+});

@@ -1,0 +1,87 @@
+//! The verifier for browsers gives the same report as the native one, byte for byte: at once and in chunks.
+//!
+//! It needs the page that `make web` builds, so it is a step of `make browser`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ledger::verify::{Trust, verify};
+use serde_json::{Value, json};
+use tests::samples;
+
+/// Sizes of chunks that fall into the middle of everything.
+const CHUNKS: [usize; 4] = [1, 7, 61, 4096];
+
+/// Evidence with a name, and the trust to verify it by.
+struct Case {
+    name: String,
+    evidence: Vec<u8>,
+    trust: Trust,
+}
+
+#[test]
+fn every_sample_gives_the_same_report() {
+    let case = |sample: samples::Sample| Case {
+        name: sample.file.to_owned(),
+        evidence: sample.evidence.into_bytes(),
+        trust: sample.trust.trust(),
+    };
+    check(&samples::all().into_iter().map(case).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_cut_and_every_odd_byte_gives_the_same_report() {
+    let proof = samples::History::golden().proof(6).into_bytes();
+    let trust = samples::History::golden().trust();
+    let case = |name: String, evidence: Vec<u8>| Case {
+        name,
+        evidence,
+        trust: trust.clone(),
+    };
+    let cuts = (0..proof.len())
+        .step_by(97)
+        .map(|at| case(format!("cut at {at}"), proof[..at].to_vec()));
+    let flips = (0..proof.len()).step_by(89).map(|at| {
+        let mut bytes = proof.clone();
+        bytes[at] ^= 0x81;
+        case(format!("flipped at {at}"), bytes)
+    });
+    check(&cuts.chain(flips).collect::<Vec<_>>());
+}
+
+/// Verifies each case natively and in WebAssembly.
+fn check(cases: &[Case]) {
+    let directory = tempfile::tempdir().unwrap();
+    let reports = in_wasm(directory.path(), cases);
+    assert_eq!(reports.len(), cases.len(), "a report for each case");
+    for (case, reports) in cases.iter().zip(&reports) {
+        let native = verify(&case.evidence, &case.trust, None).to_json();
+        let reports = reports.as_array().expect("several reports of each");
+        assert_eq!(reports.len(), CHUNKS.len() + 1);
+        for report in reports {
+            assert_eq!(report.as_str(), Some(&*native), "{}", case.name);
+        }
+    }
+}
+
+/// The reports of each case: at once, then in chunks of each size.
+fn in_wasm(directory: &Path, cases: &[Case]) -> Vec<Value> {
+    let file = |at: usize| directory.join(at.to_string());
+    let entry = |(at, case): (usize, &Case)| {
+        std::fs::write(file(at), &case.evidence).unwrap();
+        json!({ "evidence": file(at), "trust": case.trust.to_json(), "chunks": CHUNKS })
+    };
+    let list: Vec<_> = cases.iter().enumerate().map(entry).collect();
+    let index = directory.join("index.json");
+    std::fs::write(&index, serde_json::to_vec(&list).unwrap()).unwrap();
+    let program = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/browser/reports.mjs"));
+    let output = Command::new("node").arg(program).arg(index).output();
+    let output = output.expect("node runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "run `make web` first? {stderr}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}

@@ -1,0 +1,184 @@
+// A piece of evidence as bytes: unwrapped if it is gzipped, and cut into lines for display. Whether any of it is true
+// is the verifier's to say.
+
+/** The most that a gzipped file may unwrap to: a pack of a million entries has about this size. */
+export const MAX_UNWRAPPED_BYTES = 2 * 1024 * 1024 * 1024;
+
+/** Before the entries a pack has at most these lines: header, checkpoint, earlier checkpoint, disclosures, proof. */
+const MAX_HEAD_LINES = 5;
+
+/** The longest line that is shown. A leaf is at most 48 KiB, and escaping at most doubles a text of that kind. */
+const MAX_SHOWN_BYTES = 128 * 1024;
+
+const LEAF_START = '{"index":';
+const PACK_START = '{"pack":';
+const PROOF_START = "c2sp.org/tlog-proof@";
+const LF = 10;
+const FIRST_LINES = 1024;
+
+export class Evidence {
+  /** How many bytes of the file were read: what progress is measured by. */
+  bytesRead = 0;
+
+  #file;
+  #plain;
+  #lines = new LineStarts();
+  #kind = "unknown";
+  #head = [];
+
+  constructor(blob) {
+    this.#file = blob;
+    this.#plain = blob;
+  }
+
+  get bytesInAll() {
+    return this.#file.size;
+  }
+
+  /** How many entries there are to show. */
+  get count() {
+    if (this.#kind === "proof") return 1;
+    return this.#kind === "pack" ? Math.max(0, this.#lines.count - this.#head.length) : 0;
+  }
+
+  /** The bytes of the evidence, unwrapped. */
+  async *chunks() {
+    const isWrapped = await startsAsGzip(this.#file);
+    const stream = this.#file.stream().pipeThrough(this.#counter());
+    if (!isWrapped) {
+      for await (const chunk of readAll(stream)) {
+        this.#lines.take(chunk);
+        yield chunk;
+      }
+      return;
+    }
+    yield* this.#unwrapped(stream.pipeThrough(new DecompressionStream("gzip")));
+  }
+
+  /** What the evidence says of itself, for display. */
+  async outline() {
+    const start = await this.#text(0, Math.min(this.#plain.size, MAX_SHOWN_BYTES));
+    if (start.startsWith(PACK_START)) {
+      this.#kind = "pack";
+      await this.#readHead();
+    } else if (start.startsWith(PROOF_START)) {
+      this.#kind = "proof";
+      this.#head = [start];
+    }
+    return { kind: this.#kind, head: this.#head, count: this.count, bytes: this.#plain.size };
+  }
+
+  /** The bytes that hold some of the entries, each with what they are part of. */
+  async leaves(from, count) {
+    if (this.#kind === "proof") return [{ kind: "proof", bytes: await this.#bytes(0, this.#plain.size) }];
+    const first = this.#head.length + from;
+    const last = Math.min(first + count, this.#lines.count);
+    const lines = [];
+    for (let line = first; line < last; line += 1) {
+      lines.push(this.#line(line).then((bytes) => ({ kind: "pack", bytes })));
+    }
+    return Promise.all(lines);
+  }
+
+  async #readHead() {
+    for (let line = 0; line < Math.min(MAX_HEAD_LINES, this.#lines.count); line += 1) {
+      const text = new TextDecoder().decode(await this.#line(line));
+      if (text.startsWith(LEAF_START)) return;
+      this.#head.push(text);
+    }
+  }
+
+  async *#unwrapped(stream) {
+    const parts = [];
+    let size = 0;
+    for await (const chunk of readAll(stream)) {
+      size += chunk.length;
+      if (size > MAX_UNWRAPPED_BYTES) throw new Error("the gzipped file unwraps to more than 2 GiB");
+      // A blob may lie on a disk, an array does not.
+      parts.push(new Blob([chunk]));
+      this.#plain = new Blob(parts);
+      this.#lines.take(chunk);
+      yield chunk;
+    }
+    this.#plain = new Blob(parts);
+  }
+
+  #counter() {
+    return new TransformStream({
+      transform: (chunk, controller) => {
+        this.bytesRead += chunk.length;
+        controller.enqueue(chunk);
+      },
+    });
+  }
+
+  #line(line) {
+    const [start, end] = this.#lines.span(line);
+    return this.#bytes(start, Math.min(end ?? this.#plain.size, start + MAX_SHOWN_BYTES));
+  }
+
+  async #bytes(start, end) {
+    return new Uint8Array(await this.#plain.slice(start, end).arrayBuffer());
+  }
+
+  async #text(start, end) {
+    return new TextDecoder().decode(await this.#bytes(start, end));
+  }
+}
+
+/** Where each line begins. */
+class LineStarts {
+  #starts = new Float64Array(FIRST_LINES);
+  #count = 0;
+  #size = 0;
+  #atStart = true;
+
+  get count() {
+    return this.#count;
+  }
+
+  take(chunk) {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#atStart) this.#add(this.#size + at);
+      const end = chunk.indexOf(LF, at);
+      this.#atStart = end >= 0;
+      at = end < 0 ? chunk.length : end + 1;
+    }
+    this.#size += chunk.length;
+  }
+
+  /** From where up to where; the last one ends with the evidence. */
+  span(line) {
+    return [this.#starts[line], line + 1 < this.#count ? this.#starts[line + 1] : null];
+  }
+
+  #add(start) {
+    if (this.#count === this.#starts.length) {
+      const more = new Float64Array(this.#starts.length * 2);
+      more.set(this.#starts);
+      this.#starts = more;
+    }
+    this.#starts[this.#count] = start;
+    this.#count += 1;
+  }
+}
+
+async function startsAsGzip(blob) {
+  const [first, second] = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
+  return first === 0x1f && second === 0x8b;
+}
+
+async function* readAll(stream) {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    // Whoever stops early wants no more of it.
+    reader.cancel().catch(() => {});
+  }
+}

@@ -1,0 +1,51 @@
+// The page's side of the verifier's thread: questions are promises.
+
+/** The answer to a run that was cancelled. */
+export class Cancelled extends Error {}
+
+export class VerifierThread {
+  #worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  #asked = new Map();
+  #next = 1;
+
+  constructor() {
+    this.#worker.addEventListener("message", ({ data }) => this.#receive(data));
+    this.#worker.addEventListener("error", (event) => this.#stop(event.message || "it could not be loaded"));
+  }
+
+  /** Asks once; the answer comes, or an error. */
+  ask(ask, details = {}) {
+    return this.#send({ ask, ...details }).answer;
+  }
+
+  /** Verifies a blob. `onProgress` hears how many bytes of it were read. */
+  verify(details, onProgress) {
+    const { id, answer } = this.#send({ ask: "verify", ...details }, onProgress);
+    return { answer, cancel: () => this.ask("cancel", { run: id }) };
+  }
+
+  #send(message, onProgress) {
+    const id = this.#next;
+    this.#next += 1;
+    const answer = new Promise((resolve, reject) => this.#asked.set(id, { resolve, reject, onProgress }));
+    this.#worker.postMessage({ id, ...message });
+    return { id, answer };
+  }
+
+  #receive({ id, answer, error, isCancelled, progress }) {
+    const asked = this.#asked.get(id);
+    if (!asked) return;
+    if (progress) {
+      asked.onProgress?.(progress);
+      return;
+    }
+    this.#asked.delete(id);
+    if (error === undefined) asked.resolve(answer);
+    else asked.reject(isCancelled ? new Cancelled(error) : new Error(error));
+  }
+
+  #stop(why) {
+    for (const { reject } of this.#asked.values()) reject(new Error(`the verifier stopped: ${why}`));
+    this.#asked.clear();
+  }
+}
