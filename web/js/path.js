@@ -3,7 +3,7 @@
 import { el, hash, row, svg } from "./dom.js";
 
 /** The drawing, in its own units: the path goes up in the middle, siblings stand beside it. */
-const DRAWING = { width: 340, step: 74, top: 34, bottom: 30, box: [104, 30], middle: 170, aside: 110 };
+const DRAWING = { width: 340, step: 74, top: 34, bottom: 44, box: [104, 30], middle: 170, aside: 110 };
 
 /** How much of a hash fits into a box. */
 const SHORT = 10;
@@ -37,12 +37,14 @@ function drawing(leaf, joins) {
   const { width, step, top, bottom } = DRAWING;
   const height = top + bottom + joins.length * step;
   const y = (level) => top + (joins.length - level) * step;
-  const label = `The path as a picture: ${joins.length} joins from the entry at the bottom to the root at the top.`;
-  return svg("svg", { class: "drawing", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
+  const description = `The path as a picture: ${joins.length} joins from the entry at the bottom to the root at the top.`;
+  return svg("svg", { class: "drawing", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": description },
     ...joins.flatMap((join, at) => lines(join, y(at), y(at + 1))),
     ...joins.map((join, at) => sibling(join, y(at))),
-    node(DRAWING.middle, y(0), leaf.hash, joins.length === 0 ? "the entry, and the root" : "the entry", "on"),
-    ...joins.map((join, at) => node(DRAWING.middle, y(at + 1), join.hash, at === joins.length - 1 ? "the root" : null, "on")));
+    node(DRAWING.middle, y(0), leaf.hash, "on"),
+    label(y(0) + DRAWING.box[1], joins.length === 0 ? "the entry, and the root" : "the entry"),
+    ...joins.map((join, at) => node(DRAWING.middle, y(at + 1), join.hash, "on")),
+    joins.length > 0 && label(y(joins.length) - DRAWING.box[1] / 2 - 6, "the root"));
 }
 
 function lines(join, below, above) {
@@ -55,17 +57,20 @@ function lines(join, below, above) {
 }
 
 function sibling(join, y) {
-  return node(aside(join), y, join.sibling === "left" ? join.left : join.right, null, "beside");
+  return node(aside(join), y, join.sibling === "left" ? join.left : join.right, "beside");
 }
 
 function aside({ sibling: side }) {
   return DRAWING.middle + (side === "left" ? -DRAWING.aside : DRAWING.aside);
 }
 
-function node(x, y, value, role, kind) {
+function node(x, y, value, kind) {
   const [wide, tall] = DRAWING.box;
   return svg("g", { class: kind },
     svg("rect", { x: x - wide / 2, y: y - tall / 2, width: wide, height: tall, rx: 3 }),
-    svg("text", { x, y: y + 4 }, `${value.slice(0, SHORT)}…`),
-    role && svg("text", { class: "role", x, y: y - tall / 2 - 6 }, role));
+    svg("text", { x, y: y + 4 }, `${value.slice(0, SHORT)}…`));
+}
+
+function label(y, text) {
+  return svg("text", { class: "role", x: DRAWING.middle, y }, text);
 }
