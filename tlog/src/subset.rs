@@ -19,38 +19,64 @@
 //! One leaf, a window and scattered leaves are one algorithm. In a window there is no room for an omission: every
 //! leaf between its ends is either chosen or missed by the walk.
 
+use std::borrow::Borrow;
+use std::convert::Infallible;
+
 use crate::span::{self, Span};
 use crate::tree::HashReader;
 use crate::{EMPTY_ROOT, Hash, LeafIndex, ProofError, ProveError, Step, TreeSize, node_hash};
 
-/// Proves which leaves the tree of the first `size` leaves has at the chosen indices, which must ascend.
+/// Proves which leaves the tree of the first `size` leaves has at the chosen indices, which must ascend. They are
+/// walked once and not kept, so that a window of any length costs no memory.
 ///
 /// # Errors
 ///
 /// [`ProveError::IndexOutOfRange`] or [`ProveError::NotAscending`] for the first index that is wrong, otherwise what
 /// the reader failed with.
 pub fn prove<R: HashReader + ?Sized>(
-    chosen: &[LeafIndex],
+    chosen: impl IntoIterator<Item: Borrow<LeafIndex>>,
     size: TreeSize,
     reader: &R,
 ) -> Result<Vec<Hash>, ProveError<R::Error>> {
-    let mut order = Order::new(size);
-    chosen
-        .iter()
-        .try_for_each(|index| order.check(*index))
-        .map_err(Disorder::of_caller)?;
-    let mut walk = Walk::of(size);
     let mut spans = Vec::new();
-    for next in chosen.iter().copied().map(Some).chain([None]) {
+    walk_beside(chosen, size, |span| spans.push(span)).map_err(Disorder::of_caller)?;
+    span::read(&spans, reader)
+}
+
+/// How many hashes [`prove`] gives for the chosen indices: for whoever has to bound what a proof takes before it is
+/// made.
+///
+/// # Errors
+///
+/// Those of [`prove`] that are about the indices.
+pub fn proof_length(
+    chosen: impl IntoIterator<Item: Borrow<LeafIndex>>,
+    size: TreeSize,
+) -> Result<u64, ProveError<Infallible>> {
+    let mut length = 0;
+    walk_beside(chosen, size, |_| length += 1).map_err(Disorder::of_caller)?;
+    Ok(length)
+}
+
+/// Walks past every subtree without a chosen leaf, left to right.
+fn walk_beside(
+    chosen: impl IntoIterator<Item: Borrow<LeafIndex>>,
+    size: TreeSize,
+    mut beside: impl FnMut(Span),
+) -> Result<(), Disorder> {
+    let (mut order, mut walk) = (Order::new(size), Walk::of(size));
+    let chosen = chosen.into_iter().map(|index| Some(*index.borrow()));
+    for next in chosen.chain([None]) {
+        next.map_or(Ok(()), |index| order.check(index))?;
         while let Some(event) = walk.advance(next) {
             match event {
-                Event::Beside(span) => spans.push(span),
+                Event::Beside(span) => beside(span),
                 Event::Join(_) => {}
                 Event::Chosen => break,
             }
         }
     }
-    span::read(&spans, reader)
+    Ok(())
 }
 
 /// Checks that these are the hashes of those leaves in the tree of `size` leaves whose root is `root`. Both must come

@@ -155,6 +155,8 @@ fn check_subset(chosen: &[u64], size: u64) {
         .map(|index| (*index, leaf(index.get())))
         .collect();
     let proof = subset::prove(&indices, tree_size, &*TREE).unwrap();
+    let length = subset::proof_length(&indices, tree_size).unwrap();
+    assert_eq!(length, proof.len() as u64);
     subset::verify(&proof, tree_size, &leaves, &root).unwrap();
     for (index, leaf) in leaves.iter().take(16) {
         let path = subset::path(&proof, tree_size, &leaves, &root, *index).unwrap();

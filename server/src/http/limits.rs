@@ -78,3 +78,7 @@ pub(super) const MAX_PAGE: usize = 1_000;
 
 /// How long a browser may remember that the read path is open to all: a day.
 pub(super) const PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many packs are sent at once: each holds some leaves and, for an agent or a goal, a proof and a list of indices of
+/// together 10 MiB at most.
+pub(super) const MAX_PACKS_AT_ONCE: usize = 32;

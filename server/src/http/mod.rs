@@ -28,6 +28,7 @@ mod limits;
 mod listen;
 mod media;
 mod openapi;
+mod packs;
 mod parameters;
 mod problem;
 mod reading;
@@ -57,6 +58,7 @@ pub struct Service {
     trust: Option<Arc<str>>,
     batches: Arc<Semaphore>,
     streams: events::Streams,
+    packs: Arc<Semaphore>,
 }
 
 impl Service {
@@ -68,6 +70,7 @@ impl Service {
             trust: None,
             batches: Arc::new(Semaphore::new(limits::MAX_BATCHES_AT_ONCE)),
             streams: events::Streams::default(),
+            packs: Arc::new(Semaphore::new(limits::MAX_PACKS_AT_ONCE)),
         }
     }
 

@@ -20,6 +20,7 @@ use super::media::JSON;
         (name = "tiles", description = "The log as plain files (c2sp.org/tlog-tiles)."),
         (name = "entries", description = "Records in, entries and proofs out."),
         (name = "heads", description = "Signed tree heads."),
+        (name = "packs", description = "Evidence to take away."),
         (name = "state", description = "What the log implies."),
         (name = "health", description = "Whether the service works."),
     )

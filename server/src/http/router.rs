@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::Problem;
-use super::{Service, agents, entries, events, heads, health, layers, openapi, submit, tiles, web};
+use super::{Service, agents, entries, events, heads, health, layers, openapi, packs, submit, tiles, web};
 
 /// Everything that the service answers.
 pub fn router(service: Service) -> Router {
@@ -40,6 +40,7 @@ fn read_path() -> OpenApiRouter<Service> {
         .routes(routes!(entries::record))
         .routes(routes!(heads::consistency))
         .routes(routes!(heads::checkpoints))
+        .routes(routes!(packs::pack))
         .routes(routes!(agents::charter))
         .routes(routes!(agents::agents))
         .routes(routes!(agents::agent))

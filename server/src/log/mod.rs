@@ -12,6 +12,7 @@
 
 mod clock;
 mod health;
+mod packs;
 mod pool;
 mod published;
 mod recovery;
@@ -33,6 +34,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use clock::{Clock, SystemClock};
 pub use health::{Disk, Health, Sequencing};
+pub use packs::PackReader;
 pub use published::{Published, ReadError};
 pub use recovery::{LeafError, RecoveryError, Replay, verified_root};
 pub(crate) use sequencer::Duty;

@@ -18,6 +18,10 @@ use tlog::{Hash, LeafIndex, ProofError, ProveError, TreeSize, checkpoint, consis
 use crate::metrics;
 use crate::store::{Store, StoreError, StoredCheckpoint, TileKey};
 
+/// How many hashes are read at once: each may stand in a tile of its own, of 8 KiB, and proofs of scattered leaves have
+/// many thousands.
+const NODES_AT_ONCE: usize = 512;
+
 /// Where published heads read from, and what they sign old heads with.
 pub(crate) struct Source {
     pub(crate) store: Arc<dyn Store>,
@@ -279,6 +283,16 @@ impl HashReader for Published {
     type Error = StoreError;
 
     fn read_hashes(&self, nodes: &[Node]) -> Result<Vec<Hash>, StoreError> {
+        let mut hashes = Vec::with_capacity(nodes.len());
+        for nodes in nodes.chunks(NODES_AT_ONCE) {
+            hashes.extend(self.read_some_hashes(nodes)?);
+        }
+        Ok(hashes)
+    }
+}
+
+impl Published {
+    fn read_some_hashes(&self, nodes: &[Node]) -> Result<Vec<Hash>, StoreError> {
         let tiles = self.full_tiles(nodes)?;
         let hash = |node: &Node| {
             let slice = TileSlice::of(*node);
@@ -345,6 +359,30 @@ pub enum ReadError {
     /// A checkpoint of our own cannot be read back: a fault of this program.
     #[error("a checkpoint of this log does not parse")]
     Checkpoint(#[from] ParseCheckpointError),
+    /// There is no such thing to select the leaves of.
+    #[error("{what} is not in a log of {size} entries")]
+    NothingToSelect {
+        /// What was asked for.
+        what: String,
+        /// The size of the log.
+        size: TreeSize,
+    },
+    /// The caller asked for more than a pack can hold.
+    #[error("{got} {what}, a pack holds {most}; ask for ranges of entries instead")]
+    PackTooLarge {
+        /// Of what there are too many.
+        what: &'static str,
+        /// How many there are.
+        got: u64,
+        /// How many there can be.
+        most: u64,
+    },
+    /// A leaf is not even text, which all leaves of this log are.
+    #[error("leaf {index} is not text")]
+    LeafNotText {
+        /// Its index.
+        index: LeafIndex,
+    },
     /// A leaf does not fit into a bundle, which no leaf of this log exceeds.
     #[error("a stored leaf does not fit into a bundle")]
     Bundle(#[from] TileError),
@@ -356,11 +394,15 @@ impl ReadError {
     #[must_use]
     pub fn refusal(&self) -> Refusal {
         match self {
-            Self::BeyondHead { .. } | Self::IndexOutOfRange { .. } => Code::NotFound.because(self),
+            Self::BeyondHead { .. }
+            | Self::IndexOutOfRange { .. }
+            | Self::NothingToSelect { .. } => Code::NotFound.because(self),
+            Self::PackTooLarge { .. } => Code::TooLarge.because(self),
             Self::SizesReversed { .. } => Code::Malformed.because(self),
             Self::Store(_)
             | Self::FalseProof(_)
             | Self::Prover(_)
+            | Self::LeafNotText { .. }
             | Self::Checkpoint(_)
             | Self::Bundle(_) => Code::Internal.because(self),
         }
@@ -380,7 +422,7 @@ impl From<ProveError<StoreError>> for ReadError {
     }
 }
 
-fn false_proof(error: ProofError) -> ReadError {
+pub(super) fn false_proof(error: ProofError) -> ReadError {
     metrics::proof_failed();
     ReadError::FalseProof(error)
 }

@@ -4,6 +4,7 @@ mod batch;
 mod conversation;
 mod events;
 mod hostile;
+mod packs;
 mod refused;
 mod routes;
 mod world;

@@ -9,22 +9,11 @@ use tlog::policy::Policy;
 use tlog::proof::ProofFile;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use crate::world::{BASE, JSON_LINES, START, World, log_key};
+use crate::world::{BASE, JSON_LINES, START, World, filled, log_key};
 
 const FOREVER: &str = "public, max-age=31536000, immutable";
 const OCTETS: &str = "application/octet-stream";
 const TEXT: &str = "text/plain; charset=utf-8";
-
-async fn filled(size: u64) -> World {
-    let world = World::new().await;
-    let missing = world.size()..size;
-    let lines: Vec<String> = missing
-        .map(|n| world.observation(n).envelope().to_json())
-        .collect();
-    assert_eq!(world.post(JSON_LINES, lines.join("\n")).await.status, 200);
-    assert_eq!(world.size(), size);
-    world
-}
 
 #[tokio::test]
 async fn every_route_answers_with_its_headers() {
@@ -53,6 +42,7 @@ async fn every_route_answers_with_its_headers() {
             JSON_LINES,
             "no-cache",
         ),
+        ("/v1/pack?from=7&to=99", JSON_LINES, "no-cache"),
         ("/v1/charter", "application/json", "no-cache"),
         ("/v1/agents", "application/json", "no-cache"),
         ("/v1/agents?after=a&limit=1", "application/json", "no-cache"),

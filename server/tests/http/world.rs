@@ -74,6 +74,18 @@ pub(crate) fn agent_key() -> PrivateKey {
     key(5)
 }
 
+/// A log of so many entries, most of them what an observer saw of agent `a`.
+pub(crate) async fn filled(size: u64) -> World {
+    let world = World::new().await;
+    let missing = world.size()..size;
+    let lines: Vec<String> = missing
+        .map(|n| world.observation(n).envelope().to_json())
+        .collect();
+    assert_eq!(world.post(JSON_LINES, lines.join("\n")).await.status, 200);
+    assert_eq!(world.size(), size);
+    world
+}
+
 impl World {
     /// A log in which agent `a` is registered.
     pub(crate) async fn new() -> Self {
@@ -242,13 +254,27 @@ impl World {
     }
 
     pub(crate) async fn ask(&self, request: Request<Body>) -> Reply {
-        let (parts, body) = self.response(request).await.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        Reply {
+        self.begin(request).await.read().await.unwrap()
+    }
+
+    /// Asks, and leaves the answer's body to be read.
+    pub(crate) async fn begin(&self, request: Request<Body>) -> Begun {
+        Begun(self.response(request).await)
+    }
+}
+
+/// An answer whose body is still to be read.
+pub(crate) struct Begun(Response);
+
+impl Begun {
+    /// Reads it to its end, if it does not break off.
+    pub(crate) async fn read(self) -> Result<Reply, axum::Error> {
+        let (parts, body) = self.0.into_parts();
+        Ok(Reply {
             status: parts.status.as_u16(),
             headers: parts.headers,
-            body,
-        }
+            body: to_bytes(body, usize::MAX).await?,
+        })
     }
 }
 

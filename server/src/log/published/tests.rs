@@ -7,7 +7,7 @@ use tlog::tree::MemoryTree;
 use super::*;
 use crate::log::clock::ManualClock;
 use crate::log::testing::{START_MS, Speaker, charter, founded, keys, log_key, options};
-use crate::log::{Log, Options};
+use crate::log::{Log, Options, PackReader};
 use crate::store::memory::{MemoryStore, Rows};
 use crate::trust::Trust;
 
@@ -248,4 +248,38 @@ fn what_a_caller_asks_wrongly_is_told_from_what_is_damaged() {
     let head = damaged(&head, |rows| rows.tiles.clear(), &store);
     let error = head.inclusion(LeafIndex::new(0), size).unwrap_err();
     assert_eq!(error.refusal().code, Code::Internal, "{error:?}");
+}
+
+/// A pack, read until it ends or breaks off.
+fn read(mut pack: PackReader) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = pack.next_piece()? {
+        bytes.extend(piece);
+    }
+    Ok(bytes)
+}
+
+fn window(head: Published, from: u64, to: u64) -> Result<Vec<u8>, ReadError> {
+    let (from, to) = (LeafIndex::new(from), LeafIndex::new(to));
+    let range = ledger::pack::Range::new(from, to, head.size).unwrap();
+    read(PackReader::window(Arc::new(head), range)?)
+}
+
+#[test]
+fn a_pack_from_a_damaged_store_never_comes_to_its_end() {
+    let (_, head, store, _) = heads();
+    let whole = window(Published::clone(&head), 3, 500).unwrap();
+    assert_eq!(whole.iter().filter(|byte| **byte == b'\n').count(), 3 + 497);
+    let leaf = |rows: &mut Rows| rows.leaves[499].push(b' ');
+    let text = |rows: &mut Rows| rows.leaves[4][0] = 0xff;
+    let tile = |rows: &mut Rows| {
+        let key = TileKey { level: 0, index: 0 };
+        rows.tiles.get_mut(&key).unwrap()[0] = Hash::from([7; 32]);
+    };
+    let missing = |rows: &mut Rows| rows.leaves.truncate(400);
+    for damage in [&leaf as &dyn Fn(&mut Rows), &text, &tile, &missing] {
+        let broken = window(damaged(&head, damage, &store), 3, 500);
+        let refusal = broken.unwrap_err().refusal();
+        assert_eq!(refusal.code, Code::Internal);
+    }
 }

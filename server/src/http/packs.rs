@@ -1,0 +1,163 @@
+//! Evidence packs, streamed: nothing of a pack is held but the piece that is being sent.
+//!
+//! Whatever is wrong with a request is said before the first byte. What goes wrong after that breaks the answer off
+//! within its encoding, so that no client takes a part for the whole.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use hyper::body::Frame;
+use ledger::codes::Code;
+use ledger::pack::Range;
+use serde::Deserialize;
+use tlog::{LeafIndex, TreeSize};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+use utoipa::IntoParams;
+
+use super::limits::MAX_PACKS_AT_ONCE;
+use super::media::JSON_LINES;
+use super::parameters::{Decimal, Parameters, parsed_if_present};
+use super::problem::{Problem, ProblemDocument};
+use super::{Service, reading};
+use crate::log::{PackReader, Published, ReadError};
+
+/// Which entries are wanted.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wanted {
+    /// The first entry of a range; 0 if left out.
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    #[param(value_type = Option<u64>)]
+    from: Option<Decimal>,
+    /// The first entry behind the range; the end of the log if left out.
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    #[param(value_type = Option<u64>)]
+    to: Option<Decimal>,
+}
+
+/// An evidence pack: entries, the proof that they are in the log, and the signed head.
+#[utoipa::path(
+    get, path = "/v1/pack", tag = "packs",
+    params(Wanted),
+    responses(
+        (status = 200, description = "The pack, one JSON object a line.", body = String, content_type = "application/x-ndjson"),
+        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn pack(
+    State(service): State<Service>,
+    Parameters(wanted): Parameters<Wanted>,
+) -> Result<Response, Problem> {
+    let permit = service.packs.clone().try_acquire_owned().map_err(|_| {
+        Problem::from(Code::Overloaded.because(format!("{MAX_PACKS_AT_ONCE} packs are being sent")))
+    })?;
+    let published = service.log.published();
+    let name = wanted.file_name(published.size);
+    let reader = reading::run(move || wanted.open(published)).await?;
+    let disposition = format!("attachment; filename=\"{name}\"");
+    let headers = [
+        (header::CONTENT_TYPE, JSON_LINES.to_owned()),
+        (header::CONTENT_DISPOSITION, disposition),
+    ];
+    let body = PackBody {
+        progress: Progress::Idle(Box::new(reader)),
+        _permit: permit,
+    };
+    Ok((headers, Body::new(body)).into_response())
+}
+
+impl Wanted {
+    fn range(&self, size: TreeSize) -> (u64, u64) {
+        let from = self.from.map_or(0, |Decimal(from)| from);
+        (from, self.to.map_or(size.get(), |Decimal(to)| to))
+    }
+
+    /// What a browser calls the file.
+    fn file_name(&self, size: TreeSize) -> String {
+        let (from, to) = self.range(size);
+        format!("entries-{from}-{to}.pack.jsonl")
+    }
+
+    fn open(&self, published: std::sync::Arc<Published>) -> Result<PackReader, Problem> {
+        let size = published.size;
+        let (from, to) = self.range(size);
+        if from >= to {
+            return Err(Problem::malformed(format!(
+                "no entry is from {from} up to {to}"
+            )));
+        }
+        let range = Range::new(LeafIndex::new(from), LeafIndex::new(to), size);
+        let beyond = |_| Problem::not_found(format!("entries up to {to} of a log of {size}"));
+        Ok(PackReader::window(published, range.map_err(beyond)?)?)
+    }
+}
+
+/// A pack as the body of an answer. The next piece is read where it may wait for the disk, when the client has taken the
+/// one before: no thread waits for a client.
+struct PackBody {
+    progress: Progress,
+    _permit: OwnedSemaphorePermit,
+}
+
+enum Progress {
+    Idle(Box<PackReader>),
+    Reading(JoinHandle<(Box<PackReader>, Piece)>),
+    Ended,
+}
+
+type Piece = Result<Option<Vec<u8>>, ReadError>;
+
+impl HttpBody for PackBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let mut reading = match std::mem::replace(&mut self.progress, Progress::Ended) {
+            Progress::Ended => return Poll::Ready(None),
+            Progress::Reading(reading) => reading,
+            Progress::Idle(mut reader) => tokio::task::spawn_blocking(move || {
+                let piece = reader.next_piece();
+                (reader, piece)
+            }),
+        };
+        let Poll::Ready(read) = Pin::new(&mut reading).poll(context) else {
+            self.progress = Progress::Reading(reading);
+            return Poll::Pending;
+        };
+        Poll::Ready(match read.map_err(|error| broken_off(&error)) {
+            Ok((_, Ok(None))) => None,
+            Ok((reader, Ok(Some(piece)))) => {
+                self.progress = Progress::Idle(reader);
+                Some(Ok(Frame::data(piece.into())))
+            }
+            Ok((_, Err(error))) => Some(Err(broken_off(&error))),
+            Err(error) => Some(Err(error)),
+        })
+    }
+}
+
+/// A pack that could not be sent to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the pack broke off")]
+struct BrokenOff;
+
+/// The answer has begun, so the failure can be told nowhere but in our own log.
+fn broken_off(error: &dyn std::error::Error) -> BrokenOff {
+    let mut causes = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    tracing::error!(error = causes.join(": "), "a pack broke off");
+    BrokenOff
+}

@@ -1,0 +1,195 @@
+//! Evidence packs, cut from a published head a piece at a time.
+//!
+//! The head is pinned when a pack begins, so the log grows on beside it, and no lock is held. What is sent is verified
+//! while it is sent, by the code that its receiver uses: the last piece is given away only when the leaves and the proof
+//! have led to the signed root. Whoever gets a whole pack has one that holds; a damaged store breaks it off.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ledger::pack::{Entry, Header, Line, MAX_HASHES, Range, Selection};
+use tlog::checkpoint::SignedCheckpoint;
+use tlog::{LeafIndex, ProofError, leaf_hash, subset};
+
+use super::published::{Published, ReadError, false_proof};
+
+/// How many leaves are read at once: at most 3 MiB, and some 100 KiB usually.
+const LEAVES_AT_ONCE: usize = 64;
+
+/// A pack on its way out.
+pub struct PackReader {
+    published: Arc<Published>,
+    leaves: Leaves,
+    verifier: subset::Verifier,
+    /// What was made and is not yet given away.
+    held: Vec<u8>,
+}
+
+/// The leaves that are still to come.
+enum Leaves {
+    Window(std::ops::Range<u64>),
+    /// Ascending.
+    Scattered(std::vec::IntoIter<LeafIndex>),
+}
+
+impl PackReader {
+    /// Begins the pack of a window.
+    ///
+    /// # Errors
+    /// [`ReadError::Store`] or [`ReadError::FalseProof`] if the store is damaged.
+    pub fn window(published: Arc<Published>, range: Range) -> Result<Self, ReadError> {
+        let leaves = Leaves::Window(range.from().get()..range.to().get());
+        let proof = subset::prove(range.indices(), published.size, published.as_ref())?;
+        Self::begin(
+            published,
+            Selection::Range(range),
+            leaves,
+            range.count(),
+            proof,
+        )
+    }
+
+    /// Begins the pack of an agent or a goal, whose leaves these are, ascending.
+    ///
+    /// # Errors
+    /// [`ReadError::PackTooLarge`] if the proof would be longer than a pack can hold; [`ReadError::Store`] or
+    /// [`ReadError::FalseProof`] if the store is damaged.
+    pub fn scattered(
+        published: Arc<Published>,
+        selection: Selection,
+        indices: Vec<LeafIndex>,
+    ) -> Result<Self, ReadError> {
+        let size = published.size;
+        let hashes = subset::proof_length(&indices, size).unwrap_or(u64::MAX);
+        if hashes > MAX_HASHES as u64 {
+            let what = "hashes of its proof";
+            let (got, most) = (hashes, MAX_HASHES as u64);
+            return Err(ReadError::PackTooLarge { what, got, most });
+        }
+        let proof = subset::prove(&indices, size, published.as_ref())?;
+        let count = indices.len() as u64;
+        let leaves = Leaves::Scattered(indices.into_iter());
+        Self::begin(published, selection, leaves, count, proof)
+    }
+
+    fn begin(
+        published: Arc<Published>,
+        selection: Selection,
+        leaves: Leaves,
+        count: u64,
+        proof: Vec<tlog::Hash>,
+    ) -> Result<Self, ReadError> {
+        let size = published.size;
+        let header = Header {
+            origin: published.origin().to_string(),
+            size,
+            selection,
+            count,
+        };
+        let checkpoint = Box::new(SignedCheckpoint::parse(&published.checkpoint)?);
+        let mut held = Line::Header(header).to_string();
+        held += &Line::Checkpoint(checkpoint).to_string();
+        held += &Line::Proof(proof.clone()).to_string();
+        Ok(Self {
+            verifier: subset::Verifier::new(size, proof),
+            held: held.into_bytes(),
+            published,
+            leaves,
+        })
+    }
+
+    /// The next piece of the pack; `None` behind the last.
+    ///
+    /// # Errors
+    /// [`ReadError::Store`], [`ReadError::FalseProof`] or [`ReadError::LeafNotText`] if the store is damaged. There is nothing
+    /// to go on with then.
+    pub fn next_piece(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
+        if self.held.is_empty() {
+            return Ok(None);
+        }
+        let next = self.read_leaves()?;
+        if next.is_empty() {
+            self.check_root()?;
+        }
+        Ok(Some(std::mem::replace(&mut self.held, next)))
+    }
+
+    fn read_leaves(&mut self) -> Result<Vec<u8>, ReadError> {
+        let mut lines = String::new();
+        for run in self.leaves.next_runs() {
+            for (index, leaf) in (run.start..).zip(self.published.leaves(run)?) {
+                let index = LeafIndex::new(index);
+                let pushed = self.verifier.push(index, leaf_hash(&leaf));
+                pushed.map_err(false_proof)?;
+                let leaf = String::from_utf8(leaf).map_err(|_| ReadError::LeafNotText { index })?;
+                lines += &Line::Leaf(Entry { index, leaf }).to_string();
+            }
+        }
+        Ok(lines.into_bytes())
+    }
+
+    fn check_root(&self) -> Result<(), ReadError> {
+        let (size, expected) = (self.published.size, self.published.root);
+        let computed = self.verifier.clone().finish().map_err(false_proof)?;
+        match computed == expected {
+            true => Ok(()),
+            false => Err(false_proof(ProofError::RootMismatch {
+                size,
+                computed,
+                expected,
+            })),
+        }
+    }
+}
+
+impl Leaves {
+    /// The next leaves as runs of neighbours, [`LEAVES_AT_ONCE`] together at most; none when all have come.
+    fn next_runs(&mut self) -> Vec<std::ops::Range<u64>> {
+        match self {
+            Self::Window(rest) => {
+                let end = rest
+                    .end
+                    .min(rest.start.saturating_add(LEAVES_AT_ONCE as u64));
+                let run = std::mem::replace(rest, end..rest.end);
+                let run = run.start..end;
+                (!run.is_empty()).then_some(run).into_iter().collect()
+            }
+            Self::Scattered(rest) => runs(rest.take(LEAVES_AT_ONCE).map(LeafIndex::get)),
+        }
+    }
+}
+
+fn runs(indices: impl Iterator<Item = u64>) -> Vec<std::ops::Range<u64>> {
+    let mut runs: Vec<std::ops::Range<u64>> = Vec::new();
+    for index in indices {
+        match runs.last_mut() {
+            Some(run) if run.end == index => run.end += 1,
+            _ => runs.push(index..index + 1),
+        }
+    }
+    runs
+}
+
+impl fmt::Debug for PackReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PackReader({:?})", self.published)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_read_together() {
+        assert_eq!(runs([1, 2, 4, 7, 8, 9].into_iter()), [1..3, 4..5, 7..10]);
+        let mut window = Leaves::Window(0..130);
+        assert_eq!(window.next_runs(), [0..64]);
+        assert_eq!(window.next_runs(), [64..128]);
+        assert_eq!(window.next_runs(), [128..130]);
+        assert!(window.next_runs().is_empty());
+        let mut scattered = Leaves::Scattered(vec![LeafIndex::new(3)].into_iter());
+        assert_eq!(scattered.next_runs(), [3..4]);
+        assert!(scattered.next_runs().is_empty());
+    }
+}
