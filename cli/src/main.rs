@@ -6,6 +6,7 @@ mod commands;
 mod exit;
 mod options;
 mod output;
+mod progress;
 mod session;
 
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use ledger::digest::RecordHash;
 use tlog::LeafIndex;
 
 use crate::commands::{
-    agent, charter, generate, keygen, lease, log, manifest, receipt, run, verify,
+    agent, charter, export, generate, keygen, lease, log, manifest, receipt, run, verify,
 };
 
 /// Operate and audit agents whose only state is a transparency log.
@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Checkpoint,
     /// Check that the log only grew from one size to another
     Consistency(log::ConsistencyOptions),
+    /// Fetch an evidence pack: a range of entries, or what belongs to an agent or a goal
+    Export(export::Options),
     /// Verify a proof file or an evidence pack, offline
     Verify(verify::Options),
     /// See agents, and give orders about them

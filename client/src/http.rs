@@ -2,9 +2,10 @@
 //! they matter, and believed by nobody here.
 
 mod answer;
+mod pack;
 mod problem;
 
-use std::io::Read as _;
+use std::io::Read;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -16,9 +17,10 @@ use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
-use tlog::{LeafIndex, TreeSize};
+use tlog::{Hash, LeafIndex, TreeSize};
 
 pub use answer::{Agent, Agents, Ask, Charter, Consistency, LoggedAs, Place, Standing, Submitted};
+pub use pack::Wanted;
 pub use problem::Problem;
 
 /// How long the service may take to accept a connection: a machine that is there does so within a second.
@@ -27,6 +29,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a whole answer may take. The service answers a record once it is durable, within a second even when
 /// it is busy; the rest is for slow lines.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a pack may take: the service keeps no connection for longer.
+const PACK_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// The longest answer that is read: a page of 1,000 agents has less than one MiB, a proof less than two.
 pub const MAX_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
@@ -160,6 +165,40 @@ impl Service {
             .json()
     }
 
+    /// The hashes that should show the tree of `new` entries to extend that of `old`; none where either is the
+    /// beginning of every other.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub fn consistency_hashes(
+        &self,
+        old: TreeSize,
+        new: TreeSize,
+    ) -> Result<Vec<Hash>, ServiceError> {
+        if old == TreeSize::EMPTY || old == new {
+            return Ok(Vec::new());
+        }
+        let request = format!("GET /v1/consistency?old={old}&new={new}");
+        let hashes = self.consistency(old, new)?.hashes;
+        let parse = |hash: &String| {
+            hash.parse()
+                .map_err(|error| malformed(request.clone(), error))
+        };
+        hashes.iter().map(parse).collect()
+    }
+
+    /// An evidence pack, as the bytes that come. Whether they are all that was to come, only its lines can tell.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub fn pack(&self, wanted: &Wanted) -> Result<impl Read + use<>, ServiceError> {
+        let path = format!("/v1/pack?{wanted}");
+        let request = self.request(Method::GET, &path).timeout(PACK_TIMEOUT);
+        begin(&format!("GET {path}"), request)
+    }
+
     /// The charter in force, and the log's name.
     ///
     /// # Errors
@@ -247,17 +286,22 @@ struct Body {
 }
 
 fn send(request: &str, builder: RequestBuilder) -> Result<Body, ServiceError> {
-    let request = request.to_owned();
+    let response = begin(request, builder)?;
+    Ok(Body {
+        bytes: read(request, response)?,
+        request: request.to_owned(),
+    })
+}
+
+/// An answer that is no refusal, its body still to be read.
+fn begin(request: &str, builder: RequestBuilder) -> Result<Response, ServiceError> {
     let response = builder.send().map_err(ServiceError::Unreachable)?;
     let (status, retry_after_s) = (response.status(), retry_after_s(&response));
-    let body = Body {
-        bytes: read(&request, response)?,
-        request,
-    };
-    match status.is_success() {
-        true => Ok(body),
-        false => Err(Box::new(Problem::read(status, retry_after_s, &body.bytes)).into()),
+    if status.is_success() {
+        return Ok(response);
     }
+    let body = read(request, response)?;
+    Err(Box::new(Problem::read(status, retry_after_s, &body)).into())
 }
 
 fn retry_after_s(response: &Response) -> Option<u64> {

@@ -11,6 +11,7 @@
 pub mod agent;
 pub mod disclosure;
 pub mod entry;
+pub mod export;
 pub mod http;
 pub mod identity;
 pub mod journal;

@@ -126,7 +126,7 @@ pub(crate) fn consistency(session: &Session, options: &ConsistencyOptions) -> Re
         signed_root(&service, &log, old)?,
         signed_root(&service, &log, new)?,
     );
-    let hashes = consistency_proof(&service, old, new)?;
+    let hashes = service.consistency_hashes(old, new)?;
     tlog::consistency::verify(&hashes, old, &old_root, new, &new_root)?;
     let tree = |size: TreeSize, root: Hash| {
         object([
@@ -188,14 +188,4 @@ fn signed_root(service: &Service, log: &LogIdentity, size: TreeSize) -> Result<H
         "the service shows the log at {got} entries, not at {size}"
     );
     Ok(root)
-}
-
-/// There is nothing to ask for where either tree is the beginning of every other.
-fn consistency_proof(service: &Service, old: TreeSize, new: TreeSize) -> Result<Vec<Hash>> {
-    if old == TreeSize::EMPTY || old == new {
-        return Ok(Vec::new());
-    }
-    let hashes = service.consistency(old, new)?.hashes;
-    let parse = |hash: &String| hash.parse().with_context(|| format!("{hash:?} is no hash"));
-    hashes.iter().map(parse).collect()
 }

@@ -3,6 +3,7 @@
 mod acting;
 pub(crate) mod agent;
 pub(crate) mod charter;
+pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod keygen;
 pub(crate) mod lease;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Prove(options) => log::prove(&session, &options)?,
         Command::Checkpoint => log::checkpoint(&session)?,
         Command::Consistency(options) => log::consistency(&session, &options)?,
+        Command::Export(options) => export::run(&session, &options)?,
         Command::Verify(options) => return verify::run(&session, &options),
         Command::Agent(command) => agent::run(&session, command)?,
         Command::Charter(charter::Command::Show) => charter::show(&session)?,

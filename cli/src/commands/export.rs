@@ -1,0 +1,211 @@
+//! `export`: an evidence pack, checked on its way into a file.
+
+use std::fs::{File, Permissions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use client::export::{Additions, export};
+use client::http::Wanted;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use ledger::digest::RecordHash;
+use ledger::json::{Value, object};
+use ledger::pack::{Disclosure, Header};
+use ledger::text::Name;
+use tempfile::NamedTempFile;
+use tlog::checkpoint::SignedCheckpoint;
+use tlog::note::MAX_NOTE_BYTES;
+
+use crate::output;
+use crate::progress;
+use crate::session::{Session, read_bounded};
+
+/// The longest file with disclosures: more than a pack can hold.
+const MAX_DISCLOSURES_BYTES: usize = 16 * 1024 * 1024;
+
+/// What a file is open to before the user's mask: what everybody may read, since what is in it is public.
+const FILE_MODE: u32 = 0o666;
+
+/// What to export, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The first entry of a range; 0 if left out
+    #[arg(long, value_name = "INDEX", conflicts_with_all = ["agent", "goal"])]
+    from: Option<u64>,
+    /// The first entry behind the range; the end of the log if left out
+    #[arg(long, value_name = "INDEX", conflicts_with_all = ["agent", "goal"])]
+    to: Option<u64>,
+    /// The records about an agent, and the authority that they rest on
+    #[arg(long, value_name = "AGENT", conflicts_with = "goal")]
+    agent: Option<Name>,
+    /// The receipts of a goal, and the authority that they rest on
+    #[arg(long, value_name = "RECORD")]
+    goal: Option<RecordHash>,
+    /// The file to write, such as evidence.pack.jsonl
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    /// Compress it
+    #[arg(long)]
+    gzip: bool,
+    /// A checkpoint from before, as a file: the pack shows that the log has only grown since
+    #[arg(long, value_name = "FILE")]
+    earlier: Option<PathBuf>,
+    /// A file with values to tell: one disclosure a line, or an array of them; may be repeated
+    #[arg(long, value_name = "FILE")]
+    disclose: Vec<PathBuf>,
+}
+
+/// Fetches a pack into a file that is there only when the pack is whole.
+///
+/// # Errors
+///
+/// If it cannot be had, does not hold, or cannot be written.
+pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
+    let additions = additions(options)?;
+    let service = session.service()?;
+    let log = session.log(&service)?;
+    let path = &options.out;
+    let unwritable = || format!("{path:?} could not be written");
+    let file = beside(path).with_context(unwritable)?;
+    let bar = progress::entries();
+    let mut tell = |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let mut out = Sink::new(file, options.gzip);
+    let exported = export(
+        &service,
+        &log,
+        &options.wanted(),
+        additions,
+        &mut out,
+        &mut tell,
+    );
+    bar.finish_and_clear();
+    let header = exported?;
+    let file = out.finish().with_context(unwritable)?;
+    let bytes = file.as_file().metadata().with_context(unwritable)?.len();
+    file.persist(path).with_context(unwritable)?;
+    output::object(session.json(), &summary(path, &header, bytes))
+}
+
+impl Options {
+    fn wanted(&self) -> Wanted {
+        match (&self.agent, self.goal) {
+            (Some(agent), _) => Wanted::Agent(agent.clone()),
+            (None, Some(goal)) => Wanted::Goal(goal),
+            (None, None) => Wanted::Range {
+                from: self.from.unwrap_or_default(),
+                to: self.to,
+            },
+        }
+    }
+}
+
+fn summary(path: &Path, header: &Header, bytes: u64) -> Value {
+    object([
+        ("file", path.display().to_string().into()),
+        ("origin", header.origin.as_str().into()),
+        ("size", header.size.get().into()),
+        ("selection", header.selection.to_string().into()),
+        ("count", header.count.into()),
+        ("bytes", bytes.into()),
+    ])
+}
+
+/// A file in the same directory, which takes its name at the end or goes away.
+fn beside(path: &Path) -> std::io::Result<NamedTempFile> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    tempfile::Builder::new()
+        .prefix(".export-")
+        .permissions(Permissions::from_mode(FILE_MODE))
+        .tempfile_in(directory)
+}
+
+/// Where the lines go.
+enum Sink {
+    Plain(BufWriter<NamedTempFile>),
+    Gzip(GzEncoder<BufWriter<NamedTempFile>>),
+}
+
+impl Sink {
+    fn new(file: NamedTempFile, gzip: bool) -> Self {
+        let file = BufWriter::new(file);
+        match gzip {
+            true => Self::Gzip(GzEncoder::new(file, Compression::default())),
+            false => Self::Plain(file),
+        }
+    }
+
+    /// On the disk before it takes its name: a machine that stops must not leave half a pack under it.
+    fn finish(self) -> std::io::Result<NamedTempFile> {
+        let file = match self {
+            Self::Plain(file) => file,
+            Self::Gzip(encoder) => encoder.finish()?,
+        };
+        let file = file
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
+        File::sync_all(file.as_file())?;
+        Ok(file)
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.write(bytes),
+            Self::Gzip(encoder) => encoder.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(file) => file.flush(),
+            Self::Gzip(encoder) => encoder.flush(),
+        }
+    }
+}
+
+fn additions(options: &Options) -> Result<Additions> {
+    let earlier = options.earlier.as_deref().map(read_checkpoint);
+    let mut disclosures = Vec::new();
+    for path in &options.disclose {
+        disclosures.extend(read_disclosures(path)?);
+    }
+    Ok(Additions {
+        earlier: earlier.transpose()?,
+        disclosures,
+    })
+}
+
+fn read_checkpoint(path: &Path) -> Result<SignedCheckpoint> {
+    let bytes = read_bounded(path, MAX_NOTE_BYTES)?;
+    let text = String::from_utf8(bytes).with_context(|| format!("{path:?} is no text"))?;
+    SignedCheckpoint::parse(&text).with_context(|| format!("{path:?} is no checkpoint"))
+}
+
+/// One disclosure a line, or an array of them.
+fn read_disclosures(path: &Path) -> Result<Vec<Disclosure>> {
+    let bytes = read_bounded(path, MAX_DISCLOSURES_BYTES)?;
+    anyhow::ensure!(bytes.len() <= MAX_DISCLOSURES_BYTES, "{path:?} is too long");
+    let mut disclosures = Vec::new();
+    for line in bytes.trim_ascii().split(|byte| *byte == b'\n') {
+        let read = Value::parse(line.trim_ascii()).and_then(|value| match value {
+            Value::Array(values) => values.into_iter().map(disclosure).collect(),
+            value => disclosure(value).map(|disclosure| vec![disclosure]),
+        });
+        disclosures.extend(read.with_context(|| format!("{path:?} holds no disclosures"))?);
+    }
+    Ok(disclosures)
+}
+
+fn disclosure(value: Value) -> Result<Disclosure, ledger::codes::Refusal> {
+    Disclosure::read("disclosure", value)
+}
