@@ -10,7 +10,7 @@ use tlog::checkpoint::SignedCheckpoint;
 use tlog::{LeafIndex, TreeSize};
 
 use crate::log::Replay;
-use crate::store::{Counts, Store, StoreError, StoredCheckpoint, TileKey};
+use crate::store::{Counts, Mention, Order, Store, StoreError, StoredCheckpoint, TileKey};
 use crate::trust::Trust;
 
 /// Rows that are read at once: some megabytes of leaves.
@@ -141,6 +141,7 @@ impl<'a> Check<'a> {
             )),
             None => self.found(format!("record {hash} of leaf {index} has no row")),
         }
+        self.mentions(LeafIndex::new(index), &record)?;
         if index == 0 && hash != self.trust.charter {
             self.found(format!(
                 "leaf 0 is {hash}, the trust names charter {}",
@@ -151,6 +152,20 @@ impl<'a> Check<'a> {
         let judged = state.admit(&record.check(|id| state.key(id)), received_ms);
         if let Err(refusal) = judged {
             self.found(format!("leaf {index}: {refusal}"));
+        }
+        Ok(())
+    }
+
+    /// Checks that a leaf is found by what it is about.
+    fn mentions(&mut self, index: LeafIndex, record: &SignedRecord) -> Result<(), StoreError> {
+        let only = index.get()..index.get() + 1;
+        for Mention { topic, kind, .. } in Mention::all_of(index, record) {
+            let order = Order::OldestFirst;
+            let found = self.store.mentions(&topic, only.clone(), order, 1)?;
+            match found.first() {
+                Some((_, stored)) if *stored == kind => self.report.checked.mentions += 1,
+                _ => self.found(format!("leaf {index} is not found by {topic:?}")),
+            }
         }
         Ok(())
     }
@@ -212,6 +227,7 @@ impl<'a> Check<'a> {
             ("leaves", met.leaves, there.leaves),
             ("tiles", met.tiles, there.tiles),
             ("records", met.records, there.records),
+            ("mentions", met.mentions, there.mentions),
             ("checkpoints", met.checkpoints, there.checkpoints),
         ] {
             if met != there {

@@ -55,6 +55,8 @@ fn group(store: &MemoryStore, trust: &Trust, from: u64, to: u64) -> Group {
     Group {
         first: LeafIndex::new(from),
         leaves,
+        // A pulse is about nobody.
+        mentions: Vec::new(),
         tiles,
         checkpoint,
         supersedes: None,
@@ -100,6 +102,7 @@ fn a_sound_log_has_no_findings() {
         leaves: 301,
         tiles: 1,
         records: 301,
+        mentions: 0,
         checkpoints: 4,
     };
     assert_eq!(

@@ -4,6 +4,7 @@
 //! within its encoding, so that no client takes a part for the whole.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -12,7 +13,9 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use ledger::codes::Code;
-use ledger::pack::Range;
+use ledger::digest::RecordHash;
+use ledger::pack::{Range, Selection};
+use ledger::text::Name;
 use serde::Deserialize;
 use tlog::{LeafIndex, TreeSize};
 use tokio::sync::OwnedSemaphorePermit;
@@ -24,7 +27,7 @@ use super::media::JSON_LINES;
 use super::parameters::{Decimal, Parameters, parsed_if_present};
 use super::problem::{Problem, ProblemDocument};
 use super::{Service, reading};
-use crate::log::{PackReader, Published, ReadError};
+use crate::log::{PackReader, Published, ReadError, select};
 
 /// Which entries are wanted.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -39,6 +42,14 @@ pub(super) struct Wanted {
     #[serde(default, deserialize_with = "parsed_if_present")]
     #[param(value_type = Option<u64>)]
     to: Option<Decimal>,
+    /// Instead of a range: the records about this agent, and the authority that they rest on.
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    #[param(value_type = Option<String>)]
+    agent: Option<Name>,
+    /// Instead of a range: the receipts of the goal that this record set, and the authority that they rest on.
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    #[param(value_type = Option<String>)]
+    goal: Option<RecordHash>,
 }
 
 /// An evidence pack: entries, the proof that they are in the log, and the signed head.
@@ -58,8 +69,9 @@ pub(super) async fn pack(
         Problem::from(Code::Overloaded.because(format!("{MAX_PACKS_AT_ONCE} packs are being sent")))
     })?;
     let published = service.log.published();
-    let name = wanted.file_name(published.size);
-    let reader = reading::run(move || wanted.open(published)).await?;
+    let selection = wanted.selection(published.size)?;
+    let name = file_name(&selection);
+    let reader = reading::run(move || open(published, selection)).await?;
     let disposition = format!("attachment; filename=\"{name}\"");
     let headers = [
         (header::CONTENT_TYPE, JSON_LINES.to_owned()),
@@ -73,29 +85,49 @@ pub(super) async fn pack(
 }
 
 impl Wanted {
-    fn range(&self, size: TreeSize) -> (u64, u64) {
-        let from = self.from.map_or(0, |Decimal(from)| from);
-        (from, self.to.map_or(size.get(), |Decimal(to)| to))
-    }
-
-    /// What a browser calls the file.
-    fn file_name(&self, size: TreeSize) -> String {
-        let (from, to) = self.range(size);
-        format!("entries-{from}-{to}.pack.jsonl")
-    }
-
-    fn open(&self, published: std::sync::Arc<Published>) -> Result<PackReader, Problem> {
-        let size = published.size;
-        let (from, to) = self.range(size);
-        if from >= to {
-            return Err(Problem::malformed(format!(
-                "no entry is from {from} up to {to}"
-            )));
+    /// What is to be in the pack: one thing.
+    fn selection(self, size: TreeSize) -> Result<Selection, Problem> {
+        match (self.agent, self.goal, self.from, self.to) {
+            (Some(agent), None, None, None) => Ok(Selection::Agent(agent)),
+            (None, Some(goal), None, None) => Ok(Selection::Goal(goal)),
+            (None, None, from, to) => {
+                let from = from.map_or(0, |Decimal(from)| from);
+                let to = to.map_or(size.get(), |Decimal(to)| to);
+                range(from, to, size).map(Selection::Range)
+            }
+            _ => Err(Problem::malformed(
+                "a range, an agent or a goal: one of them",
+            )),
         }
-        let range = Range::new(LeafIndex::new(from), LeafIndex::new(to), size);
-        let beyond = |_| Problem::not_found(format!("entries up to {to} of a log of {size}"));
-        Ok(PackReader::window(published, range.map_err(beyond)?)?)
     }
+}
+
+fn range(from: u64, to: u64, size: TreeSize) -> Result<Range, Problem> {
+    if from >= to {
+        return Err(Problem::malformed(format!(
+            "no entry is from {from} up to {to}"
+        )));
+    }
+    let range = Range::new(LeafIndex::new(from), LeafIndex::new(to), size);
+    range.map_err(|_| Problem::not_found(format!("entries up to {to} of a log of {size}")))
+}
+
+/// What a browser calls the file. Names of agents and hashes have no character that a quoted string has to escape.
+fn file_name(selection: &Selection) -> String {
+    let stem = match selection {
+        Selection::Range(range) => format!("entries-{}-{}", range.from(), range.to()),
+        Selection::Agent(agent) => format!("agent-{agent}"),
+        Selection::Goal(goal) => format!("goal-{goal}").replace(':', "-"),
+    };
+    format!("{stem}.pack.jsonl")
+}
+
+fn open(published: Arc<Published>, selection: Selection) -> Result<PackReader, Problem> {
+    if let Selection::Range(range) = selection {
+        return Ok(PackReader::window(published, range)?);
+    }
+    let indices = select(&published, &selection)?;
+    Ok(PackReader::scattered(published, selection, indices)?)
 }
 
 /// A pack as the body of an answer. The next piece is read where it may wait for the disk, when the client has taken the

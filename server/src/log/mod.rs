@@ -16,6 +16,7 @@ mod packs;
 mod pool;
 mod published;
 mod recovery;
+mod selecting;
 mod sequencer;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -37,6 +38,7 @@ pub use health::{Disk, Health, Sequencing};
 pub use packs::PackReader;
 pub use published::{Published, ReadError};
 pub use recovery::{LeafError, RecoveryError, Replay, verified_root};
+pub use selecting::{MAX_SELECTED, select};
 pub(crate) use sequencer::Duty;
 pub use sequencer::{Fatal, GenesisError, Sequencer, found, judge_charter};
 

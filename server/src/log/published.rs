@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
 use ledger::govern::State;
+use ledger::record::Kind;
 use tlog::checkpoint::{Checkpoint, Origin, ParseCheckpointError, SignedCheckpoint};
 use tlog::note::SigningKey;
 use tlog::proof::ProofFile;
@@ -16,7 +17,7 @@ use tlog::tree::{HashReader, Node};
 use tlog::{Hash, LeafIndex, ProofError, ProveError, TreeSize, checkpoint, consistency, inclusion};
 
 use crate::metrics;
-use crate::store::{Store, StoreError, StoredCheckpoint, TileKey};
+use crate::store::{Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
 
 /// How many hashes are read at once: each may stand in a tile of its own, of 8 KiB, and proofs of scattered leaves have
 /// many thousands.
@@ -219,6 +220,21 @@ impl Published {
         Ok(index.filter(|index| self.size.contains(*index)))
     }
 
+    /// Up to `limit` of the leaves of a range that are about a topic, with the kinds of their records, up to this size.
+    ///
+    /// # Errors
+    /// [`ReadError::Store`].
+    pub fn mentions(
+        &self,
+        topic: &Topic,
+        range: Range<u64>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(LeafIndex, Kind)>, ReadError> {
+        let range = range.start..range.end.min(self.size.get());
+        Ok(self.source.store.mentions(topic, range, order, limit)?)
+    }
+
     /// Up to `limit` of the kept checkpoints of sizes above `size`, ascending.
     ///
     /// # Errors
@@ -377,6 +393,15 @@ pub enum ReadError {
         /// How many there can be.
         most: u64,
     },
+    /// A leaf cannot be read, which all leaves of this log can.
+    #[error("leaf {index} is damaged")]
+    Leaf {
+        /// Its index.
+        index: LeafIndex,
+        /// Why.
+        #[source]
+        refusal: Refusal,
+    },
     /// A leaf is not even text, which all leaves of this log are.
     #[error("leaf {index} is not text")]
     LeafNotText {
@@ -402,6 +427,7 @@ impl ReadError {
             Self::Store(_)
             | Self::FalseProof(_)
             | Self::Prover(_)
+            | Self::Leaf { .. }
             | Self::LeafNotText { .. }
             | Self::Checkpoint(_)
             | Self::Bundle(_) => Code::Internal.because(self),

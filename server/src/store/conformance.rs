@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use ledger::digest::{Digest, RecordHash};
+use ledger::record::Kind;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use super::{Counts, Group, Store, StoreError, StoredCheckpoint, TileKey};
+use super::{Counts, Group, Mention, Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
 
 /// Runs every test on a store that `open` makes empty.
 pub(super) fn run(open: &dyn Fn() -> Arc<dyn Store>) {
@@ -17,6 +18,7 @@ pub(super) fn run(open: &dyn Fn() -> Arc<dyn Store>) {
         a_checkpoint_of_the_same_second_takes_the_place_of_the_last,
         checkpoints_are_listed_ascending,
         what_is_not_there_is_named,
+        leaves_are_found_by_what_they_are_about,
     ] {
         test(open().as_ref());
     }
@@ -28,6 +30,7 @@ pub(super) fn group(first: u64, count: u64) -> Group {
     Group {
         first: LeafIndex::new(first),
         leaves: (first..first + count).map(leaf).collect(),
+        mentions: (first..first + count).map(mention).collect(),
         tiles: vec![(tile_key(first), tile(first))],
         checkpoint: checkpoint(first + count),
         supersedes: None,
@@ -36,6 +39,21 @@ pub(super) fn group(first: u64, count: u64) -> Group {
 
 fn record(index: u64) -> RecordHash {
     RecordHash::new(Digest::of(&[&index.to_be_bytes()]))
+}
+
+/// Every third leaf is about agent `a`, every third about `ab`, every third about record 0.
+fn mention(index: u64) -> Mention {
+    let (topic, kind) = match index % 3 {
+        0 => (agent("a"), Kind::Heartbeat),
+        1 => (agent("ab"), Kind::Receipt),
+        _ => (Topic::Record(record(0)), Kind::LeaseRenewal),
+    };
+    let index = LeafIndex::new(index);
+    Mention { topic, index, kind }
+}
+
+fn agent(name: &str) -> Topic {
+    Topic::Agent(name.parse().unwrap())
 }
 
 fn tile_key(index: u64) -> TileKey {
@@ -90,6 +108,7 @@ fn what_is_committed_is_read_back(store: &dyn Store) {
         leaves: 300,
         tiles: 1,
         records: 300,
+        mentions: 300,
         checkpoints: 1,
     };
     assert_eq!(store.counts().unwrap(), counts);
@@ -175,4 +194,37 @@ fn what_is_not_there_is_named(store: &dyn Store) {
         missing,
         Err(StoreError::TileMissing { level: 1, index: 0 })
     ));
+}
+
+fn leaves_are_found_by_what_they_are_about(store: &dyn Store) {
+    store.commit(&group(0, 700)).unwrap();
+    store.commit(&group(700, 20)).unwrap();
+    let list = |topic: Topic, range, order, limit| {
+        let found = store.mentions(&topic, range, order, limit).unwrap();
+        let index = |(index, _): &(LeafIndex, Kind)| index.get();
+        found.iter().map(index).collect::<Vec<u64>>()
+    };
+    let every_third = |from: u64| (from..720).step_by(3).collect::<Vec<u64>>();
+    let (oldest, newest) = (Order::OldestFirst, Order::NewestFirst);
+    assert_eq!(list(agent("a"), 0..720, oldest, 1_000), every_third(0));
+    assert_eq!(list(agent("ab"), 0..720, oldest, 1_000), every_third(1));
+    let about = Topic::Record(record(0));
+    assert_eq!(list(about.clone(), 0..720, oldest, 1_000), every_third(2));
+    assert_eq!(list(agent("a"), 254..262, oldest, 9), [255, 258, 261]);
+    assert_eq!(list(agent("a"), 255..261, newest, 9), [258, 255]);
+    assert_eq!(list(about.clone(), 0..720, newest, 2), [719, 716]);
+    assert_eq!(list(agent("a"), 0..u64::MAX, newest, 1), [717]);
+    for (topic, range) in [
+        (agent("a"), 5..5),
+        (agent("a"), 0..0),
+        (agent("a"), 720..800),
+        (agent("b"), 0..720),
+        (agent("A"), 0..720),
+        (Topic::Record(record(1)), 0..720),
+    ] {
+        assert!(list(topic.clone(), range.clone(), oldest, 9).is_empty());
+        assert!(list(topic, range, newest, 9).is_empty());
+    }
+    let found = store.mentions(&about, 0..9, oldest, 1).unwrap();
+    assert_eq!(found, [(LeafIndex::new(2), Kind::LeaseRenewal)]);
 }

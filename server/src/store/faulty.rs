@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::digest::RecordHash;
+use ledger::record::Kind;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use super::{Counts, Group, Store, StoreError, StoredCheckpoint, TileKey};
+use super::{Counts, Group, Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
 
 /// What became of the group whose commit failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,16 @@ impl Store for FaultyStore {
 
     fn find(&self, records: &[RecordHash]) -> Result<Vec<Option<LeafIndex>>, StoreError> {
         self.inner.find(records)
+    }
+
+    fn mentions(
+        &self,
+        topic: &Topic,
+        range: Range<u64>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(LeafIndex, Kind)>, StoreError> {
+        self.inner.mentions(topic, range, order, limit)
     }
 
     fn checkpoints(

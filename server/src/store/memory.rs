@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ledger::digest::RecordHash;
+use ledger::record::Kind;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use super::{Counts, Group, Store, StoreError, StoredCheckpoint, TileKey};
+use super::{Counts, Group, Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
 
 /// A log that is gone when the process is.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Rows {
     pub tiles: BTreeMap<TileKey, Vec<Hash>>,
     /// Indices by record.
     pub records: BTreeMap<RecordHash, LeafIndex>,
+    /// Kinds of records by what they are about and where they are.
+    pub mentions: BTreeMap<(Topic, LeafIndex), Kind>,
     /// Kept checkpoints by size.
     pub checkpoints: BTreeMap<TreeSize, StoredCheckpoint>,
 }
@@ -66,6 +69,10 @@ impl Store for MemoryStore {
             rows.leaves.push(leaf.clone());
             rows.records.insert(*record, LeafIndex::new(index));
         }
+        for mention in group.mentions.iter().cloned() {
+            rows.mentions
+                .insert((mention.topic, mention.index), mention.kind);
+        }
         rows.tiles.extend(group.tiles.iter().cloned());
         if let Some(size) = group.supersedes {
             rows.checkpoints.remove(&size);
@@ -107,6 +114,26 @@ impl Store for MemoryStore {
         Ok(records.iter().map(index).collect())
     }
 
+    fn mentions(
+        &self,
+        topic: &Topic,
+        range: Range<u64>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(LeafIndex, Kind)>, StoreError> {
+        let rows = self.read();
+        let key = |index| (topic.clone(), LeafIndex::new(index));
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = rows.mentions.range(key(range.start)..key(range.end));
+        let found = found.map(|((_, index), kind)| (*index, *kind));
+        Ok(match order {
+            Order::OldestFirst => found.take(limit).collect(),
+            Order::NewestFirst => found.rev().take(limit).collect(),
+        })
+    }
+
     fn checkpoints(
         &self,
         after: TreeSize,
@@ -127,6 +154,7 @@ impl Store for MemoryStore {
             leaves: rows.leaves.len() as u64,
             tiles: rows.tiles.len() as u64,
             records: rows.records.len() as u64,
+            mentions: rows.mentions.len() as u64,
             checkpoints: rows.checkpoints.len() as u64,
         })
     }

@@ -12,11 +12,14 @@ mod conformance;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub mod memory;
+mod mention;
 pub mod rocks;
 
 use std::ops::Range;
 
 use ledger::digest::RecordHash;
+use ledger::record::Kind;
+pub use mention::{Mention, Order, Topic};
 use tlog::{Hash, LeafIndex, TreeSize};
 
 /// Keeps a log. Calls may come from any thread; only one thread ever commits.
@@ -52,6 +55,18 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] if the index cannot be read.
     fn find(&self, records: &[RecordHash]) -> Result<Vec<Option<LeafIndex>>, StoreError>;
 
+    /// Up to `limit` of the leaves of a range that are about a topic, with the kinds of their records.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the rows cannot be read.
+    fn mentions(
+        &self,
+        topic: &Topic,
+        range: Range<u64>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(LeafIndex, Kind)>, StoreError>;
+
     /// Up to `limit` kept checkpoints of sizes above `after`, ascending.
     ///
     /// # Errors
@@ -82,6 +97,8 @@ pub struct Group {
     pub first: LeafIndex,
     /// The leaves, each with the name of the record in it.
     pub leaves: Vec<(RecordHash, Vec<u8>)>,
+    /// What the leaves are about.
+    pub mentions: Vec<Mention>,
     /// The tiles that became full with them.
     pub tiles: Vec<(TileKey, Vec<Hash>)>,
     /// The signed head of the log with these leaves.
@@ -119,6 +136,8 @@ pub struct Counts {
     pub tiles: u64,
     /// Records by name.
     pub records: u64,
+    /// What leaves are about.
+    pub mentions: u64,
     /// Kept checkpoints.
     pub checkpoints: u64,
 }

@@ -6,6 +6,7 @@
 //! | `leaves` | index | the leaf |
 //! | `tiles` | level (1 byte), index | 256 hashes |
 //! | `records` | record hash (32 bytes) | index |
+//! | `mentions` | `a`, an agent's name, a zero byte; or `r`, a record hash; index | kind of record |
 //! | `checkpoints` | size | time in ms, then the signed note |
 //!
 //! Numbers are eight bytes, the highest first, so that the order of keys is that of numbers. The head is the last
@@ -15,6 +16,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ledger::digest::RecordHash;
+use ledger::record::Kind;
 use rocksdb::{
     BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
     Direction, IteratorMode, Options, WriteBatch, WriteOptions,
@@ -22,16 +24,29 @@ use rocksdb::{
 use tlog::tile::{Width, decode_hashes, encode_hashes};
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use super::{Counts, Group, Store, StoreError, StoredCheckpoint, TileKey};
+use super::{Counts, Group, Mention, Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
+
+mod upgrade;
+
+pub use upgrade::UpgradeError;
 
 /// The version of the layout above. A program reads its own and refuses a newer one.
-pub const FORMAT_VERSION: u64 = 1;
+///
+/// | version | what is new |
+/// | --- | --- |
+/// | 1 | leaves, tiles, records, checkpoints |
+/// | 2 | mentions; they follow from the leaves, so a store of version 1 is brought up when it is opened |
+pub const FORMAT_VERSION: u64 = 2;
 
 const FORMAT_KEY: &[u8] = b"format";
 const LEAVES: &str = "leaves";
 const TILES: &str = "tiles";
 const RECORDS: &str = "records";
+const MENTIONS: &str = "mentions";
 const CHECKPOINTS: &str = "checkpoints";
+
+/// The tables of version 1: what has all of them is a store.
+const FIRST_TABLES: [&str; 4] = [LEAVES, TILES, RECORDS, CHECKPOINTS];
 
 /// Bits of filter for each record name: one look-up in a hundred of a new record reads a block in vain.
 const BLOOM_BITS: f64 = 10.0;
@@ -81,6 +96,7 @@ impl RocksStore {
             LEAVES,
             TILES,
             RECORDS,
+            MENTIONS,
             CHECKPOINTS,
         ];
         let unknown = present
@@ -88,13 +104,26 @@ impl RocksStore {
             .filter(|name| !known.contains(&name.as_str()));
         let unknown = unknown.map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
         let families = families().into_iter().chain(unknown);
-        let db = DB::open_cf_descriptors(&database_options(), path, families).map_err(wrong)?;
+        let mut options = database_options();
+        // Nothing is made in a database that is no store; one of version 1 gets the table that it lacks.
+        let is_store = FIRST_TABLES
+            .iter()
+            .all(|table| present.iter().any(|name| name == table));
+        options.create_missing_column_families(is_store);
+        let db = DB::open_cf_descriptors(&options, path, families).map_err(wrong)?;
         let format = db.get(FORMAT_KEY).map_err(wrong)?;
-        check_format(path, format.as_deref())?;
-        Ok(Self {
+        let format = check_format(path, format.as_deref())?;
+        let store = Self {
             db,
             path: path.to_owned(),
-        })
+        };
+        if format < FORMAT_VERSION {
+            upgrade::to_version_2(&store).map_err(|error| OpenStoreError::Upgrade {
+                path: path.to_owned(),
+                error,
+            })?;
+        }
+        Ok(store)
     }
 
     fn family(&self, name: &'static str) -> Result<&ColumnFamily, StoreError> {
@@ -123,6 +152,10 @@ impl RocksStore {
         }
         for (key, hashes) in &group.tiles {
             self.put(&mut batch, TILES, tile_row(*key), encode_hashes(hashes))?;
+        }
+        for Mention { topic, index, kind } in &group.mentions {
+            let row = mention_row(topic, index.get());
+            self.put(&mut batch, MENTIONS, row, kind.as_str())?;
         }
         if let Some(size) = group.supersedes {
             batch.delete_cf(self.family(CHECKPOINTS)?, size.get().to_be_bytes());
@@ -215,6 +248,40 @@ impl Store for RocksStore {
         rows.into_iter().map(read).collect()
     }
 
+    fn mentions(
+        &self,
+        topic: &Topic,
+        range: Range<u64>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(LeafIndex, Kind)>, StoreError> {
+        let Some(last) = range.end.checked_sub(1) else {
+            return Ok(Vec::new());
+        };
+        let (start, direction) = match order {
+            Order::OldestFirst => (range.start, Direction::Forward),
+            Order::NewestFirst => (last, Direction::Reverse),
+        };
+        let start = mention_row(topic, start);
+        let from = IteratorMode::From(&start, direction);
+        let rows = self.db.iterator_cf(self.family(MENTIONS)?, from);
+        let prefix = mention_prefix(topic);
+        let read = rows.map(|row| {
+            let (key, kind) = row.map_err(database)?;
+            let index = key.strip_prefix(prefix.as_slice());
+            let index = index.map(|index| number(MENTIONS, index)).transpose()?;
+            let Some(index) = index.filter(|index| range.contains(index)) else {
+                return Ok(None);
+            };
+            Ok(Some((LeafIndex::new(index), read_kind(&kind)?)))
+        });
+        let read = read.map(Result::transpose);
+        read.take_while(Option::is_some)
+            .flatten()
+            .take(limit)
+            .collect()
+    }
+
     fn checkpoints(
         &self,
         after: TreeSize,
@@ -239,6 +306,7 @@ impl Store for RocksStore {
             leaves: self.count(LEAVES)?,
             tiles: self.count(TILES)?,
             records: self.count(RECORDS)?,
+            mentions: self.count(MENTIONS)?,
             checkpoints: self.count(CHECKPOINTS)?,
         })
     }
@@ -273,6 +341,15 @@ pub enum OpenStoreError {
         /// Where it is.
         path: PathBuf,
     },
+    /// It is of an older format, and could not be brought up.
+    #[error("the store at {} could not be brought to format {FORMAT_VERSION}", path.display())]
+    Upgrade {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: UpgradeError,
+    },
     /// The database failed.
     #[error("the database at {} could not be opened", path.display())]
     Database {
@@ -299,14 +376,14 @@ impl OpenStoreError {
     }
 }
 
-fn check_format(path: &Path, format: Option<&[u8]>) -> Result<(), OpenStoreError> {
+fn check_format(path: &Path, format: Option<&[u8]>) -> Result<u64, OpenStoreError> {
     let text = format.and_then(|format| std::str::from_utf8(format).ok());
     match text.and_then(|text| text.parse().ok()) {
         Some(got) if got > FORMAT_VERSION => Err(OpenStoreError::Newer {
             path: path.to_owned(),
             got,
         }),
-        Some(FORMAT_VERSION) => Ok(()),
+        Some(got @ 1..=FORMAT_VERSION) => Ok(got),
         Some(_) | None => Err(OpenStoreError::NotAStore {
             path: path.to_owned(),
         }),
@@ -342,6 +419,7 @@ fn families() -> Vec<ColumnFamilyDescriptor> {
         ColumnFamilyDescriptor::new(LEAVES, text.clone()),
         ColumnFamilyDescriptor::new(TILES, hashes),
         ColumnFamilyDescriptor::new(RECORDS, by_hash),
+        ColumnFamilyDescriptor::new(MENTIONS, text.clone()),
         ColumnFamilyDescriptor::new(CHECKPOINTS, text),
     ]
 }
@@ -360,6 +438,27 @@ fn tile_row(key: TileKey) -> [u8; 1 + NUMBER_BYTES] {
     let mut row = [key.level; 1 + NUMBER_BYTES];
     row[1..].copy_from_slice(&key.index.to_be_bytes());
     row
+}
+
+/// No name has a zero byte, so none is the beginning of another with it.
+fn mention_prefix(topic: &Topic) -> Vec<u8> {
+    match topic {
+        Topic::Agent(name) => [b"a", name.as_str().as_bytes(), b"\0"].concat(),
+        Topic::Record(record) => [b"r".as_slice(), record.digest().as_bytes()].concat(),
+    }
+}
+
+fn mention_row(topic: &Topic, index: u64) -> Vec<u8> {
+    [mention_prefix(topic).as_slice(), &index.to_be_bytes()].concat()
+}
+
+fn read_kind(value: &[u8]) -> Result<Kind, StoreError> {
+    let kind = std::str::from_utf8(value).ok();
+    let kind = kind.and_then(|kind| kind.parse().ok());
+    kind.ok_or(StoreError::RowMalformed {
+        table: MENTIONS,
+        got: value.len(),
+    })
 }
 
 fn number(table: &'static str, bytes: &[u8]) -> Result<u64, StoreError> {
@@ -384,96 +483,4 @@ fn read_checkpoint(key: &[u8], value: &[u8]) -> Result<StoredCheckpoint, StoreEr
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::store::conformance;
-
-    #[test]
-    fn it_conforms() {
-        let folder = tempfile::tempdir().unwrap();
-        let count = std::cell::Cell::new(0);
-        conformance::run(&|| {
-            count.set(count.get() + 1);
-            let path = folder.path().join(count.get().to_string());
-            Arc::new(RocksStore::create(&path).unwrap())
-        });
-    }
-
-    #[test]
-    fn what_was_committed_is_there_after_it_is_opened_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let group = conformance::group(0, 300);
-        let store = RocksStore::create(folder.path()).unwrap();
-        store.commit(&group).unwrap();
-        drop(store);
-        let store = RocksStore::open(folder.path()).unwrap();
-        assert_eq!(store.head().unwrap(), Some(group.checkpoint));
-        assert_eq!(store.leaves(0..300).unwrap().len(), 300);
-        assert!(store.free_bytes().unwrap().is_some());
-    }
-
-    #[test]
-    fn a_store_that_is_open_is_not_opened_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = RocksStore::create(folder.path()).unwrap();
-        let second = RocksStore::open(folder.path()).err();
-        assert!(
-            matches!(second, Some(OpenStoreError::InUse { .. })),
-            "{second:?}"
-        );
-        drop(store);
-        RocksStore::open(folder.path()).unwrap();
-    }
-
-    #[test]
-    fn a_newer_format_is_refused_by_its_number() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = RocksStore::create(folder.path()).unwrap();
-        store.db.put(FORMAT_KEY, "2").unwrap();
-        drop(store);
-        let refused = RocksStore::open(folder.path()).err();
-        assert!(
-            matches!(refused, Some(OpenStoreError::Newer { got: 2, .. })),
-            "{refused:?}"
-        );
-    }
-
-    #[test]
-    fn a_newer_format_is_refused_although_it_has_more_tables() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut store = RocksStore::create(folder.path()).unwrap();
-        store
-            .db
-            .create_cf("novelties", &Options::default())
-            .unwrap();
-        store.db.put(FORMAT_KEY, "17").unwrap();
-        drop(store);
-        let refused = RocksStore::open(folder.path()).err();
-        assert!(
-            matches!(refused, Some(OpenStoreError::Newer { got: 17, .. })),
-            "{refused:?}"
-        );
-    }
-
-    #[test]
-    fn what_is_no_store_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let missing = RocksStore::open(&folder.path().join("none")).err();
-        assert!(
-            matches!(missing, Some(OpenStoreError::Database { .. })),
-            "{missing:?}"
-        );
-        let mut options = Options::default();
-        options.create_if_missing(true);
-        drop(DB::open(&options, folder.path()).unwrap());
-        let other = RocksStore::open(folder.path()).err();
-        assert!(other.is_some());
-        let again = RocksStore::create(folder.path()).err();
-        assert!(
-            matches!(again, Some(OpenStoreError::Database { .. })),
-            "{again:?}"
-        );
-    }
-}
+mod tests;

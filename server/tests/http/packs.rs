@@ -1,13 +1,16 @@
 //! Evidence packs: what is sent verifies, line for line, and what cannot be sent is refused before it begins.
 
-use axum::body::Body;
 use axum::http::Request;
 use ledger::codes::Code;
+use ledger::digest::RecordHash;
 use ledger::pack::{Line, Reader};
+use ledger::record::{Body, Lease, LeaseRenewal, Mode, Registration};
 use ledger::verify::{CheckId, Report, Status, Trust, verify};
 use tlog::policy::Policy;
 
-use crate::world::{JSON_LINES, Reply, World, filled, log_key};
+use crate::world::{
+    HOUR_MS, JSON_LINES, Reply, START, World, after, filled, key, lease, log_key, registration,
+};
 
 fn trust(world: &World) -> Trust {
     let policy = format!("log {}\nquorum none\n", log_key().verifier_key());
@@ -62,7 +65,9 @@ async fn windows_of_every_sort_verify() {
         disposition,
         "attachment; filename=\"entries-2-9.pack.jsonl\""
     );
-    let head = Request::head("/v1/pack").body(Body::empty()).unwrap();
+    let head = Request::head("/v1/pack")
+        .body(axum::body::Body::empty())
+        .unwrap();
     let head = world.ask(head).await;
     assert_eq!((head.status, head.body.len()), (200, 0));
 }
@@ -70,7 +75,9 @@ async fn windows_of_every_sort_verify() {
 #[tokio::test]
 async fn a_pack_is_of_the_head_at_which_it_began() {
     let world = filled(200).await;
-    let request = Request::get("/v1/pack").body(Body::empty()).unwrap();
+    let request = Request::get("/v1/pack")
+        .body(axum::body::Body::empty())
+        .unwrap();
     let begun = world.begin(request).await;
     assert_eq!(world.submit(&world.observation(9_999)).await.status, 200);
     let pack = begun.read().await.unwrap();
@@ -92,6 +99,130 @@ async fn what_cannot_be_packed_is_refused_before_the_first_byte() {
         ("?size=3", Code::Malformed),
     ] {
         let refused = world.get(&format!("/v1/pack{query}")).await;
+        assert_eq!(refused.problem(), code.as_str(), "{query}");
+    }
+}
+
+/// A log in which agent `a` has done something for a goal, and agent `b` beside it has a part of `a`'s lease.
+async fn worked() -> (World, RecordHash) {
+    let (world, chain) = World::running(Mode::Enforce).await;
+    let goal = world.goal(&chain);
+    let chain = after(&chain, &goal);
+    let intent = world.intent(&chain, goal.hash(), "read:book");
+    let chain = after(&chain, &intent);
+    let result = world.result(&chain, intent.hash());
+    let chain = after(&chain, &result);
+    for record in [&goal, &intent, &result, &world.observation(1)] {
+        let reply = world.submit(record).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    let other = Body::Manifest(Box::new(Registration {
+        key: key(9).public(),
+        ..registration("b")
+    }));
+    let a = world.get("/v1/agents/a").await.json();
+    let parent = a["lease"].as_str().unwrap().parse().unwrap();
+    let part = Body::Lease(Box::new(Lease {
+        parent: Some(parent),
+        expires_ms: START + HOUR_MS / 2,
+        ..lease("b")
+    }));
+    let renewal = Body::LeaseRenewal(LeaseRenewal {
+        lease: parent,
+        expires_ms: START + 2 * HOUR_MS,
+    });
+    let beat = world.beat(&chain);
+    for record in [
+        world.signed(other, &[2, 9]),
+        world.signed(part, &[2]),
+        world.signed(renewal, &[2]),
+        beat,
+    ] {
+        let reply = world.submit(&record).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    (world, goal.hash())
+}
+
+#[tokio::test]
+async fn agents_and_goals_come_with_the_authority_they_rest_on() {
+    let (world, goal) = worked().await;
+    for (query, name, kinds) in [
+        (
+            "agent=a".to_owned(),
+            "agent-a".to_owned(),
+            vec![
+                "charter 1",
+                "heartbeat 2",
+                "lease 1",
+                "lease-renewal 1",
+                "manifest 1",
+                "observation 1",
+                "receipt 3",
+                "transition 1",
+            ],
+        ),
+        (
+            // Its own two records, and the authority of the agent whose lease it has a part of.
+            "agent=b".to_owned(),
+            "agent-b".to_owned(),
+            vec![
+                "charter 1",
+                "lease 2",
+                "lease-renewal 1",
+                "manifest 2",
+                "transition 1",
+            ],
+        ),
+        (
+            format!("goal={goal}"),
+            format!("goal-{goal}").replace(':', "-"),
+            vec![
+                "charter 1",
+                "lease 1",
+                "lease-renewal 1",
+                "manifest 1",
+                "receipt 3",
+                "transition 1",
+            ],
+        ),
+    ] {
+        let pack = world.get(&format!("/v1/pack?{query}")).await;
+        let report = report(&world, &pack);
+        assert!(report.findings.is_empty(), "{query}: {:?}", report.findings);
+        for id in [CheckId::Form, CheckId::Inclusion, CheckId::Signatures] {
+            assert!(passes(&report, id), "{query}: {id}");
+        }
+        let mut counts: Vec<String> = report
+            .summary
+            .records
+            .iter()
+            .map(|(kind, count)| format!("{kind} {count}"))
+            .collect();
+        counts.sort();
+        assert_eq!(counts, kinds, "{query}");
+        let disposition = format!("attachment; filename=\"{name}.pack.jsonl\"");
+        assert_eq!(pack.header("content-disposition"), disposition);
+    }
+}
+
+#[tokio::test]
+async fn who_and_what_is_not_there_cannot_be_selected() {
+    let (world, goal) = worked().await;
+    let intent = world.get("/v1/entries/7").await.json()["record"].clone();
+    let nobody = RecordHash::new(ledger::digest::Digest::of(&[]));
+    for (query, code) in [
+        ("agent=c".to_owned(), Code::NotFound),
+        (format!("goal={nobody}"), Code::NotFound),
+        (format!("goal={}", intent.as_str().unwrap()), Code::NotFound),
+        ("agent=".to_owned(), Code::Malformed),
+        ("goal=x".to_owned(), Code::Malformed),
+        (format!("agent=a&goal={goal}"), Code::Malformed),
+        ("agent=a&from=0".to_owned(), Code::Malformed),
+        (format!("goal={goal}&to=3"), Code::Malformed),
+        ("agent=a&agent=a".to_owned(), Code::Malformed),
+    ] {
+        let refused = world.get(&format!("/v1/pack?{query}")).await;
         assert_eq!(refused.problem(), code.as_str(), "{query}");
     }
 }

@@ -12,7 +12,7 @@ use ledger::key::PrivateKey;
 use ledger::record::{
     self, AgentState, Amounts, Budget, Chain, Charter, CharterKey, FileSet, Goal, Heartbeat,
     Instance, Intent, Lease, Limits, Liveness, Manifest, Mode, Observation, Order, Phase, Receipt,
-    Record, Registration, Role, SignedRecord, Thresholds, ToolUse,
+    Record, Registration, ResultOf, Role, SignedRecord, Status, Thresholds, ToolUse,
 };
 use serde_json::Value;
 use server::http::{Service, Web, router};
@@ -218,6 +218,18 @@ impl World {
         self.receipt(chain, Phase::Intent(Box::new(intent)))
     }
 
+    pub(crate) fn result(&self, chain: &Chain, intent: RecordHash) -> SignedRecord {
+        let result = ResultOf {
+            intent,
+            status: Status::Ok,
+            outputs: vec![],
+            duration_ms: 1,
+            usage: Amounts::default(),
+            refs: vec![],
+        };
+        self.receipt(chain, Phase::Result(result))
+    }
+
     pub(crate) fn order(&self, agent: &str, to: AgentState) -> SignedRecord {
         let order = Order {
             agent: agent.parse().unwrap(),
@@ -385,7 +397,8 @@ pub(crate) fn registration(agent: &str) -> Registration {
     }
 }
 
-fn lease(agent: &str) -> Lease {
+/// A lease of an hour.
+pub(crate) fn lease(agent: &str) -> Lease {
     Lease {
         agent: agent.parse().unwrap(),
         manifest_hash: registration(agent).manifest_hash,

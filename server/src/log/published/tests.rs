@@ -274,7 +274,7 @@ fn a_pack_from_a_damaged_store_never_comes_to_its_end() {
     let text = |rows: &mut Rows| rows.leaves[4][0] = 0xff;
     let tile = |rows: &mut Rows| {
         let key = TileKey { level: 0, index: 0 };
-        rows.tiles.get_mut(&key).unwrap()[0] = Hash::from([7; 32]);
+        rows.tiles.get_mut(&key).unwrap()[0] = Hash::from_bytes([7; 32]);
     };
     let missing = |rows: &mut Rows| rows.leaves.truncate(400);
     for damage in [&leaf as &dyn Fn(&mut Rows), &text, &tile, &missing] {

@@ -16,7 +16,7 @@ use super::Fatal;
 use super::duties::Duty;
 use super::refusals::Refusals;
 use crate::log::Outcome;
-use crate::store::{Group, StoredCheckpoint, TileKey};
+use crate::store::{Group, Mention, StoredCheckpoint, TileKey};
 
 /// What became of a submitted record in its group.
 #[derive(Debug)]
@@ -54,6 +54,7 @@ pub(super) struct Plan {
     pub(super) duties: Vec<Duty>,
     first: LeafIndex,
     leaves: Vec<(RecordHash, Vec<u8>)>,
+    mentions: Vec<Mention>,
     tiles: Vec<(TileKey, Vec<Hash>)>,
     indices: BTreeMap<RecordHash, LeafIndex>,
 }
@@ -70,6 +71,7 @@ impl Plan {
             control,
             duties: Vec::new(),
             leaves: Vec::new(),
+            mentions: Vec::new(),
             tiles: Vec::new(),
             indices: BTreeMap::new(),
         }
@@ -127,6 +129,7 @@ impl Plan {
         Some(Group {
             first: self.first,
             leaves: std::mem::take(&mut self.leaves),
+            mentions: std::mem::take(&mut self.mentions),
             tiles: std::mem::take(&mut self.tiles),
             checkpoint: StoredCheckpoint {
                 size,
@@ -157,6 +160,8 @@ impl Plan {
             .extend(full.map(|(tile, hashes)| (key_of(tile), hashes)));
         self.state.apply(index, self.now_ms, record);
         self.indices.insert(record.hash(), index);
+        self.mentions
+            .extend(Mention::all_of(index, record.signed()));
         self.leaves.push((record.hash(), leaf));
         Ok(index)
     }

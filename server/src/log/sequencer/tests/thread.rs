@@ -169,6 +169,16 @@ impl Store for Gate {
         self.inner.find(records)
     }
 
+    fn mentions(
+        &self,
+        topic: &crate::store::Topic,
+        range: std::ops::Range<u64>,
+        order: crate::store::Order,
+        limit: usize,
+    ) -> Result<Vec<(LeafIndex, Kind)>, StoreError> {
+        self.inner.mentions(topic, range, order, limit)
+    }
+
     fn checkpoints(
         &self,
         after: TreeSize,

@@ -1,0 +1,121 @@
+//! What holds of this store beside what holds of all.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::store::conformance;
+
+#[test]
+fn it_conforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = std::cell::Cell::new(0);
+    conformance::run(&|| {
+        count.set(count.get() + 1);
+        let path = folder.path().join(count.get().to_string());
+        Arc::new(RocksStore::create(&path).unwrap())
+    });
+}
+
+#[test]
+fn what_was_committed_is_there_after_it_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let group = conformance::group(0, 300);
+    let store = RocksStore::create(folder.path()).unwrap();
+    store.commit(&group).unwrap();
+    drop(store);
+    let store = RocksStore::open(folder.path()).unwrap();
+    assert_eq!(store.head().unwrap(), Some(group.checkpoint));
+    assert_eq!(store.leaves(0..300).unwrap().len(), 300);
+    assert!(store.free_bytes().unwrap().is_some());
+}
+
+#[test]
+fn a_store_that_is_open_is_not_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RocksStore::create(folder.path()).unwrap();
+    let second = RocksStore::open(folder.path()).err();
+    assert!(
+        matches!(second, Some(OpenStoreError::InUse { .. })),
+        "{second:?}"
+    );
+    drop(store);
+    RocksStore::open(folder.path()).unwrap();
+}
+
+#[test]
+fn a_store_of_version_1_finds_its_leaves_once_it_is_opened() {
+    use crate::log::testing::{START_MS, Speaker, charter, founded};
+    let (_, trust) = founded(charter());
+    let (_, registration, lease) = Speaker::introduced(&trust, "a", 5, START_MS);
+    let mut group = conformance::group(0, 2);
+    group.mentions.clear();
+    for (leaf, record) in group.leaves.iter_mut().zip([&registration, &lease]) {
+        let bytes = ledger::leaf::Leaf::new(START_MS, record.envelope().clone()).unwrap();
+        *leaf = (record.hash(), bytes.to_bytes());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = RocksStore::create(folder.path()).unwrap();
+    store.commit(&group).unwrap();
+    store.db.drop_cf(MENTIONS).unwrap();
+    store.db.put(FORMAT_KEY, "1").unwrap();
+    drop(store);
+    let store = RocksStore::open(folder.path()).unwrap();
+    let agent = Topic::Agent("a".parse().unwrap());
+    let found = store.mentions(&agent, 0..9, Order::OldestFirst, 9).unwrap();
+    let (first, second) = (LeafIndex::new(0), LeafIndex::new(1));
+    assert_eq!(found, [(first, Kind::Manifest), (second, Kind::Lease)]);
+    assert_eq!(
+        store.db.get(FORMAT_KEY).unwrap().as_deref(),
+        Some(&b"2"[..])
+    );
+}
+
+#[test]
+fn a_newer_format_is_refused_by_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RocksStore::create(folder.path()).unwrap();
+    store.db.put(FORMAT_KEY, "3").unwrap();
+    drop(store);
+    let refused = RocksStore::open(folder.path()).err();
+    assert!(
+        matches!(refused, Some(OpenStoreError::Newer { got: 3, .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_newer_format_is_refused_although_it_has_more_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = RocksStore::create(folder.path()).unwrap();
+    store
+        .db
+        .create_cf("novelties", &Options::default())
+        .unwrap();
+    store.db.put(FORMAT_KEY, "17").unwrap();
+    drop(store);
+    let refused = RocksStore::open(folder.path()).err();
+    assert!(
+        matches!(refused, Some(OpenStoreError::Newer { got: 17, .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn what_is_no_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = RocksStore::open(&folder.path().join("none")).err();
+    assert!(
+        matches!(missing, Some(OpenStoreError::Database { .. })),
+        "{missing:?}"
+    );
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    drop(DB::open(&options, folder.path()).unwrap());
+    let other = RocksStore::open(folder.path()).err();
+    assert!(other.is_some());
+    let again = RocksStore::create(folder.path()).err();
+    assert!(
+        matches!(again, Some(OpenStoreError::Database { .. })),
+        "{again:?}"
+    );
+}
