@@ -1,26 +1,22 @@
 //! `verify`: what a proof file or a pack shows. No network, no clock.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use ledger::verify::{Finding, Report, TraceStep, Trust, Verifier};
+use ledger::verify::{Check, Finding, Report, TraceStep};
 
+use crate::evidence;
 use crate::exit::{self, Exit};
 use crate::output;
 use crate::session::Session;
 
-/// How much of a file is read at a time: packs are as long as they like to be.
-const CHUNK_BYTES: u64 = 64 * 1024;
-
 /// What to verify.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The proof file, or the pack
+    /// The proof file, or the pack, gzipped or not; - is stdin
     file: PathBuf,
-    /// Show every step from the entry to the root, and what each finding means
+    /// Show what each check and finding means, what a check leaves open, and every step to the root
     #[arg(long)]
     explain: bool,
 }
@@ -32,7 +28,7 @@ pub(crate) struct Options {
 /// If a file cannot be read. Whatever is wrong with the evidence is in the report.
 pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     let trust = session.required_trust()?;
-    let report = verify(&options.file, trust)
+    let report = evidence::verify(&options.file, trust)
         .with_context(|| format!("{:?} could not be read", options.file))?;
     if session.json() {
         output::verbatim(&(report.to_json() + "\n"))?;
@@ -42,32 +38,12 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     Ok(exit::of_report(&report))
 }
 
-/// Verifies a file of any length, a chunk of it at a time, as far as it matters.
-fn verify(path: &Path, trust: Trust) -> std::io::Result<Report> {
-    let mut file = File::open(path)?;
-    let mut verifier = Verifier::new(trust);
-    let mut chunk = Vec::new();
-    while !verifier.is_settled() {
-        chunk.clear();
-        if file.by_ref().take(CHUNK_BYTES).read_to_end(&mut chunk)? == 0 {
-            break;
-        }
-        verifier.push(&chunk);
-    }
-    Ok(verifier.finish())
-}
-
 fn print(report: &Report, explain: bool) -> Result<()> {
     output::line(report.verdict.as_str())?;
-    let checks = report.checks.iter();
-    let row = |check: &ledger::verify::Check| {
-        [
-            format!("  {}", check.id),
-            check.status.to_string(),
-            check.detail.clone(),
-        ]
-    };
-    output::table(&checks.map(row).collect::<Vec<_>>())?;
+    match explain {
+        false => output::table(&report.checks.iter().map(row).collect::<Vec<_>>())?,
+        true => report.checks.iter().try_for_each(explain_check)?,
+    }
     for finding in &report.findings {
         print_finding(finding, explain)?;
     }
@@ -75,6 +51,25 @@ fn print(report: &Report, explain: bool) -> Result<()> {
         Some(trace) if explain => print_trace(trace),
         _ => Ok(()),
     }
+}
+
+fn row(check: &Check) -> [String; 3] {
+    [
+        format!("  {}", check.id),
+        check.status.to_string(),
+        check.detail.clone(),
+    ]
+}
+
+/// A check, what it means, and what it does not prove.
+fn explain_check(check: &Check) -> Result<()> {
+    let Check { id, status, detail } = check;
+    output::line(&format!("  {id}: {status}: {detail}"))?;
+    output::line(&format!("    if it holds: {}", id.means()))?;
+    output::line(&format!(
+        "    even then it does not prove {}",
+        id.leaves_open()
+    ))
 }
 
 fn print_finding(finding: &Finding, explain: bool) -> Result<()> {

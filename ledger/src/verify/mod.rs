@@ -20,6 +20,7 @@ mod disclosures;
 mod draft;
 mod freshness;
 mod head;
+mod meaning;
 mod pack;
 mod paths;
 mod proof;
@@ -29,6 +30,8 @@ mod report;
 mod shown;
 mod tally;
 mod trust;
+
+use crate::codes::Refusal;
 
 pub use paths::Paths;
 pub use report::{AsOf, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict};
@@ -61,6 +64,7 @@ pub struct Verifier {
     now_ms: Option<u64>,
     keeps_paths: bool,
     evidence: Evidence,
+    refused: Option<Refusal>,
 }
 
 #[derive(Debug)]
@@ -78,6 +82,7 @@ impl Verifier {
             now_ms: None,
             keeps_paths: false,
             evidence: Evidence::Proof(Vec::new()),
+            refused: None,
         }
     }
 
@@ -96,8 +101,17 @@ impl Verifier {
         self
     }
 
+    /// Ends the evidence where whoever reads it cannot go on: compressed bytes that are none, or that grow without end.
+    /// What came before counts; what is wrong becomes a finding, and nothing that follows is read.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        self.refused.get_or_insert(refusal);
+    }
+
     /// Takes the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.refused.is_some() {
+            return;
+        }
         match &mut self.evidence {
             Evidence::Pack(pack) => pack.push(bytes, &self.trust),
             Evidence::Proof(held) => {
@@ -121,6 +135,9 @@ impl Verifier {
 
     /// Whether the report is the same whatever bytes follow.
     pub const fn is_settled(&self) -> bool {
+        if self.refused.is_some() {
+            return true;
+        }
         match &self.evidence {
             Evidence::Proof(held) => held.len() > MAX_PROOF_FILE_BYTES,
             Evidence::Pack(pack) => pack.is_settled(),
@@ -136,8 +153,8 @@ impl Verifier {
     /// of a proof file is the report's trace.
     pub fn finish_with_paths(self) -> (Report, Option<Paths>) {
         match self.evidence {
-            Evidence::Proof(held) => (proof::verify(&held, &self.trust), None),
-            Evidence::Pack(pack) => pack.finish(&self.trust, self.now_ms),
+            Evidence::Proof(held) => (proof::verify(&held, self.refused, &self.trust), None),
+            Evidence::Pack(pack) => pack.finish(self.refused, &self.trust, self.now_ms),
         }
     }
 }

@@ -58,8 +58,13 @@ impl PackVerifier {
     }
 
     /// The report and, if they were kept and the leaves are in the tree, their paths.
-    pub(super) fn finish(self, trust: &Trust, now_ms: Option<u64>) -> (Report, Option<Paths>) {
-        let end = match self.unreadable {
+    pub(super) fn finish(
+        self,
+        refused: Option<Refusal>,
+        trust: &Trust,
+        now_ms: Option<u64>,
+    ) -> (Report, Option<Paths>) {
+        let end = match self.unreadable.or(refused) {
             Some(refusal) => Err(refusal),
             None => self.reader.finish(),
         };

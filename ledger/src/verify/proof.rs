@@ -15,9 +15,10 @@ use crate::verify::trust::Trust;
 /// What a proof file of any version begins with: all else is evidence of no kind.
 const MAGIC: &str = "c2sp.org/tlog-proof@";
 
-pub(super) fn verify(evidence: &[u8], trust: &Trust) -> Report {
+/// `refused` says why there is no more of it, if whoever reads it could not go on.
+pub(super) fn verify(evidence: &[u8], refused: Option<Refusal>, trust: &Trust) -> Report {
     let mut draft = Draft::default();
-    match read(evidence) {
+    match refused.map_or_else(|| read(evidence), Err) {
         Ok(file) => check_file(&mut draft, &file, trust),
         Err(refusal) => give_up(&mut draft, refusal),
     }
