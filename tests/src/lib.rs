@@ -4,12 +4,16 @@
 //! Everything here panics when something is off: it is test code, and a panic is a failed test.
 
 pub mod lies;
+mod memory;
 mod program;
+mod pulses;
 pub mod samples;
 mod service;
 mod signer;
 
+pub use memory::Process;
 pub use program::{Program, dragons, dragonsd};
+pub use pulses::pack_of_pulses;
 pub use service::{Answer, Service};
 pub use signer::{HOUR_MS, Signer, next, now_ms, sign};
 

@@ -11,7 +11,7 @@ use tlog::checkpoint::{SignedCheckpoint, VerifiedCheckpoint};
 use tlog::note::VerifierKey;
 use tlog::policy::Policy;
 
-use crate::{ORIGIN, Signer, dragonsd, read};
+use crate::{ORIGIN, Process, Signer, dragonsd, read};
 
 /// A running service, and the directory that outlives it.
 #[derive(Debug)]
@@ -134,6 +134,14 @@ impl Service {
             url: url.to_owned(),
             process,
         });
+    }
+
+    /// The process of the service.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn process(&self) -> Process {
+        Process(self.running.as_ref().expect("a running service").process.id())
     }
 
     /// The address of the service.
