@@ -131,12 +131,12 @@ fn what_cannot_be_proven_is_refused_with_its_numbers() {
     let (index, inner) = (LeafIndex::new(3), LeafIndex::new(2));
     let range = ProveError::IndexOutOfRange { index, size: small };
     assert_eq!(inclusion::prove(index, small, &*TREE), Err(range.clone()));
-    assert_eq!(subset::prove(&[inner, index], small, &*TREE), Err(range));
+    assert_eq!(subset::prove([inner, index], small, &*TREE), Err(range));
     let order = ProveError::NotAscending {
         previous: inner,
         index: inner,
     };
-    assert_eq!(subset::prove(&[inner, inner], small, &*TREE), Err(order));
+    assert_eq!(subset::prove([inner, inner], small, &*TREE), Err(order));
     let (old, new) = (large, small);
     assert_eq!(
         consistency::prove(old, new, &*TREE),
@@ -181,7 +181,7 @@ fn one_leaf_is_proven_by_the_hashes_of_its_inclusion_proof() {
     for size in 1..=64 {
         for index in (0..size).map(LeafIndex::new) {
             let size = TreeSize::new(size);
-            let mut subset = subset::prove(&[index], size, &*TREE).unwrap();
+            let mut subset = subset::prove([index], size, &*TREE).unwrap();
             let mut single = inclusion::prove(index, size, &*TREE).unwrap();
             subset.sort();
             single.sort();
@@ -193,7 +193,7 @@ fn one_leaf_is_proven_by_the_hashes_of_its_inclusion_proof() {
 #[test]
 fn the_path_of_a_leaf_that_is_not_proven_is_refused() {
     let (size, index) = (TreeSize::new(8), LeafIndex::new(5));
-    let proof = subset::prove(&[LeafIndex::new(3)], size, &*TREE).unwrap();
+    let proof = subset::prove([LeafIndex::new(3)], size, &*TREE).unwrap();
     let leaves = [(LeafIndex::new(3), leaf(3))];
     let path = subset::path(&proof, size, &leaves, &root(8), index);
     assert_eq!(path, Err(ProofError::IndexNotProven { index }));

@@ -152,9 +152,10 @@ impl Verifier {
     /// Ends the evidence, and gives the paths of a pack if they were kept and its leaves are in the tree. The one path
     /// of a proof file is the report's trace.
     pub fn finish_with_paths(self) -> (Report, Option<Paths>) {
-        match self.evidence {
-            Evidence::Proof(held) => (proof::verify(&held, self.refused, &self.trust), None),
-            Evidence::Pack(pack) => pack.finish(self.refused, &self.trust, self.now_ms),
+        match (self.evidence, self.refused) {
+            (Evidence::Pack(pack), refused) => pack.finish(refused, &self.trust, self.now_ms),
+            (Evidence::Proof(_), Some(refusal)) => (proof::refused(refusal, &self.trust), None),
+            (Evidence::Proof(held), None) => (proof::verify(&held, &self.trust), None),
         }
     }
 }

@@ -15,10 +15,18 @@ use crate::verify::trust::Trust;
 /// What a proof file of any version begins with: all else is evidence of no kind.
 const MAGIC: &str = "c2sp.org/tlog-proof@";
 
-/// `refused` says why there is no more of it, if whoever reads it could not go on.
-pub(super) fn verify(evidence: &[u8], refused: Option<Refusal>, trust: &Trust) -> Report {
+pub(super) fn verify(evidence: &[u8], trust: &Trust) -> Report {
+    report(read(evidence), trust)
+}
+
+/// What comes out where whoever reads the evidence cannot go on.
+pub(super) fn refused(refusal: Refusal, trust: &Trust) -> Report {
+    report(Err(refusal), trust)
+}
+
+fn report(evidence: Result<ProofFile, Refusal>, trust: &Trust) -> Report {
     let mut draft = Draft::default();
-    match refused.map_or_else(|| read(evidence), Err) {
+    match evidence {
         Ok(file) => check_file(&mut draft, &file, trust),
         Err(refusal) => give_up(&mut draft, refusal),
     }
