@@ -53,7 +53,9 @@ pub fn pack_of_pulses(count: u64, out: &mut impl Write) -> io::Result<String> {
     }
     let (key, charter) = (log.verifier_key(), charter.hash());
     let policy = format!("log {key}\\nquorum none\\n");
-    Ok(format!("{{\"policy\":\"{policy}\",\"charter\":\"{charter}\"}}"))
+    Ok(format!(
+        "{{\"policy\":\"{policy}\",\"charter\":\"{charter}\"}}"
+    ))
 }
 
 fn leaf(n: u64, charter: &SignedRecord) -> String {

@@ -141,7 +141,13 @@ impl Service {
     /// # Panics
     /// If it is not running.
     pub fn process(&self) -> Process {
-        Process(self.running.as_ref().expect("a running service").process.id())
+        Process(
+            self.running
+                .as_ref()
+                .expect("a running service")
+                .process
+                .id(),
+        )
     }
 
     /// The address of the service.

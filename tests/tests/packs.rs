@@ -63,7 +63,10 @@ fn what_is_exported_is_a_pack_that_holds_offline() {
     std::fs::write(service.scratch("old.checkpoint"), earlier).unwrap();
     service.fill(400);
     let summary = exported(&service, "--from 0 --to 350 -o range.pack");
-    assert_eq!((&summary["count"], &summary["size"]), (&350.into(), &400.into()));
+    assert_eq!(
+        (&summary["count"], &summary["size"]),
+        (&350.into(), &400.into())
+    );
     exported(&service, "--agent a -o agent.pack --gzip");
     exported(&service, "-o all.pack --earlier old.checkpoint");
     let plain = read(&service.scratch("range.pack"));
@@ -76,7 +79,9 @@ fn what_is_exported_is_a_pack_that_holds_offline() {
         let trace = service.scratch("sockets");
         let verify = command(&service, &format!("verify {pack} --trust TRUST --json"));
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-qq", "-e", "trace=network", "-o"]).arg(&trace);
+        strace
+            .args(["-f", "-qq", "-e", "trace=network", "-o"])
+            .arg(&trace);
         strace.arg(verify.get_program()).args(verify.get_args());
         let output = strace.output().unwrap();
         let report = report(&output);
@@ -167,7 +172,11 @@ fn a_verification_costs_few_bytes_a_leaf() {
     let (small, large) = (peak_of_verifying(few), peak_of_verifying(many));
     let most = MOST_BYTES_A_LEAF * (many - few);
     let grown = large.saturating_sub(small);
-    assert!(grown <= most, "{grown} bytes for {} leaves more, at most {most}", many - few);
+    assert!(
+        grown <= most,
+        "{grown} bytes for {} leaves more, at most {most}",
+        many - few
+    );
 }
 
 /// The most memory that `dragons verify` has when it has read a pack of so many leaves.
@@ -177,7 +186,9 @@ fn peak_of_verifying(count: u64) -> u64 {
     let trust = directory.path().join("trust.json");
     std::fs::write(&trust, pack_of_pulses(count, &mut pack).unwrap()).unwrap();
     let mut verify = dragons().command();
-    verify.args(["verify", "-", "--json", "--trust"]).arg(&trust);
+    verify
+        .args(["verify", "-", "--json", "--trust"])
+        .arg(&trust);
     let verify = verify.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut verify = verify.spawn().unwrap();
     let mut stdin = verify.stdin.take().unwrap();

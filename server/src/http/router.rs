@@ -9,7 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::Problem;
-use super::{Service, agents, entries, events, heads, health, layers, openapi, packs, submit, tiles, web};
+use super::{
+    Service, agents, entries, events, heads, health, layers, openapi, packs, submit, tiles, web,
+};
 
 /// Everything that the service answers.
 pub fn router(service: Service) -> Router {
