@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ledger::codes::{Code, Group, Party};
 use ledger::verify::{Finding, Trust, verify};
-use tests::lies::{Fault, all};
+use tests::lies::{Fault, aftermaths, all};
 
 /// A new code belongs to a group; all but the service's own answers are found by a verification of evidence that is kept
 /// in `tests::lies`. The wasm verifier is fed with the same evidence.
@@ -53,6 +53,31 @@ fn nobody_else_is_blamed() {
                 wronged.push(format!("{}: {finding:?}", sample.name));
             }
         }
+    }
+    assert!(wronged.is_empty(), "{}", wronged.join("\n"));
+}
+
+/// After what operators, control, the log or another agent did, an honest agent lives on and is not blamed for anything.
+#[test]
+fn what_others_did_is_not_held_against_an_agent() {
+    let mut wronged = Vec::new();
+    for sample in aftermaths() {
+        let trust: Trust = sample.trust.parse().unwrap();
+        let report = verify(&sample.evidence, &trust, None);
+        let own = |finding: &&Finding| {
+            let about = finding
+                .agent
+                .as_ref()
+                .is_some_and(|agent| agent.as_str() == "a");
+            about && finding.by == Party::Agent
+        };
+        wronged.extend(
+            report
+                .findings
+                .iter()
+                .find(own)
+                .map(|finding| format!("{}: {finding:?}", sample.name)),
+        );
     }
     assert!(wronged.is_empty(), "{}", wronged.join("\n"));
 }

@@ -201,6 +201,7 @@ impl State {
             Body::LeaseRenewal(renewal) => self.apply_renewal(renewal),
             Body::LeaseRevocation(revocation) => self.end_lease(revocation.lease, Ended::Revoked),
             Body::Order(order) => self.apply_order(hash, received_ms, order),
+            Body::Heartbeat(_) | Body::Receipt(_) if !self.is_in_its_own_name(checked) => {}
             Body::Heartbeat(beat) => self.apply_heartbeat(hash, received_ms, record.at_ms, beat),
             Body::Receipt(receipt) => self.apply_receipt(hash, received_ms, record.at_ms, receipt),
             Body::Transition(transition) => self.apply_transition(hash, received_ms, transition),
@@ -211,6 +212,14 @@ impl State {
             }
             Body::Observation(_) => {}
         }
+    }
+
+    /// Whether a record that names an agent is signed by keys that the agent has or had. What others
+    /// say in its name, in a log that holds it all the same, is not its doing and moves nothing of it.
+    fn is_in_its_own_name(&self, checked: &CheckedRecord) -> bool {
+        let agent = self.agent_of(checked);
+        let mut signers = checked.signatures().iter();
+        agent.is_some_and(|agent| signers.all(|by| agent.keys.contains(&by.keyid)))
     }
 
     fn apply_charter(&mut self, hash: RecordHash, log: Option<RecordHash>, charter: &Charter) {

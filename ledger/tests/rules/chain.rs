@@ -191,6 +191,18 @@ fn what_was_fenced_stays_fenced_when_a_lease_opens_the_next_epoch() {
 }
 
 #[test]
+fn what_another_says_in_an_agents_name_moves_nothing_of_it() {
+    let mut world = World::running();
+    world.register("b", &key(8)).unwrap();
+    let before = (world.chain(), world.agent().last_beat_ms());
+    world.pass(MINUTE);
+    let forged = world.heartbeat(world.chain(), 9);
+    world.apply_all_the_same(Body::Heartbeat(forged.into()), &key(8));
+    assert_eq!((world.chain(), world.agent().last_beat_ms()), before);
+    world.beat(2).unwrap();
+}
+
+#[test]
 fn goodbye_with_an_open_intent_is_no_end() {
     let mut world = World::running();
     let goal = world.goal().unwrap();

@@ -33,6 +33,21 @@ pub(super) fn fill(shelf: &mut Shelf) {
     }
 }
 
+/// What others broke, and the agent that had no part in it goes on with its work: nothing of what follows is its fault.
+pub fn aftermaths() -> Vec<Sample> {
+    let parts = [signing(), authority(), chain(), work(), control(), views()];
+    let others =
+        |history: &History| history.by != Party::Agent || history.code == Code::KeyNotAgents;
+    let histories = parts.into_iter().flatten().filter(others);
+    let live_on = |history: History| {
+        let mut scene = Scene::begin();
+        (history.goes)(&mut scene);
+        scene.live_on(20);
+        history.told(&scene.log)
+    };
+    histories.map(live_on).collect()
+}
+
 impl History {
     fn told(&self, log: &Log) -> Sample {
         let trust = match self.code {
@@ -127,6 +142,12 @@ fn signing() -> Vec<History> {
         "beat-by-another-agent" KeyNotAgents Authority Agent |scene| {
             let beat = Body::Heartbeat(Box::new(scene.agent.heartbeat()));
             scene.say(beat, &key("b"));
+        };
+        "action-by-another-agent" KeyNotAgents Authority Agent |scene| {
+            let goal = scene.goal();
+            let intent = Phase::Intent(Box::new(record::intent(goal, "read:x")));
+            let forged = record::receipt(scene.agent.chain.clone(), intent);
+            scene.say(forged, &key("b"));
         };
         "logged-twice" RecordRepeated Chains Log |scene| {
             let observer = scene.keys().observer;

@@ -21,6 +21,7 @@ use ledger::verify::{CheckId, Verdict};
 use serde_json::{Value, json};
 
 pub use forger::Forger;
+pub use histories::aftermaths;
 
 /// The trust that a lie is told to, unless it is about another.
 pub const TRUST: &str = include_str!("../../../ledger/src/verify/golden/trust.json");

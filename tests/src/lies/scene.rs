@@ -3,7 +3,8 @@
 use ledger::digest::RecordHash;
 use ledger::key::PrivateKey;
 use ledger::record::{
-    AgentState, Body, Charter, Heartbeat, Lease, Phase, Rule, SignedRecord, Transition,
+    AgentState, Body, Charter, Heartbeat, Lease, Phase, Rule, SignedRecord, Status, Transition,
+    Verdict,
 };
 use proving::keys::Keys;
 use proving::speaker::{Identity, Speaker};
@@ -121,6 +122,40 @@ impl Scene {
                 self.beat();
             }
         }
+    }
+
+    /// Lets minutes pass in which the agent does what an honest one does: it beats, works, and follows its lease into the
+    /// next epoch.
+    pub(super) fn live_on(&mut self, minutes: u64) {
+        for _ in 0..minutes {
+            self.now += MINUTE;
+            self.pulse();
+            let agent = self.log.state().agent(&self.agent.identity.name);
+            let agent = agent.expect("a registered agent");
+            let in_force = agent.lease().expect("an agent with a lease");
+            let (state, epoch) = (agent.state(), agent.epoch());
+            let valid = self.log.state().in_force(in_force, self.now).is_ok();
+            if matches!(state, AgentState::Stopped | AgentState::Quarantined) || !valid {
+                continue;
+            }
+            if epoch == self.agent.chain.epoch {
+                self.beat();
+            } else {
+                self.follow(in_force);
+            }
+            let agent = self.log.state().agent(&self.agent.identity.name);
+            if agent.is_some_and(|agent| agent.state() == AgentState::Running) {
+                self.work();
+            }
+        }
+    }
+
+    /// A goal from its beginning to its outcome.
+    fn work(&mut self) {
+        let goal = self.goal();
+        let intent = self.intent(goal, "read:x");
+        self.step(Phase::Result(record::result(intent, Status::Ok, 1)));
+        self.step(record::outcome(goal, Verdict::Accepted));
     }
 
     pub(super) fn lease(&self) -> Lease {
