@@ -3,6 +3,7 @@
 //!
 //! Everything here panics when something is off: it is test code, and a panic is a failed test.
 
+mod events;
 pub mod lies;
 mod memory;
 mod program;
@@ -11,6 +12,7 @@ pub mod samples;
 mod service;
 mod signer;
 
+pub use events::{Event, Events};
 pub use memory::Process;
 pub use program::{Program, dragons, dragonsd};
 pub use pulses::pack_of_pulses;

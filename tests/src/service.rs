@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,7 +12,7 @@ use tlog::checkpoint::{SignedCheckpoint, VerifiedCheckpoint};
 use tlog::note::VerifierKey;
 use tlog::policy::Policy;
 
-use crate::{ORIGIN, Process, Signer, dragonsd, read};
+use crate::{Events, ORIGIN, Process, Signer, dragonsd, read};
 
 /// A running service, and the directory that outlives it.
 #[derive(Debug)]
@@ -204,6 +205,32 @@ impl Service {
     /// A GET request.
     pub fn get(&self, path: &str) -> Answer {
         Answer::of(self.client.get(self.at(path)))
+    }
+
+    /// What the service measures of itself.
+    ///
+    /// # Panics
+    /// If it has not said where.
+    pub fn metrics(&self) -> String {
+        let log = self.stderr();
+        let mut words = log.split_whitespace();
+        let address = words.find(|word| word.starts_with("http://") && word.ends_with("/metrics"));
+        Answer::of(self.client.get(address.expect("an address"))).text()
+    }
+
+    /// An open stream of events, which is not read yet.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn events(&self, path: &str) -> Events {
+        // It has no end, so it has no time within which it must end.
+        let request = self
+            .client
+            .get(self.at(path))
+            .timeout(Duration::from_secs(600));
+        let response = request.send().expect("an answer");
+        assert_eq!(response.status(), 200);
+        Events::of(response)
     }
 
     /// A request of any kind.
