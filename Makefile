@@ -33,7 +33,7 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy wasm web unit browser doc deny
 
-.PHONY: help setup test steps build bench fuzz samples screenshots $(STEPS)
+.PHONY: help setup test steps build bench fleet fuzz samples screenshots $(STEPS)
 
 help:
 	@echo 'make test    all checks: $(STEPS)'
@@ -41,6 +41,7 @@ help:
 	@echo 'make web     the verifier page, into web/dist'
 	@echo 'make build   the programs dragons and dragonsd, in release'
 	@echo 'make bench   figures of the real service, in release'
+	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
 	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
 
 setup:
@@ -58,6 +59,10 @@ build: web
 # Prints figures and judges nothing; quote them with the fdatasync of the run.
 bench:
 	$(CARGO) bench --locked -p tests --bench service
+
+# FLEET_AGENTS and FLEET_SECONDS change how many and for how long.
+fleet:
+	$(CARGO) bench --locked -p tests --bench fleet
 
 fmt:
 	$(CARGO) fmt --all --check
