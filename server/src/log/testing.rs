@@ -217,6 +217,16 @@ impl Speaker {
 
     /// An intent. One that is to be refused leaves the chain where it is.
     pub(crate) fn intent(&self, goal: RecordHash, scope: &str) -> SignedRecord {
+        self.intent_upon(goal, scope, vec![])
+    }
+
+    /// An intent that builds on other records.
+    pub(crate) fn intent_upon(
+        &self,
+        goal: RecordHash,
+        scope: &str,
+        parents: Vec<RecordHash>,
+    ) -> SignedRecord {
         let intent = Intent {
             goal,
             scope: scope.parse().unwrap(),
@@ -225,7 +235,7 @@ impl Speaker {
                 digest: Digest::of(&[b"t"]),
             },
             inputs: vec![],
-            parents: vec![],
+            parents,
             reserve: Amounts::default(),
         };
         let receipt = Receipt {

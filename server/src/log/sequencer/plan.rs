@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ledger::codes::Refusal;
+use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
 use ledger::govern::State;
 use ledger::key::PrivateKey;
@@ -30,6 +30,15 @@ pub(super) enum Verdict {
     Duplicate { index: LeafIndex },
     /// The rules refuse it.
     Refused(Refusal),
+}
+
+/// What the store says of a submitted record.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Where it is, if it was logged before.
+    pub(super) index: Option<LeafIndex>,
+    /// The records that it builds on and that the store does not have.
+    pub(super) absent: Vec<RecordHash>,
 }
 
 impl Verdict {
@@ -89,17 +98,18 @@ impl Plan {
 
     /// Judges a submitted record; keys that the pool's older state did not have are looked up here. If the rules
     /// admit it, adds it and, directly behind it, the transitions that it causes and the renewal that it earns; if not,
-    /// the refusal, where one is to be logged at once. `known` is where the store has the record.
+    /// the refusal, where one is to be logged at once. `known` is what the store has of it.
     pub(super) fn submitted(
         &mut self,
         record: CheckedRecord,
-        known: Option<LeafIndex>,
+        known: Known,
         refusals: &mut Refusals,
     ) -> Result<Verdict, Fatal> {
-        if let Some(index) = known.or_else(|| self.indices.get(&record.hash()).copied()) {
+        let here = self.indices.get(&record.hash()).copied();
+        if let Some(index) = known.index.or(here) {
             return Ok(Verdict::Duplicate { index });
         }
-        match self.admit(&record) {
+        match self.admit_upon(&record, &known.absent) {
             Ok(verdict) => {
                 self.transitions()?;
                 self.renewal(&record)?;
@@ -143,6 +153,20 @@ impl Plan {
     /// The tree, the state, and what the service has added by itself, once the group is committed.
     pub(super) fn into_parts(self) -> (Edge, State, Vec<Duty>) {
         (self.edge, self.state, self.duties)
+    }
+
+    /// Lets a record in if the rules do, and if what it builds on is in the log before it.
+    fn admit_upon(
+        &mut self,
+        record: &CheckedRecord,
+        absent: &[RecordHash],
+    ) -> Result<Verdict, Refusal> {
+        let Some(unknown) = absent.iter().find(|hash| !self.indices.contains_key(hash)) else {
+            return self.admit(record);
+        };
+        // What the rules say of it comes first: a stranger learns nothing of what is in the log.
+        self.state.admit(record, self.now_ms)?;
+        Err(Code::ReferenceUnknown.because(unknown))
     }
 
     /// Lets a record in, if the rules do.

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use ledger::codes::{Code, Refusal};
+use ledger::digest::{Digest, RecordHash};
 use ledger::govern::Agent;
 use ledger::record::{AgentState, Body, Kind, Liveness, Mode, Refused, Rule, SignedRecord};
 use tlog::{LeafIndex, TreeSize};
@@ -258,6 +259,21 @@ fn a_duplicate_is_answered_with_what_is_there() {
         .filter(|kind| **kind == Kind::Heartbeat)
         .count();
     assert_eq!(beats, 1);
+}
+
+#[test]
+fn what_a_record_builds_on_is_in_the_log_before_it() {
+    let mut bench = Bench::new();
+    let mut speaker = bench.running("a", 5);
+    let goal = speaker.goal();
+    let elsewhere = RecordHash::new(Digest::of(&[b"elsewhere"]));
+    let lost = speaker.intent_upon(goal.hash(), "read:docs", vec![goal.hash(), elsewhere]);
+    let found = speaker.intent_upon(goal.hash(), "read:docs", vec![goal.hash()]);
+    let answers = bench.offer(vec![goal, lost, found]);
+    let [goal, lost, found] = answers.try_into().unwrap();
+    assert!(goal.is_ok());
+    assert_eq!(lost.unwrap_err().code, Code::ReferenceUnknown);
+    assert_eq!(found.unwrap().result, Outcome::Logged, "of the same group");
 }
 
 #[test]

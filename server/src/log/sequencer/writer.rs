@@ -14,7 +14,7 @@ use tlog::tile::Edge;
 use tlog::{LeafIndex, TreeSize};
 use tokio::sync::{oneshot, watch};
 
-use super::plan::{Plan, Verdict};
+use super::plan::{Known, Plan, Verdict};
 use super::refusals::Refusals;
 use super::timing::{ClockPair, check_start};
 use super::{Fatal, Submission};
@@ -123,6 +123,24 @@ impl Writer {
         wait.map_or(MAX_IDLE, |wait| wait.min(MAX_IDLE))
     }
 
+    /// What the store has of the records and of those that they build on, in one look.
+    fn look_up(&self, submissions: &[Submission]) -> Result<Vec<Known>, Fatal> {
+        let named = |submission: &Submission| {
+            let record = submission.record.record();
+            [vec![submission.record.hash()], record.references()].concat()
+        };
+        let named: Vec<Vec<RecordHash>> = submissions.iter().map(named).collect();
+        let mut found = self.source.store.find(&named.concat())?.into_iter();
+        let known = |named: Vec<RecordHash>| {
+            let mut named = named.into_iter().zip(found.by_ref());
+            let index = named.next().and_then(|(_, index)| index);
+            let absent = named.filter(|(_, index)| index.is_none());
+            let absent = absent.map(|(hash, _)| hash).collect();
+            Known { index, absent }
+        };
+        Ok(named.into_iter().map(known).collect())
+    }
+
     /// One group: what is due, then what was submitted.
     ///
     /// # Errors
@@ -133,8 +151,7 @@ impl Writer {
             refuse_all(submissions);
             return Ok(());
         }
-        let hashes: Vec<RecordHash> = submissions.iter().map(|s| s.record.hash()).collect();
-        let known = self.source.store.find(&hashes)?;
+        let known = self.look_up(&submissions)?;
         let mut plan = self.plan(wall_ms);
         self.plan_due(&mut plan)?;
         let mut waiting = Vec::with_capacity(submissions.len());

@@ -164,7 +164,7 @@ impl Store for Gate {
 
     fn find(
         &self,
-        records: &[ledger::digest::RecordHash],
+        records: &[RecordHash],
     ) -> Result<Vec<Option<LeafIndex>>, StoreError> {
         self.inner.find(records)
     }
