@@ -33,14 +33,15 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy wasm web unit browser doc deny
 
-.PHONY: help setup test steps build bench fleet fuzz samples screenshots $(STEPS)
+.PHONY: help setup test steps build bench prove fleet fuzz samples screenshots $(STEPS)
 
 help:
 	@echo 'make test    all checks: $(STEPS)'
 	@echo 'make setup   install what building and testing need'
 	@echo 'make web     the verifier page, into web/dist'
 	@echo 'make build   the programs dragons and dragonsd, in release'
-	@echo 'make bench   figures of the real service, in release'
+	@echo 'make bench   figures of the real service and of the replay, in release'
+	@echo 'make prove   how well the replay finds the faults of a fleet, in release'
 	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
 	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
 
@@ -59,6 +60,11 @@ build: web
 # Prints figures and judges nothing; quote them with the fdatasync of the run.
 bench:
 	$(CARGO) bench --locked -p tests --bench service
+	$(CARGO) bench --locked -p proving --bench replay
+
+# A month of a hundred agents with faults; `unit` holds eight shorter runs.
+prove:
+	$(CARGO) run --release --locked -p proving --bin prove
 
 # FLEET_AGENTS and FLEET_SECONDS change how many and for how long.
 fleet:

@@ -7,6 +7,7 @@ use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::pack::{Entry, Header, Line, Range, Selection};
 use ledger::record::{Body, Charter, CheckedRecord, Kind, Record, SignedRecord, Transition};
+use ledger::text::Name;
 use ledger::verify::{Report, Trust, verify};
 use tlog::checkpoint::{self, Checkpoint, Origin, SignedCheckpoint};
 use tlog::policy::Policy;
@@ -233,12 +234,48 @@ impl Log {
         let size = signed.unverified().size;
         let range = Range::new(LeafIndex::new(from), LeafIndex::new(to), size);
         let range = range.expect("a range of leaves that the log has");
-        let chosen: Vec<LeafIndex> = range.indices().collect();
+        self.lines(Selection::Range(range), range.indices().collect(), signed)
+    }
+
+    /// What the log holds about an agent, and what that rests on.
+    ///
+    /// # Panics
+    /// If the agent's lease is a part of another's: then it rests on more than this gathers.
+    pub fn pack_of_agent(&self, agent: &Name, signed: &SignedCheckpoint) -> String {
+        let is_about = |held: &Held| {
+            let signed = held.record();
+            match &signed.record().body {
+                Body::Charter(_) => true,
+                Body::LeaseRenewal(renewal) => self.is_lease_of(renewal.lease, agent),
+                Body::LeaseRevocation(revocation) => self.is_lease_of(revocation.lease, agent),
+                _ => signed.record().agent() == Some(agent),
+            }
+        };
+        let held = (0..).map(LeafIndex::new).zip(&self.leaves);
+        let chosen = held.filter(|(_, held)| is_about(held));
+        let chosen = chosen.map(|(index, _)| index).collect();
+        self.lines(Selection::Agent(agent.clone()), chosen, signed)
+            .collect()
+    }
+
+    fn is_lease_of(&self, lease: RecordHash, agent: &Name) -> bool {
+        let lease = self.state.lease(&lease);
+        assert!(lease.is_none_or(|lease| lease.terms().parent.is_none()));
+        lease.is_some_and(|lease| lease.terms().agent == *agent)
+    }
+
+    fn lines(
+        &self,
+        selection: Selection,
+        chosen: Vec<LeafIndex>,
+        signed: &SignedCheckpoint,
+    ) -> impl Iterator<Item = String> {
+        let size = signed.unverified().size;
         let header = Line::Header(Header {
             origin: signed.unverified().origin.to_string(),
             size,
-            selection: Selection::Range(range),
-            count: range.count(),
+            selection,
+            count: chosen.len() as u64,
         });
         let proof = subset::prove(&chosen, size, &self.tree).expect("the whole tree is in memory");
         let head = [

@@ -95,6 +95,11 @@ impl Speaker {
         Self::at_start(identity, agent.last(), instance(process), epoch, opening)
     }
 
+    /// The process that begins an agent's first epoch, which this lease has opened.
+    pub fn first(identity: Identity, process: &str, lease: RecordHash) -> Self {
+        Self::at_start(identity, None, instance(process), 1, lease)
+    }
+
     /// The process by which an agent opens its next epoch itself, under the lease that it has.
     ///
     /// # Panics

@@ -104,3 +104,17 @@ pub enum What {
     /// A finding, and at whose fault.
     Finding(Code, Party),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_tells_of_every_class() {
+        let page = include_str!("../../docs/proving-ground.md");
+        for class in Class::ALL {
+            let row = format!("| `{}` | {} |", class.as_str(), class.sentence());
+            assert!(page.contains(&row), "{row}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Figures of the replay, in release, on one core: `make bench`. It prints and judges nothing.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use ledger::govern::State;
+use ledger::leaf::Leaf;
+use ledger::record::{Body, SignedRecord};
+use ledger::verify::verify;
+use proving::fleet::{Size, plan};
+use proving::simulation::{agent_name, play};
+use proving::speaker::{Identity, Speaker};
+use proving::{Keys, Log, record, score, script};
+use tlog::LeafIndex;
+
+/// A fleet that fills a log with about a million records.
+const FLEET: Size = Size {
+    days: 16,
+    agents: 100,
+};
+
+/// How many agents the memory is measured with.
+const AGENTS: u64 = 100_000;
+
+/// An agent for whom faults are planned.
+const SUSPECT: usize = 6;
+
+fn main() {
+    let bytes = bytes_an_agent();
+    println!(
+        "{:<44} {bytes:9.0} bytes   of {AGENTS} in a state",
+        "an agent"
+    );
+    let plan = plan(1, FLEET);
+    let (log, took) = timed(|| play(1, &plan.script, plan.end_ms));
+    let leaves = log.size().get();
+    rate("records signed, admitted and logged", leaves, took);
+    let (records, took) = timed(|| parsed(&log));
+    rate("leaves read, and nothing else", leaves, took);
+    let (_, took) = timed(|| black_box(fold(records)));
+    rate("records replayed, signatures taken as good", leaves, took);
+    let (report, took) = timed(|| score::verify(&log));
+    rate("records verified, signatures and all", leaves, took);
+    println!("{:<44} {:9}", "findings in them", report.findings.len());
+    incident(&log);
+}
+
+/// An agent's own records out of the whole log, and what they show.
+fn incident(log: &Log) {
+    let signed = log.cosigned(log.size(), log.state().last_received_ms() / 1000);
+    let pack = log.pack_of_agent(&agent_name(SUSPECT), &signed);
+    let trust = log.trust_witnessed();
+    let (_, took) = timed(|| black_box(verify(pack.as_bytes(), &trust, None)));
+    let lines = pack.lines().count() as u64;
+    rate("records of one agent verified as a pack", lines, took);
+    let (from, to) = (log.size().get() * 9 / 10, log.size().get());
+    let window = log.pack_of(from, to, &signed);
+    let (_, took) = timed(|| black_box(verify(window.as_bytes(), &trust, None)));
+    rate(
+        "records of the last tenth verified as a pack",
+        to - from,
+        took,
+    );
+}
+
+fn parsed(log: &Log) -> Vec<(u64, SignedRecord)> {
+    let read = |bytes: &str| {
+        let leaf = Leaf::parse(bytes.as_bytes()).expect("a leaf");
+        let received_ms = leaf.received_ms();
+        let record = SignedRecord::from_envelope(leaf.into_envelope());
+        (received_ms, record.expect("a record"))
+    };
+    let leaves = log.leaves().iter();
+    leaves.map(|held| read(&held.bytes)).collect()
+}
+
+/// The rules alone: each record is judged and taken.
+fn fold(records: Vec<(u64, SignedRecord)>) -> State {
+    let mut state = State::new();
+    for (index, (received_ms, record)) in (0..).zip(records) {
+        let record = record.admitted_before();
+        let _ = black_box(state.admit(&record, received_ms));
+        state.apply(LeafIndex::new(index), received_ms, &record);
+    }
+    state
+}
+
+/// What an agent costs that is registered, has a lease, runs, and works on a goal.
+fn bytes_an_agent() -> f64 {
+    let now = script::START_MS;
+    let keys = Keys::of("memory");
+    let charter = record::charter(&keys);
+    let mut log = Log::found(keys, charter, now);
+    let mut crowd = log.state().clone();
+    let identity = Identity::registered(&mut log, "model", now);
+    let before = resident_bytes();
+    let mut index = crowd.size();
+    let mut take = |state: &mut State, signed: SignedRecord| {
+        let record = signed.admitted_before();
+        state.apply(LeafIndex::new(index), now, &record);
+        index += 1;
+    };
+    for n in 0..AGENTS {
+        for signed in life_of(&log, &identity, n) {
+            take(&mut crowd, signed);
+        }
+    }
+    let bytes = resident_bytes() - before;
+    assert_eq!(black_box(&crowd).agent_count(), AGENTS);
+    drop(log);
+    bytes / 1e5
+}
+
+/// The records that begin an agent's life. All have one key, which the state need not like, since it does not check.
+fn life_of(log: &Log, model: &Identity, n: u64) -> Vec<SignedRecord> {
+    let now = script::START_MS;
+    let name = record::name(&format!("agent-{n:06}"));
+    let manifest = record::manifest(&name, "v1");
+    let registration = record::registration(manifest, model.key.public(), None);
+    let manifest_hash = registration.manifest_hash;
+    let operator = &log.keys().operator;
+    let registered = log.sign(Body::Manifest(Box::new(registration)), now, &[operator]);
+    let lease = record::lease(&name, manifest_hash, now, now + script::DAY_MS);
+    let leased = log.sign(Body::Lease(Box::new(lease)), now, &[operator]);
+    let identity = Identity {
+        name,
+        manifest_hash,
+        ..model.clone()
+    };
+    let mut speaker = Speaker::first(identity, "process", leased.hash());
+    let beat = speaker.beat(log, now);
+    speaker.said(&beat);
+    let goal = speaker.receipt(record::goal("a goal"), log, now);
+    vec![registered, leased, beat, goal]
+}
+
+/// What this process holds in memory, by the kernel's word.
+fn resident_bytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("a Linux kernel");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+    let kilobytes: f64 = kilobytes.and_then(|it| it.parse().ok()).expect("a number");
+    kilobytes * 1024.0
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let done = work();
+    (done, start.elapsed())
+}
+
+fn rate(what: &str, count: u64, took: Duration) {
+    let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / took.as_secs_f64();
+    let seconds = took.as_secs_f64();
+    println!("{what:<44} {rate:9.0}/s   {count} in {seconds:.2} s");
+}
