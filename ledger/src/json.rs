@@ -5,6 +5,7 @@
 //! (compared after unescaping), floats, exponents, `-0`, negative numbers, integers above
 //! 2^53−1 (what every JSON reader holds exactly, RFC 8259 §6), lone surrogates, deep nesting.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -17,6 +18,10 @@ use crate::text::{Name, Text};
 
 /// The deepest nesting of arrays and objects: far above any record, far below any stack.
 pub const MAX_DEPTH: usize = 16;
+
+/// The most values in one text, members and elements counted: twice the longest list that any format has, the hashes
+/// of a proof. Two bytes of text can make a value of 32, so without it a line of a pack would cost 16 times its length.
+pub const MAX_VALUES: usize = 1 << 19;
 
 /// The largest integer: 2^53−1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
@@ -53,7 +58,12 @@ impl Value {
             return Err(Code::NotStrictJson.because("space around the value"));
         }
         let mut reader = serde_json::Deserializer::from_slice(bytes);
-        let value = Depth(0)
+        let left = Cell::new(MAX_VALUES);
+        let place = Place {
+            depth: 0,
+            left: &left,
+        };
+        let value = place
             .deserialize(&mut reader)
             .and_then(|value| reader.end().map(|()| value));
         value.map_err(|error| Code::NotStrictJson.because(error))
@@ -327,28 +337,40 @@ pub(crate) fn expected(path: &str, what: &str) -> Refusal {
     Code::Malformed.because(format!("{place} is not {what}"))
 }
 
-/// How deep in arrays and objects the value to be read stands.
+/// Where the value to be read stands: how deep in arrays and objects, and how many more there may be.
 #[derive(Clone, Copy)]
-struct Depth(usize);
+struct Place<'a> {
+    depth: usize,
+    left: &'a Cell<usize>,
+}
 
-impl Depth {
+impl Place<'_> {
     fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.0 >= MAX_DEPTH {
+        if self.depth >= MAX_DEPTH {
             return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")));
         }
-        Ok(Self(self.0 + 1))
+        let depth = self.depth + 1;
+        Ok(Self { depth, ..self })
+    }
+
+    fn count<E: serde::de::Error>(self) -> Result<(), E> {
+        let left = self.left.get().checked_sub(1);
+        let left = left.ok_or_else(|| E::custom(format_args!("more than {MAX_VALUES} values")))?;
+        self.left.set(left);
+        Ok(())
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Depth {
+impl<'de> DeserializeSeed<'de> for Place<'_> {
     type Value = Value;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        self.count()?;
         reader.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Depth {
+impl<'de> Visitor<'de> for Place<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -405,6 +427,20 @@ impl<'de> Visitor<'de> for Depth {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn refuses_more_values_than_any_format_has() {
+        let list = |elements: usize| format!("[{}0]", "0,".repeat(elements - 1));
+        assert!(Value::parse(list(MAX_VALUES - 1).as_bytes()).is_ok());
+        let refused = Value::parse(list(MAX_VALUES).as_bytes()).unwrap_err();
+        assert!(refused.detail.starts_with("more than 524288 values"));
+        let nested = format!(
+            "{{\"a\":{},\"b\":{}}}",
+            list(MAX_VALUES / 2),
+            list(MAX_VALUES / 2)
+        );
+        assert!(Value::parse(nested.as_bytes()).is_err());
+    }
 
     #[test]
     fn refuses_what_json_leaves_open() {
