@@ -23,12 +23,7 @@ pub(super) fn check_checkpoint(
     let (verified, witnesses) = match trust.policy.verify(signed) {
         Ok(verified) => (verified, Ok(())),
         Err(error) => {
-            let by_log = trust
-                .policy
-                .logs()
-                .iter()
-                .find_map(|log| signed.verify(&log.key).ok());
-            let Some(verified) = by_log else {
+            let Ok(verified) = signed_by_log(signed, trust) else {
                 draft.fail(CheckId::Checkpoint, checkpoint_refusal(&error), None, None);
                 draft.skip(CheckId::Witnesses, "the log did not sign the checkpoint");
                 return None;
@@ -47,6 +42,28 @@ pub(super) fn check_checkpoint(
         Err(error) => draft.fail(CheckId::Witnesses, checkpoint_refusal(&error), None, None),
     }
     Some(verified)
+}
+
+/// The checkpoint if a log of the policy has signed it. Where a log has several keys, none of their lines may be wrong
+/// (signed-note, "Verifying"): one good line does not make up for a forged one.
+pub(super) fn signed_by_log(
+    signed: &SignedCheckpoint,
+    trust: &Trust,
+) -> Result<VerifiedCheckpoint, CheckpointError> {
+    let origin = signed.unverified().origin.clone();
+    let logs = trust.policy.logs().iter();
+    let own = logs.filter(|log| log.key.name().as_str() == origin.as_str());
+    let mut found = Err(CheckpointError::UnknownOrigin {
+        origin: origin.clone(),
+    });
+    for log in own {
+        found = match (signed.verify(&log.key), found) {
+            (Err(CheckpointError::NotSignedByLog { .. }), Ok(verified)) => Ok(verified),
+            (Err(error @ CheckpointError::NotSignedByLog { .. }), Err(_)) => Err(error),
+            (verified, _) => Ok(verified?),
+        };
+    }
+    found
 }
 
 fn count_witnesses(draft: &mut Draft, checkpoint: &VerifiedCheckpoint, trust: &Trust) {

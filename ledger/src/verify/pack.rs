@@ -10,9 +10,11 @@ use crate::text::Name;
 use crate::verify::disclosures::Disclosures;
 use crate::verify::draft::Draft;
 use crate::verify::freshness;
-use crate::verify::head::{check_checkpoint, checkpoint_refusal, inclusion_refusal, with_sources};
+use crate::verify::head::{
+    check_checkpoint, checkpoint_refusal, inclusion_refusal, signed_by_log, with_sources,
+};
 use crate::verify::paths::{Keeper, Paths};
-use crate::verify::records::{Keyring, check_log, read_leaf};
+use crate::verify::records::{Keyring, check_first, check_log, read_leaf};
 use crate::verify::replay::{self, Replay};
 use crate::verify::report::{CheckId, Finding, Report};
 use crate::verify::tally::Tallies;
@@ -46,7 +48,7 @@ impl PackVerifier {
 
     /// After the first line that cannot be read, nothing more is.
     pub(super) fn push(&mut self, bytes: &[u8], trust: &Trust) {
-        if self.unreadable.is_none() {
+        if !self.is_settled() {
             let pack = &mut self.pack;
             let read = self.reader.push(bytes, |line| pack.take(line, trust));
             self.unreadable = read.err();
@@ -54,17 +56,17 @@ impl PackVerifier {
     }
 
     pub(super) const fn is_settled(&self) -> bool {
-        self.unreadable.is_some()
+        self.unreadable.is_some() || self.pack.mismatch.is_some()
     }
 
     /// The report and, if they were kept and the leaves are in the tree, their paths.
     pub(super) fn finish(
-        self,
+        mut self,
         refused: Option<Refusal>,
         trust: &Trust,
         now_ms: Option<u64>,
     ) -> (Report, Option<Paths>) {
-        let end = match self.unreadable.or(refused) {
+        let end = match self.pack.mismatch.take().or(self.unreadable).or(refused) {
             Some(refusal) => Err(refusal),
             None => self.reader.finish(),
         };
@@ -80,6 +82,9 @@ struct Pack {
     membership: Option<Membership>,
     disclosures: Disclosures,
     checkpoint: Head,
+    /// Why the header is not of this checkpoint. Nothing behind it is looked at: a header can claim leaves without end,
+    /// a checkpoint that the log signed cannot.
+    mismatch: Option<Refusal>,
     /// What the comparison with an earlier checkpoint came to, if there is one.
     earlier: Option<Result<String, Refusal>>,
     /// The first thing wrong with the proof is enough.
@@ -106,6 +111,9 @@ enum Head {
 
 impl Pack {
     fn take(&mut self, line: Line, trust: &Trust) {
+        if self.mismatch.is_some() {
+            return;
+        }
         match line {
             Line::Header(header) => {
                 self.membership = Some(Membership::of(&header.selection));
@@ -115,7 +123,8 @@ impl Pack {
                 self.checkpoint = match check_checkpoint(&mut self.draft, &signed, trust) {
                     Some(verified) => Head::Verified(Box::new(verified)),
                     None => Head::Refused,
-                }
+                };
+                self.mismatch = self.check_header().err();
             }
             Line::Earlier(earlier) => self.check_earlier(&earlier, trust),
             Line::Disclosures(disclosures) => self.disclosures.take(disclosures),
@@ -169,6 +178,10 @@ impl Pack {
             Ok(record) => self.check_record(leaf, record, trust),
             Err(refusal) => {
                 self.find(CheckId::Leaves, refusal, index, None);
+                if index == LeafIndex::new(0) {
+                    // Without the charter there is nothing to judge anybody by.
+                    self.replay = None;
+                }
                 let found = self.replay.as_mut().map(|replay| replay.skip(leaf));
                 self.take_found(found);
             }
@@ -207,14 +220,8 @@ impl Pack {
 
     fn check_record(&mut self, leaf: replay::Leaf, record: SignedRecord, trust: &Trust) {
         let is_pinned = record.hash() == trust.charter;
-        if leaf.index == LeafIndex::new(0) && !is_pinned {
-            let why = format!("the log begins with {}", record.kind());
-            self.find(
-                CheckId::Leaves,
-                Code::CharterMissing.because(why),
-                leaf.index,
-                None,
-            );
+        if let Err(refusal) = check_first(leaf.index, &record, trust) {
+            self.find(CheckId::Leaves, refusal, leaf.index, None);
             self.replay = None;
         }
         if self.replay.is_some() {
@@ -268,7 +275,6 @@ impl Pack {
         trust: &Trust,
         now_ms: Option<u64>,
     ) -> (Report, Option<Paths>) {
-        let end = end.and_then(|()| self.check_header());
         let is_whole = end.is_ok();
         let membership = self.membership.take();
         let end = end.and_then(|()| membership.map_or(Ok(()), Membership::finish));
@@ -479,17 +485,7 @@ fn verify_earlier(
             Code::OriginUnknown.because(format!("the earlier one is of {origin}, not {newer}"))
         );
     }
-    let mut refusal = Code::OriginUnknown.because(origin);
-    for log in trust.policy.logs() {
-        match signed.verify(&log.key) {
-            Ok(verified) => return Ok(verified),
-            Err(error) if log.key.name().as_str() == origin.as_str() => {
-                refusal = checkpoint_refusal(&error);
-            }
-            Err(_) => {}
-        }
-    }
-    Err(refusal)
+    signed_by_log(signed, trust).map_err(|error| checkpoint_refusal(&error))
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use tlog::checkpoint::VerifiedCheckpoint;
 use tlog::proof::{ParseProofFileError, ProofFile};
 use tlog::{LeafIndex, inclusion, leaf_hash};
 
-use crate::codes::{Code, Refusal};
+use crate::codes::{Code, Party, Refusal};
 use crate::record::{Body, SignedRecord};
 use crate::verify::draft::Draft;
 use crate::verify::head::{check_checkpoint, inclusion_refusal, with_sources};
-use crate::verify::records::{check_log, check_roots, read_leaf};
-use crate::verify::report::{CheckId, Report, TraceStep};
+use crate::verify::records::{check_first, check_log, check_roots, read_leaf};
+use crate::verify::report::{CheckId, Finding, Report, TraceStep};
 use crate::verify::trust::Trust;
 
 /// What a proof file of any version begins with: all else is evidence of no kind.
@@ -120,13 +120,14 @@ fn check_leaf(draft: &mut Draft, file: &ProofFile, trust: &Trust) -> Option<Sign
     let (received_ms, record) = match read_leaf(bytes) {
         Ok(leaf) => leaf,
         Err(refusal) => {
-            draft.fail(CheckId::Leaves, refusal, index, None);
+            fail_leaf(draft, refusal, file.index);
             return None;
         }
     };
     draft.as_of.received_ms = Some(received_ms);
     count_record(draft, &record);
-    if let Err(refusal) = check_log(&record, trust) {
+    let sound = check_log(&record, trust).and_then(|()| check_first(file.index, &record, trust));
+    if let Err(refusal) = sound {
         draft.fail(CheckId::Leaves, refusal, index, record.record().agent());
         return None;
     }
@@ -135,6 +136,22 @@ fn check_leaf(draft: &mut Draft, file: &ProofFile, trust: &Trust) -> Option<Sign
         format!("{} {} of this log", record.kind(), record.hash()),
     );
     Some(record)
+}
+
+/// What is no record is the log's fault if it is in the tree, and otherwise that of whoever made the file.
+fn fail_leaf(draft: &mut Draft, refusal: Refusal, index: LeafIndex) {
+    draft.fail_for(CheckId::Leaves, refusal.to_string());
+    let by = match draft.trace {
+        Some(_) => Party::Log,
+        None => Party::Producer,
+    };
+    draft.push_finding(Finding {
+        class: refusal.code.class(),
+        refusal,
+        by,
+        index: Some(index),
+        agent: None,
+    });
 }
 
 fn count_record(draft: &mut Draft, record: &SignedRecord) {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tlog::LeafIndex;
+
 use crate::codes::{Code, Refusal};
 use crate::envelope::{Checked, Validity};
 use crate::key::{KeyId, PublicKey};
@@ -33,6 +35,18 @@ pub(super) fn check_log(record: &SignedRecord, trust: &Trust) -> Result<(), Refu
             Err(Code::OriginMismatch.because(format!("made for {log}, the trust names {pinned}")))
         }
     }
+}
+
+/// A log begins with its charter.
+pub(super) fn check_first(
+    index: LeafIndex,
+    record: &SignedRecord,
+    trust: &Trust,
+) -> Result<(), Refusal> {
+    if index == LeafIndex::new(0) && record.hash() != trust.charter {
+        return Err(Code::CharterMissing.because(format!("the log begins with {}", record.kind())));
+    }
+    Ok(())
 }
 
 /// Checks that all signatures are good and enough of them by roots of the charter; gives the number of those.

@@ -220,9 +220,19 @@ fn a_leaf_that_is_no_record_fails_though_it_is_logged() {
 }
 
 #[test]
-fn witnesses_count_when_the_trust_asks_for_them() {
+fn a_log_that_does_not_begin_with_its_charter_is_not_that_log() {
     let log = OwnLog::new();
     let leaf = ProofFile::parse(ENTRY_6).unwrap().extra.unwrap();
+    let file = log.proof(&leaf).to_string();
+    let report = verify(file.as_bytes(), &log.trust("quorum none\n"));
+    assert_eq!(codes(&report), [Code::CharterMissing]);
+    assert_eq!(status(&report, CheckId::Inclusion), Status::Pass);
+}
+
+#[test]
+fn witnesses_count_when_the_trust_asks_for_them() {
+    let log = OwnLog::new();
+    let leaf = ProofFile::parse(ENTRY_0).unwrap().extra.unwrap();
     let witness = Cosigner::new(KeyName::parse("w").unwrap(), &[1; 32]);
     let trust = log.trust(&format!("witness w {}\nquorum w\n", witness.verifier_key()));
     let mut file = log.proof(&leaf);
