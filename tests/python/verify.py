@@ -204,7 +204,7 @@ def read_proof_file(data):
     leaf = None if parts[1] is None else unbase64(parts[1], "proof-malformed")
     return leaf, number(parts[2], "proof-malformed"), Proof(parts[3].split("\n")[1:]), Checkpoint(note)
 
-LINES = {  # The members of each line of a pack, and what may follow it.
+LINES = {  # The members of each line of a pack, and what may follow.
     "pack": ({"pack": str, "origin": str, "size": int, "selection": dict, "count": int}, ["checkpoint"]),
     "checkpoint": ({"checkpoint": str}, ["earlier", "disclosures", "proof"]),
     "earlier": ({"earlier": dict}, ["disclosures", "proof"]),
@@ -275,6 +275,7 @@ class Verifier:
                 case "checkpoint", text:
                     limit = MAX_LIST_LINE
                     self.take_head(Checkpoint(text))
+                    need(not self.head or (origin, size) == (self.head.origin, self.head.size), "pack-malformed", origin)
                 case "earlier", earlier:
                     old, proof = shape(earlier, {"checkpoint": str, "consistency": list}, "pack-malformed")
                     old, proof = Checkpoint(old), Proof(proof)
@@ -289,7 +290,6 @@ class Verifier:
                     self.check("leaves", self.check_leaf, index, leaf.encode())
         need(may_come == ["index"], "pack-malformed", "it ends before the leaves")
         need(len(self.leaves) == count, "pack-count", f"{len(self.leaves)} of {count}")
-        need(not self.head or (origin, size) == (self.head.origin, self.head.size), "pack-malformed", "another head")
 
 if __name__ == "__main__":
     trust, *paths = sys.argv[1:]

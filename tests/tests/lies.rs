@@ -14,7 +14,7 @@ fn report(sample: &Sample) -> Report {
 /// What is said wrong of a sample, if anything is.
 fn complaint(sample: &Sample) -> Option<String> {
     let report = report(sample);
-    let complain = |what: &str| Some(format!("{}: {what}\n  {}", sample.name, report.to_json()));
+    let complain = |what: &str| Some(format!("{}: {what}: {}", sample.name, found(&report)));
     if report.verdict != sample.verdict {
         return complain(&format!("the verdict is not {}", sample.verdict));
     }
@@ -24,6 +24,20 @@ fn complaint(sample: &Sample) -> Option<String> {
         Some(fault) if !is_found(&fault, &report) => complain(&format!("no {fault:?}")),
         Some(_) => None,
     }
+}
+
+/// What was found, in a line.
+fn found(report: &Report) -> String {
+    let findings = report.findings.iter().map(|finding| {
+        let (code, class, by) = (
+            finding.refusal.code,
+            finding.class.as_str(),
+            finding.by.as_str(),
+        );
+        format!("{class} {code} by {by}")
+    });
+    let findings: BTreeSet<String> = findings.collect();
+    format!("{}, {findings:?}", report.verdict)
 }
 
 fn is_found(fault: &Fault, report: &Report) -> bool {

@@ -329,4 +329,35 @@ fn consistency(shelf: &mut Shelf) {
     ] {
         shelf.lie(CONSISTENCY, name, code, pack);
     }
+    // A log that has two keys, of which one has truly signed.
+    let second = thief.verifier_key();
+    let trust = TRUST.replace("\\nquorum", &format!("\\nlog {second}\\nquorum"));
+    let mut wrong = signed(&thief, &golden.head(6)).note().signatures()[0].clone();
+    wrong.bytes[9] ^= 1;
+    let earlier = Earlier {
+        checkpoint: golden
+            .checkpoint(5)
+            .with_signature(wrong.clone())
+            .expect("two lines"),
+        ..golden.earlier(5)
+    };
+    let code = Code::CheckpointSignatureInvalid;
+    shelf.lie_to(
+        &trust,
+        CONSISTENCY,
+        "earlier-forged-by-a-second-key",
+        code,
+        with(earlier),
+    );
+    let head = golden
+        .checkpoint(16)
+        .with_signature(wrong)
+        .expect("two lines");
+    shelf.lie_to(
+        &trust,
+        CHECKPOINT,
+        "head-forged-by-a-second-key",
+        code,
+        under(head),
+    );
 }

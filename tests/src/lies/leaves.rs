@@ -11,11 +11,9 @@ use super::forger::{Forger, envelope, key, leaf, of_envelope, payload, signature
 use super::heads::add_order;
 use super::{Group, Layer, Shelf};
 
-const BY_LOG: Group = Group::of(Layer::Log, CheckId::Leaves, Party::Log);
-const LEAVES: Group = Group::of(Layer::Log, CheckId::Leaves, Party::Producer);
-const RECORDS: Group = Group::of(Layer::Records, CheckId::Leaves, Party::Producer);
-const SIGNATURES: Group = Group::of(Layer::Records, CheckId::Signatures, Party::Producer);
-const BY_OPERATOR: Group = Group::of(Layer::Records, CheckId::Signatures, Party::Operator);
+const LEAVES: Group = Group::of(Layer::Log, CheckId::Leaves, Party::Log);
+const RECORDS: Group = Group::of(Layer::Records, CheckId::Leaves, Party::Log);
+const SIGNATURES: Group = Group::of(Layer::Records, CheckId::Signatures, Party::Log);
 
 /// What an observer saw: no other record rests on it.
 const SEEN: usize = 10;
@@ -68,7 +66,7 @@ fn encoding(shelf: &mut Shelf) {
         ("leaf-with-signatures-unsorted", unsorted.whole()),
         ("leaf-with-members-in-another-order", reordered(&sound)),
     ] {
-        shelf.lie(BY_LOG, name, Code::LeafNotCanonical, pack);
+        shelf.lie(LEAVES, name, Code::LeafNotCanonical, pack);
     }
     let huge = "A".repeat(50_000);
     for (name, code, pack) in [
@@ -273,12 +271,12 @@ fn texts(shelf: &mut Shelf) {
 
 fn history(shelf: &mut Shelf) {
     let back = changed("_ms\":17", "_ms\":16");
-    shelf.lie(BY_LOG, "time-goes-back", Code::TimeRegressed, back);
+    shelf.lie(LEAVES, "time-goes-back", Code::TimeRegressed, back);
     let mut headless = Forger::golden();
     headless.leaves.remove(0);
     let operator = Group {
         by: Party::Operator,
-        ..BY_LOG
+        ..LEAVES
     };
     shelf.lie(
         operator,
@@ -289,8 +287,12 @@ fn history(shelf: &mut Shelf) {
     let mut usurped = Forger::golden();
     let charter = payload(0).replacen("observer", "overseer", 1);
     usurped.leaves[0] = leaf(1_764_000_000_005, Kind::Charter, &charter, &["root"]);
+    let producer = Group {
+        by: Party::Producer,
+        ..LEAVES
+    };
     shelf.lie(
-        LEAVES,
+        producer,
         "log-of-another-charter",
         Code::TrustMismatch,
         usurped.whole(),
@@ -368,9 +370,9 @@ fn signed(shelf: &mut Shelf) {
     };
     let unapproved = Forger::with_leaf(1, unapproved).whole();
     shelf.lie(
-        BY_OPERATOR,
+        SIGNATURES,
         "manifest-that-no-operator-signed",
-        Code::ThresholdNotMet,
+        Code::RoleMissing,
         unapproved,
     );
 }

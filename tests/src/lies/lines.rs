@@ -75,7 +75,7 @@ fn header(shelf: &mut Shelf) {
     let claims_less =
         replaced(0, range, "\"range\":{\"from\":0,\"to\":15}").replacen(count, "\"count\":15", 1);
     for (name, code, pack) in [
-        ("header-claims-more", Code::PackCount, claims_more),
+        ("header-claims-more", Code::PackMalformed, claims_more),
         ("header-claims-less", Code::PackSelection, claims_less),
         (
             "header-miscounts",

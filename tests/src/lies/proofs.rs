@@ -166,6 +166,31 @@ fn untrue(shelf: &mut Shelf) {
     });
     shelf.lie(INCLUSION, "proof-of-a-node", Code::ProofMalformed, node);
 
+    let mut headless = Forger::golden();
+    headless.leaves.remove(0);
+    let by_operator = Group {
+        by: Party::Operator,
+        ..LEAVES
+    };
+    let first = headless.proof(0).to_string();
+    shelf.lie(
+        by_operator,
+        "proof-of-a-log-without-charter",
+        Code::CharterMissing,
+        first,
+    );
+    let by_log = Group {
+        by: Party::Log,
+        ..LEAVES
+    };
+    let garbled = Forger::with_leaf(6, |_| "hello".to_owned());
+    shelf.lie(
+        by_log,
+        "proof-of-no-record",
+        Code::NotStrictJson,
+        garbled.proof(6).to_string(),
+    );
+
     let other_log = TRUST.replace("sha256:e2", "sha256:e3");
     let sound = golden.proof(6).to_string();
     shelf.lie_to(

@@ -32,11 +32,7 @@ fn of_agent(name: &str, indices: &[u64]) -> String {
 }
 
 fn agent(shelf: &mut Shelf) {
-    shelf.sound_to(
-        super::TRUST,
-        "sound-agent",
-        of_agent("reconciler", &OF_AGENT),
-    );
+    shelf.sound_part("sound-agent", of_agent("reconciler", &OF_AGENT));
     let whole: Vec<u64> = (0..16).collect();
     for (name, code, pack) in [
         (
@@ -91,7 +87,7 @@ fn goal(shelf: &mut Shelf) {
     let hash = envelope(&golden.leaves[GOAL]).record_hash();
     let of_goal = |goal, indices: &[u64]| text(&golden.selected(Selection::Goal(goal), indices));
     let sound = [0, 1, 2, 4, 5, 6, 7, 8, 9, 11, 12, 14];
-    shelf.sound_to(super::TRUST, "sound-goal", of_goal(hash, &sound));
+    shelf.sound_part("sound-goal", of_goal(hash, &sound));
     let without: Vec<u64> = sound.into_iter().filter(|index| *index != 5).collect();
     let other = envelope(&golden.leaves[INTENT]).record_hash();
     for (name, code, pack) in [
