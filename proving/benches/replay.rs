@@ -1,7 +1,10 @@
 //! Figures of the replay, in release, on one core: `make bench`. It prints and judges nothing.
+//!
+//! Times are those that a core worked, by the kernel's word, so that a busy machine does not change them much. Two
+//! numbers, of days and agents, make the fleet smaller: `cargo bench -p proving --bench replay -- 3 20`.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ledger::govern::State;
 use ledger::leaf::Leaf;
@@ -31,7 +34,7 @@ fn main() {
         "{:<44} {bytes:9.0} bytes   of {AGENTS} in a state",
         "an agent"
     );
-    let plan = plan(1, FLEET);
+    let plan = plan(1, fleet());
     let (log, took) = timed(|| play(1, &plan.script, plan.end_ms));
     let leaves = log.size().get();
     rate("records signed, admitted and logged", leaves, took);
@@ -43,6 +46,19 @@ fn main() {
     rate("records verified, signatures and all", leaves, took);
     println!("{:<44} {:9}", "findings in them", report.findings.len());
     incident(&log);
+}
+
+/// As the command line says, or as large as the log should be. What cargo adds to it is no number.
+fn fleet() -> Size {
+    let numbers = std::env::args().filter_map(|it| it.parse::<usize>().ok());
+    let numbers: Vec<usize> = numbers.collect();
+    match numbers[..] {
+        [days, agents] => Size {
+            days: days as u64,
+            agents,
+        },
+        _ => FLEET,
+    }
 }
 
 /// An agent's own records out of the whole log, and what they show.
@@ -144,9 +160,17 @@ fn resident_bytes() -> f64 {
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let start = Instant::now();
+    let start = worked();
     let done = work();
-    (done, start.elapsed())
+    (done, worked() - start)
+}
+
+/// How long a core has worked for this thread.
+fn worked() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a Linux kernel");
+    let nanoseconds = stat.split_whitespace().next();
+    let nanoseconds = nanoseconds.and_then(|it| it.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("a number"))
 }
 
 fn rate(what: &str, count: u64, took: Duration) {
