@@ -1,6 +1,7 @@
 //! How the program ends: scripts decide by it, so each number has one meaning.
 
 use client::entry::EntryError;
+use client::manifest::proof::FileProofError;
 use client::submission::SubmitError;
 use ledger::verify::{Report, Verdict};
 use tlog::ProofError;
@@ -60,6 +61,7 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
     let is_bad = error.chain().any(|cause| {
         cause.is::<EntryError>()
             || cause.is::<ProofError>()
+            || cause.is::<FileProofError>()
             || cause.is::<CheckpointError>()
             || matches!(cause.downcast_ref(), Some(SubmitError::OtherRecord { .. }))
     });

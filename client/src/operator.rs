@@ -5,7 +5,10 @@
 use ledger::codes::Refusal;
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
-use ledger::record::{AgentState, Body, Budget, Lease, Manifest, Order, Record, Registration};
+use ledger::record::{
+    AgentState, Body, Budget, Lease, LeaseRenewal, LeaseRevocation, Manifest, Order, Record,
+    Registration,
+};
 use ledger::scope::Pattern;
 use ledger::text::{Name, Text};
 
@@ -103,6 +106,25 @@ impl Operator<'_> {
             purpose: grant.purpose,
         };
         self.submit(Body::Lease(Box::new(lease)), &[])
+    }
+
+    /// Gives a lease that is valid more time, up to a moment.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`].
+    pub fn renew(&self, lease: RecordHash, expires_ms: u64) -> Result<Logged, OperatorError> {
+        self.submit(Body::LeaseRenewal(LeaseRenewal { lease, expires_ms }), &[])
+    }
+
+    /// Ends a lease.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`].
+    pub fn revoke(&self, lease: RecordHash, reason: Text) -> Result<Logged, OperatorError> {
+        let revocation = LeaseRevocation { lease, reason };
+        self.submit(Body::LeaseRevocation(revocation), &[])
     }
 
     /// Orders an agent into quarantine, out of it into healing, or to a stop, which ends its lease.

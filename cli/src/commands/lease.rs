@@ -12,13 +12,17 @@ use crate::commands::log;
 use crate::commands::logged::{self, Cosigners};
 use crate::options::{EntryName, Span};
 use crate::output;
-use crate::session::Session;
+use crate::session::{Session, now_ms};
 
 /// What about leases.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Grant a lease to the active version of an agent
     Grant(Box<GrantOptions>),
+    /// Give a lease that is valid more time
+    Renew(RenewOptions),
+    /// End a lease
+    Revoke(RevokeOptions),
     /// Show a lease as it was granted
     Show {
         /// The hash of the lease's record
@@ -62,6 +66,30 @@ pub(crate) struct GrantOptions {
     cosigners: Cosigners,
 }
 
+/// Which, and how long.
+#[derive(Debug, Args)]
+pub(crate) struct RenewOptions {
+    /// The hash of the lease's record
+    lease: RecordHash,
+    /// How long, from now on: a number and one of ms, s, m, h, d
+    #[arg(long = "for", value_name = "SPAN", default_value = "1h")]
+    span: Span,
+    #[command(flatten)]
+    cosigners: Cosigners,
+}
+
+/// Which, and why.
+#[derive(Debug, Args)]
+pub(crate) struct RevokeOptions {
+    /// The hash of the lease's record
+    lease: RecordHash,
+    /// Why, for everybody to read
+    #[arg(long, value_name = "TEXT")]
+    reason: Text,
+    #[command(flatten)]
+    cosigners: Cosigners,
+}
+
 /// Does it.
 ///
 /// # Errors
@@ -70,6 +98,8 @@ pub(crate) struct GrantOptions {
 pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
     match command {
         Command::Grant(options) => grant(session, *options),
+        Command::Renew(options) => renew(session, &options),
+        Command::Revoke(options) => revoke(session, options),
         Command::Show { lease } => show(session, lease),
     }
 }
@@ -87,6 +117,32 @@ fn grant(session: &Session, options: GrantOptions) -> Result<()> {
         &logged,
         [("agent", (&agent).into()), ("epoch", epoch.into())],
     )
+}
+
+fn renew(session: &Session, options: &RenewOptions) -> Result<()> {
+    let service = session.service()?;
+    let expires_ms = now_ms()?.saturating_add(options.span.ms);
+    let logged = logged::as_operator(session, &service, &options.cosigners, |operator| {
+        operator.renew(options.lease, expires_ms)
+    })?;
+    let members = [
+        ("lease", options.lease.into()),
+        ("expires_ms", expires_ms.into()),
+    ];
+    logged::print(session, &logged, members)
+}
+
+fn revoke(session: &Session, options: RevokeOptions) -> Result<()> {
+    let service = session.service()?;
+    let RevokeOptions {
+        lease,
+        reason,
+        cosigners,
+    } = options;
+    let logged = logged::as_operator(session, &service, &cosigners, |operator| {
+        operator.revoke(lease, reason)
+    })?;
+    logged::print(session, &logged, [("lease", lease.into())])
 }
 
 impl From<GrantOptions> for Grant {

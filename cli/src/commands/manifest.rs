@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use client::manifest::diff::{self, Difference};
+use client::manifest::proof::{FileProof, MAX_PROOF_BYTES};
 use ledger::json::object;
 use ledger::text::Text;
 
 use crate::commands::logged::{self, Cosigners};
 use crate::output;
-use crate::session::{Session, read_key};
+use crate::session::{Session, read_bounded, read_key};
 
 /// What about manifests.
 #[derive(Debug, Subcommand)]
@@ -20,8 +22,37 @@ pub(crate) enum Command {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+    /// Show how the version in one directory differs from that in another
+    Diff {
+        /// The directory of the older version
+        #[arg(value_name = "OLD")]
+        old: PathBuf,
+        /// The directory of the newer version
+        #[arg(value_name = "NEW")]
+        new: PathBuf,
+    },
+    /// Prove that a file is of the version in a directory
+    Prove(ProveOptions),
+    /// Check such a proof, offline, and show which version and which content it is of
+    Check {
+        /// The proof
+        proof: PathBuf,
+    },
     /// Build the manifest and register it as the agent's active version
     Register(RegisterOptions),
+}
+
+/// Which file.
+#[derive(Debug, Args)]
+pub(crate) struct ProveOptions {
+    /// The file's path in the directory
+    file: String,
+    /// The directory that holds agent.toml
+    #[arg(long = "dir", value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+    /// The file to write the proof to; stdout if left out
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 /// What to register.
@@ -48,6 +79,9 @@ pub(crate) struct RegisterOptions {
 pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
     match command {
         Command::Build { directory } => build(session, &directory),
+        Command::Diff { old, new } => diff(session, &old, &new),
+        Command::Prove(options) => prove(&options),
+        Command::Check { proof } => check(session, &proof),
         Command::Register(options) => register(session, &options),
     }
 }
@@ -82,6 +116,58 @@ fn build(session: &Session, directory: &Path) -> Result<()> {
             ),
         ]),
     )
+}
+
+fn diff(session: &Session, old: &Path, new: &Path) -> Result<()> {
+    let (old, new) = (client::manifest::read(old)?, client::manifest::read(new)?);
+    let differences = diff::between(&old, &new);
+    if session.json() {
+        return differences
+            .iter()
+            .try_for_each(|one| output::json(&one.to_value()));
+    }
+    let row = |one: &Difference| {
+        let shown = |side: &Option<String>| side.clone().unwrap_or_else(|| "-".to_owned());
+        [
+            one.group.to_owned(),
+            one.name.clone(),
+            shown(&one.old),
+            shown(&one.new),
+        ]
+    };
+    let head = ["GROUP", "NAME", "OLD", "NEW"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(head)
+        .chain(differences.iter().map(row))
+        .collect();
+    output::table(&rows)
+}
+
+fn prove(options: &ProveOptions) -> Result<()> {
+    let version = client::manifest::read(&options.directory)?;
+    let file = &options.file;
+    let proof = FileProof::of(&version, file);
+    let proof = proof.with_context(|| format!("the manifest has no file {file:?}"))?;
+    let text = proof.to_value().to_json() + "\n";
+    match &options.out {
+        Some(path) => {
+            std::fs::write(path, text).with_context(|| format!("{path:?} could not be written"))
+        }
+        None => output::verbatim(&text),
+    }
+}
+
+fn check(session: &Session, path: &Path) -> Result<()> {
+    let bytes = read_bounded(path, MAX_PROOF_BYTES)?;
+    let proof = FileProof::parse(&bytes).with_context(|| format!("{path:?} is no such proof"))?;
+    let manifest_hash = proof.verify()?;
+    let members = [
+        ("manifest_hash", manifest_hash.into()),
+        ("agent", (&proof.manifest.agent).into()),
+        ("version", (&proof.manifest.version).into()),
+        ("path", proof.file.path().into()),
+        ("content", proof.file.content().into()),
+    ];
+    output::object(session.json(), &object(members))
 }
 
 fn register(session: &Session, options: &RegisterOptions) -> Result<()> {

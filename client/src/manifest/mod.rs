@@ -4,10 +4,11 @@
 //! that the log knows the agent by. The same directory gives the same manifest on every machine.
 
 pub mod config;
+pub mod diff;
+pub mod proof;
 pub mod tree;
 pub mod walk;
 
-use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -17,6 +18,7 @@ use ledger::digest::Digest;
 use ledger::record::{FileSet, Manifest, Model, Prompt, Tool};
 
 use config::{AgentConfig, ModelConfig, PromptConfig, ToolConfig};
+use tree::FileTree;
 use walk::WalkError;
 
 /// The longest file that a tool or a prompt is digested from: far above any definition, far below any memory.
@@ -76,21 +78,50 @@ pub enum ManifestError {
     Walk(#[from] WalkError),
 }
 
+/// A version of an agent, and the files that its manifest stands for.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// What it runs.
+    pub code: FileTree,
+    /// What it is configured with.
+    pub config: FileTree,
+}
+
 /// Builds the manifest of the agent in a directory.
 ///
 /// # Errors
 ///
 /// [`ManifestError`].
 pub fn build(directory: &Path) -> Result<Manifest, ManifestError> {
+    Ok(read(directory)?.manifest)
+}
+
+/// Reads the version of the agent in a directory.
+///
+/// # Errors
+///
+/// [`ManifestError`].
+pub fn read(directory: &Path) -> Result<Version, ManifestError> {
     let config = read_config(directory)?;
     let ignore = sorted(plain_paths("ignore", &config.ignore)?);
-    let files =
-        |member, listed: &[String]| file_set(directory, &plain_paths(member, listed)?, &ignore);
-    Ok(Manifest {
+    let files = |member, listed: &[String]| {
+        Ok::<_, ManifestError>(walk::walk(
+            directory,
+            &plain_paths(member, listed)?,
+            &ignore,
+        )?)
+    };
+    let (code, config_files) = (
+        files("code", &config.code)?,
+        files("config", &config.config)?,
+    );
+    let manifest = Manifest {
         agent: parse("agent", &config.agent)?,
         version: parse("version", &config.version)?,
-        code: files("code", &config.code)?,
-        config: files("config", &config.config)?,
+        code: file_set(&code, &ignore),
+        config: file_set(&config_files, &ignore),
         models: config.models.iter().map(model).collect::<Result<_, _>>()?,
         prompts: config
             .prompts
@@ -104,6 +135,11 @@ pub fn build(directory: &Path) -> Result<Manifest, ManifestError> {
             .collect::<Result<_, _>>()?,
         capabilities: parse_each("capabilities", &config.capabilities)?,
         max_inflight_ms: config.max_inflight_ms,
+    };
+    Ok(Version {
+        manifest,
+        code,
+        config: config_files,
     })
 }
 
@@ -143,18 +179,13 @@ fn sorted(mut prefixes: Vec<String>) -> Vec<String> {
     prefixes
 }
 
-fn file_set(
-    directory: &Path,
-    listed: &[String],
-    ignore: &[String],
-) -> Result<FileSet, ManifestError> {
-    let tree = walk::walk(directory, listed, ignore)?;
-    Ok(FileSet {
+fn file_set(tree: &FileTree, ignore: &[String]) -> FileSet {
+    FileSet {
         root: tree.root(),
         files: tree.files().len() as u64,
         bytes: tree.bytes(),
         ignore: ignore.to_vec(),
-    })
+    }
 }
 
 fn tool(directory: &Path, tool: &ToolConfig) -> Result<Tool, ManifestError> {
@@ -240,7 +271,7 @@ fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, ManifestError> {
         source,
     };
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(unreadable)?;
+    let file = walk::open_regular(path).map_err(unreadable)?;
     file.take(most + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
@@ -255,6 +286,8 @@ fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, ManifestError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const AGENT: &str = "agent = 'reconciler'\nversion = 'v1'\ncode = ['src/']\nconfig = ['agent.toml']\n\
@@ -328,6 +361,17 @@ mod tests {
             let refused = build(directory(&text).path()).unwrap_err().to_string();
             assert!(refused.contains(named), "{text}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_pipe_is_no_agent_toml_and_nobody_waits_for_it() {
+        let directory = directory(AGENT);
+        let path = directory.path().join("agent.toml");
+        fs::remove_file(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let refused = build(directory.path()).unwrap_err();
+        assert!(matches!(refused, ManifestError::Read { .. }), "{refused}");
     }
 
     #[test]

@@ -70,6 +70,18 @@ pub enum PathError {
     },
 }
 
+impl FileMode {
+    /// The mode of this byte.
+    pub const fn from_byte(byte: u64) -> Option<Self> {
+        match byte {
+            0 => Some(Self::Plain),
+            1 => Some(Self::Executable),
+            2 => Some(Self::Link),
+            _ => None,
+        }
+    }
+}
+
 impl File {
     /// A file at a `/`-separated path relative to the directory of the tree, which is normalised to form C.
     ///
@@ -95,7 +107,17 @@ impl File {
         &self.path
     }
 
-    fn leaf(&self) -> Vec<u8> {
+    /// What it is.
+    pub const fn mode(&self) -> FileMode {
+        self.mode
+    }
+
+    /// The digest of its content, or of a link's target.
+    pub const fn content(&self) -> Digest {
+        self.content
+    }
+
+    pub(super) fn leaf(&self) -> Vec<u8> {
         let mode = [self.mode as u8];
         [&mode, self.path.as_bytes(), &[0], self.content.as_bytes()].concat()
     }
@@ -140,13 +162,19 @@ impl FileTree {
 
     /// The root.
     pub fn root(&self) -> Digest {
-        let leaves: Vec<[u8; 32]> = self
-            .files
-            .iter()
-            .map(|file| Rfc6962::hash(&file.leaf()))
-            .collect();
-        let root = MerkleTree::<Rfc6962>::from_leaves(&leaves).root();
+        let root = self.merkle().root();
         root.map_or_else(|| Digest::of(EMPTY_ROOT), Digest::from_bytes)
+    }
+
+    /// Where a file stands, and the hashes that lead from it to the root, its sibling first.
+    pub fn prove(&self, path: &str) -> Option<(usize, Vec<[u8; 32]>)> {
+        let at = position(&self.files, path)?;
+        Some((at, self.merkle().proof(&[at]).proof_hashes().to_vec()))
+    }
+
+    fn merkle(&self) -> MerkleTree<Rfc6962> {
+        let leaves = self.files.iter().map(|file| Rfc6962::hash(&file.leaf()));
+        MerkleTree::from_leaves(&leaves.collect::<Vec<_>>())
     }
 }
 
@@ -158,10 +186,12 @@ fn file_above<'a>(files: &'a [File], below: &File) -> Option<&'a File> {
 }
 
 fn find<'a>(files: &'a [File], path: &str) -> Option<&'a File> {
-    let at = files
-        .binary_search_by(|file| file.path.as_bytes().cmp(path.as_bytes()))
-        .ok()?;
-    files.get(at)
+    files.get(position(files, path)?)
+}
+
+fn position(files: &[File], path: &str) -> Option<usize> {
+    let by_path = |file: &File| file.path.as_bytes().cmp(path.as_bytes());
+    files.binary_search_by(by_path).ok()
 }
 
 /// The hashing of RFC 6962 §2.1 for `rs_merkle`: leaves and nodes begin with different bytes, and a node

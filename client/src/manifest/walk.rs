@@ -2,6 +2,7 @@
 
 use std::fs::{self, Metadata};
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use ledger::digest::Digest;
@@ -240,7 +241,7 @@ fn stays_within(path: &str, target: &Path) -> bool {
 
 /// The digest of a file, and how long it is.
 pub(crate) fn digest(place: &Path) -> io::Result<(Digest, u64)> {
-    let mut file = fs::File::open(place)?;
+    let mut file = open_regular(place)?;
     let (mut hasher, mut bytes) = (Sha256::new(), 0);
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
@@ -250,6 +251,17 @@ pub(crate) fn digest(place: &Path) -> io::Result<(Digest, u64)> {
         }
         hasher.update(chunk.get(..count).unwrap_or_default());
         bytes += count as u64;
+    }
+}
+
+/// Opens a file, and nothing that only looks like one: to open a pipe would wait for somebody to write.
+pub(crate) fn open_regular(place: &Path) -> io::Result<fs::File> {
+    let at_once = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut options = fs::OpenOptions::new();
+    let file = options.read(true).custom_flags(at_once).open(place)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is no regular file")),
     }
 }
 
