@@ -273,6 +273,24 @@ fn options_stand_before_or_after_the_subcommand() {
 }
 
 #[test]
+fn a_lease_is_renewed_and_revoked() {
+    let shell = Shell::new();
+    shell.register_and_lease();
+    let lease = shell.json("agent show greeter")["lease"].clone();
+    let lease = lease.as_str().unwrap();
+    let renewal = shell.json(&format!("lease renew {lease} --for 2h --key OPERATOR"));
+    let granted = shell.json(&format!("lease show {lease}"));
+    let (expires, until) = (&granted["payload"]["expires_ms"], &renewal["expires_ms"]);
+    assert!(expires.as_u64() < until.as_u64());
+    shell.succeed(&format!("lease revoke {lease} --reason test --key OPERATOR"));
+    let (status, stderr) = shell.fail(&format!("lease renew {lease} --for 3h --key OPERATOR"));
+    assert_eq!(status, 2, "{stderr}");
+    assert!(stderr.contains("lease-revoked"), "{stderr}");
+    let (status, stderr) = shell.fail(&format!("lease revoke {lease} --reason x --key AGENT"));
+    assert_eq!((status, stderr.contains("role-missing")), (2, true), "{stderr}");
+}
+
+#[test]
 fn any_tool_can_sign_a_record() {
     let shell = Shell::new();
     let made = Command::new("openssl")
