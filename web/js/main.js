@@ -64,6 +64,7 @@ async function onSample(sample) {
   clear();
   await trust.takeSample(sample.trust);
   evidence.take(sample.evidence, { quietly: true });
+  at("verify").disabled = !canVerify();
   verify();
 }
 

@@ -46,9 +46,16 @@ function verdict(report, { given, kind, trust, nowMs }) {
   return el("section", { class: `verdict is-${report.verdict}`, "data-verdict": report.verdict },
     title(word),
     el("p", { class: "means" }, means),
+    because(report.findings),
     kind === "proof" && report.verdict === "verified" && el("p", {}, PROOF_LIMIT),
     summary.breaches > 0 && el("p", { class: "breaches" }, breaches(summary.breaches)),
     el("dl", { class: "facts" }, ...facts(report, given, trust, nowMs)));
+}
+
+/** The first problem, in the verifier's words. */
+function because(findings) {
+  const problem = findings.find((finding) => finding.class === "problem");
+  return problem && el("p", { class: "because" }, "Because: ", el("code", {}, problem.code), `, ${problem.detail}.`);
 }
 
 function breaches(number) {
