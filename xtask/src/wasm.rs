@@ -37,10 +37,9 @@ const UNSTABLE: [&str; 6] = [
     "--quiet",
 ];
 
-/// SHA-256 in a loop and not unrolled; neither `Debug` nor the places of panics.
-const FLAGS: [&str; 3] = [
+/// SHA-256 in a loop and not unrolled, and no places of panics. `Debug` stays: details of findings quote by it.
+const FLAGS: [&str; 2] = [
     "--cfg=sha2_backend_soft=\"compact\"",
-    "-Zfmt-debug=none",
     "-Zlocation-detail=none",
 ];
 

@@ -227,6 +227,13 @@ async fn the_page_comes_from_a_directory() {
             .header("content-type"),
         "application/wasm"
     );
+    let trust = world.get("/verify/trust.json").await;
+    assert_eq!(
+        (trust.status, trust.header("content-type")),
+        (200, "application/json")
+    );
+    let trust: ledger::verify::Trust = trust.text().parse().unwrap();
+    assert_eq!(trust.charter, world.name);
     let redirect = world.get("/verify").await;
     assert_eq!(
         (redirect.status, redirect.header("location")),

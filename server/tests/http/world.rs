@@ -18,7 +18,9 @@ use serde_json::Value;
 use server::http::{Service, Web, router};
 use server::log::{Clock, Log, LogKeys, Options, Sequencer, found};
 use server::store::memory::MemoryStore;
+use server::trust::Trust;
 use tlog::note::{KeyName, SigningKey};
+use tlog::policy::Policy;
 use tower::ServiceExt as _;
 
 pub(crate) const START: u64 = 1_764_000_000_000;
@@ -112,7 +114,12 @@ impl World {
             ..options
         };
         let (log, sequencer) = Log::open(Arc::new(store), keys, options).unwrap();
-        let service = Service::new(log.clone(), web);
+        let policy = format!("log {}\nquorum none\n", log_key().verifier_key());
+        let trust = Trust {
+            policy: Policy::parse(&policy).unwrap(),
+            charter: name,
+        };
+        let service = Service::new(log.clone(), web).offering(&trust);
         let router = router(service.clone());
         let world = Self {
             log,
