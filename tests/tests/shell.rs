@@ -282,12 +282,18 @@ fn a_lease_is_renewed_and_revoked() {
     let granted = shell.json(&format!("lease show {lease}"));
     let (expires, until) = (&granted["payload"]["expires_ms"], &renewal["expires_ms"]);
     assert!(expires.as_u64() < until.as_u64());
-    shell.succeed(&format!("lease revoke {lease} --reason test --key OPERATOR"));
+    shell.succeed(&format!(
+        "lease revoke {lease} --reason test --key OPERATOR"
+    ));
     let (status, stderr) = shell.fail(&format!("lease renew {lease} --for 3h --key OPERATOR"));
     assert_eq!(status, 2, "{stderr}");
     assert!(stderr.contains("lease-revoked"), "{stderr}");
     let (status, stderr) = shell.fail(&format!("lease revoke {lease} --reason x --key AGENT"));
-    assert_eq!((status, stderr.contains("role-missing")), (2, true), "{stderr}");
+    assert_eq!(
+        (status, stderr.contains("role-missing")),
+        (2, true),
+        "{stderr}"
+    );
 }
 
 #[test]

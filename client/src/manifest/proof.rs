@@ -78,7 +78,10 @@ impl FileProof {
     /// [`FileProofError`].
     pub fn verify(&self) -> Result<Digest, FileProofError> {
         let set = self.files();
-        let (size, root) = (TreeSize::new(set.files), Hash::from_bytes(*set.root.as_bytes()));
+        let (size, root) = (
+            TreeSize::new(set.files),
+            Hash::from_bytes(*set.root.as_bytes()),
+        );
         let leaf = leaf_hash(&self.file.leaf());
         inclusion::verify(&self.hashes, self.index, size, &leaf, &root)?;
         self.manifest.hash().map_err(FileProofError::Manifest)

@@ -162,10 +162,7 @@ impl Store for Gate {
         self.inner.tiles(tiles)
     }
 
-    fn find(
-        &self,
-        records: &[RecordHash],
-    ) -> Result<Vec<Option<LeafIndex>>, StoreError> {
+    fn find(&self, records: &[RecordHash]) -> Result<Vec<Option<LeafIndex>>, StoreError> {
         self.inner.find(records)
     }
 
