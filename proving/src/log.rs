@@ -2,7 +2,7 @@
 
 use ledger::codes::Refusal;
 use ledger::digest::RecordHash;
-use ledger::govern::State;
+use ledger::govern::{LeaseState, State};
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::pack::{Entry, Header, Line, Range, Selection};
@@ -259,9 +259,10 @@ impl Log {
     }
 
     fn is_lease_of(&self, lease: RecordHash, agent: &Name) -> bool {
-        let lease = self.state.lease(&lease);
-        assert!(lease.is_none_or(|lease| lease.terms().parent.is_none()));
-        lease.is_some_and(|lease| lease.terms().agent == *agent)
+        let lease = self.state.lease(&lease).map(LeaseState::terms);
+        let lease = lease.filter(|lease| lease.agent == *agent);
+        assert!(lease.is_none_or(|lease| lease.parent.is_none()));
+        lease.is_some()
     }
 
     fn lines(
