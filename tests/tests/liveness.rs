@@ -192,7 +192,8 @@ fn the_streams_end_and_the_service_stops_at_once() {
     let mut events = service.events("/v1/events");
     let signer = service.signer();
     service.log(&signer.registration(AGENT, &PrivateKey::from_seed(&[5; 32])));
-    assert_eq!(events.next().unwrap().data["kind"], "manifest");
+    // A pulse may come first, or not: the stream began when it did.
+    assert!(events.any(|event| event.data["kind"] == "manifest"));
     assert_eq!(service.stop().code(), Some(0));
     assert!(events.next().is_none());
     assert!(!service.stderr().contains("connections were still open"));
