@@ -120,11 +120,27 @@ fn bytes_an_agent() -> f64 {
         for signed in life_of(&log, &identity, n) {
             take(&mut crowd, signed);
         }
+        if n + 1 == AGENTS / 100 {
+            ask_for_duties(&crowd);
+        }
     }
+    ask_for_duties(&crowd);
     let bytes = resident_bytes() - before;
     assert_eq!(black_box(&crowd).agent_count(), AGENTS);
     drop(log);
     bytes / 1e5
+}
+
+/// What it costs to ask which transition is due next, however many agents there are.
+fn ask_for_duties(state: &State) {
+    const TIMES: u32 = 100_000;
+    let ask = || black_box(state).next_duty(black_box(script::START_MS));
+    let ((), took) = timed(|| (0..TIMES).for_each(|_| drop(black_box(ask()))));
+    let (each, agents) = (took / TIMES, state.agent_count());
+    println!(
+        "{:<44} {each:>9.1?} each   of {agents} agents",
+        "the next duty"
+    );
 }
 
 /// The records that begin an agent's life. All have one key, which the state need not like, since it does not check.
