@@ -5,13 +5,17 @@
 
 mod events;
 pub mod lies;
+mod memory;
 mod program;
+mod pulses;
 pub mod samples;
 mod service;
 mod signer;
 
 pub use events::{Event, Events};
+pub use memory::Process;
 pub use program::{Program, dragons, dragonsd};
+pub use pulses::pack_of_pulses;
 pub use service::{Answer, Service};
 pub use signer::{HOUR_MS, Signer, next, now_ms, sign};
 

@@ -12,7 +12,7 @@ use tlog::checkpoint::{SignedCheckpoint, VerifiedCheckpoint};
 use tlog::note::VerifierKey;
 use tlog::policy::Policy;
 
-use crate::{Events, ORIGIN, Signer, dragonsd, read};
+use crate::{Events, ORIGIN, Process, Signer, dragonsd, read};
 
 /// A running service, and the directory that outlives it.
 #[derive(Debug)]
@@ -135,6 +135,20 @@ impl Service {
             url: url.to_owned(),
             process,
         });
+    }
+
+    /// The process of the service.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn process(&self) -> Process {
+        Process(
+            self.running
+                .as_ref()
+                .expect("a running service")
+                .process
+                .id(),
+        )
     }
 
     /// The address of the service.
