@@ -86,6 +86,8 @@ async function findsNothing(page, state) {
 
 /** Opens what can be opened: what is closed is not looked at. */
 async function openAll(page) {
+  // The records come after the verdict, a page at a time.
+  await page.locator(".records details").first().waitFor({ state: "attached" });
   await page.evaluate((most) => {
     const all = [...document.querySelectorAll("details")];
     const records = all.filter((details) => details.closest(".records"));

@@ -1,16 +1,17 @@
 // A pack that takes a while: the bar tells the truth, cancel cancels, and the page stays awake.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { launch, open, verdict } from "./browser.mjs";
-import { DIST, serve } from "./host.mjs";
+import { serve } from "./host.mjs";
 
-const read = (name) => readFile(new URL(`samples/${name}`, DIST), "utf8");
-
-/** The header says this many; the proof is for sixteen, so it fails at the end, after all of it was read. */
-const ENTRIES = 20_000;
+/** Enough to take seconds. */
+const ENTRIES = 15_000;
 
 let browser;
 let host;
@@ -21,9 +22,9 @@ before(async () => {
   browser = await launch();
   host = await serve();
   opened = await open(browser, host.url);
-  large = Buffer.from(await grown(ENTRIES));
-  const trust = await read("trust.json");
-  await opened.page.setInputFiles("#trust-file", { name: "trust.json", mimeType: "application/json", buffer: Buffer.from(trust) });
+  const made = await makeLarge(ENTRIES);
+  large = made.pack;
+  await opened.page.setInputFiles("#trust-file", { name: "trust.json", mimeType: "application/json", buffer: made.trust });
   await opened.page.locator("#trust-facts dt").first().waitFor();
 });
 
@@ -37,8 +38,7 @@ test("progress is of the bytes that were read, and grows", async () => {
   await watchProgress(page);
   await give(page);
   const { verdict: word, codes } = await verdict(page);
-  assert.equal(word, "failed");
-  assert.ok(codes.length > 0);
+  assert.deepEqual([word, codes], ["verified", []]);
   const seen = await page.evaluate(() => globalThis.seen);
   assert.ok(seen.length > 3, `${seen.length} steps`);
   assert.deepEqual(seen, seen.toSorted((one, other) => one.value - other.value));
@@ -64,12 +64,14 @@ test("cancel ends it at once, and there is no verdict", async () => {
 
 test("nothing else happened", () => assert.deepEqual(opened.faults, []));
 
-/** The golden leaves over and over, under a header that says so. */
-async function grown(count) {
-  const [header, checkpoint, proof, ...leaves] = (await read("history.pack.jsonl")).trimEnd().split("\n");
-  const head = header.replaceAll('16', String(count));
-  const body = Array.from({ length: count }, (_, index) => leaves[index % 16].replace(/^\{"index":\d+/, `{"index":${index}`));
-  return `${[head, checkpoint, proof, ...body].join("\n")}\n`;
+/** The whole of a log with so many entries, and its trust. */
+async function makeLarge(count) {
+  const folder = await mkdtemp(join(tmpdir(), "large-"));
+  const program = ["run", "--quiet", "--locked", "-p", "tests", "--features", "browser", "--bin", "pulses"];
+  execFileSync("cargo", [...program, "--", folder, String(count)], { cwd: new URL("../..", import.meta.url), stdio: "inherit" });
+  const made = { pack: await readFile(join(folder, "large.pack.jsonl")), trust: await readFile(join(folder, "trust.json")) };
+  await rm(folder, { recursive: true });
+  return made;
 }
 
 function give(page) {
