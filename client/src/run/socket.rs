@@ -104,7 +104,8 @@ fn converse(mut stream: &UnixStream, jobs: &Sender<Job>) -> io::Result<()> {
             return Ok(());
         }
         let answer = ask(line.trim_ascii(), jobs);
-        writeln!(stream, "{}", answer.to_json())?;
+        // In one piece: who reads once and takes it for a line is right, as short programs do.
+        stream.write_all(format!("{}\n", answer.to_json()).as_bytes())?;
         if count as u64 == MAX_LINE_BYTES {
             return Ok(());
         }
