@@ -86,6 +86,15 @@ pub enum JournalError {
     },
 }
 
+impl Drop for Journal {
+    /// Gives the lock back by itself. Closing the file is not enough: a child that another thread of this process is
+    /// starting holds a copy of it until it becomes its program, and the lock would live as long as that copy.
+    fn drop(&mut self) {
+        // Nobody is left to be told, and a lock that stays is found by whoever wants it.
+        let _ = self.file.unlock();
+    }
+}
+
 impl Journal {
     /// Opens the journal of an agent below a state directory, such as `$XDG_STATE_HOME`, and makes it if need be.
     ///

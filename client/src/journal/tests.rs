@@ -151,6 +151,16 @@ fn a_journal_is_for_one_process_and_one_person() {
 }
 
 #[test]
+fn whoever_still_holds_a_copy_of_the_file_does_not_keep_it_locked() {
+    let state = tempfile::tempdir().unwrap();
+    let journal = Journal::open(state.path(), log(), &name()).unwrap();
+    let copy = journal.file.try_clone().unwrap();
+    drop(journal);
+    Journal::open(state.path(), log(), &name()).unwrap();
+    drop(copy);
+}
+
+#[test]
 fn values_are_kept_beside_it() {
     let state = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(state.path(), log(), &name()).unwrap();
