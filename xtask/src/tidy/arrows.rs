@@ -15,12 +15,13 @@ use super::{CORES, Fault, Spot};
 
 /// The members of the workspace, and for each those that it may use directly,
 /// in whatever kind of dependency.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("tlog", &[]),
     ("ledger", &["tlog"]),
+    ("timeline", &["ledger", "proving", "tlog"]),
     ("client", &["ledger", "tlog"]),
-    ("cli", &["client", "ledger", "tlog"]),
-    ("server", &["ledger", "tlog"]),
+    ("cli", &["client", "ledger", "timeline", "tlog"]),
+    ("server", &["ledger", "timeline", "tlog"]),
     ("verifier-wasm", &["ledger", "tlog"]),
     ("proving", &["ledger", "tlog"]),
     ("xtask", &["ledger"]),
