@@ -33,9 +33,10 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy wasm web unit browser doc deny
 
-.PHONY: help setup test steps build bench prove fleet fuzz samples screenshots $(STEPS)
+.PHONY: help demo demo-steps setup test steps build bench prove fleet fuzz samples screenshots $(STEPS)
 
 help:
+	@echo 'make demo    a first look: a log, an agent, its evidence, until Ctrl-C'
 	@echo 'make test    all checks: $(STEPS)'
 	@echo 'make setup   install what building and testing need'
 	@echo 'make web     the verifier page, into web/dist'
@@ -44,6 +45,16 @@ help:
 	@echo 'make prove   how well the replay finds the faults of a fleet, in release'
 	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
 	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
+
+# In the profile of the checks: RocksDB, which is most of the build, takes as
+# long in any, and `make test` finds it built.
+demo:
+	@bash xtask/setup.sh build
+	@$(MAKE) --no-print-directory demo-steps
+
+demo-steps: web
+	$(CARGO) build --locked --bins
+	@bash demo/demo.sh
 
 setup:
 	@bash xtask/setup.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building and testing Dragons need beside Rust and Node.
+# Installs what building and testing Dragons need beside Rust. With the word
+# `build`, only what building does.
 #
 # On Debian and Ubuntu missing packages are installed by apt, as root or by a
 # sudo that asks for no password. Where neither is possible the line to run is
@@ -11,17 +12,21 @@ cd "$(dirname "$0")/.."
 readonly wasm=wasm32-unknown-unknown
 
 main() {
+  local wanted="${1:-all}"
   local -a missing=()
-  mapfile -t missing < <(missing_packages)
+  mapfile -t missing < <(
+    missing_to_build
+    [[ "$wanted" == build ]] || missing_to_test
+  )
   if ((${#missing[@]} > 0)); then
     install_packages "${missing[@]}"
   fi
   install_wasm_target
-  install_browser_tests
+  [[ "$wanted" == build ]] || install_browser_tests
 }
 
 # One name a line. What is there by another way than Debian's package counts.
-missing_packages() {
+missing_to_build() {
   have make || echo make
   have g++ || echo g++
   have git || echo git
@@ -29,6 +34,9 @@ missing_packages() {
   have ccache || echo ccache
   # bindgen reads RocksDB's C header with it.
   have_libclang || echo libclang-dev
+}
+
+missing_to_test() {
   # The Go programs of tests/interop, and the library they check us with.
   have go || echo golang-go
   [[ -d /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog ]] || echo golang-golang-x-mod-dev
@@ -108,4 +116,4 @@ stop_with() {
   exit 2
 }
 
-main
+main "$@"
