@@ -64,6 +64,7 @@ use crate::journal::{Book, Journal, Line, Tip};
 use crate::submission::{Logged, SubmitError, hand_in};
 use crate::transport::Transport;
 
+pub use epoch::{Outlook, Speaker};
 pub use error::AgentError;
 pub use work::{Action, Deed, Filed};
 
@@ -111,6 +112,11 @@ impl<T: Transport> Agent<T> {
     /// Its name.
     pub const fn name(&self) -> &Name {
         &self.manifest.agent
+    }
+
+    /// How far it has got in this epoch, by its last heartbeat.
+    pub fn progress(&self) -> u64 {
+        self.book().tip().map_or(0, |tip| tip.progress)
     }
 
     /// Its version.

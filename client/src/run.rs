@@ -7,14 +7,21 @@
 //!                     │ events      │ DRAGONS_SOCKET: JSON lines
 //!             ┌───────┴────────┐    │
 //!    log ─────┤     clerk      ├────┘
-//!             └────────────────┘  owns key and journal, beats
+//!             └────────────────┘  speaks for the agent, beats
 //! ```
 //!
 //! The clerk is a thread of its own because calls to a service take as long as they take, and authority ends when it
 //! ends. CMD never has the key: it is in this process's memory, which CMD may not look into.
+//!
+//! A run may start CMD several times, one after another: each is a *life*, with an intent and a result of its own
+//! under the one goal. What follows the end of a life is the [`course`] of the run.
 
 mod child;
 mod clerk;
+mod closing;
+mod course;
+mod heal;
+mod life;
 mod request;
 mod socket;
 mod supervisor;
@@ -22,16 +29,13 @@ mod supervisor;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::mpsc;
 use std::time::Duration;
 
-use ledger::digest::{Digest, RecordHash};
-use ledger::record::ToolUse;
+use ledger::digest::Digest;
 use ledger::text::{Name, Text};
 
-use crate::agent::{Action, Agent, AgentError};
+use crate::agent::{Agent, AgentError};
 use crate::disclosure::{MAX_VALUE_BYTES, Secret};
-use crate::permit::Permit;
 use crate::transport::Transport;
 
 pub use child::{Program, ProgramError};
@@ -49,10 +53,16 @@ pub const INTENT_VARIABLE: &str = "DRAGONS_INTENT";
 pub struct Options {
     /// The program and its arguments.
     pub program: Program,
+    /// What runs in the program's place once the agent was healed; the program itself if `None`.
+    pub on_heal: Option<Program>,
+    /// The directory that the agent's version was made from. It is looked at again before anything is started again.
+    pub directory: PathBuf,
     /// What for.
     pub goal: Text,
     /// Who asked for it.
     pub requester: Text,
+    /// What follows when CMD fails by itself.
+    pub restarts: Restarts,
     /// How long CMD may take to end after SIGTERM.
     pub grace: Duration,
     /// How long to wait for a service that is away once CMD has ended.
@@ -63,6 +73,15 @@ pub struct Options {
     pub runtime: PathBuf,
     /// How a program is made to end with its parent: put in front of its own command line, if given.
     pub leash: Option<Vec<OsString>>,
+}
+
+/// How often a program that fails is started again in one run. After an agent was healed it is started anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restarts {
+    /// How often; 0 for never.
+    pub most: u32,
+    /// How long to wait before the first time; before each further one it is twice as long, to a minute at most.
+    pub pause: Duration,
 }
 
 /// What is asked of whoever runs: the time, and what to do with words for people.
@@ -83,6 +102,12 @@ pub enum RunError {
     /// The program cannot be run.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// The agent is being healed, and not by this process.
+    #[error("the agent is not healed: {0}")]
+    NotHealed(String),
+    /// A signal came before CMD was started.
+    #[error("signal {0} came first")]
+    Signal(i32),
     /// This machine does not let it.
     #[error("{what}")]
     Machine {
@@ -93,7 +118,8 @@ pub enum RunError {
     },
 }
 
-/// Runs CMD under a goal and an intent of its own, and says what came of it.
+/// Runs CMD under a goal of its own until nothing is left to do for it, and says what came of it. The exit status is
+/// that of the last time that CMD ran.
 ///
 /// # Errors
 ///
@@ -103,91 +129,9 @@ pub fn run<T: Transport + Send>(
     options: &Options,
     around: Surroundings,
 ) -> Result<ExitStatus, RunError> {
-    let now_ms = (around.now_ms)();
-    agent.start(now_ms)?;
-    let heartbeat_ms = agent.liveness()?.heartbeat_ms;
-    let goal = agent.goal(options.goal.clone(), options.requester.clone(), now_ms)?;
-    let goal = goal.record();
-    let (permit, tool) = match ask_leave(&mut agent, options, goal, now_ms) {
-        Ok(leave) => leave,
-        Err(error) => {
-            give_up(&mut agent, goal, (around.now_ms)());
-            return Err(error);
-        }
-    };
-    if let Some(breach) = permit.breach() {
-        (around.notice)(&format!(
-            "warning: the log only observes, and this breaks a rule: {breach}"
-        ));
-    }
-    let (jobs, job_queue) = mpsc::channel();
-    let (events, event_queue) = mpsc::channel();
-    let running = match prepare(options, &permit, goal, &jobs, &events, around) {
-        Ok(running) => running,
-        Err(error) => {
-            give_back(&mut agent, &permit, goal, (around.now_ms)());
-            return Err(error);
-        }
-    };
-    let stop_ms = stop_before_lapse(&permit, now_ms, options.grace);
-    let clerk = clerk::Clerk {
-        standing: agent.standing().copied(),
-        agent,
-        goal,
-        intent: permit.intent(),
-        tool,
-        requester: options.requester.clone(),
-        heartbeat: Duration::from_millis(heartbeat_ms),
-        patience: options.patience,
-        lines: running.lines(),
-        work: clerk::Work::default(),
-        events: events.clone(),
-        around,
-    };
-    std::thread::scope(|scope| {
-        let clerk = scope.spawn(move || clerk.work(&job_queue));
-        let limits = (options.grace, stop_ms);
-        let end = supervisor::watch(running, limits, around, &events, &event_queue)?;
-        let status = end.status;
-        // A clerk that is gone has nothing more to log, and has said why.
-        let _ = jobs.send(clerk::Job::Finish(end));
-        let _ = clerk.join();
-        Ok(status)
-    })
-}
-
-/// Everything that CMD needs is there before it is.
-fn prepare(
-    options: &Options,
-    permit: &Permit,
-    goal: RecordHash,
-    jobs: &mpsc::Sender<clerk::Job>,
-    events: &mpsc::Sender<supervisor::Event>,
-    around: Surroundings,
-) -> Result<child::Running, RunError> {
-    let socket = socket::Socket::bind(&options.runtime)?;
-    socket.serve(jobs, around.notice)?;
-    supervisor::pass_signals_on(events)?;
-    child::spawn(options, socket, goal, permit.intent())
-}
-
-fn ask_leave<T: Transport>(
-    agent: &mut Agent<T>,
-    options: &Options,
-    goal: RecordHash,
-    now_ms: u64,
-) -> Result<(Permit, ToolUse), RunError> {
-    let program = &options.program;
-    let scope = format!("run:{}", program.name()).parse();
-    let tool = ToolUse {
-        name: program.name().parse().map_err(AgentError::from)?,
-        digest: program.digest(),
-    };
-    let mut action = Action::new(goal, scope.map_err(AgentError::from)?);
-    action.tool = Some(tool.clone());
-    let argv = named("argv", program.argv()).map_err(AgentError::from)?;
-    action.inputs = vec![argv];
-    Ok((agent.intent(action, now_ms)?, tool))
+    let mut course = course::Course::begin(&mut agent, options, around)?;
+    let first = course.first()?;
+    Ok(course.go_on(first))
 }
 
 /// A value under its name; one that is too long to be kept is replaced by its digest, and the name says so.
@@ -203,30 +147,9 @@ fn digested(name: &str, digest: Digest) -> Result<Secret, ledger::codes::Refusal
     Secret::new(name, digest.to_string().into_bytes())
 }
 
-/// The result is to be in the log before the permit lapses, so CMD is asked to end a little earlier: by its grace and
-/// two seconds for the log, but never more than a quarter of its time.
-fn stop_before_lapse(permit: &Permit, now_ms: u64, grace: Duration) -> u64 {
-    const LOGGING_MS: u64 = 2_000;
-    let lapses_ms = permit.inflight_ends_ms();
-    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-    let margin_ms = grace_ms
-        .saturating_add(LOGGING_MS)
-        .min(lapses_ms.saturating_sub(now_ms) / 4);
-    lapses_ms.saturating_sub(margin_ms)
-}
-
-/// Without leave there is nothing to do for the goal. Whatever cannot be said now is settled by the next run.
-fn give_up<T: Transport>(agent: &mut Agent<T>, goal: RecordHash, now_ms: u64) {
-    let given_up = agent.outcome(goal, ledger::record::Verdict::Abandoned, vec![], now_ms);
-    if given_up.is_ok_and(|filed| filed.is_logged()) {
-        let _ = agent.goodbye(now_ms);
-    }
-}
-
-/// A permit that nobody acted upon.
-fn give_back<T: Transport>(agent: &mut Agent<T>, permit: &Permit, goal: RecordHash, now_ms: u64) {
-    let deed = crate::agent::Deed::of(permit.intent(), ledger::record::Status::Cancelled);
-    if agent.result(deed, now_ms).is_ok() {
-        give_up(agent, goal, now_ms);
+fn with_sources(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        None => error.to_string(),
+        Some(source) => format!("{error}: {}", with_sources(source)),
     }
 }

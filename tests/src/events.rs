@@ -25,6 +25,19 @@ impl Events {
         Self(BufReader::new(response))
     }
 
+    /// Reads on until an event that is meant.
+    ///
+    /// # Panics
+    /// If the stream ends before.
+    pub fn until(&mut self, is_meant: impl Fn(&Event) -> bool) -> Event {
+        self.find(is_meant).expect("a stream that goes on")
+    }
+
+    /// Reads on until the transition by a rule.
+    pub fn until_rule(&mut self, rule: &str) -> Event {
+        self.until(|event| event.name == "transition" && event.data["payload"]["rule"] == rule)
+    }
+
     /// The fields of the next event, and comments before it passed over; empty at the end.
     fn fields(&mut self) -> Vec<String> {
         let mut fields = Vec::new();

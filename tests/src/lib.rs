@@ -11,6 +11,7 @@ mod pulses;
 pub mod samples;
 mod service;
 mod signer;
+mod world;
 
 pub use events::{Event, Events};
 pub use memory::Process;
@@ -18,6 +19,7 @@ pub use program::{Program, dragons, dragonsd};
 pub use pulses::pack_of_pulses;
 pub use service::{Answer, Service};
 pub use signer::{HOUR_MS, Signer, next, now_ms, sign};
+pub use world::{Run, World, stderr};
 
 use std::path::Path;
 

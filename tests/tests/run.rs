@@ -1,225 +1,17 @@
 //! `dragons run` and its like, with a real service and real programs.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 
 use ledger::record::{Body, LeaseRevocation};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
-use tests::{Service, dragons, dragonsd, read};
-
-/// A service that beats fast, and an agent with a lease.
-struct World {
-    service: Service,
-}
-
-impl World {
-    fn new() -> Self {
-        let world = Self::without_lease(60_000);
-        world.lease();
-        world
-    }
-
-    fn without_lease(max_inflight_ms: u64) -> Self {
-        let directory = tempfile_charter("{\"liveness\":{\"heartbeat_ms\":150}}");
-        let charter = directory.path().join("charter.json");
-        let service = Service::with(&["--charter", charter.to_str().unwrap()], &[]);
-        let agent = service.scratch("agent");
-        std::fs::create_dir_all(agent.join("src")).unwrap();
-        std::fs::write(agent.join("src/work.sh"), "echo work\n").unwrap();
-        std::fs::write(agent.join("README.md"), "one\ntwo\n").unwrap();
-        let config = format!(
-            "agent = \"worker\"\nversion = \"1\"\ncode = [\"src\"]\nconfig = [\"agent.toml\"]\nignore = []\n\
-             capabilities = [\"run:*\", \"read:**\"]\nmax_inflight_ms = {max_inflight_ms}\n"
-        );
-        std::fs::write(agent.join("agent.toml"), config).unwrap();
-        let world = Self { service };
-        world.succeed(world.dragons(&["keygen", "--name", "worker", "--out", "KEY"]));
-        let register = [
-            "manifest",
-            "register",
-            "DIR",
-            "--agent-key",
-            "KEY",
-            "--key",
-            "OPERATOR",
-        ];
-        world.succeed(world.dragons(&register));
-        world
-    }
-
-    fn lease(&self) {
-        let allow = [
-            "run:sh",
-            "run:python3",
-            "run:node",
-            "run:cat",
-            "read:README.md",
-        ];
-        let words = [
-            &["lease", "grant", "worker", "--key", "OPERATOR", "--allow"],
-            &allow[..],
-        ]
-        .concat();
-        self.succeed(self.dragons(&words));
-    }
-
-    /// A command line in which a few words stand for files of this test.
-    fn dragons(&self, words: &[&str]) -> Command {
-        let mut command = dragons().command();
-        let bin = dragons().path().parent().unwrap().to_str().unwrap();
-        let path = std::env::var("PATH").unwrap();
-        command
-            .env("DRAGONS_SERVER", self.service.url())
-            .env("XDG_STATE_HOME", self.service.scratch("state"))
-            .env("PATH", format!("{bin}:{path}"))
-            .current_dir(self.service.scratch("agent"));
-        for word in words {
-            match *word {
-                "KEY" => command.arg(self.service.scratch("agent.pem")),
-                "OPERATOR" => command.arg(self.service.key("operator")),
-                "DIR" => command.arg(self.service.scratch("agent")),
-                "TRUST" => command.arg(self.service.trust()),
-                word => command.arg(word),
-            };
-        }
-        command
-    }
-
-    fn run(&self, options: &[&str], program: &[&str]) -> Command {
-        let common = [
-            "run", "--agent", "worker", "--goal", "test", "--key", "KEY", "--trust", "TRUST",
-        ];
-        self.dragons(&[&common, options, &["--"], program].concat())
-    }
-
-    fn shell(&self, script: &str) -> Command {
-        self.run(&[], &["sh", "-c", script])
-    }
-
-    fn succeed(&self, mut command: Command) -> String {
-        let output = command.output().unwrap();
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "{command:?}\n{}",
-            stderr(&output)
-        );
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn agent(&self) -> Value {
-        self.service.get("/v1/agents/worker").json()
-    }
-
-    fn entries(&self) -> Vec<Value> {
-        let get = |index| self.service.get(&format!("/v1/entries/{index}")).json();
-        (0..self.service.size()).map(get).collect()
-    }
-
-    /// The payloads of the agent's receipts of a phase.
-    fn receipts(&self, phase: &str) -> Vec<Value> {
-        let is = |entry: &Value| entry["kind"] == "receipt" && entry["payload"]["phase"] == phase;
-        let entries = self.entries().into_iter().filter(is);
-        entries.map(|entry| entry["payload"].clone()).collect()
-    }
-
-    /// The first entry with a receipt of a phase.
-    fn entry_of(&self, phase: &str) -> Value {
-        let is = |entry: &Value| entry["kind"] == "receipt" && entry["payload"]["phase"] == phase;
-        self.entries().into_iter().find(is).unwrap()
-    }
-
-    /// What is behind the commitments, by name.
-    fn disclosed(&self) -> Vec<(String, Vec<u8>)> {
-        let mut found = Vec::new();
-        for log in std::fs::read_dir(self.service.scratch("state/dragons")).unwrap() {
-            let file = log.unwrap().path().join("worker/disclosures.jsonl");
-            for line in read(&file).lines() {
-                let one: Value = serde_json::from_str(line).unwrap();
-                let value = tlog::base64::decode(one["value"].as_str().unwrap()).unwrap();
-                found.push((one["name"].as_str().unwrap().to_owned(), value));
-            }
-        }
-        found
-    }
-
-    /// Starts the service again where it was, so that whoever knows its address finds it.
-    fn restart_at(&mut self, address: &str) {
-        let mut command = dragonsd().command();
-        command.args([
-            "serve",
-            "--metrics",
-            "127.0.0.1:0",
-            "--listen",
-            address,
-            "--data",
-        ]);
-        command.arg(self.service.data());
-        self.service.start_by(command);
-    }
-}
-
-fn tempfile_charter(text: &str) -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("charter.json"), text).unwrap();
-    directory
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// A run that goes on until its test lets it: its stdin is open, its stdout is read line by line.
-struct Running {
-    child: Child,
-    stdout: BufReader<std::process::ChildStdout>,
-}
-
-impl Running {
-    fn start(mut command: Command) -> Self {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { child, stdout }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        line
-    }
-
-    fn say(&mut self, line: &str) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn end(mut self) -> (Option<i32>, String, String) {
-        drop(self.child.stdin.take());
-        let (mut out, mut err) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut out).unwrap();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut err)
-            .unwrap();
-        (self.child.wait().unwrap().code(), out, err)
-    }
-}
+use tests::{Run, World, read, stderr};
 
 #[test]
 fn a_program_runs_as_ever_and_leaves_its_evidence() {
     let world = World::new();
-    let mut running = Running::start(world.shell("read x; echo out $x; echo err >&2; exit 7"));
+    let mut running = Run::start(world.shell("read x; echo out $x; echo err >&2; exit 7"));
     running.say("hi");
     let (code, out, err) = running.end();
     assert_eq!((code, out.as_str()), (Some(7), "out hi\n"), "{err}");
@@ -296,7 +88,7 @@ fn what_may_not_run_is_not_run() {
 fn signals_pass_through_and_deaths_are_told() {
     let world = World::new();
     let trap = "trap 'echo got; exit 3' TERM; echo ready; while :; do read x; done";
-    let mut running = Running::start(world.shell(trap));
+    let mut running = Run::start(world.shell(trap));
     assert_eq!(running.line(), "ready\n");
     running.signal(Signal::TERM);
     assert_eq!(running.line(), "got\n");
@@ -429,11 +221,11 @@ fn the_socket_gives_permits_refusals_and_values() {
 #[test]
 fn a_service_that_was_away_gets_all_of_it_once() {
     let mut world = World::new();
-    let address = world.service.url().trim_start_matches("http://").to_owned();
+    let address = world.address();
     let script = r#"
         dragons tell '{"intent":{"scope":"read:README.md"}}'; echo begun; read x
         dragons tell '{"result":{}}' '{"intent":{"scope":"read:README.md"}}'; echo away; read x; exit 4"#;
-    let mut running = Running::start(world.run(&["--patience", "60s"], &["sh", "-c", script]));
+    let mut running = Run::start(world.run(&["--patience", "60s"], &["sh", "-c", script]));
     assert!(running.line().contains("\"ok\":true"));
     assert_eq!(running.line(), "begun\n");
     world.service.kill();
@@ -453,9 +245,9 @@ fn a_service_that_was_away_gets_all_of_it_once() {
 #[test]
 fn what_waits_is_logged_by_the_next_command() {
     let mut world = World::new();
-    let address = world.service.url().trim_start_matches("http://").to_owned();
+    let address = world.address();
     let mut running =
-        Running::start(world.run(&["--patience", "0s"], &["sh", "-c", "echo begun; read x"]));
+        Run::start(world.run(&["--patience", "0s"], &["sh", "-c", "echo begun; read x"]));
     assert_eq!(running.line(), "begun\n");
     world.service.kill();
     let (code, _, err) = running.end();
@@ -483,7 +275,7 @@ fn what_waits_is_logged_by_the_next_command() {
 fn a_program_ends_with_its_lease() {
     let world = World::new();
     let stubborn = "trap 'echo asked' TERM; echo ready; while :; do read x || sleep 0.01; done";
-    let mut running = Running::start(world.run(&["--grace", "300ms"], &["sh", "-c", stubborn]));
+    let mut running = Run::start(world.run(&["--grace", "300ms"], &["sh", "-c", stubborn]));
     assert_eq!(running.line(), "ready\n");
     let lease = world.agent()["lease"].as_str().unwrap().parse().unwrap();
     let reason = "a test".parse().unwrap();
@@ -501,7 +293,7 @@ fn a_program_ends_with_its_lease() {
 fn a_program_ends_before_its_permit_lapses() {
     let world = World::without_lease(2_000);
     world.lease();
-    let mut running = Running::start(world.shell("echo ready; exec tail -f /dev/null"));
+    let mut running = Run::start(world.shell("echo ready; exec tail -f /dev/null"));
     assert_eq!(running.line(), "ready\n");
     let (code, _, err) = running.end();
     assert_eq!(code, Some(143), "{err}");
@@ -514,7 +306,7 @@ fn a_program_ends_before_its_permit_lapses() {
 #[test]
 fn a_run_that_was_killed_takes_its_program_along_and_is_succeeded() {
     let world = World::new();
-    let mut running = Running::start(world.shell("echo $$; exec cat"));
+    let mut running = Run::start(world.shell("echo $$; exec cat"));
     let pid: i32 = running.line().trim().parse().unwrap();
     let second = world.shell("exit 0").output().unwrap();
     assert_eq!(second.status.code(), Some(125));

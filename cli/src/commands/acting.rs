@@ -1,6 +1,6 @@
 //! Acting as an agent: its directory, its key, its journal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
@@ -25,6 +25,13 @@ pub(crate) struct AgentOptions {
     /// The directory that holds agent.toml
     #[arg(long = "dir", value_name = "DIR", default_value = ".")]
     directory: PathBuf,
+}
+
+impl AgentOptions {
+    /// The directory that holds agent.toml.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
 }
 
 /// Opens the agent: its version from the directory, its key, its journal. Nothing is sent yet.

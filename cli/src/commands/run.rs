@@ -1,6 +1,6 @@
 //! `run`: any program as an agent, with no change to it. And `tell`, by which a shell speaks to the run around it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use client::run::{self, Program, Surroundings};
+use client::run::{self, Program, ProgramError, Restarts, Surroundings};
 use ledger::json::Value;
 use ledger::text::Text;
 
@@ -22,7 +22,7 @@ use crate::session::{Session, now_ms};
 /// What is run, and what for.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: that of CMD, or 128 and its number if a signal ended it; 125 if CMD was not run."
+    after_help = "Exit codes: that of the last run of CMD, or 128 and its number if a signal ended it; 125 if CMD was not run."
 )]
 pub(crate) struct Options {
     #[command(flatten)]
@@ -36,6 +36,18 @@ pub(crate) struct Options {
     /// How long CMD may take to end once it is asked to, before it is killed
     #[arg(long, value_name = "SPAN", default_value = "5s")]
     grace: Span,
+    /// Whether CMD is started again when it fails: it ends with another status than 0, or its permit is about to lapse
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "never")]
+    restart: Restart,
+    /// How often at most, in this run
+    #[arg(long, value_name = "N", default_value = "5")]
+    restarts: u32,
+    /// How long to wait before the first time; each further time twice as long, to a minute at most
+    #[arg(long, value_name = "SPAN", default_value = "1s")]
+    backoff: Span,
+    /// What is run in CMD's place once the agent was healed: a program, which gets CMD as its arguments
+    #[arg(long, value_name = "PROGRAM")]
+    on_heal: Option<OsString>,
     /// How long to wait for a service that is away once CMD has ended
     #[arg(long, value_name = "SPAN", default_value = "10s")]
     patience: Span,
@@ -47,6 +59,14 @@ pub(crate) struct Options {
         allow_hyphen_values = true
     )]
     command: Vec<OsString>,
+}
+
+/// What makes CMD start again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Restart {
+    // Nothing but healing does. The help has a line for each option, so these have no texts of their own.
+    Never,
+    OnFailure,
 }
 
 /// What to tell the run around this command.
@@ -83,8 +103,12 @@ pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
     let private = rustix::process::DumpableBehavior::NotDumpable;
     rustix::process::set_dumpable_behavior(private).context("the key cannot be kept from CMD")?;
     let (called, arguments) = options.command.split_first().context("there is no CMD")?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let program = Program::find(called, arguments.to_vec(), std::env::split_paths(&path))?;
+    let program = find(called, arguments.to_vec())?;
+    let on_heal = options
+        .on_heal
+        .as_ref()
+        .map(|called| find(called, options.command.clone()));
+    let on_heal = on_heal.transpose()?;
     let agent = acting::open(session, &options.agent)?;
     let this = std::env::current_exe().context("this program does not know where it is")?;
     let around = Surroundings {
@@ -93,8 +117,17 @@ pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
     };
     let options = run::Options {
         program,
+        on_heal,
+        directory: options.agent.directory().to_owned(),
         goal: options.goal,
         requester: options.requester,
+        restarts: Restarts {
+            most: match options.restart {
+                Restart::Never => 0,
+                Restart::OnFailure => options.restarts,
+            },
+            pause: Duration::from_millis(options.backoff.ms),
+        },
         grace: Duration::from_millis(options.grace.ms),
         patience: Duration::from_millis(options.patience.ms),
         hidden: vec!["DRAGONS_KEY"],
@@ -102,6 +135,11 @@ pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
         leash: Some(vec![this.into(), "leash".into()]),
     };
     Ok(code(run::run(agent, &options, around)?))
+}
+
+fn find(called: &OsStr, arguments: Vec<OsString>) -> Result<Program, ProgramError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    Program::find(called, arguments, std::env::split_paths(&path))
 }
 
 /// Where sockets lie: the user's own directory for it, or the one for temporary files.

@@ -6,7 +6,7 @@
 
 use ledger::digest::RecordHash;
 use ledger::envelope::Validity;
-use ledger::record::{AgentState, Body, Chain, Heartbeat, Instance, Liveness};
+use ledger::record::{AgentState, Body, Chain, Charter, Heartbeat, Instance};
 
 use super::{Agent, AgentError};
 use crate::entry::Entry;
@@ -14,6 +14,26 @@ use crate::http;
 use crate::journal::Tip;
 use crate::submission::{Logged, find};
 use crate::transport::Transport;
+
+/// Where an agent stands, seen from a process of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    /// The agent's state.
+    pub state: AgentState,
+    /// Who speaks in the epoch in force.
+    pub speaker: Speaker,
+}
+
+/// Who speaks in an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// Nobody has begun it.
+    Nobody,
+    /// Whoever signs into this journal.
+    This,
+    /// A process with another journal.
+    Another,
+}
 
 impl<T: Transport> Agent<T> {
     /// Begins as a new process. What a process before this one left is settled first: what it signed is logged, what it
@@ -52,17 +72,37 @@ impl<T: Transport> Agent<T> {
         self.say_unsaid(now_ms)
     }
 
-    /// The clocks of the charter in force: how often to beat, and how long silence may last.
+    /// The charter in force: how often to beat, how long silence may last, whether the rules bind.
     ///
     /// # Errors
     ///
     /// [`AgentError`].
-    pub fn liveness(&mut self) -> Result<Liveness, AgentError> {
+    pub fn charter(&mut self) -> Result<Charter, AgentError> {
         let record = self.transport.charter()?.record;
         match &self.find(record)?.record().record().body {
-            Body::Charter(charter) => Ok(charter.liveness),
+            Body::Charter(charter) => Ok((**charter).clone()),
             _ => Err(not_an_opening(record, "it is no charter")),
         }
+    }
+
+    /// What the service says of the agent, for a process that no longer knows whether it speaks for it.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`].
+    pub fn outlook(&self) -> Result<Outlook, AgentError> {
+        let claims = self.claims()?;
+        // What was signed and not yet answered is in the journal, and not yet in the service's count.
+        let is_own = |tip: &Tip| tip.epoch == claims.epoch && tip.next_seq >= claims.next_seq;
+        let speaker = match self.book().tip() {
+            _ if claims.next_seq == 0 => Speaker::Nobody,
+            Some(tip) if is_own(&tip) => Speaker::This,
+            _ => Speaker::Another,
+        };
+        Ok(Outlook {
+            state: claims.state.parse()?,
+            speaker,
+        })
     }
 
     /// Follows a lease that was granted while this process runs.

@@ -81,17 +81,24 @@ impl Program {
         })?;
         let name = Path::new(called).file_name().and_then(OsStr::to_str);
         let name = name.ok_or_else(|| ProgramError::Name { path: path.clone() })?;
-        let digest =
-            crate::manifest::walk::digest(&path).map_err(|source| ProgramError::Unreadable {
-                path: path.clone(),
-                source,
-            })?;
         Ok(Self {
             name: name.to_owned(),
             called: called.to_owned(),
+            digest: digest(&path)?,
             path,
             arguments,
-            digest: digest.0,
+        })
+    }
+
+    /// The program as it is now: its file may be another than it was.
+    ///
+    /// # Errors
+    ///
+    /// [`ProgramError::Unreadable`].
+    pub(super) fn read_again(&self) -> Result<Self, ProgramError> {
+        Ok(Self {
+            digest: digest(&self.path)?,
+            ..self.clone()
         })
     }
 
@@ -126,6 +133,15 @@ impl Program {
     }
 }
 
+fn digest(path: &Path) -> Result<Digest, ProgramError> {
+    let digest = crate::manifest::walk::digest(path);
+    let digest = digest.map_err(|source| ProgramError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(digest.0)
+}
+
 fn is_executable(path: &Path) -> bool {
     let metadata = path.metadata();
     metadata.is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
@@ -138,7 +154,6 @@ pub(super) struct Running {
     pub(super) handle: OwnedFd,
     pub(super) output: [Stream; 2],
     lines: Arc<AtomicU64>,
-    _socket: Socket,
 }
 
 /// A stream of CMD's, passed on.
@@ -161,12 +176,13 @@ struct Seen {
 /// this process has open are not its, because they are opened to be closed on exec.
 pub(super) fn spawn(
     options: &Options,
-    socket: Socket,
+    program: &Program,
+    socket: &Socket,
     goal: RecordHash,
     intent: RecordHash,
 ) -> Result<Running, RunError> {
     let failed = |what| move |source| RunError::Machine { what, source };
-    let mut command = options.program.command(options.leash.as_deref());
+    let mut command = program.command(options.leash.as_deref());
     for hidden in &options.hidden {
         command.env_remove(hidden);
     }
@@ -193,7 +209,6 @@ pub(super) fn spawn(
         handle,
         output,
         lines,
-        _socket: socket,
     })
 }
 

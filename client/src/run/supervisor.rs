@@ -25,40 +25,60 @@ pub(super) enum Event {
     /// CMD ended.
     Ended(io::Result<ExitStatus>),
     /// This process got a signal.
-    Signal(i32),
+    Signal {
+        /// Which.
+        number: i32,
+        /// Whether CMD got it too, from the terminal.
+        reached_all: bool,
+    },
     /// The log has answered.
     Standing(Standing),
     /// This process speaks for the agent no more.
     Fenced(String),
 }
 
-/// Why CMD was ended before its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why CMD was ended before its time; of several reasons the last counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cut {
     /// Its permit was about to lapse.
     Lapsed,
-    /// The authority behind it ended.
-    AuthorityEnded,
+    /// The lease behind it ended.
+    LeaseEnded,
+    /// The agent is not this process's to speak for, or not at all: the log tells what follows.
+    Fenced,
 }
 
 /// How it went.
 pub(super) struct End {
     pub(super) status: ExitStatus,
-    pub(super) cut: Option<Cut>,
+    pub(super) cut: Option<(Cut, String)>,
+    /// Whether a signal asked for the end.
+    pub(super) was_asked_to_end: bool,
     pub(super) duration_ms: u64,
     pub(super) outputs: Result<Vec<Secret>, Refusal>,
 }
 
-/// CMD under watch.
-pub(super) struct Supervisor {
-    handle: OwnedFd,
-    grace: Duration,
+/// What CMD is held to.
+#[derive(Clone, Copy)]
+pub(super) struct Watch {
+    pub(super) grace: Duration,
     /// When CMD is asked to end, whatever becomes of its lease.
-    stop_ms: u64,
+    pub(super) stop_ms: u64,
+    /// Whether the rules bind. Beside a log that observes, CMD runs as it would without.
+    pub(super) enforces: bool,
+    pub(super) around: Surroundings,
+}
+
+/// CMD under watch.
+struct Supervisor {
+    handle: OwnedFd,
+    watch: Watch,
     lease_ends_ms: Option<u64>,
-    cut: Option<Cut>,
+    cut: Option<(Cut, String)>,
+    was_asked_to_end: bool,
+    /// Whether people know what a log that enforces would have ended CMD for.
+    was_told: bool,
     ending: Ending,
-    around: Surroundings,
 }
 
 /// How far CMD's end has been brought on.
@@ -72,8 +92,7 @@ enum Ending {
 /// Watches until CMD has ended.
 pub(super) fn watch(
     running: Running,
-    (grace, stop_ms): (Duration, u64),
-    around: Surroundings,
+    watch: Watch,
     events: &Sender<Event>,
     queue: &Receiver<Event>,
 ) -> Result<End, RunError> {
@@ -83,12 +102,12 @@ pub(super) fn watch(
     std::thread::spawn(move || waiter.send(Event::Ended(child.wait())));
     let mut supervisor = Supervisor {
         handle: running.handle,
-        grace,
-        stop_ms,
+        watch,
         lease_ends_ms: None,
         cut: None,
+        was_asked_to_end: false,
+        was_told: false,
         ending: Ending::NotBegun,
-        around,
     };
     let status = supervisor.watch(queue);
     let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -101,6 +120,7 @@ pub(super) fn watch(
             source,
         })?,
         cut: supervisor.cut,
+        was_asked_to_end: supervisor.was_asked_to_end,
         duration_ms,
         outputs: output.iter().map(Stream::secret).collect(),
     })
@@ -109,7 +129,7 @@ pub(super) fn watch(
 impl Supervisor {
     fn watch(&mut self, queue: &Receiver<Event>) -> io::Result<ExitStatus> {
         loop {
-            let ended = match queue.recv_timeout(self.next_look()) {
+            let cause = match queue.recv_timeout(self.next_look()) {
                 Ok(Event::Ended(status)) => return status,
                 Ok(event) => self.hear(event),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -117,52 +137,71 @@ impl Supervisor {
                     return Err(io::Error::other("the thread that waits is gone"));
                 }
             };
-            let ended = ended.map(|why| (Cut::AuthorityEnded, why));
-            self.bring_on(ended.or_else(|| self.by_the_clock()));
+            self.bring_on(cause.or_else(|| self.by_the_clock()));
         }
     }
 
-    /// Why CMD's authority has ended, if this says so.
-    fn hear(&mut self, event: Event) -> Option<String> {
+    /// Why CMD is to end, if this says so.
+    fn hear(&mut self, event: Event) -> Option<(Cut, String)> {
         match event {
-            Event::Signal(number) => {
-                Signal::from_named_raw(number)
-                    .into_iter()
-                    .for_each(|signal| self.send(signal));
+            Event::Signal {
+                number,
+                reached_all,
+            } => {
+                self.was_asked_to_end |= is_end(number);
+                if !reached_all {
+                    Signal::from_named_raw(number)
+                        .into_iter()
+                        .for_each(|signal| self.send(signal));
+                }
                 None
             }
             Event::Standing(standing) => {
                 self.lease_ends_ms = standing.lease_ends_ms.or(self.lease_ends_ms);
-                ends_authority(&standing)
+                ends_authority(&standing).map(|why| (Cut::Fenced, why))
             }
-            Event::Fenced(reason) => Some(reason),
+            Event::Fenced(reason) => Some((Cut::Fenced, reason)),
             Event::Ended(_) => None,
         }
     }
 
     fn by_the_clock(&self) -> Option<(Cut, String)> {
-        let now_ms = (self.around.now_ms)();
+        let now_ms = (self.watch.around.now_ms)();
         if self.lease_ends_ms.is_some_and(|ends_ms| now_ms >= ends_ms) {
-            return Some((Cut::AuthorityEnded, "the lease has ended".to_owned()));
+            return Some((Cut::LeaseEnded, "the lease has ended".to_owned()));
         }
         let lapses = || (Cut::Lapsed, "the permit is about to lapse".to_owned());
-        (now_ms >= self.stop_ms).then(lapses)
+        (now_ms >= self.watch.stop_ms).then(lapses)
     }
 
     /// SIGTERM at once, SIGKILL after the grace.
     fn bring_on(&mut self, cause: Option<(Cut, String)>) {
-        match (self.ending, cause) {
-            (Ending::NotBegun, Some((cut, why))) => {
-                (self.around.notice)(&format!("ending the program: {why}"));
-                self.cut = Some(cut);
+        match cause {
+            Some(cause) if self.watch.enforces => self.take_note(cause),
+            Some((_, why)) if !std::mem::replace(&mut self.was_told, true) => {
+                (self.watch.around.notice)(&format!("the log only observes: {why}"));
+            }
+            _ => {}
+        }
+        match self.ending {
+            Ending::NotBegun if self.cut.is_some() => {
                 self.send(Signal::TERM);
                 self.ending = Ending::Asked(Instant::now());
             }
-            (Ending::Asked(since), _) if since.elapsed() >= self.grace => {
+            Ending::Asked(since) if since.elapsed() >= self.watch.grace => {
                 self.send(Signal::KILL);
                 self.ending = Ending::Forced;
             }
             _ => {}
+        }
+    }
+
+    /// A graver reason takes the place of the one before, for it decides what follows.
+    fn take_note(&mut self, (cut, why): (Cut, String)) {
+        let is_graver = |(known, _): &(Cut, String)| cut > *known;
+        if self.cut.as_ref().is_none_or(is_graver) {
+            (self.watch.around.notice)(&format!("ending the program: {why}"));
+            self.cut = Some((cut, why));
         }
     }
 
@@ -174,13 +213,15 @@ impl Supervisor {
     /// How long nothing happens by itself. A look every second costs nothing and sees a clock that was set.
     fn next_look(&self) -> Duration {
         const LOOK: Duration = Duration::from_secs(1);
-        let now_ms = (self.around.now_ms)();
+        let now_ms = (self.watch.around.now_ms)();
         let pause = match self.ending {
+            Ending::NotBegun if !self.watch.enforces => LOOK,
             Ending::NotBegun => {
-                let due_ms = self.lease_ends_ms.unwrap_or(u64::MAX).min(self.stop_ms);
+                let lease_ends_ms = self.lease_ends_ms.unwrap_or(u64::MAX);
+                let due_ms = lease_ends_ms.min(self.watch.stop_ms);
                 Duration::from_millis(due_ms.saturating_sub(now_ms))
             }
-            Ending::Asked(since) => self.grace.saturating_sub(since.elapsed()),
+            Ending::Asked(since) => self.watch.grace.saturating_sub(since.elapsed()),
             Ending::Forced => LOOK,
         };
         pause.min(LOOK)
@@ -189,14 +230,22 @@ impl Supervisor {
 
 /// Whether the log's answer leaves CMD nothing to act upon.
 fn ends_authority(standing: &Standing) -> Option<String> {
-    match (standing.state, standing.ask) {
-        (AgentState::Stopped | AgentState::Quarantined, _) => {
-            Some(format!("the agent is {}", standing.state))
+    let Standing { state, epoch, .. } = standing;
+    match standing.ask {
+        Ask::Stop if matches!(state, AgentState::Stopped | AgentState::Quarantined) => {
+            Some(format!("the agent is {state}"))
         }
-        (_, Ask::Stop) => Some("the log asks it to stop".to_owned()),
-        (_, Ask::Restart) => Some("the log asks for another process".to_owned()),
-        (_, Ask::GoOn) => None,
+        Ask::Stop => Some("the log asks it to stop".to_owned()),
+        Ask::Restart => Some(format!(
+            "the agent is {state}, and epoch {epoch} is for another process"
+        )),
+        Ask::GoOn => None,
     }
+}
+
+/// Whether a signal asks for the end.
+pub(super) const fn is_end(number: i32) -> bool {
+    matches!(number, SIGTERM | SIGINT | SIGQUIT | SIGHUP)
 }
 
 /// Signals that a terminal sends go to CMD as well, which is of the same group: passed on they would come twice.
@@ -214,8 +263,11 @@ pub(super) fn pass_signals_on(events: &Sender<Event>) -> Result<(), RunError> {
         })?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            let twice = at_terminal && from_terminal.contains(&signal);
-            if !twice && events.send(Event::Signal(signal)).is_err() {
+            let event = Event::Signal {
+                number: signal,
+                reached_all: at_terminal && from_terminal.contains(&signal),
+            };
+            if events.send(event).is_err() {
                 return;
             }
         }

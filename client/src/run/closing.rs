@@ -1,0 +1,183 @@
+//! What came of it: the results of a life, then the outcome of the run and its goodbye.
+
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use ledger::digest::RecordHash;
+use ledger::record::{Check, Status, Verdict};
+use ledger::text::{Name, Text};
+
+use super::life::{Closed, Life};
+use super::supervisor::{Cut, End};
+use super::{Surroundings, with_sources};
+use crate::agent::{Agent, AgentError, Deed, Filed};
+use crate::transport::Transport;
+
+/// How soon a service that was away is asked again.
+pub(super) const RETRY: Duration = Duration::from_millis(500);
+
+/// Says what came of it, in the epoch that the agent speaks in.
+pub(super) struct Closing<'a, T> {
+    pub(super) agent: &'a mut Agent<T>,
+    pub(super) around: Surroundings,
+}
+
+impl<T: Transport> Closing<'_, T> {
+    /// CMD has ended: what it left open is closed, its own intent too, and the goals that it set out for are given up.
+    /// A life is closed once.
+    pub(super) fn life(&mut self, life: &mut Life, end: &End) -> Closed {
+        if let Some(closed) = life.closed {
+            return closed;
+        }
+        for intent in std::mem::take(&mut life.newest) {
+            let closed = self.agent.result(without_result(intent), self.now_ms());
+            self.note_filed(closed);
+        }
+        let result = self.say_result(life.intent, end);
+        for goal in std::mem::take(&mut life.goals) {
+            self.outcome(goal, Verdict::Abandoned, vec![]);
+        }
+        *life.closed.insert(Closed { result })
+    }
+
+    /// Nothing more is done for the goal: the verdict, and goodbye. A service that is away is waited for as long as
+    /// `patience` lasts.
+    pub(super) fn run(&mut self, life: &mut Life, end: &End, patience: Duration) {
+        let closed = self.life(life, end);
+        if !life.has_outcome {
+            let (_, verdict) = judge(end);
+            let check = closed.result.map(|result| check_of(&end.status, result));
+            self.outcome(life.goal, verdict, check.into_iter().collect());
+        }
+        self.settle(patience);
+    }
+
+    /// There was nothing to be done for the goal. What cannot be said now is settled by the next run.
+    pub(super) fn give_up(&mut self, goal: RecordHash) {
+        let now_ms = self.now_ms();
+        let given_up = self.agent.outcome(goal, Verdict::Abandoned, vec![], now_ms);
+        if given_up.is_ok_and(|filed| filed.is_logged()) {
+            let _ = self.agent.goodbye(now_ms);
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        (self.around.now_ms)()
+    }
+
+    fn outcome(&mut self, goal: RecordHash, verdict: Verdict, checks: Vec<Check>) {
+        let filed = self.agent.outcome(goal, verdict, checks, self.now_ms());
+        self.note_filed(filed);
+    }
+
+    fn say_result(&mut self, intent: RecordHash, end: &End) -> Option<RecordHash> {
+        let outputs = end.outputs.clone().unwrap_or_else(|refusal| {
+            (self.around.notice)(&format!(
+                "warning: the output is not committed to: {refusal}"
+            ));
+            Vec::new()
+        });
+        let (status, _) = judge(end);
+        let mut deed = Deed::of(intent, status);
+        deed.outputs = outputs;
+        deed.duration_ms = end.duration_ms;
+        let why = end.cut.as_ref().map(|(_, why)| why.as_str());
+        deed.refs = reference("end", &end.status.to_string())
+            .into_iter()
+            .chain(why.and_then(|why| reference("reason", why)))
+            .collect();
+        let result = self.agent.result(deed, self.now_ms());
+        self.note_filed(result)
+    }
+
+    fn note_filed(&mut self, filed: Result<Filed, AgentError>) -> Option<RecordHash> {
+        match filed {
+            Ok(filed) => Some(filed.record()),
+            Err(error) => {
+                self.note(&error);
+                None
+            }
+        }
+    }
+
+    fn note(&self, error: &AgentError) {
+        // What is refused for its place or for the state is in the journal, and told of at the end.
+        if !is_fenced(error) && !error.is_away() {
+            (self.around.notice)(&format!("warning: {}", with_sources(error)));
+        }
+    }
+
+    /// Waits for a service that is away, as long as it is told to, and says goodbye.
+    fn settle(&mut self, patience: Duration) {
+        let since = Instant::now();
+        let mut is_away = false;
+        let left = loop {
+            let settled = self.agent.settle(self.now_ms()).and_then(|()| {
+                let now_ms = self.now_ms();
+                self.agent.goodbye(now_ms).map(drop)
+            });
+            match settled {
+                Err(error) if error.is_away() && since.elapsed() < patience => {
+                    is_away = true;
+                    std::thread::sleep(RETRY);
+                }
+                settled => break settled,
+            }
+        };
+        match left {
+            Ok(()) if is_away => (self.around.notice)("the service is back"),
+            Ok(()) => {}
+            Err(error) if error.is_away() => (self.around.notice)(
+                "the service is away: what was signed waits in the journal, and is logged by the next run or by \
+                 `dragons receipt flush`",
+            ),
+            Err(error) => self.note(&error),
+        }
+        let unsaid = self.agent.journal().book().unsaid().len();
+        if unsaid > 0 {
+            (self.around.notice)(&format!(
+                "the log does not take {unsaid} results and outcomes now: they wait in the journal for the next run"
+            ));
+        }
+    }
+}
+
+/// Whether the process has lost its place: another one speaks, or the agent's state lets nobody speak.
+pub(super) fn is_fenced(error: &AgentError) -> bool {
+    match error {
+        AgentError::Fenced { .. } => true,
+        AgentError::Refused(problem) => problem.says("state-forbids"),
+        _ => false,
+    }
+}
+
+fn judge(end: &End) -> (Status, Verdict) {
+    match end.cut {
+        Some((Cut::Lapsed, _)) => (Status::Timeout, Verdict::Abandoned),
+        Some(_) => (Status::Cancelled, Verdict::Abandoned),
+        None if end.status.success() => (Status::Ok, Verdict::Accepted),
+        None => (Status::Error, Verdict::Rejected),
+    }
+}
+
+/// The ground for the verdict: how the program ended, which its result tells.
+fn check_of(status: &ExitStatus, result: RecordHash) -> Check {
+    let name = status.to_string();
+    Check {
+        name: name.parse().expect("a status is a few plain words"),
+        digest: *result.digest(),
+        record: Some(result),
+    }
+}
+
+fn without_result(intent: RecordHash) -> Deed {
+    let mut deed = Deed::of(intent, Status::Error);
+    deed.refs = reference("reason", "the program ended without a result")
+        .into_iter()
+        .collect();
+    deed
+}
+
+fn reference(name: &str, text: &str) -> Option<(Name, Text)> {
+    Some((name.parse().ok()?, text.parse().ok()?))
+}

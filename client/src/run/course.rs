@@ -1,0 +1,345 @@
+//! The course of a run: one life of CMD after another, until nothing is left to do.
+//!
+//! ```text
+//!            ┌── it failed, and is to be started again: after a pause ──┐
+//!            ▼                                                          │
+//! goal ──▶ intent ──▶ CMD ──▶ it ended ──▶ result ──────────────────────┴──▶ outcome ──▶ goodbye
+//!            ▲                                │ by authority
+//!            └── healed, in the new epoch ────┴──▶ stays down: quarantined, stopped, another process
+//! ```
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
+
+use ledger::digest::RecordHash;
+use ledger::record::{AgentState, Mode, Status, ToolUse};
+
+use super::child::{self, Program};
+use super::clerk::{Clerk, Job};
+use super::closing::Closing;
+use super::heal::{Down, Vigil};
+use super::life::Life;
+use super::socket::Socket;
+use super::supervisor::{self, Cut, End, Event, Watch};
+use super::{Options, RunError, Surroundings, named, with_sources};
+use crate::agent::{Action, Agent, AgentError, Deed};
+use crate::permit::Permit;
+use crate::transport::Transport;
+
+/// The longest pause before a program that failed is started again.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// A run.
+pub(super) struct Course<'a, T> {
+    agent: &'a mut Agent<T>,
+    options: &'a Options,
+    around: Surroundings,
+    goal: RecordHash,
+    mode: Mode,
+    heartbeat: Duration,
+    socket: Socket,
+    jobs: Channel<Job>,
+    events: Channel<Event>,
+    /// What is started next.
+    program: Program,
+    /// How often CMD was started again because it failed.
+    restarts: u32,
+}
+
+type Channel<M> = (Sender<M>, Receiver<M>);
+
+/// A life that is over.
+pub(super) struct Over {
+    life: Life,
+    end: End,
+}
+
+/// What follows a life.
+enum Next {
+    Again,
+    Done(ExitStatus),
+}
+
+impl<'a, T: Transport + Send> Course<'a, T> {
+    /// Begins: everything that CMD needs is there before it is, and the agent runs and has a goal.
+    pub(super) fn begin(
+        agent: &'a mut Agent<T>,
+        options: &'a Options,
+        around: Surroundings,
+    ) -> Result<Self, RunError> {
+        let socket = Socket::bind(&options.runtime)?;
+        let (jobs, events) = (mpsc::channel(), mpsc::channel());
+        socket.serve(&jobs.0, around.notice)?;
+        agent.start((around.now_ms)())?;
+        let charter = agent.charter()?;
+        supervisor::pass_signals_on(&events.0)?;
+        let heartbeat = Duration::from_millis(charter.liveness.heartbeat_ms);
+        let standing = agent.standing().map(|standing| standing.state);
+        if charter.mode == Mode::Enforce && standing == Some(AgentState::Autohealing) {
+            (around.notice)("the agent is to be healed before it may act");
+            let mut vigil = Vigil {
+                agent: &mut *agent,
+                heartbeat,
+                directory: &options.directory,
+                events: &events.1,
+                around,
+            };
+            vigil.heal(&mut |_| ())?;
+        }
+        let (title, requester) = (options.goal.clone(), options.requester.clone());
+        let goal = agent.goal(title, requester, (around.now_ms)())?.record();
+        Ok(Self {
+            program: options.program.clone(),
+            mode: charter.mode,
+            restarts: 0,
+            agent,
+            options,
+            around,
+            goal,
+            heartbeat,
+            socket,
+            jobs,
+            events,
+        })
+    }
+
+    /// The first life. Whatever keeps CMD from it is an error, and the goal is given up.
+    pub(super) fn first(&mut self) -> Result<Over, RunError> {
+        let first = self.live();
+        if first.is_err() {
+            let around = self.around;
+            let agent = &mut *self.agent;
+            Closing { agent, around }.give_up(self.goal);
+        }
+        first
+    }
+
+    /// What follows the first life, until nothing is left to do.
+    pub(super) fn go_on(mut self, first: Over) -> ExitStatus {
+        let mut over = first;
+        loop {
+            match self.after(&mut over) {
+                Next::Done(status) => return status,
+                Next::Again => match self.again() {
+                    Ok(next) => over = next,
+                    Err(why) => return self.stay_down(&mut over, why),
+                },
+            }
+        }
+    }
+
+    /// Asks for leave and runs CMD under it.
+    fn live(&mut self) -> Result<Over, RunError> {
+        self.forget_events()?;
+        let now_ms = self.now_ms();
+        let (permit, tool) = self.ask_leave(now_ms)?;
+        let (socket, goal, intent) = (&self.socket, self.goal, permit.intent());
+        let running = child::spawn(self.options, &self.program, socket, goal, intent);
+        let running = match running {
+            Ok(running) => running,
+            Err(error) => {
+                // A permit that nobody acted upon. What cannot be said now is settled by the next run.
+                let deed = Deed::of(intent, Status::Cancelled);
+                let _ = self.agent.result(deed, self.now_ms());
+                return Err(error);
+            }
+        };
+        let watch = Watch {
+            grace: self.options.grace,
+            stop_ms: stop_before_lapse(&permit, now_ms, self.options.grace),
+            enforces: self.mode == Mode::Enforce,
+            around: self.around,
+        };
+        let steps = self.agent.progress();
+        let life = Life::new(goal, &permit, tool, running.lines(), steps);
+        self.attend(life, running, watch)
+    }
+
+    /// The clerk works while the supervisor watches.
+    fn attend(
+        &mut self,
+        mut life: Life,
+        running: child::Running,
+        watch: Watch,
+    ) -> Result<Over, RunError> {
+        let clerk = Clerk {
+            standing: self.agent.standing().copied(),
+            agent: &mut *self.agent,
+            life: &mut life,
+            requester: self.options.requester.clone(),
+            heartbeat: self.heartbeat,
+            is_away: false,
+            events: self.events.0.clone(),
+            around: self.around,
+        };
+        let ((jobs, job_queue), (events, event_queue)) = (&mut self.jobs, &mut self.events);
+        let end = std::thread::scope(|scope| {
+            let clerk = scope.spawn(move || clerk.work(job_queue));
+            let end = supervisor::watch(running, watch, events, event_queue);
+            // A clerk that is gone has nothing more to log, and has said why.
+            let _ = jobs.send(Job::Finish);
+            let _ = clerk.join();
+            end
+        })?;
+        Ok(Over { life, end })
+    }
+
+    fn now_ms(&self) -> u64 {
+        (self.around.now_ms)()
+    }
+
+    /// What came in before CMD is there is about a life that is over, unless it is a signal to end.
+    fn forget_events(&self) -> Result<(), RunError> {
+        let ends = |event| match event {
+            Event::Signal { number, .. } if supervisor::is_end(number) => Some(number),
+            _ => None,
+        };
+        let signal = self.events.1.try_iter().find_map(ends);
+        signal.map_or(Ok(()), |number| Err(RunError::Signal(number)))
+    }
+
+    fn ask_leave(&mut self, now_ms: u64) -> Result<(Permit, ToolUse), RunError> {
+        let program = &self.program;
+        let scope = format!("run:{}", program.name()).parse();
+        let tool = ToolUse {
+            name: program.name().parse().map_err(AgentError::from)?,
+            digest: program.digest(),
+        };
+        let mut action = Action::new(self.goal, scope.map_err(AgentError::from)?);
+        action.tool = Some(tool.clone());
+        let argv = named("argv", program.argv()).map_err(AgentError::from)?;
+        action.inputs = vec![argv];
+        let permit = self.agent.intent(action, now_ms)?;
+        if let Some(breach) = permit.breach() {
+            (self.around.notice)(&format!(
+                "warning: the log only observes, and this breaks a rule: {breach}"
+            ));
+        }
+        Ok((permit, tool))
+    }
+
+    fn after(&mut self, over: &mut Over) -> Next {
+        let next = match over.end.cut {
+            Some((Cut::Fenced, _)) => self.heal(over),
+            _ if self.is_to_be_started_again(over) => self.back_off(over),
+            _ => return self.finish(over),
+        };
+        match next {
+            Ok(()) => Next::Again,
+            Err(down) => Next::Done(self.stay_down(over, down)),
+        }
+    }
+
+    fn heal(&mut self, over: &mut Over) -> Result<(), Down> {
+        let around = self.around;
+        self.vigil().heal(&mut |agent| {
+            // What came of the life before is said first of all in the new epoch.
+            Closing { agent, around }.life(&mut over.life, &over.end);
+        })?;
+        self.was_healed();
+        Ok(())
+    }
+
+    fn was_healed(&mut self) {
+        if let Some(program) = &self.options.on_heal {
+            self.program = program.clone();
+        }
+    }
+
+    fn is_to_be_started_again(&self, over: &Over) -> bool {
+        let has_failed = match over.end.cut {
+            None => !over.end.status.success(),
+            Some((Cut::Lapsed, _)) => true,
+            Some(_) => false,
+        };
+        let is_wanted = !over.end.was_asked_to_end && !over.life.has_outcome;
+        has_failed && is_wanted && self.restarts < self.options.restarts.most
+    }
+
+    fn back_off(&mut self, over: &mut Over) -> Result<(), Down> {
+        self.close(over);
+        let (pause, most) = (self.options.restarts.pause, self.options.restarts.most);
+        let pause = pause
+            .saturating_mul(1 << self.restarts.min(16))
+            .min(MAX_PAUSE);
+        self.restarts += 1;
+        let (n, status) = (self.restarts, over.end.status);
+        (self.around.notice)(&format!(
+            "the program failed ({status}): started again in {} ms, {n} of {most}",
+            pause.as_millis()
+        ));
+        if self.vigil().back_off(pause)? {
+            self.was_healed();
+        }
+        Ok(())
+    }
+
+    /// Another life, of the version that the lease is for, and of whatever the program is now.
+    fn again(&mut self) -> Result<Over, Down> {
+        self.vigil().check_version()?;
+        let program = self.program.read_again();
+        self.program = program.map_err(|error| Down::Because(with_sources(&error)))?;
+        self.live().map_err(|error| match error {
+            RunError::Signal(number) => Down::Signal(number),
+            error => Down::Because(with_sources(&error)),
+        })
+    }
+
+    fn close(&mut self, over: &mut Over) {
+        let around = self.around;
+        let agent = &mut *self.agent;
+        Closing { agent, around }.life(&mut over.life, &over.end);
+    }
+
+    fn finish(&mut self, over: &mut Over) -> Next {
+        let around = self.around;
+        let agent = &mut *self.agent;
+        Closing { agent, around }.run(&mut over.life, &over.end, self.options.patience);
+        Next::Done(over.end.status)
+    }
+
+    fn stay_down(&mut self, over: &mut Over, down: Down) -> ExitStatus {
+        let status = match down {
+            Down::Signal(number) => ExitStatus::from_raw(number),
+            Down::Because(why) => {
+                (self.around.notice)(&format!("the program is not started again: {why}"));
+                over.end.status
+            }
+        };
+        self.finish(over);
+        status
+    }
+
+    fn vigil(&mut self) -> Vigil<'_, T> {
+        Vigil {
+            agent: &mut *self.agent,
+            heartbeat: self.heartbeat,
+            directory: &self.options.directory,
+            events: &self.events.1,
+            around: self.around,
+        }
+    }
+}
+
+impl From<Down> for RunError {
+    fn from(down: Down) -> Self {
+        match down {
+            Down::Signal(number) => Self::Signal(number),
+            Down::Because(why) => Self::NotHealed(why),
+        }
+    }
+}
+
+/// The result is to be in the log before the permit lapses, so CMD is asked to end a little earlier: by its grace and
+/// two seconds for the log, but never more than a quarter of its time.
+fn stop_before_lapse(permit: &Permit, now_ms: u64, grace: Duration) -> u64 {
+    const LOGGING_MS: u64 = 2_000;
+    let lapses_ms = permit.inflight_ends_ms();
+    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+    let margin_ms = grace_ms
+        .saturating_add(LOGGING_MS)
+        .min(lapses_ms.saturating_sub(now_ms) / 4);
+    lapses_ms.saturating_sub(margin_ms)
+}

@@ -1,0 +1,191 @@
+//! The time in which no program runs: the agent beats on, and is healed where the control plane waits for that.
+//!
+//! Whoever is healed is not yet let act. So the steps that a healing heartbeat counts are the supervisor's own: each is
+//! one more look at the version, which has to be the one that the lease names. Only when the log says that the
+//! agent runs again is leave asked for, and a program started.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use ledger::record::AgentState;
+
+use super::closing::{RETRY, is_fenced};
+use super::supervisor::{Event, is_end};
+use super::{Surroundings, with_sources};
+use crate::agent::{Agent, AgentError, Outlook, Speaker};
+use crate::http::Ask;
+use crate::transport::Transport;
+
+/// Watches over an agent while nothing of it runs.
+pub(super) struct Vigil<'a, T> {
+    pub(super) agent: &'a mut Agent<T>,
+    pub(super) heartbeat: Duration,
+    /// Where the agent's version is made from.
+    pub(super) directory: &'a Path,
+    pub(super) events: &'a Receiver<Event>,
+    pub(super) around: Surroundings,
+}
+
+/// Why nothing is started again.
+pub(super) enum Down {
+    /// A signal asks this process to end.
+    Signal(i32),
+    /// Nothing may be, or can be.
+    Because(String),
+}
+
+impl<T: Transport> Vigil<'_, T> {
+    /// Waits before a program that failed is started again, and beats meanwhile. An agent that is fenced in this time is
+    /// healed; whether it was is what comes back.
+    pub(super) fn back_off(&mut self, pause: Duration) -> Result<bool, Down> {
+        let until = Instant::now() + pause;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            self.pause(left.min(self.heartbeat))?;
+            match self.agent.beat(0, self.now_ms()) {
+                Err(error) if is_fenced(&error) => return self.heal(&mut |_| ()).map(|()| true),
+                Err(error) if error.is_away() => {}
+                Err(error) => self.warn(&error),
+                Ok(_) if self.is_asked_to_stop() => {
+                    return Err(Down::Because("the log asks it to stop".to_owned()));
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Begins in the epoch that the control plane has opened, as a new instance, and beats there until the agent is
+    /// healed; in the next epoch if it is too late for this one, as long as the control plane opens another.
+    /// `begun` is called in each of them first.
+    pub(super) fn heal(&mut self, begun: &mut dyn FnMut(&mut Agent<T>)) -> Result<(), Down> {
+        use AgentState::{Autohealing, Running};
+        let mut is_mine = false;
+        loop {
+            let outlook = self.outlook()?;
+            match (outlook.state, outlook.speaker) {
+                (Autohealing, Speaker::Nobody) if self.begin()? => begun(self.agent),
+                // It came too late, or nobody knows yet: the next look tells.
+                (Autohealing, Speaker::Nobody) => continue,
+                (Autohealing, Speaker::This) => {}
+                (Running, Speaker::This) if is_mine => return Ok(()),
+                _ => return Err(Down::Because(why_down(outlook))),
+            }
+            is_mine = true;
+            if self.recover()? {
+                (self.around.notice)("the agent is healed");
+                return Ok(());
+            }
+        }
+    }
+
+    /// The version in the directory, which must still be the agent's.
+    pub(super) fn check_version(&self) -> Result<(), Down> {
+        let read = crate::manifest::build(self.directory);
+        let read = read.map_err(|error| Down::Because(with_sources(&error)))?;
+        let (got, want) = (read.hash(), self.agent.manifest().hash());
+        match (got, want) {
+            (Ok(got), Ok(want)) if got == want => Ok(()),
+            (Ok(got), Ok(want)) => {
+                let error = AgentError::OtherVersion { got, want };
+                Err(Down::Because(error.to_string()))
+            }
+            (Err(refusal), _) | (_, Err(refusal)) => Err(Down::Because(refusal.to_string())),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        (self.around.now_ms)()
+    }
+
+    fn warn(&self, error: &AgentError) {
+        (self.around.notice)(&format!("warning: {}", with_sources(error)));
+    }
+
+    fn is_asked_to_stop(&self) -> bool {
+        self.agent
+            .standing()
+            .is_some_and(|standing| standing.ask == Ask::Stop)
+    }
+
+    /// What the service says of the agent, once it says anything. Without a lease there is nothing to wait for.
+    fn outlook(&mut self) -> Result<Outlook, Down> {
+        loop {
+            match self.agent.outlook() {
+                Ok(outlook) => return Ok(outlook),
+                Err(error) if error.is_away() && !self.lease_has_ended() => self.pause(RETRY)?,
+                Err(error) => return Err(Down::Because(with_sources(&error))),
+            }
+        }
+    }
+
+    fn lease_has_ended(&self) -> bool {
+        let standing = self.agent.standing();
+        let ends_ms = standing.and_then(|standing| standing.lease_ends_ms);
+        ends_ms.is_none_or(|ends_ms| self.now_ms() >= ends_ms)
+    }
+
+    /// Begins the epoch as a new instance, and says whether that went well.
+    fn begin(&mut self) -> Result<bool, Down> {
+        self.check_version()?;
+        match self.agent.start(self.now_ms()) {
+            Ok(()) => Ok(true),
+            Err(error) if is_fenced(&error) || error.is_away() => self.pause(RETRY).map(|()| false),
+            Err(error) => Err(Down::Because(with_sources(&error))),
+        }
+    }
+
+    /// Beats until the log says that the agent runs. Whether it does: the epoch may be over before.
+    fn recover(&mut self) -> Result<bool, Down> {
+        loop {
+            self.pause(self.heartbeat)?;
+            self.check_version()?;
+            let step = self.agent.progress().saturating_add(1);
+            match self.agent.beat(step, self.now_ms()) {
+                Ok(_) => match self.agent.standing().map(|standing| standing.state) {
+                    Some(AgentState::Running) => return Ok(true),
+                    Some(AgentState::Autohealing) => {}
+                    _ => return Ok(false),
+                },
+                Err(error) if is_fenced(&error) => return Ok(false),
+                Err(error) if error.is_away() && !self.lease_has_ended() => {}
+                Err(error @ AgentError::SplitView { .. }) => self.warn(&error),
+                Err(error) => return Err(Down::Because(with_sources(&error))),
+            }
+        }
+    }
+
+    /// Lets time pass, but for a signal that asks for the end.
+    fn pause(&self, span: Duration) -> Result<(), Down> {
+        let until = Instant::now() + span;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(left) {
+                Ok(Event::Signal { number, .. }) if is_end(number) => {
+                    return Err(Down::Signal(number));
+                }
+                // A program that has ended has nothing more to say, nor the clerk that served it.
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Down::Because("no signal can be heard".to_owned()));
+                }
+            }
+        }
+    }
+}
+
+fn why_down(outlook: Outlook) -> String {
+    match (outlook.state, outlook.speaker) {
+        (state @ (AgentState::Stopped | AgentState::Quarantined), _) => {
+            format!("the agent is {state}")
+        }
+        (state, Speaker::Another) => {
+            format!("the agent is {state}, and another process speaks for it")
+        }
+        (state, _) => format!("the agent is {state} and has no authority to go on"),
+    }
+}

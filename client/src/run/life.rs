@@ -1,0 +1,79 @@
+//! One life of CMD, as the log knows it: its intent, and what it has begun by the socket and not ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use ledger::digest::RecordHash;
+use ledger::record::ToolUse;
+
+use crate::permit::Permit;
+
+/// One life of CMD.
+pub(super) struct Life {
+    /// The goal of the run.
+    pub(super) goal: RecordHash,
+    /// The intent under which CMD runs.
+    pub(super) intent: RecordHash,
+    /// CMD itself, as a tool.
+    pub(super) tool: ToolUse,
+    /// Goals that CMD set out for.
+    pub(super) goals: Vec<RecordHash>,
+    /// When CMD got leave for what it does.
+    pub(super) intents: BTreeMap<RecordHash, Instant>,
+    /// The same, in their order.
+    pub(super) newest: Vec<RecordHash>,
+    /// Whether CMD has said itself what came of the run's goal.
+    pub(super) has_outcome: bool,
+    /// Whether all that CMD began is ended, and by which record CMD's own intent.
+    pub(super) closed: Option<Closed>,
+    lines: Arc<AtomicU64>,
+    /// Steps that CMD itself counts; its lines are counted if it does not.
+    steps: Option<u64>,
+    /// How far the epoch had got before.
+    steps_before: u64,
+}
+
+/// A life that the log knows the end of, or will know.
+#[derive(Clone, Copy)]
+pub(super) struct Closed {
+    /// What came of CMD's own intent, if it could be said.
+    pub(super) result: Option<RecordHash>,
+}
+
+impl Life {
+    pub(super) fn new(
+        goal: RecordHash,
+        permit: &Permit,
+        tool: ToolUse,
+        lines: Arc<AtomicU64>,
+        steps_before: u64,
+    ) -> Self {
+        Self {
+            goal,
+            intent: permit.intent(),
+            tool,
+            goals: Vec::new(),
+            intents: BTreeMap::new(),
+            newest: Vec::new(),
+            has_outcome: false,
+            closed: None,
+            lines,
+            steps: None,
+            steps_before,
+        }
+    }
+
+    /// The progress that a heartbeat tells: an epoch's count goes on where the life before left it.
+    pub(super) fn progress(&self) -> u64 {
+        let lines = || self.lines.load(Ordering::Relaxed);
+        self.steps_before
+            .saturating_add(self.steps.unwrap_or_else(lines))
+    }
+
+    /// CMD says how far it has got.
+    pub(super) fn count(&mut self, steps: u64) {
+        self.steps = Some(self.steps.unwrap_or(0).max(steps));
+    }
+}

@@ -1,0 +1,332 @@
+//! A service that beats fast, an agent of it, and programs that run as that agent.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::{Service, dragons, dragonsd, read};
+
+/// A service, and the directory of the agent `worker`, which is registered.
+#[derive(Debug)]
+pub struct World {
+    /// The service.
+    pub service: Service,
+}
+
+impl World {
+    /// An agent with a lease, with actions of a minute.
+    pub fn new() -> Self {
+        let world = Self::without_lease(60_000);
+        world.lease();
+        world
+    }
+
+    /// An agent without a lease, whose actions take this long at most.
+    pub fn without_lease(max_inflight_ms: u64) -> Self {
+        Self::with_charter("{\"liveness\":{\"heartbeat_ms\":150}}", max_inflight_ms)
+    }
+
+    /// An agent without a lease, in a log whose charter differs from the usual by these members.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn with_charter(members: &str, max_inflight_ms: u64) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let charter = directory.path().join("charter.json");
+        std::fs::write(&charter, members).expect("a file");
+        let service = Service::with(&["--charter", charter.to_str().expect("UTF-8")], &[]);
+        let world = Self { service };
+        world.write("src/work.sh", "echo work\n");
+        world.write("README.md", "one\ntwo\n");
+        let config = format!(
+            "agent = \"worker\"\nversion = \"1\"\ncode = [\"src\"]\nconfig = [\"agent.toml\"]\nignore = []\n\
+             capabilities = [\"run:*\", \"read:**\"]\nmax_inflight_ms = {max_inflight_ms}\n"
+        );
+        world.write("agent.toml", &config);
+        world.succeed(world.dragons(&["keygen", "--name", "worker", "--out", "KEY"]));
+        let register = [
+            "manifest",
+            "register",
+            "DIR",
+            "--agent-key",
+            "KEY",
+            "--key",
+            "OPERATOR",
+        ];
+        world.succeed(world.dragons(&register));
+        world
+    }
+
+    /// Writes a file of the agent.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.service.scratch("agent").join(name);
+        let directory = path.parent().expect("a directory");
+        std::fs::create_dir_all(directory).expect("a directory");
+        std::fs::write(path, text).expect("a file");
+    }
+
+    /// Grants the agent a lease for the programs of these tests.
+    pub fn lease(&self) {
+        let allow = [
+            "run:sh",
+            "run:python3",
+            "run:node",
+            "run:cat",
+            "run:resume",
+            "read:README.md",
+        ];
+        let words = [
+            &["lease", "grant", "worker", "--key", "OPERATOR", "--allow"],
+            &allow[..],
+        ]
+        .concat();
+        self.succeed(self.dragons(&words));
+    }
+
+    /// Gives an order about the agent.
+    pub fn order(&self, verb: &str) {
+        let words = [
+            "agent", verb, "worker", "--reason", "a test", "--key", "OPERATOR",
+        ];
+        self.succeed(self.dragons(&words));
+    }
+
+    /// A command line in which a few words stand for files of this test.
+    ///
+    /// # Panics
+    /// If the programs are not built.
+    pub fn dragons(&self, words: &[&str]) -> Command {
+        let mut command = dragons().command();
+        let bin = dragons().path().parent().and_then(std::path::Path::to_str);
+        let bin = bin.expect("a directory in UTF-8");
+        let path = std::env::var("PATH").expect("a PATH");
+        command
+            .env("DRAGONS_SERVER", self.service.url())
+            .env("XDG_STATE_HOME", self.service.scratch("state"))
+            .env("PATH", format!("{bin}:{path}"))
+            .current_dir(self.service.scratch("agent"));
+        for word in words {
+            match *word {
+                "KEY" => command.arg(self.service.scratch("agent.pem")),
+                "OPERATOR" => command.arg(self.service.key("operator")),
+                "DIR" => command.arg(self.service.scratch("agent")),
+                "TRUST" => command.arg(self.service.trust()),
+                word => command.arg(word),
+            };
+        }
+        command
+    }
+
+    /// `dragons run` with options and a program.
+    pub fn run(&self, options: &[&str], program: &[&str]) -> Command {
+        let common = [
+            "run", "--agent", "worker", "--goal", "test", "--key", "KEY", "--trust", "TRUST",
+        ];
+        self.dragons(&[&common, options, &["--"], program].concat())
+    }
+
+    /// `dragons run` with a script.
+    pub fn shell(&self, script: &str) -> Command {
+        self.run(&[], &["sh", "-c", script])
+    }
+
+    /// Runs a command that must succeed, and gives what it printed.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn succeed(&self, mut command: Command) -> String {
+        let output = command.output().expect("a program that starts");
+        let code = output.status.code();
+        assert_eq!(code, Some(0), "{command:?}\n{}", stderr(&output));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// What the service says of the agent.
+    pub fn agent(&self) -> Value {
+        self.service.get("/v1/agents/worker").json()
+    }
+
+    /// All entries of the log.
+    pub fn entries(&self) -> Vec<Value> {
+        let get = |index| self.service.get(&format!("/v1/entries/{index}")).json();
+        (0..self.service.size()).map(get).collect()
+    }
+
+    /// The payloads of the entries of a kind.
+    pub fn payloads(&self, kind: &str) -> Vec<Value> {
+        let entries = self.entries().into_iter();
+        let of_kind = entries.filter(|entry| entry["kind"] == kind);
+        of_kind.map(|entry| entry["payload"].clone()).collect()
+    }
+
+    /// The payloads of the agent's receipts of a phase.
+    pub fn receipts(&self, phase: &str) -> Vec<Value> {
+        let mut receipts = self.payloads("receipt");
+        receipts.retain(|receipt| receipt["phase"] == phase);
+        receipts
+    }
+
+    /// The first entry with a receipt of a phase.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn entry_of(&self, phase: &str) -> Value {
+        let is = |entry: &Value| entry["kind"] == "receipt" && entry["payload"]["phase"] == phase;
+        self.entries().into_iter().find(is).expect("a receipt")
+    }
+
+    /// What is behind the commitments, by name.
+    ///
+    /// # Panics
+    /// If the journal is not there.
+    pub fn disclosed(&self) -> Vec<(String, Vec<u8>)> {
+        let mut found = Vec::new();
+        let logs = std::fs::read_dir(self.service.scratch("state/dragons")).expect("a journal");
+        for log in logs {
+            let file = log.expect("an entry").path();
+            for line in read(&file.join("worker/disclosures.jsonl")).lines() {
+                let one: Value = serde_json::from_str(line).expect("JSON");
+                let value = tlog::base64::decode(one["value"].as_str().expect("a value"));
+                let name = one["name"].as_str().expect("a name").to_owned();
+                found.push((name, value.expect("base64")));
+            }
+        }
+        found
+    }
+
+    /// Where the service listens.
+    pub fn address(&self) -> String {
+        self.service.url().trim_start_matches("http://").to_owned()
+    }
+
+    /// Starts the service again where it was, so that whoever knows its address finds it.
+    pub fn restart_at(&mut self, address: &str) {
+        let mut command = dragonsd().command();
+        command.args([
+            "serve",
+            "--metrics",
+            "127.0.0.1:0",
+            "--listen",
+            address,
+            "--data",
+        ]);
+        command.arg(self.service.data());
+        self.service.start_by(command);
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a program wrote to stderr.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The longest that a run may take before it is killed, so that a test that waits for its words has an end.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A run that goes on until its test lets it: its stdin is open, its output is read line by line.
+#[derive(Debug)]
+pub struct Run {
+    /// The process.
+    pub child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+    /// Nothing comes this way: that the other end is gone says that the test is over.
+    _watched: Sender<()>,
+}
+
+impl Run {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start(mut command: Command) -> Self {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("a program that starts");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let (watched, over) = mpsc::channel::<()>();
+        let pid = Pid::from_child(&child);
+        std::thread::spawn(move || {
+            if over.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        });
+        Self {
+            child,
+            stdout,
+            stderr,
+            _watched: watched,
+        }
+    }
+
+    /// The next line of stdout; empty at its end.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("a line");
+        line
+    }
+
+    /// Reads stderr until a line with these words.
+    ///
+    /// # Panics
+    /// If it ends before.
+    pub fn until(&mut self, words: &str) -> String {
+        let mut read = String::new();
+        loop {
+            let from = read.len();
+            let count = self.stderr.read_line(&mut read).expect("a line");
+            assert!(count > 0, "no {words:?} in:\n{read}");
+            if read[from..].contains(words) {
+                return read[from..].to_owned();
+            }
+        }
+    }
+
+    /// Writes a line to stdin.
+    ///
+    /// # Panics
+    /// If nobody reads it.
+    pub fn say(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("a pipe");
+        writeln!(stdin, "{line}").expect("somebody who reads");
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("a process");
+    }
+
+    /// Closes stdin and waits for the end: the exit code, and what was not read yet of stdout and stderr.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    pub fn end(mut self) -> (Option<i32>, String, String) {
+        drop(self.child.stdin.take());
+        let (mut out, mut err) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut out).expect("UTF-8");
+        self.stderr.read_to_string(&mut err).expect("UTF-8");
+        (self.child.wait().expect("its end").code(), out, err)
+    }
+}
