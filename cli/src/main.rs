@@ -9,6 +9,7 @@ mod options;
 mod output;
 mod progress;
 mod session;
+mod told;
 
 use std::process::ExitCode;
 

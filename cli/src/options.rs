@@ -1,5 +1,6 @@
 //! The command line, as types.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -8,7 +9,8 @@ use ledger::digest::RecordHash;
 use tlog::LeafIndex;
 
 use crate::commands::{
-    agent, charter, export, generate, keygen, lease, log, manifest, receipt, run, verify,
+    agent, charter, export, fingerprint, generate, keygen, lease, log, manifest, receipt, run,
+    verify,
 };
 
 /// Operate and audit agents whose only state is a transparency log.
@@ -63,6 +65,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Make a private key
     Keygen(keygen::Options),
+    /// Show the fingerprints of a key or a trust file, to compare aloud
+    Fingerprint(fingerprint::Options),
     /// Show an entry of the log, checked against its proof
     Get(log::GetOptions),
     /// Fetch the proof that an entry is in the log
@@ -159,6 +163,16 @@ impl FromStr for Span {
     }
 }
 
+/// In the largest unit that leaves no rest.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut units = UNITS.iter().rev();
+        let unit = units.find(|(_, ms)| self.ms > 0 && self.ms.is_multiple_of(*ms));
+        let (name, ms) = unit.unwrap_or(&UNITS[0]);
+        write!(f, "{}{name}", self.ms / ms)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -182,6 +196,7 @@ mod tests {
         ];
         for (text, ms) in cases {
             assert_eq!(text.parse(), Ok(Span { ms }), "{text}");
+            assert_eq!(Span { ms }.to_string().parse(), Ok(Span { ms }));
         }
         for text in [
             "",

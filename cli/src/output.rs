@@ -82,6 +82,15 @@ pub(crate) fn object(as_json: bool, value: &Value) -> Result<()> {
     }
 }
 
+/// The members of one object and then those of another.
+pub(crate) fn joined(one: Value, other: Value) -> Value {
+    let members = [one, other].into_iter().flat_map(|value| match value {
+        Value::Object(members) => members,
+        _ => Vec::new(),
+    });
+    Value::Object(members.collect())
+}
+
 /// A value in a cell: text without its quotes, nothing as a dash, all else as JSON.
 pub(crate) fn plain(value: &Value) -> String {
     match value {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use ledger::digest::RecordHash;
 use ledger::envelope::Envelope;
 use ledger::json::Value;
+use ledger::request::SignedRequest;
 use ledger::text::Name;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -19,7 +20,10 @@ use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-pub use answer::{Agent, Agents, Ask, Charter, Consistency, LoggedAs, Place, Standing, Submitted};
+pub use answer::{
+    Agent, Agents, Ask, Charter, Consistency, LoggedAs, Place, Requests, Standing, Submitted,
+    Waiting,
+};
 pub use pack::Wanted;
 pub use problem::Problem;
 
@@ -240,6 +244,31 @@ impl Service {
             .header(CONTENT_TYPE, "application/json")
             .body(envelope.to_json());
         send("POST /v1/entries", request)?.json()
+    }
+
+    /// Puts a request for a lease into the inbox, where operators see it.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub fn ask(&self, request: &SignedRequest) -> Result<Waiting, ServiceError> {
+        let builder = self.request(Method::POST, "/v1/requests");
+        let builder = builder
+            .header(CONTENT_TYPE, "application/json")
+            .body(request.to_json());
+        send("POST /v1/requests", builder)?.json()
+    }
+
+    /// A page of the requests for leases, of agents whose names sort behind `after`.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub fn requests(&self, after: Option<&Name>) -> Result<Requests, ServiceError> {
+        let after = after
+            .map(|name| format!("?after={name}"))
+            .unwrap_or_default();
+        self.get(&format!("/v1/requests{after}"))?.json()
     }
 
     fn get(&self, path: &str) -> Result<Body, ServiceError> {

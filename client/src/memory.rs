@@ -330,6 +330,10 @@ impl Transport for MemoryLog {
             head: agent.head(),
             last: agent.last(),
             lease: agent.lease(),
+            lease_ends_ms: agent.lease().and_then(|lease| {
+                let in_force = contents.state.in_force(lease, contents.now_ms).is_ok();
+                in_force.then(|| contents.state.lease_ends_ms(lease))?
+            }),
             manifest_hash: agent.manifest_hash(),
             registration: Some(agent.registration()),
             pulse_age_ms: contents.state.pulse_age_ms(agent, contents.now_ms),

@@ -85,7 +85,7 @@ impl Envelope {
     /// `too-large`, `key-repeated`, or `malformed` without a key.
     pub fn sign(kind: Kind, payload: Vec<u8>, keys: &[&PrivateKey]) -> Result<Self, Refusal> {
         within("payload", payload.len(), MAX_PAYLOAD_BYTES)?;
-        let pae = pre_authentication_encoding(kind, &payload);
+        let pae = pre_authentication_encoding(&kind.payload_type(), &payload);
         let sign = |key: &&PrivateKey| Signature {
             keyid: key.public().id(),
             sig: key.sign(&pae),
@@ -126,7 +126,7 @@ impl Envelope {
 
     /// The bytes that the signatures are over.
     pub fn signed_bytes(&self) -> Vec<u8> {
-        pre_authentication_encoding(self.kind, &self.payload)
+        pre_authentication_encoding(&self.kind.payload_type(), &self.payload)
     }
 
     /// The name of the record inside.
@@ -211,8 +211,7 @@ impl FromStr for Envelope {
 }
 
 /// `DSSEv1 <len(type)> <type> <len(payload)> <payload>`: DSSE protocol, "Signature Definition".
-fn pre_authentication_encoding(kind: Kind, payload: &[u8]) -> Vec<u8> {
-    let payload_type = kind.payload_type();
+pub(crate) fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let head = format!(
         "DSSEv1 {} {payload_type} {} ",
         payload_type.len(),
@@ -221,7 +220,7 @@ fn pre_authentication_encoding(kind: Kind, payload: &[u8]) -> Vec<u8> {
     [head.as_bytes(), payload].concat()
 }
 
-fn read_signature(path: &str, value: Value) -> Result<Signature, Refusal> {
+pub(crate) fn read_signature(path: &str, value: Value) -> Result<Signature, Refusal> {
     let mut members = Members::open(path, value)?;
     let keyid = members.required("keyid", crate::json::parsed)?;
     let sig = members.required("sig", crate::json::parsed)?;

@@ -28,6 +28,9 @@ pub const TRUST_FILE: &str = "trust.json";
 /// The folder of the store, in the data folder.
 const STORE: &str = "store";
 
+/// The folder of the inbox, in the data folder.
+const INBOX: &str = "requests";
+
 /// What `init` is told.
 #[derive(Clone, Debug)]
 pub struct Founding {
@@ -82,6 +85,12 @@ pub fn init(founding: &Founding, now_ms: u64) -> Result<RecordHash, InitError> {
     drop(store);
     write_trust(&founding.data, &signing.log, fingerprint)?;
     Ok(fingerprint)
+}
+
+/// Where the requests for leases wait.
+#[must_use]
+pub fn inbox_path(data: &Path) -> PathBuf {
+    data.join(INBOX)
 }
 
 /// Where the store of a log lies.

@@ -7,6 +7,7 @@
 pub mod config;
 pub mod fsck;
 pub mod http;
+pub mod inbox;
 pub mod init;
 pub mod keys;
 pub mod log;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use ledger::fingerprint::Fingerprint;
 use ledger::record::Mode;
 use server::config::{Flags, LogFormat, Settings};
 use server::fsck;
@@ -97,6 +98,10 @@ fn make(options: Init) -> anyhow::Result<ExitCode> {
     };
     let fingerprint = init(&founding, SystemClock::new().wall_ms())?;
     println!("{fingerprint}");
+    eprintln!(
+        "to compare aloud: {}",
+        Fingerprint::of_charter(&fingerprint)
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Settings;
 use crate::http::{self, Service, Web};
+use crate::inbox::Inbox;
 use crate::init::{self, Founding, InitError, init};
 use crate::keys::{self, KeyError, KeyFile};
 use crate::log::{Clock as _, Fatal, Log, LogKeys, OpenError, Options, Sequencer, SystemClock};
@@ -63,7 +64,10 @@ async fn run(
     mut signals: Signals,
 ) -> Result<(), ServeError> {
     let web = settings.web.clone().map_or(Web::Embedded, Web::Directory);
-    let service = Service::new(log.clone(), web).offering(trust);
+    let inbox = init::inbox_path(&settings.data);
+    let inbox = Inbox::open(inbox, Arc::new(SystemClock::new())).map_err(ServeError::Inbox)?;
+    let service = Service::new(log.clone(), web);
+    let service = service.offering(trust).keeping(inbox);
     let router = http::router(service.clone());
     let stop = async {
         tokio::select! {
@@ -211,6 +215,9 @@ pub enum ServeError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenStoreError),
+    /// The requests for leases cannot be kept.
+    #[error("the inbox cannot be opened")]
+    Inbox(#[source] std::io::Error),
     /// The log cannot be opened.
     #[error("the log cannot be opened")]
     Log(#[from] OpenError),

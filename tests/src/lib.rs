@@ -10,6 +10,7 @@ mod program;
 mod pulses;
 pub mod samples;
 mod service;
+mod shell;
 mod signer;
 mod world;
 
@@ -18,6 +19,7 @@ pub use memory::Process;
 pub use program::{Program, dragons, dragonsd};
 pub use pulses::pack_of_pulses;
 pub use service::{Answer, Service};
+pub use shell::Shell;
 pub use signer::{HOUR_MS, Signer, next, now_ms, sign};
 pub use world::{Run, World, stderr};
 

@@ -1,88 +1,9 @@
 //! The command against a live service, as an operator and an auditor use it from a shell.
 
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
-use tests::{Service, dragons};
-
-/// A service, and a shell that talks to it.
-struct Shell {
-    service: Service,
-}
-
-impl Shell {
-    fn new() -> Self {
-        let shell = Self {
-            service: Service::new(),
-        };
-        let directory = shell.service.scratch("greeter/src");
-        std::fs::create_dir_all(&directory).unwrap();
-        std::fs::write(directory.join("greet.sh"), "echo hello\n").unwrap();
-        std::fs::write(
-            shell.service.scratch("greeter/agent.toml"),
-            "agent = \"greeter\"\nversion = \"1\"\ncode = [\"src\"]\nconfig = [\"agent.toml\"]\n\
-             ignore = []\ncapabilities = [\"run:*\"]\nmax_inflight_ms = 60000\n",
-        )
-        .unwrap();
-        shell.succeed("keygen --name greeter --out AGENT");
-        shell
-    }
-
-    /// A command line in which a few words stand for files of this test.
-    fn command(&self, line: &str) -> Command {
-        let service = &self.service;
-        let mut command = dragons().command();
-        command
-            .env("DRAGONS_SERVER", service.url())
-            .env("NO_COLOR", "1");
-        command.env("XDG_STATE_HOME", service.scratch("state"));
-        for word in line.split_whitespace() {
-            match word {
-                "AGENT" => command.arg(service.scratch("agent.pem")),
-                "OPERATOR" => command.arg(service.key("operator")),
-                "DIR" => command.arg(service.scratch("greeter")),
-                "TRUST" => command.arg(service.trust()),
-                "PROOF" => command.arg(service.scratch("lease.tlog-proof")),
-                word => command.arg(word),
-            };
-        }
-        command
-    }
-
-    fn run(&self, line: &str) -> Output {
-        self.command(line).output().unwrap()
-    }
-
-    fn succeed(&self, line: &str) -> String {
-        let output = self.run(line);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "{line}: {}\n{stderr}",
-            output.status
-        );
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn json(&self, line: &str) -> Value {
-        let stdout = self.succeed(&format!("{line} --json"));
-        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{line}: {error}: {stdout}"))
-    }
-
-    fn fail(&self, line: &str) -> (i32, String) {
-        let output = self.run(line);
-        assert!(output.stdout.is_empty() || line.contains("--json") || line.starts_with("verify"));
-        (
-            output.status.code().unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
-    }
-
-    fn register_and_lease(&self) {
-        self.succeed("manifest register DIR --key OPERATOR --agent-key AGENT");
-        self.succeed("lease grant greeter --allow run:greet --for 1h --key OPERATOR");
-    }
-}
+use tests::{Shell, dragons};
 
 #[test]
 fn from_a_key_to_a_verified_proof() {

@@ -7,6 +7,7 @@ use clap::Args;
 use client::agent::Agent;
 use client::http::Service;
 use client::journal::Journal;
+use ledger::record::Manifest;
 use ledger::text::Name;
 
 use crate::session::{Session, state_home};
@@ -40,14 +41,7 @@ impl AgentOptions {
 ///
 /// If any of them is not there, or another process has the journal open.
 pub(crate) fn open(session: &Session, options: &AgentOptions) -> Result<Agent<Service>> {
-    let manifest = client::manifest::build(&options.directory)?;
-    if let Some(agent) = &options.agent {
-        let (directory, got) = (&options.directory, &manifest.agent);
-        ensure!(
-            got == agent,
-            "{directory:?} holds the agent {got}, not {agent}"
-        );
-    }
+    let manifest = version(options)?;
     let key = session
         .keys(&[])?
         .pop()
@@ -56,4 +50,21 @@ pub(crate) fn open(session: &Session, options: &AgentOptions) -> Result<Agent<Se
     let log = session.log(&service)?;
     let journal = Journal::open(&state_home()?, log.log, &manifest.agent)?;
     Ok(Agent::new(service, log, key, manifest, journal)?)
+}
+
+/// The version of the agent in the directory.
+///
+/// # Errors
+///
+/// If there is none, or of another agent.
+pub(crate) fn version(options: &AgentOptions) -> Result<Manifest> {
+    let manifest = client::manifest::build(&options.directory)?;
+    if let Some(agent) = &options.agent {
+        let (directory, got) = (&options.directory, &manifest.agent);
+        ensure!(
+            got == agent,
+            "{directory:?} holds the agent {got}, not {agent}"
+        );
+    }
+    Ok(manifest)
 }

@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 use clap::Subcommand;
+use ledger::fingerprint::Fingerprint;
+use ledger::json::object;
 
 use crate::commands::log;
 use crate::options::EntryName;
@@ -25,5 +27,13 @@ pub(crate) fn show(session: &Session) -> Result<()> {
     let log = session.log(&service)?;
     let record = service.charter()?.0.record;
     let entry = log::find(&service, &log, EntryName::Record(record))?;
-    output::object(session.json(), &entry.to_value())
+    let aloud = |name, charter| {
+        let fingerprint = Fingerprint::of_charter(charter).to_string();
+        (name, fingerprint.into())
+    };
+    let more = object([
+        aloud("fingerprint", &record),
+        aloud("log_fingerprint", &log.log),
+    ]);
+    output::object(session.json(), &output::joined(entry.to_value(), more))
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use ledger::fingerprint::Fingerprint;
 use ledger::json::object;
 use ledger::text::Text;
 
@@ -32,6 +33,7 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
         ("name", (&options.name).into()),
         ("keyid", key.id().to_string().into()),
         ("key", key.to_string().into()),
+        ("fingerprint", Fingerprint::of_key(&key).to_string().into()),
         ("file", options.out.display().to_string().into()),
     ]);
     output::object(session.json(), &made)

@@ -1,12 +1,14 @@
 //! `lease`: authority for agents.
 
+mod ask;
+mod grant;
+mod list;
+
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use client::operator::Grant;
 use ledger::digest::RecordHash;
 use ledger::record::{Budget, Kind};
-use ledger::scope::Pattern;
-use ledger::text::{Name, Text};
+use ledger::text::Text;
 
 use crate::commands::log;
 use crate::commands::logged::{self, Cosigners};
@@ -17,8 +19,14 @@ use crate::session::{Session, now_ms};
 /// What about leases.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Grant a lease to the active version of an agent
-    Grant(Box<GrantOptions>),
+    /// List the newest lease of each agent, or all that one ever had
+    List(list::ListOptions),
+    /// Ask for a lease as an agent: in the inbox of the service, or in a file for an operator
+    Ask(Box<ask::AskOptions>),
+    /// List the requests for leases that wait in the inbox of the service
+    Requests,
+    /// Grant a lease to the active version of an agent, or what a request asks for
+    Grant(Box<grant::GrantOptions>),
     /// Give a lease that is valid more time
     Renew(RenewOptions),
     /// End a lease
@@ -30,23 +38,9 @@ pub(crate) enum Command {
     },
 }
 
-/// What to grant.
-#[derive(Debug, Args)]
-pub(crate) struct GrantOptions {
-    /// The agent
-    agent: Name,
-    /// What is allowed, such as run:* or read:repo/**
-    #[arg(long, value_name = "SCOPE", num_args = 1.., required = true)]
-    allow: Vec<Pattern>,
-    /// What is denied all the same
-    #[arg(long, value_name = "SCOPE", num_args = 1..)]
-    deny: Vec<Pattern>,
-    /// How long, from now on: a number and one of ms, s, m, h, d
-    #[arg(long = "for", value_name = "SPAN", default_value = "1h")]
-    span: Span,
-    /// How long control may renew it, from now on; not at all if left out
-    #[arg(long, value_name = "SPAN")]
-    renewable: Option<Span>,
+/// How much of it.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct BudgetOptions {
     /// How many actions; as many as it likes if left out
     #[arg(long, value_name = "N")]
     actions: Option<u64>,
@@ -56,14 +50,6 @@ pub(crate) struct GrantOptions {
     /// How much money, in millionths of the unit that the operators count in
     #[arg(long, value_name = "N")]
     cost_micros: Option<u64>,
-    /// The lease of another agent that this one is a part of
-    #[arg(long, value_name = "RECORD")]
-    parent: Option<RecordHash>,
-    /// What for, for everybody to read
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    purpose: Text,
-    #[command(flatten)]
-    cosigners: Cosigners,
 }
 
 /// Which, and how long.
@@ -97,26 +83,14 @@ pub(crate) struct RevokeOptions {
 /// Whatever kept it from being done.
 pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
     match command {
-        Command::Grant(options) => grant(session, *options),
+        Command::List(options) => list::list(session, &options),
+        Command::Ask(options) => ask::ask(session, *options),
+        Command::Requests => ask::requests(session),
+        Command::Grant(options) => grant::grant(session, *options),
         Command::Renew(options) => renew(session, &options),
         Command::Revoke(options) => revoke(session, options),
         Command::Show { lease } => show(session, lease),
     }
-}
-
-fn grant(session: &Session, options: GrantOptions) -> Result<()> {
-    let service = session.service()?;
-    let (agent, cosigners) = (options.agent.clone(), options.cosigners.clone());
-    let grant = Grant::from(options);
-    let logged = logged::as_operator(session, &service, &cosigners, |operator| {
-        operator.grant(grant)
-    })?;
-    let epoch = service.agent(&agent)?.0.epoch;
-    logged::print(
-        session,
-        &logged,
-        [("agent", (&agent).into()), ("epoch", epoch.into())],
-    )
 }
 
 fn renew(session: &Session, options: &RenewOptions) -> Result<()> {
@@ -145,27 +119,12 @@ fn revoke(session: &Session, options: RevokeOptions) -> Result<()> {
     logged::print(session, &logged, [("lease", lease.into())])
 }
 
-impl From<GrantOptions> for Grant {
-    fn from(options: GrantOptions) -> Self {
-        let GrantOptions {
-            actions,
-            tokens,
-            cost_micros,
-            ..
-        } = options;
+impl From<BudgetOptions> for Budget {
+    fn from(options: BudgetOptions) -> Self {
         Self {
-            agent: options.agent,
-            allow: options.allow,
-            deny: options.deny,
-            budget: Budget {
-                actions,
-                tokens,
-                cost_micros,
-            },
-            for_ms: options.span.ms,
-            renewable_ms: options.renewable.map(|span| span.ms),
-            parent: options.parent,
-            purpose: options.purpose,
+            actions: options.actions,
+            tokens: options.tokens,
+            cost_micros: options.cost_micros,
         }
     }
 }

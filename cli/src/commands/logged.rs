@@ -68,11 +68,5 @@ pub(crate) fn print<const N: usize>(
         ("received_ms", logged.entry.received_ms().into()),
         ("result", result.into()),
     ]);
-    let members = [object(more), common]
-        .into_iter()
-        .flat_map(|value| match value {
-            Value::Object(members) => members,
-            _ => Vec::new(),
-        });
-    output::object(session.json(), &Value::Object(members.collect()))
+    output::object(session.json(), &output::joined(object(more), common))
 }

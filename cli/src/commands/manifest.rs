@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use client::manifest::diff::{self, Difference};
 use client::manifest::proof::{FileProof, MAX_PROOF_BYTES};
+use ledger::fingerprint::Fingerprint;
 use ledger::json::object;
 use ledger::text::Text;
 
@@ -184,9 +185,11 @@ fn register(session: &Session, options: &RegisterOptions) -> Result<()> {
     let logged = logged::as_operator(session, &service, &options.cosigners, |operator| {
         operator.register(manifest, &agent_key, reason)
     })?;
-    logged::print(
-        session,
-        &logged,
-        [("agent", (&agent).into()), ("manifest_hash", hash.into())],
-    )
+    let fingerprint = Fingerprint::of_key(&agent_key.public());
+    let members = [
+        ("agent", (&agent).into()),
+        ("manifest_hash", hash.into()),
+        ("fingerprint", fingerprint.to_string().into()),
+    ];
+    logged::print(session, &logged, members)
 }

@@ -4,6 +4,7 @@ mod acting;
 pub(crate) mod agent;
 pub(crate) mod charter;
 pub(crate) mod export;
+pub(crate) mod fingerprint;
 pub(crate) mod generate;
 pub(crate) mod keygen;
 pub(crate) mod lease;
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
     let session = Session::new(cli.global);
     match cli.command {
         Command::Keygen(options) => keygen::run(&session, &options)?,
+        Command::Fingerprint(options) => fingerprint::run(&session, &options)?,
         Command::Get(options) => log::get(&session, &options)?,
         Command::Prove(options) => log::prove(&session, &options)?,
         Command::Checkpoint => log::checkpoint(&session)?,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use ledger::digest::{Digest, RecordHash};
 use ledger::record::AgentState;
+use ledger::request::SignedRequest;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
 /// Where a record is.
@@ -57,6 +58,9 @@ pub struct Agent {
     /// Its lease, if it has had one.
     #[serde(deserialize_with = "parsed_or_null")]
     pub lease: Option<RecordHash>,
+    /// When that lease ends: milliseconds since the epoch; `None` if it is not in force.
+    #[serde(default)]
+    pub lease_ends_ms: Option<u64>,
     /// The hash of its active manifest.
     #[serde(deserialize_with = "parsed")]
     pub manifest_hash: Digest,
@@ -74,6 +78,23 @@ pub struct Agent {
 pub struct Agents {
     /// The agents, in the order of their names.
     pub agents: Vec<Agent>,
+}
+
+/// A request for a lease that waits for an operator.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Waiting {
+    /// When the service received it: milliseconds since the epoch.
+    pub received_ms: u64,
+    /// The request. Nobody has checked its signature yet.
+    #[serde(rename = "envelope", deserialize_with = "signed_request")]
+    pub request: SignedRequest,
+}
+
+/// A page of requests for leases.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Requests {
+    /// The requests, in the order of the agents' names.
+    pub requests: Vec<Waiting>,
 }
 
 /// What the service says of a record that was handed to it.
@@ -132,6 +153,12 @@ pub enum Ask {
     Stop,
     /// End, and be started again as a new instance.
     Restart,
+}
+
+/// An envelope is read anew from its members: their order means nothing in it.
+fn signed_request<'de, D: Deserializer<'de>>(reader: D) -> Result<SignedRequest, D::Error> {
+    let envelope = serde_json::Value::deserialize(reader)?.to_string();
+    SignedRequest::parse(envelope.as_bytes()).map_err(D::Error::custom)
 }
 
 fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(reader: D) -> Result<T, D::Error> {

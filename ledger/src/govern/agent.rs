@@ -218,6 +218,11 @@ impl Agent {
         self.lease
     }
 
+    /// The key that the active manifest names.
+    pub fn key(&self) -> KeyId {
+        self.version.key
+    }
+
     /// The hash of the active manifest.
     pub fn manifest_hash(&self) -> Digest {
         self.version.manifest_hash

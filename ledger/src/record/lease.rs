@@ -91,12 +91,12 @@ impl Lease {
     }
 }
 
-fn patterns(patterns: &[Pattern]) -> Value {
+pub(crate) fn patterns(patterns: &[Pattern]) -> Value {
     patterns.iter().map(ToString::to_string).collect()
 }
 
 impl Budget {
-    fn read(path: &str, value: Value) -> Result<Self, Refusal> {
+    pub(crate) fn read(path: &str, value: Value) -> Result<Self, Refusal> {
         let mut members = Members::open(path, value)?;
         let budget = Self {
             actions: members.nullable("actions", integer)?,
@@ -106,7 +106,7 @@ impl Budget {
         members.finish().map(|()| budget)
     }
 
-    fn to_value(self) -> Value {
+    pub(crate) fn to_value(self) -> Value {
         object([
             ("actions", self.actions.into()),
             ("tokens", self.tokens.into()),

@@ -24,6 +24,7 @@ pub use charter::{
     Charter, CharterKey, Limits, Liveness, MAX_CHARTER_KEYS, Mode, RULES, Role, Thresholds,
 };
 pub use heartbeat::{Heartbeat, Seen};
+pub(crate) use lease::patterns;
 pub use lease::{Budget, Lease, LeaseRenewal, LeaseRevocation};
 pub use manifest::{FileSet, Manifest, Model, Prompt, Registration, Tool};
 pub use observation::Observation;

@@ -32,6 +32,7 @@ mod packs;
 mod parameters;
 mod problem;
 mod reading;
+mod requests;
 mod router;
 mod standing;
 mod submit;
@@ -47,7 +48,8 @@ pub use listen::serve;
 pub use router::router;
 pub use web::Web;
 
-use crate::log::Log;
+use crate::inbox::Inbox;
+use crate::log::{Log, SystemClock};
 use crate::trust::Trust;
 
 /// What the handlers share. Clones are the same service.
@@ -59,6 +61,7 @@ pub struct Service {
     batches: Arc<Semaphore>,
     streams: events::Streams,
     packs: Arc<Semaphore>,
+    inbox: Arc<Inbox>,
 }
 
 impl Service {
@@ -71,6 +74,7 @@ impl Service {
             batches: Arc::new(Semaphore::new(limits::MAX_BATCHES_AT_ONCE)),
             streams: events::Streams::default(),
             packs: Arc::new(Semaphore::new(limits::MAX_PACKS_AT_ONCE)),
+            inbox: Arc::new(Inbox::in_memory(Arc::new(SystemClock::new()))),
         }
     }
 
@@ -79,6 +83,13 @@ impl Service {
     #[must_use]
     pub fn offering(mut self, trust: &Trust) -> Self {
         self.trust = Some(trust.to_json().into());
+        self
+    }
+
+    /// Keeps requests for leases in this inbox, in the place of one that is gone when the service is.
+    #[must_use]
+    pub fn keeping(mut self, inbox: Inbox) -> Self {
+        self.inbox = Arc::new(inbox);
         self
     }
 

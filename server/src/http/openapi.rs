@@ -21,6 +21,7 @@ use super::media::JSON;
         (name = "entries", description = "Records in, entries and proofs out."),
         (name = "heads", description = "Signed tree heads."),
         (name = "packs", description = "Evidence to take away."),
+        (name = "requests", description = "What agents ask of operators."),
         (name = "state", description = "What the log implies."),
         (name = "health", description = "Whether the service works."),
     )

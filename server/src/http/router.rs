@@ -10,7 +10,8 @@ use utoipa_axum::routes;
 
 use super::problem::Problem;
 use super::{
-    Service, agents, entries, events, heads, health, layers, openapi, packs, submit, tiles, web,
+    Service, agents, entries, events, heads, health, layers, openapi, packs, requests, submit,
+    tiles, web,
 };
 
 /// Everything that the service answers.
@@ -46,6 +47,8 @@ fn read_path() -> OpenApiRouter<Service> {
         .routes(routes!(agents::charter))
         .routes(routes!(agents::agents))
         .routes(routes!(agents::agent))
+        // A page of another origin may read the requests; one that would post JSON is stopped by its browser.
+        .routes(routes!(requests::requests, requests::ask))
         .routes(routes!(events::events))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))

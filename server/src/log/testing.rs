@@ -18,7 +18,7 @@ use tlog::checkpoint::SignedCheckpoint;
 use tlog::note::{KeyName, SigningKey};
 use tlog::policy::Policy;
 
-use super::clock::ManualClock;
+pub(crate) use super::clock::ManualClock;
 use super::{LogKeys, Options, found};
 use crate::fsck;
 use crate::store::Store;

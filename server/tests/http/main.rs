@@ -6,5 +6,6 @@ mod events;
 mod hostile;
 mod packs;
 mod refused;
+mod requests;
 mod routes;
 mod world;

@@ -16,6 +16,7 @@ use ledger::record::{
 };
 use serde_json::Value;
 use server::http::{Service, Web, router};
+use server::inbox::Inbox;
 use server::log::{Clock, Log, LogKeys, Options, Sequencer, found};
 use server::store::memory::MemoryStore;
 use server::trust::Trust;
@@ -120,6 +121,7 @@ impl World {
             charter: name,
         };
         let service = Service::new(log.clone(), web).offering(&trust);
+        let service = service.keeping(Inbox::in_memory(Arc::new(Still)));
         let router = router(service.clone());
         let world = Self {
             log,

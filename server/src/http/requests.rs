@@ -1,0 +1,124 @@
+//! The inbox of requests for leases: agents put them in, operators read them.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use ledger::json::Value;
+use ledger::request::{MAX_ENVELOPE_BYTES, SignedRequest};
+use ledger::text::Name;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::media::{self, JSON};
+use super::parameters::{Limit, NoParameters, Parameters, parsed, parsed_if_present};
+use super::problem::{Problem, ProblemDocument};
+use super::{Service, body, reading};
+use crate::inbox::Received;
+
+/// A request for a lease.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LeaseRequest {
+    /// The request's name, `sha256:` and 64 hex digits.
+    request: String,
+    /// The agent that asks.
+    agent: String,
+    /// When the service received it: milliseconds since the epoch.
+    received_ms: u64,
+    /// What was signed, decoded.
+    #[schema(value_type = Object)]
+    payload: Value,
+    /// The envelope.
+    #[schema(value_type = Object)]
+    envelope: Value,
+}
+
+/// The requests that an operator could grant, in the order of the agents' names.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LeaseRequests {
+    /// The size of the log that this speaks of.
+    as_of: u64,
+    /// The requests.
+    requests: Vec<LeaseRequest>,
+}
+
+/// Which requests are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// Only those of agents whose names sort behind this one; all if left out.
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    #[param(value_type = Option<String>)]
+    after: Option<Name>,
+    /// How many at most, 1 to 1,000; 100 if left out.
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<u64>)]
+    limit: Limit,
+}
+
+/// Asks for a lease. The request waits until an operator grants one, or until it is too old to be granted.
+///
+/// It is no record, is not logged, and carries no authority. An agent has one: a newer one takes its place.
+#[utoipa::path(
+    post, path = "/v1/requests", tag = "requests",
+    request_body(description = "A DSSE envelope of at most 12 KiB, signed by the key of the agent's active version.",
+        content((Object = "application/json"))),
+    responses(
+        (status = 200, description = "The request waits.", body = LeaseRequest),
+        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn ask(
+    State(service): State<Service>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<LeaseRequest>, Problem> {
+    media::submitted(&headers, &[JSON])?;
+    let bytes = body::read(body, MAX_ENVELOPE_BYTES).await?;
+    reading::run(move || {
+        let request = SignedRequest::parse(&bytes)?;
+        let state = &service.log.published().state;
+        Ok(Json(LeaseRequest::of(&service.inbox.put(state, request)?)))
+    })
+    .await
+}
+
+/// The requests for leases that wait for an operator.
+#[utoipa::path(
+    get, path = "/v1/requests", tag = "requests",
+    params(Which),
+    responses(
+        (status = 200, description = "A page of requests.", body = LeaseRequests),
+        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn requests(
+    State(service): State<Service>,
+    Parameters(Which { after, limit }): Parameters<Which>,
+) -> Result<Json<LeaseRequests>, Problem> {
+    reading::run(move || {
+        let published = service.log.published();
+        let (inbox, state) = (&service.inbox, &published.state);
+        let open = inbox.open_requests(state, after.as_ref(), limit.get());
+        Ok(Json(LeaseRequests {
+            as_of: published.size.get(),
+            requests: open.iter().map(LeaseRequest::of).collect(),
+        }))
+    })
+    .await
+}
+
+impl LeaseRequest {
+    fn of(received: &Received) -> Self {
+        let signed = &received.request;
+        Self {
+            request: signed.id().to_string(),
+            agent: signed.request().agent.to_string(),
+            received_ms: received.received_ms,
+            payload: signed.payload(),
+            envelope: signed.to_value(),
+        }
+    }
+}
