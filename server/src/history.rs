@@ -1,234 +1,325 @@
-//! What happened, read from the log for people: entries in a line each, the life of an agent, a goal from start to end,
-//! a lease and what became of it.
+//! What happened, found in the store and handed to [`timeline`], which tells it.
 //!
-//! Everything is found by the rows of what leaves are about, and read in pages of bounded length.
+//! Everything is found by the rows of what leaves are about, and read in pieces of bounded length: an answer costs what it
+//! tells, and not what the log is long.
+
+use std::ops::Range;
 
 use ledger::digest::RecordHash;
-use ledger::leaf::Leaf;
-use ledger::record::{AgentState, Body, Kind, Phase, SignedRecord};
+use ledger::record::{Body, Kind, Phase};
 use ledger::text::Name;
+use timeline::entry::Entry;
+use timeline::goal::{GoalStory, Goals};
+use timeline::life::{Life, LifeTold};
 use tlog::LeafIndex;
 
 use crate::log::{Published, ReadError};
 use crate::store::{Order, Topic};
 
-/// The most entries that one answer tells of.
-pub const MAX_ENTRIES: usize = 1_000;
+/// Rows of an agent that one picture looks at: a beat each minute for six weeks.
+const MAX_ROWS: usize = 1 << 16;
 
-/// An entry in a line.
-#[derive(Clone, Debug)]
-pub struct Told {
-    /// Where it is.
-    pub index: LeafIndex,
-    /// When the log received it: milliseconds since the epoch.
-    pub received_ms: u64,
-    /// The record.
-    pub record: SignedRecord,
-}
+/// Heartbeats that a picture reads; of more, every so manyth. It has fewer places to draw them.
+const MAX_BEATS: usize = 400;
 
-/// A page of entries, oldest first.
+/// Other entries that a picture reads: of more, the newest.
+const MAX_OTHERS: usize = 1_000;
+
+/// Changes of one lease that are told: a renewal each hour for six weeks.
+const MAX_CHANGES: usize = 1_000;
+
+/// Rows that are read at once on the way back to what was in force.
+const CHUNK: usize = 64;
+
+/// A part of a longer list.
 #[derive(Clone, Debug)]
-pub struct Page {
-    /// The entries.
-    pub entries: Vec<Told>,
-    /// Whether there are more than a page holds.
+pub struct Page<T> {
+    /// What is told.
+    pub told: T,
+    /// Whether there is more behind it.
     pub has_more: bool,
 }
 
-impl Told {
-    /// Reads an entry.
-    ///
-    /// # Errors
-    /// [`ReadError::IndexOutOfRange`], [`ReadError::Store`]; [`ReadError::Leaf`] if the store is damaged.
-    pub fn read(published: &Published, index: LeafIndex) -> Result<Self, ReadError> {
-        let size = published.size;
-        let bytes = published.leaf(index)?;
-        let bytes = bytes.ok_or(ReadError::IndexOutOfRange { index, size })?;
-        let wrong = |refusal| ReadError::Leaf { index, refusal };
-        let leaf = Leaf::parse(&bytes).map_err(wrong)?;
-        Ok(Self {
-            index,
-            received_ms: leaf.received_ms(),
-            record: SignedRecord::from_envelope(leaf.into_envelope()).map_err(wrong)?,
-        })
-    }
-
-    /// What it says, in a few words.
-    pub fn what(&self) -> String {
-        let name = |name: &Name| name.as_str().to_owned();
-        match &self.record.record().body {
-            Body::Charter(charter) => format!("version {}", charter.version),
-            Body::Manifest(registration) => {
-                let version = registration.manifest.version.as_str();
-                format!("{} becomes {version}", name(&registration.agent))
-            }
-            Body::Lease(lease) => {
-                let allow: Vec<String> = lease.allow.iter().map(ToString::to_string).collect();
-                format!("{} may {}", name(&lease.agent), allow.join(", "))
-            }
-            Body::LeaseRenewal(renewal) => format!("of {}", renewal.lease),
-            Body::LeaseRevocation(revocation) => revocation.reason.as_str().to_owned(),
-            Body::Order(order) => {
-                format!("{} is to be {}: {}", name(&order.agent), order.to, order.reason.as_str())
-            }
-            Body::Heartbeat(beat) => match beat.r#final {
-                true => format!("{} says goodbye", name(&beat.chain.agent)),
-                false => format!("{} lives, progress {}", name(&beat.chain.agent), beat.progress),
-            },
-            Body::Receipt(receipt) => {
-                let agent = name(&receipt.chain.agent);
-                match &receipt.phase {
-                    Phase::Goal(goal) => format!("{agent} sets out: {}", goal.title.as_str()),
-                    Phase::Intent(intent) => format!("{agent} is about to {}", intent.scope),
-                    Phase::Result(result) => {
-                        format!("{agent} did it: {}, {} ms", result.status, result.duration_ms)
-                    }
-                    Phase::Outcome(outcome) => format!("{agent} ends it: {}", outcome.verdict),
-                }
-            }
-            Body::Transition(transition) => format!(
-                "{}: {} to {}, {}",
-                name(&transition.agent),
-                transition.from,
-                transition.to,
-                transition.rule
-            ),
-            Body::Refusal(refused) => format!(
-                "{}: {} times {}, of {}",
-                name(&refused.agent),
-                refused.count,
-                refused.code,
-                refused.kind
-            ),
-            Body::Pulse(pulse) => format!("number {}, {} agents", pulse.n, pulse.agents),
-            Body::Observation(seen) => {
-                format!("{}: {} {}", seen.source, seen.event.as_str(), seen.detail.as_str())
-            }
-        }
-    }
-
-    /// The kind, and of a receipt the phase.
-    pub fn kind(&self) -> &'static str {
-        match &self.record.record().body {
-            Body::Receipt(receipt) => receipt.phase.as_str(),
-            _ => self.record.kind().as_str(),
-        }
-    }
-
-    /// The state that an agent has from here on, if this changes it.
-    pub fn state(&self) -> Option<AgentState> {
-        match &self.record.record().body {
-            Body::Transition(transition) => Some(transition.to),
-            Body::Order(order) => Some(order.to),
-            _ => None,
-        }
-    }
+/// The life of an agent, and what of it is not told.
+#[derive(Clone, Debug)]
+pub struct Portrait {
+    /// The life. It begins later than was asked for if too much was done in so long a time.
+    pub life: LifeTold,
+    /// How many heartbeats there were for each that is told.
+    pub beats_for_each: usize,
+    /// Whether it begins later than was asked for.
+    pub is_cut: bool,
 }
 
-/// The newest entries about an agent, oldest first.
+/// Reads an entry.
 ///
 /// # Errors
-/// As [`Told::read`].
-pub fn newest(published: &Published, agent: &Name, limit: usize) -> Result<Vec<Told>, ReadError> {
-    let topic = Topic::Agent(agent.clone());
-    let range = 0..published.size.get();
-    let mut found = published.mentions(&topic, range, Order::NewestFirst, limit)?;
-    found.reverse();
-    found.iter().map(|(index, _)| Told::read(published, *index)).collect()
+/// [`ReadError::IndexOutOfRange`], [`ReadError::Store`]; [`ReadError::Leaf`] if the store is damaged.
+pub fn entry(published: &Published, index: LeafIndex) -> Result<Entry, ReadError> {
+    let size = published.size;
+    let leaf = published.leaf(index)?;
+    let leaf = leaf.ok_or(ReadError::IndexOutOfRange { index, size })?;
+    Entry::parse(index, &leaf).map_err(|refusal| ReadError::Leaf { index, refusal })
 }
 
-/// The entries about an agent that the log received from one time up to another, which is not among them.
+/// The newest entries of the log, newest first.
 ///
 /// # Errors
-/// As [`Told::read`].
-pub fn timeline(
+/// As [`entry`].
+pub fn newest(published: &Published, limit: u64) -> Result<Vec<Entry>, ReadError> {
+    let size = published.size.get();
+    let indices = (size.saturating_sub(limit)..size).rev().map(LeafIndex::new);
+    indices.map(|index| entry(published, index)).collect()
+}
+
+/// The newest entries that name an agent, newest first.
+///
+/// # Errors
+/// As [`entry`].
+pub fn newest_of(
     published: &Published,
     agent: &Name,
-    from_ms: u64,
-    to_ms: u64,
-) -> Result<Page, ReadError> {
-    let range = first_from(published, from_ms)?..first_from(published, to_ms)?;
-    about(published, &Topic::Agent(agent.clone()), range)
+    limit: usize,
+) -> Result<Vec<Entry>, ReadError> {
+    let (topic, all) = (Topic::Agent(agent.clone()), 0..published.size.get());
+    let rows = published.mentions(&topic, all, Order::NewestFirst, limit)?;
+    read_rows(published, &rows)
 }
 
-/// The last change of an agent's state before a time: what it was when a timeline begins.
+/// The indices of what the log received from one time up to another, which is not among them.
 ///
 /// # Errors
-/// As [`Told::read`].
-pub fn state_before(
+/// As [`entry`].
+pub fn received(published: &Published, span_ms: &Range<u64>) -> Result<Range<u64>, ReadError> {
+    let from = first_from(published, span_ms.start)?;
+    Ok(from..first_from(published, span_ms.end)?.max(from))
+}
+
+/// The entries about an agent within a range, oldest first: those that name it, and what became of its leases.
+///
+/// # Errors
+/// As [`entry`].
+pub fn entries(
     published: &Published,
     agent: &Name,
-    at_ms: u64,
-) -> Result<Option<AgentState>, ReadError> {
-    let topic = Topic::Agent(agent.clone());
-    let mut end = first_from(published, at_ms)?;
-    loop {
-        let found = published.mentions(&topic, 0..end, Order::NewestFirst, MAX_ENTRIES)?;
-        let Some((oldest, _)) = found.last() else {
-            return Ok(None);
-        };
-        end = oldest.get();
-        let changes = |kind: &Kind| matches!(kind, Kind::Transition | Kind::Order);
-        if let Some((index, _)) = found.iter().find(|(_, kind)| changes(kind)) {
-            return Ok(Told::read(published, *index)?.state());
-        }
-    }
+    range: Range<u64>,
+    limit: usize,
+) -> Result<Page<Vec<Entry>>, ReadError> {
+    let (topic, order) = (Topic::Agent(agent.clone()), Order::OldestFirst);
+    let rows = published.mentions(&topic, range.clone(), order, limit + 1)?;
+    let end = match rows.get(limit) {
+        Some((beyond, _)) => beyond.get(),
+        None => range.end,
+    };
+    let mut told = read_rows(published, &rows)?;
+    let before = scene(published, agent, range.start)?;
+    let leases = leases_in(before.iter().chain(&told));
+    told.extend(changes(published, &leases, range.start..end)?);
+    told.sort_by_key(|entry| entry.index);
+    let has_more = told.len() > limit;
+    told.truncate(limit);
+    Ok(Page { told, has_more })
 }
 
-/// A goal and what was done for it, in the order of the log.
+/// The life of an agent between two times, told by these entries.
 ///
 /// # Errors
-/// [`ReadError::NothingToSelect`] if the record is no goal of this log; as [`Told::read`].
-pub fn goal(published: &Published, goal: RecordHash) -> Result<Page, ReadError> {
-    let first = at(published, goal, "goal")?;
-    if first.kind() != "goal" {
-        return Err(nothing(published, "goal", goal));
-    }
-    let steps = about(published, &Topic::Record(goal), 0..published.size.get())?;
-    let (mut entries, mut has_more) = (vec![first], steps.has_more);
-    for step in steps.entries {
-        let topic = Topic::Record(step.record.hash());
-        entries.push(step);
-        let results = about(published, &topic, 0..published.size.get())?;
-        has_more |= results.has_more || entries.len() > MAX_ENTRIES;
-        entries.extend(results.entries);
-        if has_more {
-            break;
-        }
-    }
+/// As [`entry`].
+pub fn life(
+    published: &Published,
+    agent: &Name,
+    span_ms: Range<u64>,
+    from: u64,
+    entries: &[Entry],
+) -> Result<LifeTold, ReadError> {
+    let before = scene(published, agent, from)?;
+    let earlier = changes(published, &leases_in(before.iter()), 0..from)?;
+    let mut scene: Vec<Entry> = before.into_iter().chain(earlier).collect();
+    scene.sort_by_key(|entry| entry.index);
+    let mut life = Life::of(agent.clone(), span_ms);
+    let all = scene.iter().chain(entries);
+    all.for_each(|entry| life.hear(entry));
+    Ok(life.told())
+}
+
+/// The life of an agent between two times, as much of it as a picture shows.
+///
+/// # Errors
+/// As [`entry`].
+pub fn portrait(
+    published: &Published,
+    agent: &Name,
+    span_ms: Range<u64>,
+) -> Result<Portrait, ReadError> {
+    let range = received(published, &span_ms)?;
+    let topic = Topic::Agent(agent.clone());
+    let rows = published.mentions(&topic, range.clone(), Order::NewestFirst, MAX_ROWS)?;
+    let is_beat = |row: &(LeafIndex, Kind)| row.1 == Kind::Heartbeat;
+    let (beats, others): (Vec<_>, Vec<_>) = rows.iter().copied().partition(is_beat);
+    // Rows come newest first, so what is cut off is the beginning.
+    let cut = others.get(MAX_OTHERS).or(rows.get(MAX_ROWS - 1)).copied();
+    let from = cut.map_or(range.start, |(index, _)| index.get() + 1);
+    let beats_for_each = beats.len().div_ceil(MAX_BEATS).max(1);
+    let told = beats.into_iter().step_by(beats_for_each);
+    let told: Vec<_> = told
+        .chain(others)
+        .filter(|row| row.0.get() >= from)
+        .collect();
+    let mut entries = read_rows(published, &told)?;
+    let leases = leases_in(scene(published, agent, from)?.iter().chain(&entries));
+    entries.extend(changes(published, &leases, from..range.end)?);
     entries.sort_by_key(|entry| entry.index);
-    Ok(Page { entries, has_more })
+    let from_ms = match cut {
+        Some((index, _)) => entry(published, index)?.received_ms,
+        None => span_ms.start,
+    };
+    Ok(Portrait {
+        life: life(published, agent, from_ms..span_ms.end, from, &entries)?,
+        beats_for_each,
+        is_cut: cut.is_some(),
+    })
 }
 
-/// A lease, and its renewals, revocation and parts.
+/// A goal and its steps behind an index.
 ///
 /// # Errors
-/// [`ReadError::NothingToSelect`] if the record is no lease of this log; as [`Told::read`].
-pub fn lease(published: &Published, lease: RecordHash) -> Result<Page, ReadError> {
+/// [`ReadError::NothingToSelect`] if the record is no goal of this log; as [`entry`].
+pub fn goal(
+    published: &Published,
+    goal: RecordHash,
+    from: u64,
+    limit: usize,
+) -> Result<Page<GoalStory>, ReadError> {
+    let first = at(published, goal, "goal")?;
+    let all = from..published.size.get();
+    let order = Order::OldestFirst;
+    let rows = published.mentions(&Topic::Record(goal), all, order, limit + 1)?;
+    let has_more = rows.len() > limit;
+    let steps = read_rows(published, rows.get(..limit).unwrap_or(&rows))?;
+    let mut entries = vec![first];
+    for step in steps {
+        entries.extend(result_of(published, &step)?);
+        entries.push(step);
+    }
+    entries.extend(authority_of(published, &entries)?);
+    entries.sort_by_key(|entry| entry.index);
+    entries.dedup_by_key(|entry| entry.index);
+    let mut goals = Goals::new();
+    entries.iter().for_each(|entry| goals.hear(entry));
+    let story = goals.told().into_iter().find(|story| story.goal == goal);
+    let told = story.ok_or_else(|| nothing(published, "goal", goal))?;
+    Ok(Page { told, has_more })
+}
+
+/// A lease, and what became of it behind an index: renewals, its revocation, its parts.
+///
+/// # Errors
+/// [`ReadError::NothingToSelect`] if the record is no lease of this log; as [`entry`].
+pub fn lease(
+    published: &Published,
+    lease: RecordHash,
+    from: u64,
+    limit: usize,
+) -> Result<(Entry, Page<Vec<Entry>>), ReadError> {
     let first = at(published, lease, "lease")?;
     if first.record.kind() != Kind::Lease {
         return Err(nothing(published, "lease", lease));
     }
-    let changes = about(published, &Topic::Record(lease), 0..published.size.get())?;
-    let has_more = changes.has_more;
-    let entries = std::iter::once(first).chain(changes.entries).collect();
-    Ok(Page { entries, has_more })
+    let (topic, all) = (Topic::Record(lease), from..published.size.get());
+    let rows = published.mentions(&topic, all, Order::OldestFirst, limit + 1)?;
+    let told = read_rows(published, rows.get(..limit).unwrap_or(&rows))?;
+    let has_more = rows.len() > limit;
+    Ok((first, Page { told, has_more }))
 }
 
-fn about(
+/// What an agent stood under when an entry was logged, oldest first: the last change of its state or its first
+/// registration, and its lease.
+fn scene(published: &Published, agent: &Name, before: u64) -> Result<Vec<Entry>, ReadError> {
+    let topic = Topic::Authority(agent.clone());
+    let (mut end, mut state, mut lease) = (before, None, None);
+    while state.is_none() || lease.is_none() {
+        let rows = published.mentions(&topic, 0..end, Order::NewestFirst, CHUNK)?;
+        let Some((oldest, kind)) = rows.last() else {
+            break;
+        };
+        end = oldest.get();
+        let newest = |wanted: fn(Kind) -> bool| rows.iter().find(|row| wanted(row.1)).copied();
+        state = state.or(newest(|kind| {
+            matches!(kind, Kind::Transition | Kind::Order)
+        }));
+        lease = lease.or(newest(|kind| kind == Kind::Lease));
+        if state.is_none() && rows.len() < CHUNK && *kind == Kind::Manifest {
+            state = Some((*oldest, *kind));
+        }
+    }
+    let mut rows: Vec<_> = state.into_iter().chain(lease).collect();
+    rows.sort_unstable_by_key(|row| row.0);
+    read_rows(published, &rows)
+}
+
+/// What became of leases within a range.
+fn changes(
     published: &Published,
-    topic: &Topic,
-    range: std::ops::Range<u64>,
-) -> Result<Page, ReadError> {
-    let order = Order::OldestFirst;
-    let found = published.mentions(topic, range, order, MAX_ENTRIES + 1)?;
-    let has_more = found.len() > MAX_ENTRIES;
-    let entries = found.iter().take(MAX_ENTRIES);
-    let entries = entries.map(|(index, _)| Told::read(published, *index));
-    Ok(Page {
-        entries: entries.collect::<Result<_, _>>()?,
-        has_more,
-    })
+    leases: &[RecordHash],
+    range: Range<u64>,
+) -> Result<Vec<Entry>, ReadError> {
+    let mut found = Vec::new();
+    for lease in leases {
+        let (topic, range) = (Topic::Record(*lease), range.clone());
+        let rows = published.mentions(&topic, range, Order::NewestFirst, MAX_CHANGES)?;
+        let changes = |kind| matches!(kind, Kind::LeaseRenewal | Kind::LeaseRevocation);
+        found.extend(rows.into_iter().filter(|row| changes(row.1)));
+    }
+    read_rows(published, &found)
+}
+
+/// The result of a step, if it is an intent that has one.
+fn result_of(published: &Published, step: &Entry) -> Result<Vec<Entry>, ReadError> {
+    match step.body() {
+        Body::Receipt(receipt) if matches!(receipt.phase, Phase::Intent(_)) => {
+            let topic = Topic::Record(step.record.hash());
+            let all = 0..published.size.get();
+            let rows = published.mentions(&topic, all, Order::OldestFirst, 1)?;
+            read_rows(published, &rows)
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The leases under which steps were taken, and the registrations of the versions that they were for.
+fn authority_of(published: &Published, steps: &[Entry]) -> Result<Vec<Entry>, ReadError> {
+    let mut rows = Vec::new();
+    for step in steps {
+        let Some(agent) = step.record.record().agent() else {
+            continue;
+        };
+        let (topic, mut end) = (Topic::Authority(agent.clone()), step.index.get());
+        let (mut lease, mut version) = (None, None);
+        while lease.is_none() || version.is_none() {
+            let found = published.mentions(&topic, 0..end, Order::NewestFirst, CHUNK)?;
+            let Some((oldest, _)) = found.last() else {
+                break;
+            };
+            end = oldest.get();
+            let newest = |wanted| found.iter().find(|row| row.1 == wanted).copied();
+            lease = lease.or(newest(Kind::Lease));
+            version = version.or(newest(Kind::Manifest));
+        }
+        rows.extend(lease.into_iter().chain(version));
+    }
+    rows.sort_unstable_by_key(|row| row.0);
+    rows.dedup_by_key(|row| row.0);
+    read_rows(published, &rows)
+}
+
+fn leases_in<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<RecordHash> {
+    let leases = entries.filter(|entry| entry.record.kind() == Kind::Lease);
+    leases.map(|entry| entry.record.hash()).collect()
+}
+
+fn read_rows(published: &Published, rows: &[(LeafIndex, Kind)]) -> Result<Vec<Entry>, ReadError> {
+    let read = rows.iter().map(|(index, _)| entry(published, *index));
+    read.collect()
 }
 
 /// The first entry that was received at or after a time: times never go back, so it is found by halving.
@@ -239,7 +330,7 @@ fn first_from(published: &Published, at_ms: u64) -> Result<u64, ReadError> {
     let (mut low, mut high) = (0, published.size.get());
     while low < high {
         let middle = low + (high - low) / 2;
-        match Told::read(published, LeafIndex::new(middle))?.received_ms < at_ms {
+        match entry(published, LeafIndex::new(middle))?.received_ms < at_ms {
             true => low = middle + 1,
             false => high = middle,
         }
@@ -247,10 +338,10 @@ fn first_from(published: &Published, at_ms: u64) -> Result<u64, ReadError> {
     Ok(low)
 }
 
-fn at(published: &Published, record: RecordHash, what: &str) -> Result<Told, ReadError> {
+fn at(published: &Published, record: RecordHash, what: &str) -> Result<Entry, ReadError> {
     let index = published.index_of(&record)?;
     let index = index.ok_or_else(|| nothing(published, what, record))?;
-    Told::read(published, index)
+    entry(published, index)
 }
 
 fn nothing(published: &Published, what: &str, record: RecordHash) -> ReadError {

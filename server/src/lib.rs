@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod fsck;
+pub mod history;
 pub mod http;
 pub mod inbox;
 pub mod init;

@@ -11,16 +11,21 @@ export function launch() {
   return chromium.launch({ executablePath: executable(), headless: true, args: ARGUMENTS });
 }
 
-/**
- * Opens the page and waits until it has loaded all that it needs. `faults` collects requests to other origins,
- * violations of the content security policy, and errors.
- */
+/** Opens the verifier's page and waits until it has loaded all that it needs. */
 export async function open(browser, url, options = {}) {
+  const opened = await visit(browser, url, options);
+  await opened.page.waitForSelector("html[data-ready]");
+  return opened;
+}
+
+/**
+ * Opens any page. `faults` collects requests to other origins, violations of the content security policy, and errors.
+ */
+export async function visit(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   const faults = watch(page, new URL(url).origin);
   await page.goto(url);
-  await page.waitForSelector("html[data-ready]");
   return { page, faults, close: () => context.close() };
 }
 

@@ -5,6 +5,7 @@
 //! tell ([`ledger::govern`]); whoever has their state shows that beside it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::KeyId;
@@ -103,6 +104,16 @@ pub enum Why {
     Superseded,
     /// The agent was ordered to stop.
     Stopped,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Revoked => "revoked",
+            Self::Superseded => "superseded",
+            Self::Stopped => "stopped",
+        })
+    }
 }
 
 /// Under whose authority something was done: the agent's lease at that time.

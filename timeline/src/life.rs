@@ -24,11 +24,12 @@ pub struct LifeTold {
     pub from_ms: u64,
     /// The first after it.
     pub to_ms: u64,
-    /// Its states, without a gap from the beginning of the span to its end.
+    /// Its states, without a gap from the beginning of the span to its end; or from its first registration, before which
+    /// there was no such agent.
     pub states: Vec<StateSpan>,
     /// The leases that were in force within the span.
     pub leases: Vec<LeaseSpan>,
-    /// When none was.
+    /// When none was, though there was the agent.
     pub unleased: Vec<Span>,
     /// Its heartbeats.
     pub beats: Vec<Beat>,
@@ -187,6 +188,7 @@ impl Life {
         let (from_ms, to_ms) = (self.from_ms, self.to_ms);
         self.turn(self.state, self.cause.clone(), to_ms);
         self.states.retain(|span| span.from_ms < span.to_ms);
+        let begins_ms = self.states.first().map_or(to_ms, |span| span.from_ms);
         let ended_before = |action: &Action| ended_ms(action).is_some_and(|ended| ended < from_ms);
         self.actions.retain(|action| !ended_before(action));
         let overlaps = |span: &&LeaseSpan| span.from_ms < to_ms && span.to_ms > from_ms;
@@ -197,7 +199,7 @@ impl Life {
             from_ms,
             to_ms,
             states: self.states,
-            unleased: unleased(&leases, from_ms, to_ms),
+            unleased: unleased(&leases, begins_ms, to_ms),
             leases,
             beats: self.beats,
             actions: self.actions,
@@ -210,7 +212,8 @@ impl Life {
         let (next, rule, reason) = match entry.body() {
             // An agent begins as stopped.
             Body::Manifest(registration) if registration.replaces.is_none() => {
-                return self.turn(Some(AgentState::Stopped), None, entry.received_ms);
+                self.turn(Some(AgentState::Stopped), None, entry.received_ms);
+                return self.states.clear();
             }
             Body::Transition(transition) => {
                 // It says what was before, too.

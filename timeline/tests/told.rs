@@ -144,6 +144,9 @@ fn a_life_is_told_from_its_beginning() {
         (Some("stopped"), 10, 20),
     ];
     assert_eq!(states(&life), want);
+    // Before its first registration there was no such agent.
+    let whole = self::life(&entries, 0, START_MS + 20 * MINUTE_MS);
+    assert_eq!(states(&whole), want);
     let causes: Vec<_> = life.states.iter().map(|it| it.cause.as_ref()).collect();
     assert!(causes[0].is_none());
     assert_eq!(causes[1].unwrap().rule, Some(Rule::Started));

@@ -39,6 +39,8 @@ pub struct State {
     /// Which agent has or had a key.
     pub(super) key_owners: HashTrieMapSync<KeyId, Name>,
     agents: RedBlackTreeMapSync<Name, Arc<Agent>>,
+    /// The names of the agents in each state: of many agents those in trouble are few, and asked for first.
+    by_state: RedBlackTreeMapSync<AgentState, RedBlackTreeSetSync<Name>>,
     leases: HashTrieMapSync<RecordHash, Arc<LeaseState>>,
     /// Agents by the time at which a cause of theirs can next come to hold.
     pub(super) deadlines: RedBlackTreeSetSync<(u64, Name)>,
@@ -113,6 +115,26 @@ impl State {
         use std::ops::Bound::{Excluded, Unbounded};
         let later = self.agents.range::<Name, _>((Excluded(after), Unbounded));
         later.map(|(_, agent)| agent.as_ref())
+    }
+
+    /// The agents in a state whose names come after `after`, by name.
+    pub fn agents_in<'a>(
+        &'a self,
+        state: AgentState,
+        after: Option<&'a Name>,
+    ) -> impl Iterator<Item = &'a Agent> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, Excluded);
+        let names = self.by_state.get(&state).into_iter();
+        let names = names.flat_map(move |names| names.range::<Name, _>((from, Unbounded)));
+        names.filter_map(|name| self.agent(name))
+    }
+
+    /// How many agents are in a state.
+    pub fn count_in(&self, state: AgentState) -> u64 {
+        self.by_state
+            .get(&state)
+            .map_or(0, |names| names.size() as u64)
     }
 
     /// How many agents are registered.
@@ -249,6 +271,7 @@ impl State {
             self.change_agent(&name, |agent| agent.register(version));
         } else {
             let agent = Agent::new(registration, version);
+            self.move_between_states(&name, None, agent.state());
             self.agents.insert_mut(name, Arc::new(agent));
         }
     }
@@ -489,10 +512,23 @@ impl State {
         let Some(agent) = self.agents.get(name) else {
             return;
         };
-        let mut agent = Arc::clone(agent);
+        let (mut agent, before) = (Arc::clone(agent), agent.state);
         change(Arc::make_mut(&mut agent));
+        self.move_between_states(name, Some(before), agent.state);
         self.agents.insert_mut(name.clone(), agent);
         self.requeue(name);
+    }
+
+    fn move_between_states(&mut self, name: &Name, from: Option<AgentState>, to: AgentState) {
+        if from == Some(to) {
+            return;
+        }
+        if let Some(names) = from.and_then(|from| self.by_state.get_mut(&from)) {
+            names.remove_mut(name);
+        }
+        let mut names = self.by_state.get(&to).cloned().unwrap_or_default();
+        names.insert_mut(name.clone());
+        self.by_state.insert_mut(to, names);
     }
 
     fn change_lease(&mut self, hash: RecordHash, change: impl FnOnce(&mut LeaseState)) {

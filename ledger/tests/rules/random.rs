@@ -247,6 +247,13 @@ fn what_is_due_is_what_is_found(mode: Mode, steps: &[Step]) {
 fn agrees(world: &World) {
     let now = world.now;
     assert_eq!(founded(world, now), [], "left over, {:?}", world.agent());
+    for state in AgentState::ALL {
+        let all = world.state.agents().filter(|agent| agent.state() == *state);
+        let listed = world.state.agents_in(*state, None);
+        assert!(all.map(Agent::name).eq(listed.map(Agent::name)), "{state}");
+        let count = world.state.agents_in(*state, None).count() as u64;
+        assert_eq!(world.state.count_in(*state), count);
+    }
     let Some(next) = world.state.next_deadline_after(0) else {
         return;
     };

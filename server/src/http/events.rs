@@ -12,6 +12,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -19,7 +20,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use ledger::codes::Code;
+use ledger::codes::{Code, Refusal};
 use ledger::govern::Agent;
 use ledger::json::Value;
 use ledger::leaf::Leaf;
@@ -59,7 +60,15 @@ pub(super) struct Wanted {
     #[serde(default, deserialize_with = "parsed_if_present")]
     #[param(value_type = Option<String>)]
     agent: Option<Name>,
+    /// Only what is of one of these kinds, with commas between them.
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    #[param(value_type = Option<String>)]
+    kind: Option<Kinds>,
 }
+
+/// Some kinds of record: a list with commas.
+#[derive(Clone, Debug)]
+struct Kinds(Vec<Kind>);
 
 /// The data of an event: an entry without its signatures.
 #[derive(Debug, Serialize, ToSchema)]
@@ -102,6 +111,7 @@ pub(super) async fn events(
         over: service.streams.over.subscribe(),
         log: service.log,
         agent: wanted.agent,
+        kinds: wanted.kind,
         read: VecDeque::new(),
         _place: place,
     };
@@ -162,6 +172,7 @@ struct Follower {
     over: watch::Receiver<bool>,
     next: u64,
     agent: Option<Name>,
+    kinds: Option<Kinds>,
     read: VecDeque<Event>,
     _place: OwnedSemaphorePermit,
 }
@@ -187,10 +198,12 @@ impl Follower {
     async fn read_on(&mut self) -> Option<()> {
         let published = self.log.published();
         let to = published.size.get().min(self.next + EVENTS_AT_ONCE);
-        let (range, agent) = (self.next..to, self.agent.clone());
+        let (range, agent, kinds) = (self.next..to, self.agent.clone(), self.kinds.clone());
         let read = reading::run(move || {
             let leaves = range.clone().zip(published.leaves(range)?);
-            let told = leaves.map(|(index, leaf)| tell(&published, agent.as_ref(), index, &leaf));
+            let told = leaves.map(|(index, leaf)| {
+                tell(&published, agent.as_ref(), kinds.as_ref(), index, &leaf)
+            });
             told.filter_map(Result::transpose).collect()
         });
         match read.await {
@@ -205,18 +218,31 @@ impl Follower {
     }
 }
 
-/// An entry as an event, if it is about the agent that is wanted.
+impl FromStr for Kinds {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let kinds: Result<_, Refusal> = text.split(',').map(str::parse).collect();
+        kinds.map(Self)
+    }
+}
+
+/// An entry as an event, if it is about the agent and of a kind that are wanted.
 fn tell(
     published: &Published,
     wanted: Option<&Name>,
+    kinds: Option<&Kinds>,
     index: u64,
     leaf: &[u8],
 ) -> Result<Option<Event>, Problem> {
     let leaf = Leaf::parse(leaf).map_err(Problem::internal)?;
+    let kind = leaf.envelope().kind();
+    if kinds.is_some_and(|kinds| !kinds.0.contains(&kind)) {
+        return Ok(None);
+    }
     let received_ms = leaf.received_ms();
     let record = SignedRecord::from_envelope(leaf.into_envelope()).map_err(Problem::internal)?;
-    let (kind, payload) = (record.kind(), record.envelope().payload());
-    let payload = Value::parse(payload).map_err(Problem::internal)?;
+    let payload = Value::parse(record.envelope().payload()).map_err(Problem::internal)?;
     let record = record.admitted_before();
     let agent = published.state.agent_of(&record).map(Agent::name);
     if wanted.is_some() && wanted != agent {

@@ -1,59 +1,91 @@
-//! The life of an agent, a goal and a lease, entry by entry.
+//! The life of an agent, a goal and a lease: what happened, told from the log.
+
+use std::ops::Range;
 
 use axum::Json;
 use axum::extract::State;
 use ledger::digest::RecordHash;
+use ledger::govern::{Ended, LeaseState};
 use ledger::text::Name;
 use serde::{Deserialize, Serialize};
+use timeline::entry::{Entry, Line};
+use timeline::goal::GoalStory;
+use timeline::leases::{LeaseSpan, Leases};
+use timeline::life::LifeTold;
 use utoipa::{IntoParams, ToSchema};
 
-use super::parameters::{Decimal, NoParameters, Parameters, Segment, parsed_if_present};
+use super::parameters::{Decimal, Limit, Parameters, Segment, parsed, parsed_if_present};
 use super::problem::{Problem, ProblemDocument};
 use super::{Service, reading};
-use crate::history::{self, Page, Told};
+use crate::history::{self, Page};
 use crate::log::Published;
 
-/// An entry in a line.
+/// What happened to an agent, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Event {
-    /// Its index.
-    index: u64,
-    /// When the log received it: milliseconds since the epoch.
-    received_ms: u64,
-    /// The record's name.
-    record: String,
-    /// The kind of record; of a receipt its phase.
-    #[schema(example = "intent")]
-    kind: &'static str,
-    /// What it says, in a few words for people.
-    what: String,
-    /// The state that the agent has from here on, if this changes it.
-    state: Option<&'static str>,
-}
-
-/// What happened around something, as of a size of the log, oldest first; up to 1,000 entries.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct History {
+pub(super) struct Timeline {
     /// The size of the log that this speaks of.
     as_of: u64,
-    /// The entries.
-    entries: Vec<Event>,
-    /// Whether there are more than are told here.
+    /// The time of that head: milliseconds since the epoch.
+    as_of_ms: u64,
+    /// The entries in a line each: those that name the agent, and what became of its leases.
+    #[schema(value_type = Vec<Object>)]
+    entries: Vec<Line>,
+    /// Whether there are more behind the last of these.
     has_more: bool,
+    /// The life that these entries tell of: its states, leases, beats, actions and refusals.
+    #[schema(value_type = Object)]
+    life: LifeTold,
+}
+
+/// A goal from its start to its outcome.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Goal {
+    /// The size of the log that this speaks of.
+    as_of: u64,
+    /// The time of that head: milliseconds since the epoch.
+    as_of_ms: u64,
+    /// Whether there are more steps behind the last of these.
+    has_more: bool,
+    /// The goal, its actions with their results, its outcomes; of each the authority that it was done under.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    story: GoalStory,
 }
 
 /// A lease as it stands now, and what happened to it.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LeaseHistory {
-    /// The agent.
-    agent: String,
-    /// When it ends or has ended by its terms: milliseconds since the epoch.
-    expires_ms: u64,
-    /// Whether it is valid at the time of the newest entry.
+pub(super) struct Lease {
+    /// The size of the log that this speaks of.
+    as_of: u64,
+    /// The time of that head: milliseconds since the epoch.
+    as_of_ms: u64,
+    /// Whether it is valid at that time, and all leases above it are.
     in_force: bool,
-    /// The lease, and its renewals, revocation and parts.
-    #[serde(flatten)]
-    history: History,
+    /// The first millisecond after it, renewals counted in.
+    expires_ms: u64,
+    /// What ended it before its time: `revoked`, `superseded`, `stopped` or `distrusted`.
+    ended_by: Option<&'static str>,
+    /// What of its budget was used or is reserved.
+    spent: Spent,
+    /// The lease as it was granted.
+    #[schema(value_type = Object)]
+    granted: LeaseSpan,
+    /// Its renewals, its revocation, its parts: oldest first.
+    #[schema(value_type = Vec<Object>)]
+    changes: Vec<Line>,
+    /// Whether there are more behind the last of these.
+    has_more: bool,
+}
+
+/// What was used or is reserved. Sums that JSON has no exact numbers for are decimal text.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Spent {
+    /// Intents.
+    actions: String,
+    /// Tokens.
+    tokens: String,
+    /// Millionths of the unit of money.
+    cost_micros: String,
 }
 
 /// Which part of a life is wanted.
@@ -65,57 +97,80 @@ pub(super) struct Span {
     #[serde(default, deserialize_with = "parsed_if_present")]
     #[param(value_type = Option<u64>)]
     from_ms: Option<Decimal>,
-    /// Up to when; to the newest entry if left out.
+    /// Up to when, which is not in it; to the newest entry if left out.
     #[serde(default, deserialize_with = "parsed_if_present")]
     #[param(value_type = Option<u64>)]
     to_ms: Option<Decimal>,
+    /// Only entries behind this index.
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    #[param(value_type = Option<u64>)]
+    after: Option<Decimal>,
+    /// How many entries at most, 1 to 1,000; 100 if left out.
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<u64>)]
+    limit: Limit,
 }
 
-/// What happened to an agent.
+/// Which part of a list is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Part {
+    /// Only what stands behind this index.
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    #[param(value_type = Option<u64>)]
+    after: Option<Decimal>,
+    /// How many at most, 1 to 1,000; 100 if left out.
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<u64>)]
+    limit: Limit,
+}
+
+/// What happened to an agent, and its life as that tells it.
 #[utoipa::path(
     get, path = "/v1/agents/{agent}/timeline", tag = "state",
     params(("agent" = String, Path, description = "The agent's name."), Span),
     responses(
-        (status = 200, description = "The entries about the agent.", body = History),
+        (status = 200, description = "The entries about the agent.", body = Timeline),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn timeline(
     State(service): State<Service>,
     Segment(agent): Segment<Name>,
-    Parameters(Span { from_ms, to_ms }): Parameters<Span>,
-) -> Result<Json<History>, Problem> {
+    Parameters(span): Parameters<Span>,
+) -> Result<Json<Timeline>, Problem> {
     let published = service.log.published();
     if published.state.agent(&agent).is_none() {
         return Err(Problem::not_found(format!("agent {agent}")));
     }
-    let from_ms = from_ms.map_or(0, |Decimal(ms)| ms);
-    let to_ms = to_ms.map_or(u64::MAX, |Decimal(ms)| ms);
-    reading::run(move || {
-        let page = history::timeline(&published, &agent, from_ms, to_ms)?;
-        Ok(Json(tell(&published, &page)))
-    })
-    .await
+    let times = span.times(&published)?;
+    reading::run(move || tell(&published, &agent, times, &span).map(Json)).await
 }
 
 /// A goal from its start to its outcome.
 #[utoipa::path(
     get, path = "/v1/goals/{goal}", tag = "state",
-    params(("goal" = String, Path, description = "The record that set the goal, `sha256:` and 64 hex digits.")),
+    params(("goal" = String, Path, description = "The record that set the goal, `sha256:` and 64 hex digits."), Part),
     responses(
-        (status = 200, description = "The goal, its intents, their results, its outcomes.", body = History),
+        (status = 200, description = "The goal, its intents, their results, its outcomes.", body = Goal),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn goal(
     State(service): State<Service>,
     Segment(goal): Segment<RecordHash>,
-    Parameters(NoParameters {}): Parameters<NoParameters>,
-) -> Result<Json<History>, Problem> {
+    Parameters(part): Parameters<Part>,
+) -> Result<Json<Goal>, Problem> {
     let published = service.log.published();
     reading::run(move || {
-        let page = history::goal(&published, goal)?;
-        Ok(Json(tell(&published, &page)))
+        let page = history::goal(&published, goal, part.from(), part.limit.get())?;
+        Ok(Json(Goal {
+            as_of: published.size.get(),
+            as_of_ms: published.time_ms,
+            has_more: page.has_more,
+            story: page.told,
+        }))
     })
     .await
 }
@@ -123,50 +178,115 @@ pub(super) async fn goal(
 /// A lease and what became of it.
 #[utoipa::path(
     get, path = "/v1/leases/{lease}", tag = "state",
-    params(("lease" = String, Path, description = "The lease's record, `sha256:` and 64 hex digits.")),
+    params(("lease" = String, Path, description = "The lease's record, `sha256:` and 64 hex digits."), Part),
     responses(
-        (status = 200, description = "The lease.", body = LeaseHistory),
+        (status = 200, description = "The lease.", body = Lease),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn lease(
     State(service): State<Service>,
     Segment(lease): Segment<RecordHash>,
-    Parameters(NoParameters {}): Parameters<NoParameters>,
-) -> Result<Json<LeaseHistory>, Problem> {
+    Parameters(part): Parameters<Part>,
+) -> Result<Json<Lease>, Problem> {
     let published = service.log.published();
     reading::run(move || {
-        let page = history::lease(&published, lease)?;
-        let state = &published.state;
-        let granted = state.lease(&lease);
-        let granted = granted.ok_or_else(|| Problem::not_found(format!("lease {lease}")))?;
-        Ok(Json(LeaseHistory {
-            agent: granted.terms().agent.to_string(),
-            expires_ms: granted.expires_ms(),
-            in_force: state.in_force(lease, published.time_ms).is_ok(),
-            history: tell(&published, &page),
-        }))
+        let missing = || Problem::not_found(format!("lease {lease}"));
+        let (first, page) = history::lease(&published, lease, part.from(), part.limit.get())?;
+        let state = published.state.lease(&lease).ok_or_else(missing)?;
+        describe(&published, state, &first, &page).ok_or_else(missing)
     })
     .await
+    .map(Json)
 }
 
-fn tell(published: &Published, page: &Page) -> History {
-    History {
+fn tell(
+    published: &Published,
+    agent: &Name,
+    times: Range<u64>,
+    span: &Span,
+) -> Result<Timeline, Problem> {
+    let range = history::received(published, &times)?;
+    let from = after(span.after).clamp(range.start, range.end);
+    let Page { told, has_more } =
+        history::entries(published, agent, from..range.end, span.limit.get())?;
+    // What is told begins and ends where this page of the list does.
+    let (first, last) = (told.first(), told.last());
+    let from_ms = match first {
+        Some(first) if from > range.start => first.received_ms,
+        _ => times.start,
+    };
+    let to_ms = match last {
+        Some(last) if has_more => last.received_ms + 1,
+        _ => times.end,
+    };
+    let life = history::life(published, agent, from_ms..to_ms, from, &told)?;
+    Ok(Timeline {
         as_of: published.size.get(),
-        entries: page.entries.iter().map(Event::of).collect(),
+        as_of_ms: published.time_ms,
+        entries: told.iter().map(Entry::line).collect(),
+        has_more,
+        life,
+    })
+}
+
+fn describe(
+    published: &Published,
+    state: &LeaseState,
+    first: &Entry,
+    page: &Page<Vec<Entry>>,
+) -> Option<Lease> {
+    let mut leases = Leases::default();
+    leases.hear(first);
+    let (hash, now_ms, spent) = (state.hash(), published.time_ms, state.spent());
+    Some(Lease {
+        as_of: published.size.get(),
+        as_of_ms: now_ms,
+        in_force: published.state.in_force(hash, now_ms).is_ok(),
+        expires_ms: state.expires_ms(),
+        ended_by: state.ended().map(word),
+        spent: Spent {
+            actions: spent.actions.to_string(),
+            tokens: spent.tokens.to_string(),
+            cost_micros: spent.cost_micros.to_string(),
+        },
+        granted: leases.span(&hash)?.clone(),
+        changes: page.told.iter().map(Entry::line).collect(),
         has_more: page.has_more,
+    })
+}
+
+/// How the end of a lease is called.
+pub(super) const fn word(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Revoked => "revoked",
+        Ended::Superseded => "superseded",
+        Ended::Stopped => "stopped",
+        Ended::Distrusted => "distrusted",
     }
 }
 
-impl Event {
-    fn of(told: &Told) -> Self {
-        Self {
-            index: told.index.get(),
-            received_ms: told.received_ms,
-            record: told.record.hash().to_string(),
-            kind: told.kind(),
-            what: told.what(),
-            state: told.state().map(|state| state.as_str()),
+impl Span {
+    fn times(&self, published: &Published) -> Result<Range<u64>, Problem> {
+        let from_ms = self.from_ms.map_or(0, |Decimal(ms)| ms);
+        // Up to the newest entry means with it.
+        let to_ms = self.to_ms.map_or(published.time_ms + 1, |Decimal(ms)| ms);
+        if from_ms > to_ms {
+            return Err(Problem::malformed(format!(
+                "no time is from {from_ms} up to {to_ms}"
+            )));
         }
+        Ok(from_ms..to_ms)
     }
+}
+
+impl Part {
+    fn from(&self) -> u64 {
+        after(self.after)
+    }
+}
+
+/// The first index behind one.
+fn after(index: Option<Decimal>) -> u64 {
+    index.map_or(0, |Decimal(index)| index.saturating_add(1))
 }

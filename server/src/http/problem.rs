@@ -125,7 +125,8 @@ impl From<Refusal> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
-        let mut response = (status, Json(self.document())).into_response();
+        let document = self.document();
+        let mut response = (status, Json(document.clone())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -135,6 +136,8 @@ impl IntoResponse for Problem {
         if let Some(text) = self.internal_text() {
             response.extensions_mut().insert(text);
         }
+        // For the pages, which tell people of it in HTML.
+        response.extensions_mut().insert(document);
         response
     }
 }

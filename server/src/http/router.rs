@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 
 use super::problem::Problem;
 use super::{
-    Service, agents, entries, events, heads, health, layers, openapi, packs, requests, submit,
-    tiles, web,
+    Service, agents, entries, events, heads, health, history, layers, openapi, packs, pages,
+    requests, submit, tiles, web,
 };
 
 /// Everything that the service answers.
@@ -24,6 +24,7 @@ pub fn router(service: Service) -> Router {
             "/openapi.json",
             get(|| async { openapi::respond(document) }),
         )
+        .merge(pages::routes())
         .route("/verify", get(web::redirect))
         .route("/verify/", get(web::file))
         .route("/verify/trust.json", get(web::trust))
@@ -47,6 +48,9 @@ fn read_path() -> OpenApiRouter<Service> {
         .routes(routes!(agents::charter))
         .routes(routes!(agents::agents))
         .routes(routes!(agents::agent))
+        .routes(routes!(history::timeline))
+        .routes(routes!(history::goal))
+        .routes(routes!(history::lease))
         // A page of another origin may read the requests; one that would post JSON is stopped by its browser.
         .routes(routes!(requests::requests, requests::ask))
         .routes(routes!(events::events))

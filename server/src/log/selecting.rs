@@ -97,16 +97,13 @@ impl Selecting<'_> {
                 continue;
             }
             let mut leases = Vec::new();
-            self.each_of(
-                &Topic::Agent(agent),
-                Kind::is_authority,
-                |_, index, kind| {
-                    if kind == Kind::Lease {
-                        leases.push(index);
-                    }
-                    Ok(true)
-                },
-            )?;
+            let every = |_| true;
+            self.each_of(&Topic::Authority(agent), every, |_, index, kind| {
+                if kind == Kind::Lease {
+                    leases.push(index);
+                }
+                Ok(true)
+            })?;
             for index in leases {
                 open.extend(self.lease(index)?);
             }

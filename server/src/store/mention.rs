@@ -13,6 +13,9 @@ use tlog::LeafIndex;
 pub enum Topic {
     /// An agent.
     Agent(Name),
+    /// What an agent may: of the leaves about it those that say so ([`Kind::is_authority`]). They are few among its many
+    /// heartbeats, and the newest of them are asked for.
+    Authority(Name),
     /// A record that others answer to: a lease, a goal, an intent.
     Record(RecordHash),
 }
@@ -41,9 +44,12 @@ impl Mention {
     /// Everything that a leaf is about.
     pub fn all_of(index: LeafIndex, record: &SignedRecord) -> impl Iterator<Item = Self> + use<> {
         let kind = record.kind();
-        let agent = record.record().agent().cloned().map(Topic::Agent);
+        let agent = record.record().agent();
+        let authority = agent.filter(|_| kind.is_authority());
+        let authority = authority.cloned().map(Topic::Authority);
+        let agent = agent.cloned().map(Topic::Agent);
         let refers_to = record.record().refers_to().map(Topic::Record);
-        let topics = agent.into_iter().chain(refers_to);
+        let topics = agent.into_iter().chain(authority).chain(refers_to);
         topics.map(move |topic| Self { topic, index, kind })
     }
 }

@@ -6,7 +6,7 @@
 //! | `leaves` | index | the leaf |
 //! | `tiles` | level (1 byte), index | 256 hashes |
 //! | `records` | record hash (32 bytes) | index |
-//! | `mentions` | `a`, an agent's name, a zero byte; or `r`, a record hash; index | kind of record |
+//! | `mentions` | `a` or `s`, an agent's name, a zero byte; or `r`, a record hash; index | kind of record |
 //! | `checkpoints` | size | time in ms, then the signed note |
 //!
 //! Numbers are eight bytes, the highest first, so that the order of keys is that of numbers. The head is the last
@@ -35,8 +35,9 @@ pub use upgrade::UpgradeError;
 /// | version | what is new |
 /// | --- | --- |
 /// | 1 | leaves, tiles, records, checkpoints |
-/// | 2 | mentions; they follow from the leaves, so a store of version 1 is brought up when it is opened |
-pub const FORMAT_VERSION: u64 = 2;
+/// | 2 | mentions; they follow from the leaves, so an older store is brought up when it is opened |
+/// | 3 | mentions of what says who an agent is and what it may (`s`) |
+pub const FORMAT_VERSION: u64 = 3;
 
 const FORMAT_KEY: &[u8] = b"format";
 const LEAVES: &str = "leaves";
@@ -118,7 +119,7 @@ impl RocksStore {
             path: path.to_owned(),
         };
         if format < FORMAT_VERSION {
-            upgrade::to_version_2(&store).map_err(|error| OpenStoreError::Upgrade {
+            upgrade::add_mentions(&store).map_err(|error| OpenStoreError::Upgrade {
                 path: path.to_owned(),
                 error,
             })?;
@@ -444,6 +445,7 @@ fn tile_row(key: TileKey) -> [u8; 1 + NUMBER_BYTES] {
 fn mention_prefix(topic: &Topic) -> Vec<u8> {
     match topic {
         Topic::Agent(name) => [b"a", name.as_str().as_bytes(), b"\0"].concat(),
+        Topic::Authority(name) => [b"s", name.as_str().as_bytes(), b"\0"].concat(),
         Topic::Record(record) => [b"r".as_slice(), record.digest().as_bytes()].concat(),
     }
 }

@@ -5,6 +5,7 @@ mod conversation;
 mod events;
 mod hostile;
 mod packs;
+mod pages;
 mod refused;
 mod requests;
 mod routes;

@@ -10,7 +10,8 @@ async fn what_cannot_be_read_is_a_problem() {
     let world = World::new().await;
     let nobody = format!("/v1/records/sha256:{}", "0".repeat(64));
     for (uri, status, code) in [
-        ("/", 404, "not-found"),
+        ("/pages", 404, "not-found"),
+        ("/agents/", 404, "not-found"),
         ("/nothing", 404, "not-found"),
         ("/v1", 404, "not-found"),
         ("/v1/entries/", 404, "not-found"),

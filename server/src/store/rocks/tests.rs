@@ -64,9 +64,12 @@ fn a_store_of_version_1_finds_its_leaves_once_it_is_opened() {
     let found = store.mentions(&agent, 0..9, Order::OldestFirst, 9).unwrap();
     let (first, second) = (LeafIndex::new(0), LeafIndex::new(1));
     assert_eq!(found, [(first, Kind::Manifest), (second, Kind::Lease)]);
+    let authority = Topic::Authority("a".parse().unwrap());
+    let newest = store.mentions(&authority, 0..9, Order::NewestFirst, 1);
+    assert_eq!(newest.unwrap(), [(second, Kind::Lease)]);
     assert_eq!(
         store.db.get(FORMAT_KEY).unwrap().as_deref(),
-        Some(&b"2"[..])
+        Some(FORMAT_VERSION.to_string().as_bytes())
     );
 }
 
@@ -74,11 +77,11 @@ fn a_store_of_version_1_finds_its_leaves_once_it_is_opened() {
 fn a_newer_format_is_refused_by_its_number() {
     let folder = tempfile::tempdir().unwrap();
     let store = RocksStore::create(folder.path()).unwrap();
-    store.db.put(FORMAT_KEY, "3").unwrap();
+    store.db.put(FORMAT_KEY, "4").unwrap();
     drop(store);
     let refused = RocksStore::open(folder.path()).err();
     assert!(
-        matches!(refused, Some(OpenStoreError::Newer { got: 3, .. })),
+        matches!(refused, Some(OpenStoreError::Newer { got: 4, .. })),
         "{refused:?}"
     );
 }

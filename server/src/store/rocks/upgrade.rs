@@ -17,8 +17,8 @@ use super::{
 /// Leaves that are read at once: some megabytes.
 const CHUNK: usize = 1_024;
 
-/// Adds the rows by which leaves are found.
-pub(super) fn to_version_2(store: &RocksStore) -> Result<(), UpgradeError> {
+/// Adds the rows by which leaves are found, those of which an older version had some as well.
+pub(super) fn add_mentions(store: &RocksStore) -> Result<(), UpgradeError> {
     let size = store.head()?.map_or(0, |head| head.size.get());
     for from in (0..size).step_by(CHUNK) {
         let to = size.min(from + CHUNK as u64);

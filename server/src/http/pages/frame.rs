@@ -1,0 +1,40 @@
+//! What stands around every page.
+
+use crate::log::Published;
+
+use super::shown::When;
+
+/// What stands around a page.
+pub(super) struct Frame {
+    /// What the page is about.
+    pub(super) title: String,
+    /// The name of the log.
+    pub(super) origin: String,
+    /// How many entries the page speaks of.
+    pub(super) size: u64,
+    /// When the last of them was received.
+    pub(super) as_of: When,
+    /// Where the script hears what changes the page; `None` for a page that nothing changes.
+    pub(super) events: Option<String>,
+}
+
+impl Frame {
+    /// A page that stays as it is.
+    pub(super) fn of(published: &Published, title: &str) -> Self {
+        Self {
+            title: title.to_owned(),
+            origin: published.origin().to_string(),
+            size: published.size.get(),
+            as_of: When(published.time_ms),
+            events: None,
+        }
+    }
+
+    /// A page that changes with the entries that this query of the stream of events selects. It begins behind the last
+    /// entry that the page knows, so that none is missed.
+    pub(super) fn following(mut self, query: &str) -> Self {
+        let last = self.size.checked_sub(1);
+        self.events = last.map(|last| format!("/v1/events?after={last}&{query}"));
+        self
+    }
+}

@@ -1,0 +1,80 @@
+// A real service with agents that did something: the programs of this workspace, on a folder of their own.
+
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+import { DIST } from "./host.mjs";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Text that must stay text wherever it is shown. */
+export const HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script> &amp; zero\u200bwidth";
+
+/** A log with the agents `worker`, which has worked, and `idle`, which has not. */
+export async function startService() {
+  const programs = build();
+  const folder = await mkdtemp(join(tmpdir(), "pages-"));
+  const data = join(folder, "log");
+  const environment = { PATH: process.env.PATH, HOME: folder, XDG_STATE_HOME: join(folder, "state") };
+  const call = (program, words) => execFileSync(join(programs, program), words, { env: environment, cwd: folder, stdio: "pipe" }).toString();
+  call("dragonsd", ["init", "--data", data, "--origin", "example.com/pages"]);
+  const serve = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--web", fileURLToPath(DIST)];
+  const service = spawn(join(programs, "dragonsd"), serve, { env: environment, stdio: ["ignore", "pipe", "ignore"] });
+  const ended = new Promise((resolve) => service.once("close", resolve));
+  const url = await firstLine(service);
+  environment.DRAGONS_SERVER = url;
+  const key = (name) => join(folder, `${name}.pem`);
+  const operator = ["--key", join(data, "keys", "operator.pem")];
+  const trust = ["--trust", join(data, "trust.json")];
+  const dragons = (...words) => call("dragons", words);
+  const run = (goal, ...program) => spawnSync(join(programs, "dragons"),
+    ["run", "--agent", "worker", "--dir", "worker", "--goal", goal, "--key", key("worker"), ...trust, "--", ...program],
+    { env: environment, cwd: folder, stdio: "pipe" });
+  for (const name of ["worker", "idle"]) {
+    await makeAgent(join(folder, name), name);
+    dragons("keygen", "--name", name, "--out", key(name));
+    dragons("manifest", "register", name, ...operator, "--agent-key", key(name));
+  }
+  dragons("lease", "grant", "worker", "--allow", "run:sh", "--allow", "read:**", ...operator);
+  run(HOSTILE, "sh", "-c", "echo one");
+  run("a program that fails", "sh", "-c", "exit 3");
+  run("a program that is not allowed", "cat", "/dev/null");
+  return {
+    url,
+    /** The value at an address, as JSON. */
+    json: async (path) => (await fetch(new URL(path, url))).json(),
+    stopAgent: (name, reason) => dragons("agent", "stop", name, "--reason", reason, ...operator),
+    stop: async () => {
+      service.kill("SIGTERM");
+      await ended;
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+/** Builds both programs, unless they are built, and gives their folder. */
+function build() {
+  execFileSync("cargo", ["build", "--quiet", "--locked", "--bins"], { cwd: ROOT, stdio: "inherit" });
+  const metadata = execFileSync("cargo", ["metadata", "--no-deps", "--format-version", "1"], { cwd: ROOT, maxBuffer: 1 << 26 });
+  return join(JSON.parse(metadata).target_directory, "debug");
+}
+
+async function firstLine(service) {
+  for await (const line of createInterface({ input: service.stdout })) {
+    const [, url] = line.match(/^listening on (http:\S+)/) ?? [];
+    if (url) return url;
+  }
+  throw new Error("the service did not start");
+}
+
+async function makeAgent(folder, name) {
+  await mkdir(join(folder, "src"), { recursive: true });
+  await writeFile(join(folder, "src", "work.sh"), "echo work\n");
+  await writeFile(join(folder, "agent.toml"), [
+    `agent = "${name}"`, 'version = "1"', 'code = ["src"]', 'config = ["agent.toml"]', "ignore = []",
+    'capabilities = ["run:*", "read:**"]', "max_inflight_ms = 60000", ""].join("\n"));
+}
