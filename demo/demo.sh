@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A first look: a log, this repository as an agent, three programs under a lease, and the evidence of it, checked.
 #
-# `make demo` builds the programs and calls this. Each command is shown as one would type it. The log goes on from
-# one call to the next; whoever wants a new one removes the folder. What can be set:
+# `make demo` builds the programs and calls this. Each command is shown as one would type it. Each call begins anew:
+# a log that goes on after an hour of silence says so when it is verified, which is right and no first look. What can
+# be set:
 #
 #   DEMO_DIR     the folder of the log, the keys and the evidence   [demo, in cargo's target folder]
 #   DEMO_LISTEN  where the service listens                          [127.0.0.1:0, a port that is free]
@@ -47,17 +48,19 @@ find_folders() {
   export XDG_STATE_HOME
 }
 
+# What a demo before has left goes away, and nothing of anybody else.
 claim_folder() {
-  exec {in_use}>"$folder/in-use"
+  local claim="$folder/a-demo-lies-here"
+  if [[ ! -e "$claim" && -n "$(ls -A "$folder")" ]]; then
+    stop_with "$folder holds other files: name an empty folder with DEMO_DIR"
+  fi
+  exec {in_use}>"$claim"
   flock --nonblock "$in_use" ||
     stop_with "another demo uses $folder: end it with Ctrl-C, or name another folder: make demo DEMO_DIR=…"
+  rm -rf "$log" "$page" "$XDG_STATE_HOME" "$agent_key"
 }
 
 make_log() {
-  if [[ -e "$trust" ]]; then
-    title "The log of the last time, in $log, goes on"
-    return
-  fi
   title 'A log: its keys, its charter at index 0, and trust.json, by which anybody can verify it'
   show dragonsd init --data "$log" --origin example.com/demo
 }
@@ -80,29 +83,23 @@ start_service() {
 
 service_failed() {
   tail -n 5 "$folder/dragonsd.log" >&2
-  stop_with "the service did not start on $listen. If the port is in use, leave DEMO_LISTEN out and a free one is taken. \
-If the log is of another version, remove $folder"
+  stop_with "the service did not start on $listen. If the port is in use, leave DEMO_LISTEN out and a free one is taken"
 }
 
 register_agent() {
-  local built known
-  [[ -e "$agent_key" ]] || show dragons keygen --name "$agent" --out "$agent_key"
-  built="$(dragons manifest build . --json | member manifest_hash)"
-  known="$(dragons agent show "$agent" --json 2>/dev/null | member manifest_hash || true)"
-  if [[ "$built" == "$known" ]]; then
-    title "This very repository is an agent already, at the version $built"
-    return
-  fi
   title 'This very repository becomes an agent: agent.toml says what belongs to it'
   if [[ -n "$(git status --porcelain 2>/dev/null || true)" ]]; then
     echo 'Note: the working tree has changes. The version is what lies here now, and no commit.'
   fi
+  show dragons keygen --name "$agent" --out "$agent_key"
   show dragons manifest register . --key "$operator" --agent-key "$agent_key" --trust "$trust"
 }
 
 grant_lease() {
   title 'Authority for an hour: it may run two programs and read, but not write'
   show dragons lease grant "$agent" --allow run:wc run:sh 'read:**' --for 1h --key "$operator" --trust "$trust"
+  # That nothing has changed since is a part of the evidence.
+  dragons checkpoint --trust "$trust" >"$earlier"
 }
 
 run_programs() {
@@ -121,16 +118,12 @@ run() {
 }
 
 check_evidence() {
-  local pack="$page/evidence.pack.jsonl" opened="$folder/opened.jsonl" options=()
+  local pack="$page/evidence.pack.jsonl" opened="$folder/opened.jsonl"
   title 'The evidence: the whole log, with the values behind what the runs committed to'
-  # The newest alone: a pack has room for 4,096.
-  cat "$XDG_STATE_HOME"/dragons/*/"$agent"/disclosures.jsonl | tail -n 100 >"$opened"
-  # That nothing has changed since the last time is part of it.
-  [[ ! -e "$earlier" ]] || options=(--earlier "$earlier")
-  show dragons export --out "$pack" --trust "$trust" --disclose "$opened" "${options[@]}"
+  cp "$XDG_STATE_HOME"/dragons/*/"$agent"/disclosures.jsonl "$opened"
+  show dragons export --out "$pack" --trust "$trust" --disclose "$opened" --earlier "$earlier"
   title 'Verified: no network, and no trust in the service'
   show dragons verify "$pack" --trust "$trust"
-  dragons checkpoint --trust "$trust" >"$earlier"
 }
 
 # Until Ctrl-C. At a terminal it is read as a key: as a signal it would reach make as well, which would call it a
@@ -167,7 +160,7 @@ wait_for_key() {
 finish() {
   kill "$service"
   wait "$service" || stop_with "the service did not end well, see $folder/dragonsd.log"
-  title "Ended. \`make demo\` goes on with the log in $log"
+  title "Ended. What was shown lies in $folder until the next demo."
   exit 0
 }
 
@@ -201,11 +194,6 @@ title() {
   else
     printf '\n%s\n' "$1"
   fi
-}
-
-# The text of a member of the JSON object on stdin.
-member() {
-  sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"
 }
 
 stop_with() {
