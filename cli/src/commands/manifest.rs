@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use client::manifest::Version;
 use client::manifest::diff::{self, Difference};
 use client::manifest::proof::{FileProof, MAX_PROOF_BYTES};
 use ledger::fingerprint::Fingerprint;
@@ -12,6 +13,7 @@ use ledger::text::Text;
 
 use crate::commands::logged::{self, Cosigners};
 use crate::output;
+use crate::progress;
 use crate::session::{Session, read_bounded, read_key};
 
 /// What about manifests.
@@ -88,7 +90,7 @@ pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
 }
 
 fn build(session: &Session, directory: &Path) -> Result<()> {
-    let manifest = client::manifest::build(directory)?;
+    let manifest = read(directory)?.manifest;
     let hash = manifest.hash()?;
     if session.json() {
         return output::json(&object([
@@ -120,7 +122,7 @@ fn build(session: &Session, directory: &Path) -> Result<()> {
 }
 
 fn diff(session: &Session, old: &Path, new: &Path) -> Result<()> {
-    let (old, new) = (client::manifest::read(old)?, client::manifest::read(new)?);
+    let (old, new) = (read(old)?, read(new)?);
     let differences = diff::between(&old, &new);
     if session.json() {
         return differences
@@ -144,7 +146,7 @@ fn diff(session: &Session, old: &Path, new: &Path) -> Result<()> {
 }
 
 fn prove(options: &ProveOptions) -> Result<()> {
-    let version = client::manifest::read(&options.directory)?;
+    let version = read(&options.directory)?;
     let file = &options.file;
     let proof = FileProof::of(&version, file);
     let proof = proof.with_context(|| format!("the manifest has no file {file:?}"))?;
@@ -172,7 +174,7 @@ fn check(session: &Session, path: &Path) -> Result<()> {
 }
 
 fn register(session: &Session, options: &RegisterOptions) -> Result<()> {
-    let manifest = client::manifest::build(&options.directory)?;
+    let manifest = read(&options.directory)?.manifest;
     let (agent, hash) = (manifest.agent.clone(), manifest.hash()?);
     let agent_key = read_key(&options.agent_key)?;
     let reason = match &options.reason {
@@ -192,4 +194,15 @@ fn register(session: &Session, options: &RegisterOptions) -> Result<()> {
         ("fingerprint", fingerprint.to_string().into()),
     ];
     logged::print(session, &logged, members)
+}
+
+/// Reads the version in a directory, with a bar for as long as it takes.
+fn read(directory: &Path) -> Result<Version> {
+    let bar = progress::bytes(0);
+    let version = client::manifest::read(directory, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    Ok(version?)
 }

@@ -4,6 +4,7 @@
 //! that the log knows the agent by. The same directory gives the same manifest on every machine.
 
 pub mod config;
+pub(crate) mod content;
 pub mod diff;
 pub mod proof;
 pub mod tree;
@@ -16,6 +17,8 @@ use std::str::FromStr;
 use ledger::codes::Refusal;
 use ledger::digest::Digest;
 use ledger::record::{FileSet, Manifest, Model, Prompt, Tool};
+
+use unicode_normalization::UnicodeNormalization as _;
 
 use config::{AgentConfig, ModelConfig, PromptConfig, ToolConfig};
 use tree::FileTree;
@@ -95,28 +98,34 @@ pub struct Version {
 ///
 /// [`ManifestError`].
 pub fn build(directory: &Path) -> Result<Manifest, ManifestError> {
-    Ok(read(directory)?.manifest)
+    Ok(read(directory, &mut |_, _| {})?.manifest)
 }
 
-/// Reads the version of the agent in a directory.
+/// Reads the version of the agent in a directory. `tell` hears how many bytes of how many have been read; while the
+/// directory is walked, the second number grows.
 ///
 /// # Errors
 ///
 /// [`ManifestError`].
-pub fn read(directory: &Path) -> Result<Version, ManifestError> {
+pub fn read(directory: &Path, tell: &mut dyn FnMut(u64, u64)) -> Result<Version, ManifestError> {
     let config = read_config(directory)?;
-    let ignore = sorted(plain_paths("ignore", &config.ignore)?);
-    let files = |member, listed: &[String]| {
-        Ok::<_, ManifestError>(walk::walk(
-            directory,
-            &plain_paths(member, listed)?,
-            &ignore,
-        )?)
+    let ignore = normalized(plain_paths("ignore", &config.ignore)?);
+    let mut total = 0;
+    let mut list = |member, listed: &[String]| {
+        let listed = plain_paths(member, listed)?;
+        let listing = walk::list(directory, &listed, &ignore, &mut |bytes| {
+            total += bytes;
+            tell(0, total);
+        });
+        Ok::<_, ManifestError>(listing?)
     };
-    let (code, config_files) = (
-        files("code", &config.code)?,
-        files("config", &config.config)?,
-    );
+    let (code, config_files) = (list("code", &config.code)?, list("config", &config.config)?);
+    let mut done = 0;
+    let mut count = |bytes| {
+        done += bytes;
+        tell(done, total);
+    };
+    let (code, config_files) = (code.read(&mut count)?, config_files.read(&mut count)?);
     let manifest = Manifest {
         agent: parse("agent", &config.agent)?,
         version: parse("version", &config.version)?,
@@ -173,7 +182,9 @@ fn plain_paths(member: &'static str, paths: &[String]) -> Result<Vec<String>, Ma
     paths.iter().map(plain).collect()
 }
 
-fn sorted(mut prefixes: Vec<String>) -> Vec<String> {
+/// As the paths are that they are compared with.
+fn normalized(prefixes: Vec<String>) -> Vec<String> {
+    let mut prefixes: Vec<String> = prefixes.iter().map(|path| path.nfc().collect()).collect();
     prefixes.sort_unstable();
     prefixes.dedup();
     prefixes
@@ -271,7 +282,7 @@ fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, ManifestError> {
         source,
     };
     let mut bytes = Vec::new();
-    let file = walk::open_regular(path).map_err(unreadable)?;
+    let file = content::open_regular(path).map_err(unreadable)?;
     file.take(most + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;

@@ -169,7 +169,7 @@ mod tests {
             capabilities = ['read:**']\nmax_inflight_ms = 1000\n";
         fs::write(directory.path().join("agent.toml"), text).unwrap();
         edit(directory.path());
-        read(directory.path()).unwrap()
+        read(directory.path(), &mut |_, _| {}).unwrap()
     }
 
     #[test]

@@ -134,12 +134,11 @@ impl Program {
 }
 
 fn digest(path: &Path) -> Result<Digest, ProgramError> {
-    let digest = crate::manifest::walk::digest(path);
-    let digest = digest.map_err(|source| ProgramError::Unreadable {
+    let digest = crate::manifest::content::digest(path);
+    digest.map_err(|source| ProgramError::Unreadable {
         path: path.to_owned(),
         source,
-    })?;
-    Ok(digest.0)
+    })
 }
 
 fn is_executable(path: &Path) -> bool {
