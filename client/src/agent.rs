@@ -7,6 +7,7 @@
 //!
 //! ```
 //! use client::agent::{Action, Agent, Deed};
+//! use client::disclosure::{Place, Secret, Side};
 //! use client::journal::Journal;
 //! use client::memory::MemoryLog;
 //! use ledger::key::PrivateKey;
@@ -27,11 +28,14 @@
 //! agent.start(now_ms)?;
 //! let goal = agent.goal("say hello".parse()?, "a reader".parse()?, now_ms)?.record();
 //!
-//! // Leave first, then the deed, then the result.
-//! let permit = agent.intent(Action::new(goal, "run:greet".parse()?), now_ms)?;
+//! // Leave first, then the deed, then the result. The log is told commitments to the values, and not the values.
+//! let whom = Secret::new("whom".parse()?, b"a reader".to_vec())?;
+//! let action = Action { inputs: vec![whom], ..Action::new(goal, "run:greet".parse()?) };
+//! let permit = agent.intent(action, now_ms)?;
 //! assert!(permit.is_valid_at(now_ms));
-//! let greeting = "hello";
-//! let result = agent.result(Deed::of(permit.intent(), Status::Ok), now_ms)?;
+//! let greeting = Secret::new("greeting".parse()?, b"hello".to_vec())?;
+//! let deed = Deed { outputs: vec![greeting], ..Deed::of(permit.intent(), Status::Ok) };
+//! let result = agent.result(deed, now_ms)?;
 //! assert!(result.is_logged());
 //!
 //! // What no lease allows is refused, with its code.
@@ -39,6 +43,19 @@
 //! assert_eq!(refused.code().unwrap().as_str(), "capability-missing");
 //! agent.outcome(goal, Verdict::Partial, vec![], now_ms)?;
 //! agent.goodbye(now_ms)?;
+//!
+//! // The evidence, with one of the values: whoever has the trust needs nobody else.
+//! let place = Place { record: permit.intent(), side: Side::Inputs, name: "whom".parse()? };
+//! let opened = agent.journal().disclosure(&place)?.ok_or("it was kept")?;
+//! let evidence = log.pack(vec![opened]);
+//! let report = ledger::verify::verify(evidence.as_bytes(), &log.trust(), None);
+//! assert_eq!(report.verdict.as_str(), "verified");
+//!
+//! // One word that was changed, and it does not hold.
+//! let forged = evidence.replacen("\"whom\"", "\"who\"", 1);
+//! # assert_ne!(forged, evidence);
+//! let report = ledger::verify::verify(forged.as_bytes(), &log.trust(), None);
+//! assert_eq!(report.verdict.as_str(), "failed");
 //! # Ok(())
 //! # }
 //! ```

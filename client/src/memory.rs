@@ -12,11 +12,13 @@ use ledger::envelope::Envelope;
 use ledger::govern::{self, State};
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
+use ledger::pack::{Disclosure, Entry, Header, Line, Range, Selection};
 use ledger::record::{
     AgentState, Body, Budget, Charter, CharterKey, FileSet, Lease, Limits, Liveness, Manifest,
     Mode, RULES, Record, Registration, Role, SignedRecord, Thresholds,
 };
 use ledger::text::Name;
+use ledger::verify::Trust;
 use tlog::checkpoint::{self, Checkpoint, Origin, SignedCheckpoint};
 use tlog::note::{KeyName, SigningKey};
 use tlog::policy::Policy;
@@ -111,6 +113,47 @@ impl MemoryLog {
     /// Which log this is.
     pub fn identity(&self) -> LogIdentity {
         self.identity.clone()
+    }
+
+    /// What somebody needs to verify its evidence.
+    pub fn trust(&self) -> Trust {
+        Trust {
+            policy: self.identity.policy.clone(),
+            charter: self.identity.log,
+        }
+    }
+
+    /// The whole log as an evidence pack, with values that open commitments in it.
+    ///
+    /// # Panics
+    ///
+    /// Never: there is a charter at least, and its leaves are JSON.
+    pub fn pack(&self, disclosures: Vec<Disclosure>) -> String {
+        let contents = self.contents.borrow();
+        let size = contents.tree.size();
+        let (first, end) = (LeafIndex::new(0), LeafIndex::new(size.get()));
+        let range = Range::new(first, end, size).expect("a log with a charter");
+        let header = Line::Header(Header {
+            origin: ORIGIN.to_owned(),
+            size,
+            selection: Selection::Range(range),
+            count: range.count(),
+        });
+        let checkpoint = self.checkpoint(&contents.tree, size);
+        let checkpoint = checkpoint.expect("the tree has its size");
+        let disclosures = Some(disclosures).filter(|values| !values.is_empty());
+        let leaves = range.indices().zip(&contents.leaves).map(|(index, leaf)| {
+            let leaf = String::from_utf8(leaf.clone()).expect("JSON");
+            Line::Leaf(Entry { index, leaf })
+        });
+        [header, Line::Checkpoint(Box::new(checkpoint))]
+            .into_iter()
+            .chain(disclosures.map(Line::Disclosures))
+            // Where all leaves are there, nothing else is needed to work out the root.
+            .chain([Line::Proof(Vec::new())])
+            .chain(leaves)
+            .map(|line| line.to_string())
+            .collect()
     }
 
     /// Its time, from now on.
@@ -209,16 +252,20 @@ impl MemoryLog {
         let contents = self.contents.borrow();
         let size = size.unwrap_or(contents.tree.size());
         let leaf = contents.leaves.get(usize::try_from(index.get()).ok()?)?;
-        let root = tlog::tree::root(size, &contents.tree).ok()?;
-        let origin = Origin::parse(ORIGIN).ok()?;
-        let signed = checkpoint::sign(&self.log_key, &Checkpoint::new(origin, size, root));
         let file = ProofFile {
             extra: Some(leaf.clone()),
             index,
             hashes: inclusion::prove(index, size, &contents.tree).ok()?,
-            checkpoint: SignedCheckpoint::parse(&signed).ok()?,
+            checkpoint: self.checkpoint(&contents.tree, size)?,
         };
         Some(file.to_string())
+    }
+
+    fn checkpoint(&self, tree: &MemoryTree, size: TreeSize) -> Option<SignedCheckpoint> {
+        let root = tlog::tree::root(size, tree).ok()?;
+        let origin = Origin::parse(ORIGIN).ok()?;
+        let signed = checkpoint::sign(&self.log_key, &Checkpoint::new(origin, size, root));
+        SignedCheckpoint::parse(&signed).ok()
     }
 }
 
