@@ -40,9 +40,9 @@ export async function startService() {
     dragons("manifest", "register", name, ...operator, "--agent-key", key(name));
   }
   dragons("lease", "grant", "worker", "--allow", "run:sh", "--allow", "read:**", ...operator);
-  run(HOSTILE, "sh", "-c", "echo one");
   run("a program that fails", "sh", "-c", "exit 3");
   run("a program that is not allowed", "cat", "/dev/null");
+  run(HOSTILE, "sh", "-c", "echo one");
   return {
     url,
     /** The value at an address, as JSON. */

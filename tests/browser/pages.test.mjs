@@ -1,0 +1,172 @@
+// The pages of the service, with a real one: for everybody, with nothing hidden or run, live, and without script as well.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+
+import { launch, verdict, visit } from "./browser.mjs";
+import { HOSTILE, startService } from "./service.mjs";
+
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let browser;
+let service;
+let goal;
+
+before(async () => {
+  browser = await launch();
+  service = await startService();
+  const { life } = await service.json("/v1/agents/worker/timeline?limit=1000");
+  goal = life.actions.at(-1).goal;
+});
+
+after(async () => {
+  await browser.close();
+  await service.stop();
+});
+
+/** One of each page, with all that can stand on it. */
+function pages() {
+  return ["/", "/agents", "/agents?view=table", "/agents?state=stopped", "/agents/worker", "/agents/worker?span=30d",
+    "/agents/idle", `/goals/${goal}`, "/entries/0", "/entries/7", "/agents/nobody"];
+}
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`axe finds nothing, ${colorScheme}`, async () => {
+    for (const path of pages()) {
+      const { page, faults, close } = await open(path, { colorScheme, reducedMotion: "reduce" });
+      await page.evaluate(() => { for (const details of document.querySelectorAll("details")) details.open = true; });
+      // The driver's own script: the policy of the page does not let it in by an element.
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => globalThis.axe.run(document));
+      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+      assert.deepEqual(found, [], path);
+      assert.deepEqual(faults.filter((fault) => path !== "/agents/nobody" || !fault.includes("404")), [], path);
+      await close();
+    }
+  });
+}
+
+test("320 px are wide enough", async () => {
+  for (const path of pages()) {
+    const { page, close } = await open(path, { viewport: { width: 320, height: 640 } });
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth), path);
+    await close();
+  }
+});
+
+test("every page has a title, its landmarks, one first heading, and tables with headers", async () => {
+  const titles = new Set();
+  const paths = pages().filter((path) => !path.includes("?"));
+  for (const path of paths) {
+    const { page, close } = await open(path);
+    const found = await page.evaluate(() => ({
+      title: document.title,
+      landmarks: ["header", "nav", "main", "footer"].filter((name) => !document.querySelector(name)),
+      headings: document.querySelectorAll("h1").length,
+      bare: [...document.querySelectorAll("table")].filter((table) => !table.caption || !table.querySelector("thead th[scope=col]")).length,
+      times: [...document.querySelectorAll("time")].filter((time) => !/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(time.dateTime)).length,
+    }));
+    assert.deepEqual({ ...found, title: "" }, { title: "", landmarks: [], headings: 1, bare: 0, times: 0 }, path);
+    titles.add(found.title);
+    await close();
+  }
+  assert.equal(titles.size, paths.length);
+});
+
+test("hostile text is text, with nothing hidden in it", async () => {
+  for (const path of ["/", "/agents/worker", `/goals/${goal}`]) {
+    const { page, faults, close } = await open(path);
+    const text = await page.textContent("main");
+    assert.ok(text.includes(HOSTILE.replace("\u200b", "⟨U+200B⟩")), path);
+    assert.equal(await page.locator("img, main script").count(), 0);
+    assert.deepEqual(faults, []);
+    await close();
+  }
+});
+
+test("the picture says what the tables say", async () => {
+  const { page, close } = await open("/agents/worker");
+  for (const bar of ["running", "stopped", "lease"]) assert.ok(await page.locator(`svg .bar.${bar}`).count() > 0, bar);
+  assert.equal(await page.locator("svg .refused").count(), 1);
+  assert.equal(await page.locator("svg .action").count(), await page.locator("#actions-scroll tbody tr").count());
+  assert.match(await page.locator("#refusals-scroll").textContent(), /run:cat.*scope-denied/s);
+  assert.match(await page.locator("svg desc").textContent(), /running for .*1 lease, \d+ heartbeats?, 2 actions, 1 refusal/);
+  await close();
+});
+
+test("verify this in your browser ends in a verdict", async () => {
+  for (const [path, link] of [["/entries/3", "Verify this in your browser"], [`/goals/${goal}`, "Verify it in your browser"],
+    ["/agents/worker", "Verify its records in your browser"], ["/", "Verify the whole log in your browser"]]) {
+    const { page, faults, close } = await open(path);
+    await page.getByRole("link", { name: link }).click();
+    const { verdict: word, codes } = await verdict(page);
+    // A pack of a part is not the whole log, and says so; a record and the log are verified.
+    const want = path.startsWith("/entries/") || path === "/" ? "verified" : "incomplete";
+    assert.ok([want, "verified"].includes(word), `${path}: ${word} ${codes}`);
+    assert.deepEqual(faults, [], path);
+    await close();
+  }
+});
+
+test("the keyboard is enough", async () => {
+  const { page, close } = await open("/");
+  await tabTo(page, ".skip");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "main");
+  await tabTo(page, "a[href='/agents/worker']");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/agents/worker");
+  await tabTo(page, "#drawing-scroll");
+  await tabTo(page, "#beats-details summary");
+  await page.keyboard.press("Enter");
+  assert.ok(await page.locator("#beats-details").evaluate((details) => details.open));
+  await tabTo(page, "#states-scroll a, #last-lines a");
+  await close();
+});
+
+test("pages change as the log does, and keep what the reader opened", async () => {
+  const [agent, board, overview] = [await open("/agents/idle"), await open("/agents"), await open("/")];
+  for (const { page } of [agent, board, overview]) await page.waitForSelector("html[data-live=true]");
+  await agent.page.click("#beats-details summary");
+  const stopped = agent.page.locator("#states-scroll", { hasText: "ordered: enough for today" });
+  assert.equal(await stopped.count(), 0);
+  service.stopAgent("idle", "enough for today");
+  await stopped.waitFor();
+  assert.ok(await agent.page.locator("#beats-details").evaluate((details) => details.open));
+  assert.ok(await agent.page.evaluate(() => document.activeElement.matches("#beats-details > summary")), "the focus stays");
+  const size = String((await service.json("/v1/agents")).as_of);
+  for (const { page } of [board, overview]) await page.locator("#as-of", { hasText: `as of ${size} entries` }).waitFor();
+  for (const { faults, close } of [agent, board, overview]) {
+    assert.deepEqual(faults, []);
+    await close();
+  }
+});
+
+test("without script all is there but the change by itself", async () => {
+  for (const path of pages()) {
+    const { page, close } = await open(path, { javaScriptEnabled: false });
+    assert.ok(await page.locator("h1").isVisible(), path);
+    await close();
+  }
+  const { page, close } = await open("/agents", { javaScriptEnabled: false });
+  await page.getByRole("link", { name: "worker" }).click();
+  await page.getByRole("link", { name: "a week" }).click();
+  await page.getByRole("link", { name: "its goal" }).first().click();
+  assert.match(page.url(), /\/goals\/sha256:/);
+  await close();
+});
+
+function open(path, options = {}) {
+  return visit(browser, new URL(path, service.url).href, options);
+}
+
+/** Presses Tab until an element has the focus, as a reader would. */
+async function tabTo(page, selector) {
+  for (let presses = 0; presses < 200; presses += 1) {
+    await page.keyboard.press("Tab");
+    if (await page.evaluate((wanted) => document.activeElement.matches(wanted), selector)) return;
+  }
+  assert.fail(`the keyboard does not get to ${selector}`);
+}
