@@ -117,7 +117,7 @@ impl<T: Transport> Agent<T> {
             transport,
             log,
             key,
-            manifest_hash: manifest.hash()?,
+            manifest_hash: manifest.hash(),
             manifest,
             journal,
             standing: None,

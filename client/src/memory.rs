@@ -195,7 +195,7 @@ impl MemoryLog {
             agent: manifest.agent.clone(),
             key: key.public(),
             manifest: manifest.clone(),
-            manifest_hash: manifest.hash().expect("a hash"),
+            manifest_hash: manifest.hash(),
             replaces,
             reason: parsed("an example"),
         };
@@ -212,7 +212,7 @@ impl MemoryLog {
         let now_ms = self.contents.borrow().now_ms;
         let lease = Lease {
             agent: manifest.agent.clone(),
-            manifest_hash: manifest.hash().expect("a hash"),
+            manifest_hash: manifest.hash(),
             allow: allow.iter().map(|one| parsed(one)).collect(),
             deny: Vec::new(),
             budget: Budget::default(),
@@ -272,7 +272,7 @@ impl MemoryLog {
 impl Contents {
     /// Judges a record as the service does; what it causes follows directly behind it.
     fn admit(&mut self, signed: SignedRecord) -> Result<LeafIndex, Refusal> {
-        let checked = signed.clone().check(|id| self.state.key(id));
+        let checked = signed.clone().check(&|id| self.state.key(id));
         self.state.admit(&checked, self.now_ms)?;
         let index = self.add(signed);
         while let Some(transition) = self.state.next_duty(self.now_ms) {
@@ -295,7 +295,7 @@ impl Contents {
         self.tree.push(leaf_hash(&leaf));
         self.leaves.push(leaf);
         self.places.insert(signed.hash(), index);
-        let checked = signed.check(|id| self.state.key(id));
+        let checked = signed.check(&|id| self.state.key(id));
         self.state.apply(index, self.now_ms, &checked);
         index
     }

@@ -77,7 +77,7 @@ impl Operator<'_> {
         let registration = Registration {
             agent: manifest.agent.clone(),
             key: agent_key.public(),
-            manifest_hash: manifest.hash().map_err(OperatorError::NoSuchRecord)?,
+            manifest_hash: manifest.hash(),
             replaces: self.active_registration(&manifest.agent)?,
             manifest,
             reason,

@@ -8,6 +8,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::quoted;
+
 /// Why something was refused: a code, and a sentence with the numbers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {detail}")]
@@ -381,7 +383,7 @@ impl FromStr for Code {
         let known = Self::ALL.iter().find(|code| code.as_str() == text);
         known
             .copied()
-            .ok_or_else(|| Self::Malformed.because(format!("no code {text:?}")))
+            .ok_or_else(|| Self::Malformed.because(format!("no code {}", quoted(text))))
     }
 }
 

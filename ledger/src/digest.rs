@@ -89,6 +89,12 @@ impl FromStr for Digest {
     }
 }
 
+impl AsRef<[u8]> for RecordHash {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
 impl FromStr for RecordHash {
     type Err = Refusal;
 

@@ -161,7 +161,7 @@ impl Envelope {
     ///
     /// A bad signature is a fact here and no error: *what* it means depends on the checks that
     /// come before it, and those are made where the state is.
-    pub fn check_signatures(&self, key: impl Fn(&KeyId) -> Option<PublicKey>) -> Vec<Checked> {
+    pub fn check_signatures(&self, key: &dyn Fn(&KeyId) -> Option<PublicKey>) -> Vec<Checked> {
         let signed = self.signed_bytes();
         let check = |signature: &Signature| {
             let keyid = signature.keyid;

@@ -5,16 +5,17 @@
 //! (compared after unescaping), floats, exponents, `-0`, negative numbers, integers above
 //! 2^53−1 (what every JSON reader holds exactly, RFC 8259 §6), lone surrogates, deep nesting.
 
-use std::cell::Cell;
-use std::collections::BTreeSet;
-use std::fmt;
+mod reader;
+mod writer;
 
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use std::fmt::Display;
+use std::str::FromStr;
+
 use serde::{Serialize, Serializer};
 
 use crate::codes::{Code, Refusal};
 use crate::digest::{Digest, RecordHash};
-use crate::text::{Name, Text};
+use crate::text::{Name, Text, excerpt};
 
 /// The deepest nesting of arrays and objects: far above any record, far below any stack.
 pub const MAX_DEPTH: usize = 16;
@@ -49,38 +50,23 @@ impl Value {
     /// # Errors
     /// `not-strict-json`, with what was found and where.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
-        let around = [bytes.first(), bytes.last()];
-        if around
-            .iter()
-            .flatten()
-            .any(|byte| byte.is_ascii_whitespace())
-        {
-            return Err(Code::NotStrictJson.because("space around the value"));
-        }
-        let mut reader = serde_json::Deserializer::from_slice(bytes);
-        let left = Cell::new(MAX_VALUES);
-        let place = Place {
-            depth: 0,
-            left: &left,
-        };
-        let value = place
-            .deserialize(&mut reader)
-            .and_then(|value| reader.end().map(|()| value));
-        value.map_err(|error| Code::NotStrictJson.because(error))
+        reader::read(bytes)
     }
 
     /// The shortest text of this value: no spaces, members in their order.
     pub fn to_json(&self) -> String {
-        // Serialising strings, integers and string-keyed maps into memory has no way to fail.
-        serde_json::to_string(self).unwrap_or_default()
+        self.written(writer::Order::Given)
     }
 
-    /// The RFC 8785 (JCS) bytes of this value.
-    ///
-    /// # Errors
-    /// `malformed`, should the canonicaliser refuse the value; none of this type is refused today.
-    pub fn to_jcs(&self) -> Result<Vec<u8>, Refusal> {
-        serde_json_canonicalizer::to_vec(self).map_err(|error| Code::Malformed.because(error))
+    /// The RFC 8785 (JCS) text of this value.
+    pub fn to_jcs(&self) -> String {
+        self.written(writer::Order::Canonical)
+    }
+
+    fn written(&self, order: writer::Order) -> String {
+        let mut text = String::new();
+        writer::write(self, order, &mut text);
+        text
     }
 }
 
@@ -236,14 +222,12 @@ impl Members {
         name: &str,
         read: impl Fn(&str, Value) -> Result<T, Refusal>,
     ) -> Result<Vec<T>, Refusal> {
-        let path = self.at(name);
-        let Value::Array(values) = self.take(name)? else {
-            return Err(expected(&path, "an array"));
-        };
-        let numbered = values.into_iter().enumerate();
-        numbered
-            .map(|(i, value)| read(&format!("{path}[{i}]"), value))
-            .collect()
+        let mut elements = Vec::new();
+        self.each(name, &mut |path, value| {
+            elements.push(read(path, value)?);
+            Ok(())
+        })?;
+        Ok(elements)
     }
 
     /// Takes an object whose member names are free [`Name`]s, each value read by `read`.
@@ -255,15 +239,13 @@ impl Members {
         name: &str,
         read: impl Fn(&str, Value) -> Result<T, Refusal>,
     ) -> Result<Vec<(Name, T)>, Refusal> {
-        let path = self.at(name);
-        let Value::Object(members) = self.take(name)? else {
-            return Err(expected(&path, "an object"));
-        };
-        let read_member = |(key, value): (String, Value)| {
+        let Self { path, members } = Self::open(&self.at(name), self.take(name)?)?;
+        let mut named = Vec::with_capacity(members.len());
+        for (key, value) in members {
             let path = format!("{path}.{key}");
-            Ok((Name::read(&path, Value::Text(key))?, read(&path, value)?))
-        };
-        members.into_iter().map(read_member).collect()
+            named.push((Name::read(&path, Value::Text(key))?, read(&path, value)?));
+        }
+        Ok(named)
     }
 
     /// Ends the reading.
@@ -277,11 +259,25 @@ impl Members {
         }
     }
 
+    /// What does not depend on the type of the elements is here, so that it is compiled once.
+    fn each(
+        &mut self,
+        name: &str,
+        read: &mut dyn FnMut(&str, Value) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let path = self.at(name);
+        let Value::Array(values) = self.take(name)? else {
+            return Err(expected(&path, "an array"));
+        };
+        let mut numbered = values.into_iter().enumerate();
+        numbered.try_for_each(|(i, value)| read(&format!("{path}[{i}]"), value))
+    }
+
     fn at(&self, name: &str) -> String {
         if self.path.is_empty() {
-            name.to_owned()
+            excerpt(name)
         } else {
-            format!("{}.{name}", self.path)
+            format!("{}.{}", self.path, excerpt(name))
         }
     }
 }
@@ -325,11 +321,10 @@ pub fn string(path: &str, value: Value) -> Result<String, Refusal> {
 /// `malformed`.
 pub fn parsed<T>(path: &str, value: Value) -> Result<T, Refusal>
 where
-    T: std::str::FromStr<Err: fmt::Display>,
+    T: FromStr<Err: Display>,
 {
     let text = string(path, value)?;
-    text.parse()
-        .map_err(|error| Code::Malformed.because(format!("{path}: {error}")))
+    text.parse().map_err(|error| wrong(path, &error))
 }
 
 pub(crate) fn expected(path: &str, what: &str) -> Refusal {
@@ -337,90 +332,9 @@ pub(crate) fn expected(path: &str, what: &str) -> Refusal {
     Code::Malformed.because(format!("{place} is not {what}"))
 }
 
-/// Where the value to be read stands: how deep in arrays and objects, and how many more there may be.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    depth: usize,
-    left: &'a Cell<usize>,
-}
-
-impl Place<'_> {
-    fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.depth >= MAX_DEPTH {
-            return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")));
-        }
-        let depth = self.depth + 1;
-        Ok(Self { depth, ..self })
-    }
-
-    fn count<E: serde::de::Error>(self) -> Result<(), E> {
-        let left = self.left.get().checked_sub(1);
-        let left = left.ok_or_else(|| E::custom(format_args!("more than {MAX_VALUES} values")))?;
-        self.left.set(left);
-        Ok(())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Place<'_> {
-    type Value = Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
-        self.count()?;
-        reader.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Place<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value without floats, exponents, or negative numbers")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
-        if value > MAX_INTEGER {
-            return Err(E::custom(format_args!(
-                "integer {value} above {MAX_INTEGER}"
-            )));
-        }
-        Ok(Value::Integer(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Text(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
-        let inside = self.inside()?;
-        let mut values = Vec::new();
-        while let Some(value) = elements.next_element_seed(inside)? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let inside = self.inside()?;
-        let mut members = Vec::new();
-        let mut names = BTreeSet::new();
-        while let Some(name) = entries.next_key::<String>()? {
-            if !names.insert(name.clone()) {
-                return Err(A::Error::custom(format_args!(
-                    "member {name:?} stands twice"
-                )));
-            }
-            members.push((name, entries.next_value_seed(inside)?));
-        }
-        Ok(Value::Object(members))
-    }
+/// By itself, so that it is compiled once and not for each type.
+fn wrong(path: &str, error: &dyn Display) -> Refusal {
+    Code::Malformed.because(format!("{path}: {error}"))
 }
 
 #[cfg(test)]
@@ -529,7 +443,98 @@ mod tests {
         })
     }
 
+    /// What `serde_json` makes of a text, with the refusals that are ours alone added to its own.
+    fn by_serde(text: &str) -> Option<serde_json::Value> {
+        fn plain(value: &serde_json::Value) -> bool {
+            match value {
+                serde_json::Value::Number(number) => {
+                    number.as_u64().is_some_and(|number| number <= MAX_INTEGER)
+                }
+                serde_json::Value::Array(elements) => elements.iter().all(plain),
+                serde_json::Value::Object(members) => members.values().all(plain),
+                _ => true,
+            }
+        }
+        let value: serde_json::Value = serde_json::from_str(text).ok()?;
+        let rewritten = |text: &str| text.trim_matches([' ', '\t', '\n', '\r']) == text;
+        (rewritten(text) && plain(&value)).then_some(value)
+    }
+
+    /// Texts that are almost JSON: its tokens, in any order.
+    fn almost_json() -> impl Strategy<Value = String> {
+        let tokens = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"a\"",
+            "\"b\":",
+            "\"\\u0062\":1",
+            "1",
+            "0",
+            "01",
+            "-1",
+            "1.5",
+            "2e3",
+            "true",
+            "false",
+            "null",
+            "nul",
+            " ",
+            "\n",
+            "\u{b}",
+            "\"",
+            "\\",
+            "\\u",
+            "d83d",
+            "\\ude00",
+            "\\/",
+            "é",
+            "\t",
+            "9007199254740991",
+            "9007199254740992",
+            "99999999999999999999",
+            "\"\\ud83d\\ude00\"",
+            "\"\\ud83d\"",
+        ]);
+        prop::collection::vec(tokens, 1..9).prop_map(|tokens| tokens.concat())
+    }
+
     proptest! {
+        #[test]
+        fn what_reads_is_what_others_read(text in almost_json()) {
+            let ours = Value::parse(text.as_bytes());
+            match (ours, by_serde(&text)) {
+                (Ok(ours), Some(theirs)) => prop_assert_eq!(serde_json::to_value(ours).unwrap(), theirs),
+                (Err(ours), Some(_)) => prop_assert!(ours.detail.contains("stands twice"), "{text}: {ours}"),
+                (Ok(_), None) => prop_assert!(false, "{text} is read, and nobody else reads it"),
+                (Err(_), None) => {}
+            }
+        }
+
+        #[test]
+        fn a_changed_text_is_read_as_others_read_it(
+            value in any_value(), at in any::<prop::sample::Index>(), token in 0_usize..12,
+        ) {
+            let mut text = value.to_json();
+            let tokens = ["\"", "\\", "u", "{", "}", "[", "]", ",", ":", "0", " ", "-"];
+            let places: Vec<usize> = text.char_indices().map(|(place, _)| place).collect();
+            text.insert_str(places[at.index(places.len())], tokens[token]);
+            match (Value::parse(text.as_bytes()), by_serde(&text)) {
+                (Ok(ours), theirs) => prop_assert_eq!(Some(serde_json::to_value(ours).unwrap()), theirs),
+                (Err(ours), Some(_)) => prop_assert!(ours.detail.contains("stands twice"), "{text}: {ours}"),
+                (Err(_), None) => {}
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_what_others_write(value in any_value()) {
+            prop_assert_eq!(value.to_json(), serde_json::to_string(&value).unwrap());
+            prop_assert_eq!(value.to_jcs(), serde_json_canonicalizer::to_string(&value).unwrap());
+        }
+
         #[test]
         fn what_is_written_reads_back(value in any_value()) {
             prop_assert_eq!(Value::parse(value.to_json().as_bytes()).unwrap(), value);

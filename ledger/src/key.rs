@@ -8,7 +8,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use ed25519_dalek::Signer as _;
+#[cfg(feature = "pem")]
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+#[cfg(feature = "pem")]
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
 
 use crate::codes::{Code, Refusal};
@@ -86,6 +88,7 @@ impl PrivateKey {
     ///
     /// # Errors
     /// [`NotAKey`], which quotes nothing of the file.
+    #[cfg(feature = "pem")]
     pub fn from_pem(pem: &str) -> Result<Self, NotAKey> {
         ed25519_dalek::SigningKey::from_pkcs8_pem(pem)
             .map(Self)
@@ -96,6 +99,7 @@ impl PrivateKey {
     ///
     /// # Errors
     /// [`NotAKey`], should the encoder fail; it has no reason to.
+    #[cfg(feature = "pem")]
     pub fn to_pem(&self) -> Result<String, NotAKey> {
         let version_1 = KeypairBytes {
             secret_key: self.0.to_bytes(),
@@ -174,6 +178,12 @@ impl fmt::Debug for PrivateKey {
 impl fmt::Debug for SignatureBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl AsRef<[u8]> for KeyId {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -28,5 +28,6 @@ pub mod pack;
 pub mod record;
 pub mod request;
 pub mod scope;
+mod table;
 pub mod text;
 pub mod verify;

@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::codes::{Code, Refusal};
+use crate::text::quoted;
 
 /// The most segments of a resource.
 pub const MAX_SEGMENTS: usize = 32;
@@ -169,7 +170,7 @@ fn is_segment(segment: &str) -> bool {
 }
 
 fn refused(text: &str, why: &str) -> Refusal {
-    Code::Malformed.because(format!("{text:?}: {why}"))
+    Code::Malformed.because(format!("{}: {why}", quoted(text)))
 }
 
 impl fmt::Display for Parts {

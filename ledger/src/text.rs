@@ -12,6 +12,9 @@ pub const MAX_NAME_BYTES: usize = 128;
 /// The longest free text, in bytes: a title or a reason, not a document.
 pub const MAX_TEXT_BYTES: usize = 1024;
 
+/// The most characters of somebody's text in a sentence of ours: what is longer can be found where it stands.
+const MAX_EXCERPT_CHARACTERS: usize = 128;
+
 /// The name of an agent, a tool, a source, or a member of a free map:
 /// `[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +38,12 @@ impl Name {
 
     pub(crate) fn read(path: &str, value: Value) -> Result<Self, Refusal> {
         crate::json::parsed(path, value)
+    }
+}
+
+impl AsRef<[u8]> for Name {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
@@ -116,6 +125,21 @@ impl fmt::Debug for Text {
     }
 }
 
+/// Somebody's text in quotation marks, for a sentence: on one line, in ASCII, so that nothing in it hides or reads as
+/// something else, and no longer than a sentence should be.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", excerpt(text))
+}
+
+/// As [`quoted`], without the marks.
+pub(crate) fn excerpt(text: &str) -> String {
+    let (shown, rest) = match text.char_indices().nth(MAX_EXCERPT_CHARACTERS) {
+        None => (text, ""),
+        Some((end, _)) => (text.get(..end).unwrap_or_default(), "..."),
+    };
+    format!("{}{rest}", shown.escape_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +156,18 @@ mod tests {
                 "{bad:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_quoted_is_short_and_plain() {
+        assert_eq!(
+            quoted("a \"b\"\n\u{202e}é"),
+            "\"a \\\"b\\\"\\n\\u{202e}\\u{e9}\""
+        );
+        let longest = "ü".repeat(MAX_EXCERPT_CHARACTERS);
+        assert!(!excerpt(&longest).ends_with("..."));
+        let longer = excerpt(&format!("{longest}x"));
+        assert_eq!(longer, format!("{}...", excerpt(&longest)));
     }
 
     #[test]

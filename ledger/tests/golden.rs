@@ -71,7 +71,7 @@ fn printed<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
 
 fn checked(state: &State, leaf: &Leaf) -> CheckedRecord {
     let signed = SignedRecord::from_envelope(leaf.envelope().clone()).unwrap();
-    signed.check(|id| state.key(id))
+    signed.check(&|id| state.key(id))
 }
 
 #[test]

@@ -4,12 +4,14 @@
 //! numbers, of days and agents, make the fleet smaller: `cargo bench -p proving --bench replay -- 3 20`.
 
 use std::hint::black_box;
+use std::io::{BufWriter, Read as _, Write as _};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ledger::govern::State;
 use ledger::leaf::Leaf;
 use ledger::record::{Body, SignedRecord};
-use ledger::verify::verify;
+use ledger::verify::{Trust, Verifier, verify};
 use proving::fleet::{Size, plan};
 use proving::simulation::{agent_name, play};
 use proving::speaker::{Identity, Speaker};
@@ -28,7 +30,14 @@ const AGENTS: u64 = 100_000;
 /// An agent for whom faults are planned.
 const SUSPECT: usize = 6;
 
+/// The argument that makes this program the one whose memory is measured; the trust follows.
+const VERIFY: &str = "--verify-stdin";
+
 fn main() {
+    let mut arguments = std::env::args().skip_while(|it| it != VERIFY).skip(1);
+    if let Some(trust) = arguments.next() {
+        return verify_stdin(&trust);
+    }
     let bytes = bytes_an_agent();
     println!(
         "{:<44} {bytes:9.0} bytes   of {AGENTS} in a state",
@@ -45,6 +54,12 @@ fn main() {
     let (report, took) = timed(|| score::verify(&log));
     rate("records verified, signatures and all", leaves, took);
     println!("{:<44} {:9}", "findings in them", report.findings.len());
+    let grown = bytes_to_verify(&log);
+    println!(
+        "{:<44} {:9.1} bytes   a leaf, {grown:.0} of {leaves}",
+        "memory to verify them",
+        grown / f64::from(u32::try_from(leaves).unwrap_or(u32::MAX))
+    );
     incident(&log);
 }
 
@@ -59,6 +74,42 @@ fn fleet() -> Size {
         },
         _ => FLEET,
     }
+}
+
+/// By how much the memory of a process grows in which they are verified as they come.
+fn bytes_to_verify(log: &Log) -> f64 {
+    let program = std::env::current_exe().expect("this program");
+    let mut child = Command::new(program)
+        .args([VERIFY, &log.trust_witnessed().to_json()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this program starts");
+    let mut pack = BufWriter::new(child.stdin.take().expect("its input"));
+    let signed = log.cosigned(log.size(), log.state().last_received_ms() / 1000);
+    for line in log.pack_lines(0, log.size().get(), &signed) {
+        pack.write_all(line.as_bytes()).expect("it reads");
+    }
+    drop(pack);
+    let said = child.wait_with_output().expect("it ends").stdout;
+    let said = String::from_utf8(said).expect("a number");
+    said.trim().parse().expect("a number")
+}
+
+/// What that process does: says how much more it has held at most than before it began.
+fn verify_stdin(trust: &str) {
+    let mut verifier = Verifier::new(Trust::parse(trust.as_bytes()).expect("a trust"));
+    let before = of_status("VmRSS:");
+    let mut input = std::io::stdin().lock();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match input.read(&mut buffer).expect("the pack") {
+            0 => break,
+            read => verifier.push(&buffer[..read]),
+        }
+    }
+    black_box(verifier.finish());
+    println!("{}", of_status("VmHWM:") - before);
 }
 
 /// An agent's own records out of the whole log, and what they show.
@@ -168,8 +219,12 @@ fn life_of(log: &Log, model: &Identity, n: u64) -> Vec<SignedRecord> {
 
 /// What this process holds in memory, by the kernel's word.
 fn resident_bytes() -> f64 {
+    of_status("VmRSS:")
+}
+
+fn of_status(name: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("a Linux kernel");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let line = status.lines().find(|line| line.starts_with(name));
     let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
     let kilobytes: f64 = kilobytes.and_then(|it| it.parse().ok()).expect("a number");
     kilobytes * 1024.0

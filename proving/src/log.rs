@@ -147,7 +147,7 @@ impl Log {
 
     /// Finds out who signed a record, with the keys that the log knows.
     pub fn check(&self, signed: SignedRecord) -> CheckedRecord {
-        signed.check(|id| self.state.key(id))
+        signed.check(&|id| self.state.key(id))
     }
 
     /// Logs every transition that is due, and gives them back.

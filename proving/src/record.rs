@@ -69,7 +69,7 @@ pub fn registration(
     Registration {
         agent: manifest.agent.clone(),
         key,
-        manifest_hash: manifest.hash().expect("every manifest has canonical bytes"),
+        manifest_hash: manifest.hash(),
         manifest,
         replaces,
         reason: text("proving"),

@@ -149,7 +149,7 @@ impl<'a> Check<'a> {
             ));
         }
         let state = self.replay.state();
-        let judged = state.admit(&record.check(|id| state.key(id)), received_ms);
+        let judged = state.admit(&record.check(&|id| state.key(id)), received_ms);
         if let Err(refusal) = judged {
             self.found(format!("leaf {index}: {refusal}"));
         }

@@ -218,7 +218,7 @@ fn registration(agent: &str, key: &PrivateKey) -> Registration {
     Registration {
         agent: manifest.agent.clone(),
         key: key.public(),
-        manifest_hash: manifest.hash().expect("a hash"),
+        manifest_hash: manifest.hash(),
         manifest,
         replaces: None,
         reason: "a test".parse().expect("free text"),

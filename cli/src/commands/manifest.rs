@@ -91,7 +91,7 @@ pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
 
 fn build(session: &Session, directory: &Path) -> Result<()> {
     let manifest = read(directory)?.manifest;
-    let hash = manifest.hash()?;
+    let hash = manifest.hash();
     if session.json() {
         return output::json(&object([
             ("manifest_hash", hash.into()),
@@ -175,7 +175,7 @@ fn check(session: &Session, path: &Path) -> Result<()> {
 
 fn register(session: &Session, options: &RegisterOptions) -> Result<()> {
     let manifest = read(&options.directory)?.manifest;
-    let (agent, hash) = (manifest.agent.clone(), manifest.hash()?);
+    let (agent, hash) = (manifest.agent.clone(), manifest.hash());
     let agent_key = read_key(&options.agent_key)?;
     let reason = match &options.reason {
         Some(reason) => reason.clone(),

@@ -261,7 +261,7 @@ impl<T: Transport> Agent<T> {
         let checked = entry
             .record()
             .envelope()
-            .check_signatures(|id| (*id == key.id()).then_some(key));
+            .check_signatures(&|id| (*id == key.id()).then_some(key));
         let is_own =
             crate::journal::chain(entry.record()).is_some_and(|chain| chain.agent == *self.name());
         if !is_own || !checked.iter().all(|by| by.validity == Validity::Valid) {

@@ -320,12 +320,12 @@ mod tests {
         assert_eq!((manifest.code.files, manifest.code.bytes), (1, 8));
         assert_eq!(manifest.code.ignore, ["src/b", "src/z"]);
         assert_eq!(
-            manifest.hash().unwrap(),
-            build(directory(AGENT).path()).unwrap().hash().unwrap()
+            manifest.hash(),
+            build(directory(AGENT).path()).unwrap().hash()
         );
         // Computed from the format by another implementation.
         let golden = "sha256:712370079d613639514944c754bc5786ef5000f7d1a8b0dd972fca12f031f215";
-        assert_eq!(manifest.hash().unwrap().to_string(), golden);
+        assert_eq!(manifest.hash().to_string(), golden);
     }
 
     #[test]
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(manifest.tools[0].digest, digest);
         assert_eq!(manifest.prompts[0].digest, digest);
         assert_eq!(manifest.models[0].params.len(), 2);
-        assert_ne!(manifest.hash().unwrap(), bare.hash().unwrap());
+        assert_ne!(manifest.hash(), bare.hash());
     }
 
     #[test]

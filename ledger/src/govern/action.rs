@@ -368,7 +368,7 @@ fn forbids(agent: &Agent, what: &str) -> Refusal {
 }
 
 fn is_open_goal(agent: &Agent, goal: &crate::digest::RecordHash) -> Result<(), Refusal> {
-    if agent.goals.contains(goal) {
+    if agent.goals.contains_key(goal) {
         Ok(())
     } else {
         Err(Code::GoalUnknown.because(goal))

@@ -138,7 +138,7 @@ impl State {
             return Validity::Unknown;
         };
         let envelope = record.signed().envelope();
-        let again = envelope.check_signatures(|id| (*id == checked.keyid).then_some(key));
+        let again = envelope.check_signatures(&|id| (*id == checked.keyid).then_some(key));
         let same = |other: &&Checked| other.keyid == checked.keyid;
         again
             .iter()

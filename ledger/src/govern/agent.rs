@@ -1,8 +1,8 @@
 //! One agent: its identity, the chain that it writes, its signs of life, its open work.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use litemap::LiteMap;
 use rpds::RedBlackTreeSetSync;
 
 use super::charter::Approval;
@@ -123,8 +123,8 @@ pub struct Agent {
     pub(super) beat_ms: u64,
     pub(super) progress_ms: u64,
     pub(super) seen_size: u64,
-    pub(super) goals: BTreeSet<RecordHash>,
-    pub(super) intents: BTreeMap<RecordHash, OpenIntent>,
+    pub(super) goals: LiteMap<RecordHash, ()>,
+    pub(super) intents: LiteMap<RecordHash, OpenIntent>,
     pub(super) causes: Causes,
     pub(super) since_degraded: SinceDegraded,
     pub(super) healing: Healing,
@@ -162,8 +162,8 @@ impl Agent {
             beat_ms: 0,
             progress_ms: 0,
             seen_size: 0,
-            goals: BTreeSet::new(),
-            intents: BTreeMap::new(),
+            goals: LiteMap::new(),
+            intents: LiteMap::new(),
             causes: Causes::default(),
             since_degraded: SinceDegraded::default(),
             healing: Healing::default(),
@@ -251,7 +251,7 @@ impl Agent {
 
     /// Its open goals.
     pub fn open_goals(&self) -> impl Iterator<Item = &RecordHash> {
-        self.goals.iter()
+        self.goals.keys()
     }
 
     /// Its open intents.

@@ -44,7 +44,7 @@ impl State {
             );
         }
         self.is_fresh(record, received_ms)?;
-        let hash = new.manifest.hash()?;
+        let hash = new.manifest.hash();
         if hash != new.manifest_hash {
             return Err(Code::ManifestHashMismatch.because(format!("it hashes to {hash}")));
         }
@@ -68,7 +68,7 @@ impl State {
         if charter.keys.iter().any(|held| held.key.id() == key) {
             return Err(Code::KeyNotAgents.because(format!("{key} is a key of the charter")));
         }
-        match self.key_owners.get(&key) {
+        match self.owner(&key) {
             Some(owner) if owner != agent => {
                 Err(Code::KeyNotAgents.because(format!("{key} is a key of {owner}")))
             }

@@ -72,7 +72,7 @@ impl State {
     /// An agent's key is no charter key, whichever of the two came first.
     fn keys_are_no_agents(&self, charter: &Charter) -> Result<(), Refusal> {
         let mut ids = charter.keys.iter().map(|held| held.key.id());
-        match ids.find_map(|id| Some((id, self.key_owners.get(&id)?))) {
+        match ids.find_map(|id| Some((id, self.owner(&id)?))) {
             None => Ok(()),
             Some((id, agent)) => {
                 Err(Code::CharterInvalid.because(format!("{id} is a key of the agent {agent}")))

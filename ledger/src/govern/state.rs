@@ -35,9 +35,7 @@ pub struct State {
     pub(super) gap_end_ms: u64,
     pub(super) constitution: Option<Arc<Constitution>>,
     /// Every key that a charter or a manifest has ever brought.
-    pub(super) keys: HashTrieMapSync<KeyId, PublicKey>,
-    /// Which agent has or had a key.
-    pub(super) key_owners: HashTrieMapSync<KeyId, Name>,
+    keys: HashTrieMapSync<KeyId, Known>,
     agents: RedBlackTreeMapSync<Name, Arc<Agent>>,
     /// The names of the agents in each state: of many agents those in trouble are few, and asked for first.
     by_state: RedBlackTreeMapSync<AgentState, RedBlackTreeSetSync<Name>>,
@@ -46,6 +44,13 @@ pub struct State {
     pub(super) deadlines: RedBlackTreeSetSync<(u64, Name)>,
     pub(super) pulses: u64,
     pub(super) last_pulse_ms: Option<u64>,
+}
+
+/// A key, and the agent that has or had it, if it is an agent's.
+#[derive(Clone, Debug)]
+struct Known {
+    key: PublicKey,
+    owner: Option<Name>,
 }
 
 impl State {
@@ -97,12 +102,12 @@ impl State {
 
     /// A key that a charter or a manifest has brought.
     pub fn key(&self, id: &KeyId) -> Option<PublicKey> {
-        self.keys.get(id).copied()
+        self.keys.get(id).map(|known| known.key)
     }
 
     /// The agent that has or had a key.
     pub fn owner(&self, id: &KeyId) -> Option<&Name> {
-        self.key_owners.get(id)
+        self.keys.get(id)?.owner.as_ref()
     }
 
     /// The agents, by name.
@@ -167,7 +172,8 @@ impl State {
         let after_gap = self.size > 0 && self.is_gap(received_ms);
         self.pass_time(index, received_ms);
         for key in record.signed().brings_keys() {
-            self.keys.insert_mut(key.id(), key);
+            let owner = self.owner(&key.id()).cloned();
+            self.keys.insert_mut(key.id(), Known { key, owner });
         }
         self.apply_body(received_ms, record);
         if after_gap {
@@ -266,7 +272,8 @@ impl State {
             approval: Approval::of(charter, record.signatures()),
         });
         let name = registration.agent.clone();
-        self.key_owners.insert_mut(version.key, name.clone());
+        let (key, owner) = (registration.key, Some(name.clone()));
+        self.keys.insert_mut(version.key, Known { key, owner });
         if self.agents.contains_key(&name) {
             self.change_agent(&name, |agent| agent.register(version));
         } else {
@@ -431,7 +438,7 @@ impl State {
             }
             match change {
                 Work::GoalOpened if agent.goals.len() < MAX_OPEN => {
-                    agent.goals.insert(hash);
+                    agent.goals.insert(hash, ());
                 }
                 Work::IntentOpened(intent) if agent.intents.len() < MAX_OPEN => {
                     agent.intents.insert(hash, intent);

@@ -71,8 +71,7 @@ impl Disclosure {
     pub fn check(&self, record: &Record) -> Result<(), Refusal> {
         let Self { side, name, .. } = self;
         let mismatch = |what: &str| {
-            let name = name.as_str();
-            Code::DisclosureMismatch.because(format!("{what} {name:?} among its {side}"))
+            Code::DisclosureMismatch.because(format!("{what} \"{name}\" among its {side}"))
         };
         let Body::Receipt(receipt) = &record.body else {
             return Err(mismatch("it is no receipt, so it has no"));

@@ -8,14 +8,14 @@
 //! Beside its own records a selection holds every charter, and every [authority record](crate::record::Kind::is_authority) of these
 //! agents and of each agent that granted one of them a part of its lease, and so on upwards.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use rpds::RedBlackTreeSetSync;
 use tlog::LeafIndex;
 
 use crate::codes::{Code, Refusal};
 use crate::digest::RecordHash;
 use crate::pack::Selection;
 use crate::record::{Body, Phase, Receipt, SignedRecord};
+use crate::table::Table;
 use crate::text::Name;
 
 /// Checks record by record, ascending, that a pack holds what it says and what that rests on.
@@ -26,37 +26,40 @@ pub struct Membership {
     selection: Selection,
     first: Option<LeafIndex>,
     has_goal: bool,
-    intents: BTreeSet<RecordHash>,
-    /// Whose records the selection's own are.
-    owners: BTreeSet<Name>,
-    leases: BTreeMap<RecordHash, Granted>,
-    /// Where the first authority record of each agent is.
-    authority: BTreeMap<Name, LeafIndex>,
+    intents: RedBlackTreeSetSync<RecordHash>,
+    /// The leases, and whose they are.
+    leases: Table<RecordHash, Option<Name>>,
+    agents: Table<Name, Relation>,
     stranger: Option<Refusal>,
 }
 
-/// What is needed of a lease.
-#[derive(Debug)]
-struct Granted {
-    agent: Name,
-    parent: Option<RecordHash>,
+/// What an agent has to do with the selection.
+#[derive(Debug, Default)]
+struct Relation {
+    /// Whether records of the selection's own are the agent's.
+    is_owner: bool,
+    /// Where the first record of the agent's authority is.
+    authority: Option<LeafIndex>,
+    /// The leases of which the agent's own are parts.
+    parents: Vec<RecordHash>,
+    /// Whether the selection rests on the agent's authority.
+    is_relied_on: bool,
 }
 
 impl Membership {
     /// Before the first leaf. A window holds whatever is in it, so there is nothing to check.
     pub fn of(selection: &Selection) -> Self {
-        let owners = match selection {
-            Selection::Agent(agent) => BTreeSet::from([agent.clone()]),
-            Selection::Range(_) | Selection::Goal(_) => BTreeSet::new(),
-        };
+        let mut agents = Table::<Name, Relation>::default();
+        if let Selection::Agent(agent) = selection {
+            agents.change(agent, |it| it.is_owner = true);
+        }
         Self {
             selection: selection.clone(),
             first: None,
             has_goal: false,
-            intents: BTreeSet::new(),
-            owners,
-            leases: BTreeMap::new(),
-            authority: BTreeMap::new(),
+            intents: RedBlackTreeSetSync::default(),
+            leases: Table::default(),
+            agents,
             stranger: None,
         }
     }
@@ -81,7 +84,7 @@ impl Membership {
     /// # Errors
     /// `pack-selection` for the first record that does not belong, `pack-incomplete` if there is something missing that
     /// the others rest on.
-    pub fn finish(self) -> Result<(), Refusal> {
+    pub fn finish(mut self) -> Result<(), Refusal> {
         if let Selection::Range(_) = self.selection {
             return Ok(());
         }
@@ -96,12 +99,12 @@ impl Membership {
         {
             return Err(Code::PackIncomplete.because(format!("goal {goal} is missing")));
         }
-        let agents = self.relied_on()?;
-        match self
-            .authority
-            .iter()
-            .find(|(name, _)| !agents.contains(name))
-        {
+        self.mark_relied_on()?;
+        let surplus = |(name, it): &'_ (Name, Relation)| match it.authority {
+            Some(index) if !it.is_relied_on => Some((name.clone(), index)),
+            _ => None,
+        };
+        match self.agents.iter().find_map(surplus) {
             None => Ok(()),
             Some((name, index)) => {
                 let (name, selection) = (name.as_str(), &self.selection);
@@ -112,32 +115,24 @@ impl Membership {
         }
     }
 
-    /// The agents whose authority the selection rests on.
-    ///
-    /// # Errors
-    /// `pack-incomplete` if a lease is missing that another is a part of.
-    pub fn relied_on(&self) -> Result<BTreeSet<&Name>, Refusal> {
-        let mut parents: BTreeMap<&Name, Vec<RecordHash>> = BTreeMap::new();
-        for lease in self.leases.values() {
-            parents
-                .entry(&lease.agent)
-                .or_default()
-                .extend(lease.parent);
-        }
-        let mut agents = BTreeSet::new();
-        let mut open: Vec<&Name> = self.owners.iter().collect();
+    /// Marks the agents whose authority the selection rests on.
+    fn mark_relied_on(&mut self) -> Result<(), Refusal> {
+        let owners = self.agents.iter().filter(|(_, it)| it.is_owner);
+        let mut open: Vec<Name> = owners.map(|(name, _)| name.clone()).collect();
         while let Some(agent) = open.pop() {
-            if !agents.insert(agent) {
+            let Some(relation) = self.agents.get_mut(&agent) else {
+                continue;
+            };
+            if std::mem::replace(&mut relation.is_relied_on, true) {
                 continue;
             }
-            for parent in parents.get(agent).into_iter().flatten() {
+            for parent in &relation.parents {
                 let missing = || format!("lease {parent} is missing, which others are a part of");
-                let parent = self.leases.get(parent);
-                let parent = parent.ok_or_else(|| Code::PackIncomplete.because(missing()))?;
-                open.push(&parent.agent);
+                let holder = self.leases.get(parent).cloned().flatten();
+                open.push(holder.ok_or_else(|| Code::PackIncomplete.because(missing()))?);
             }
         }
-        Ok(agents)
+        Ok(())
     }
 
     fn is_of_agent(&mut self, index: LeafIndex, record: &SignedRecord, agent: &Name) -> bool {
@@ -160,10 +155,11 @@ impl Membership {
             Phase::Outcome(outcome) => outcome.goal == goal,
         };
         if belongs {
-            self.owners.insert(receipt.chain.agent.clone());
+            self.agents
+                .change(&receipt.chain.agent, |it| it.is_owner = true);
             match &receipt.phase {
                 Phase::Goal(_) => self.has_goal = true,
-                Phase::Intent(_) => drop(self.intents.insert(hash)),
+                Phase::Intent(_) => self.intents.insert_mut(hash),
                 Phase::Result(_) | Phase::Outcome(_) => {}
             }
         }
@@ -172,25 +168,29 @@ impl Membership {
 
     /// Whether it is a record of authority: of whose, is asked at the end, when all leases are known.
     fn is_authority(&mut self, index: LeafIndex, record: &SignedRecord) -> bool {
+        let mut parent = None;
         let agent = match &record.record().body {
             Body::Charter(_) => return true,
             Body::LeaseRenewal(renewal) => self.holder(&renewal.lease),
             Body::LeaseRevocation(revocation) => self.holder(&revocation.lease),
             Body::Lease(lease) => {
-                let (agent, parent) = (lease.agent.clone(), lease.parent);
-                let granted = Granted { agent, parent };
-                self.leases.insert(record.hash(), granted);
+                let holder = lease.agent.clone();
+                self.leases.change(&record.hash(), |it| *it = Some(holder));
+                parent = lease.parent;
                 Some(lease.agent.clone())
             }
             _ if record.kind().is_authority() => record.record().agent().cloned(),
             _ => return false,
         };
         let Some(agent) = agent else { return false };
-        self.authority.entry(agent).or_insert(index);
+        self.agents.change(&agent, |it| {
+            it.authority.get_or_insert(index);
+            it.parents.extend(parent);
+        });
         true
     }
 
     fn holder(&self, lease: &RecordHash) -> Option<Name> {
-        self.leases.get(lease).map(|lease| lease.agent.clone())
+        self.leases.get(lease).cloned().flatten()
     }
 }

@@ -35,6 +35,7 @@ pub use selection::{Range, Selection};
 
 use crate::codes::{Code, Refusal};
 use crate::json::{Members, Value, integer, object, string};
+use crate::text::quoted;
 
 /// The name of this form of pack.
 pub const FORMAT: &str = "dragons.pack/v1";
@@ -185,7 +186,9 @@ impl Header {
     fn read(members: &mut Members) -> Result<Self, Refusal> {
         let format = members.required("pack", string)?;
         if format != FORMAT {
-            return Err(Code::PackMalformed.because(format!("a pack of the form {format:?}")));
+            return Err(
+                Code::PackMalformed.because(format!("a pack of the form {}", quoted(&format)))
+            );
         }
         let origin = members.required("origin", string)?;
         let size = TreeSize::new(members.required("size", integer)?);

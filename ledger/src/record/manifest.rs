@@ -6,7 +6,7 @@ use crate::json::{Members, Value, integer, object, parsed, string};
 use crate::key::PublicKey;
 use crate::record::Fields;
 use crate::scope::Pattern;
-use crate::text::{Name, Text};
+use crate::text::{Name, Text, quoted};
 
 /// The registration of one version of an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,11 +94,8 @@ pub struct Tool {
 
 impl Manifest {
     /// The identity: SHA-256 of the RFC 8785 bytes.
-    ///
-    /// # Errors
-    /// `malformed`, should the canonicaliser refuse; nothing of this type is refused today.
-    pub fn hash(&self) -> Result<Digest, Refusal> {
-        Ok(Digest::of(&[&self.to_value().to_jcs()?]))
+    pub fn hash(&self) -> Digest {
+        Digest::of(&[self.to_value().to_jcs().as_bytes()])
     }
 
     /// Reads a manifest.
@@ -205,7 +202,8 @@ fn read_path_prefix(path: &str, value: Value) -> Result<String, Refusal> {
     prefix.parse::<Text>().map_err(|refusal| refusal.at(path))?;
     let odd = |part: &str| matches!(part, "" | "." | "..");
     if prefix.split('/').any(odd) {
-        return Err(Code::Malformed.because(format!("{path}: {prefix:?} is no path prefix")));
+        let prefix = quoted(&prefix);
+        return Err(Code::Malformed.because(format!("{path}: {prefix} is no path prefix")));
     }
     Ok(prefix)
 }

@@ -41,7 +41,7 @@ use crate::digest::RecordHash;
 use crate::envelope::{Checked, Envelope, MAX_INTENT_BYTES, Signature, Validity, within};
 use crate::json::{Members, Value, integer, parsed};
 use crate::key::{KeyId, PrivateKey, PublicKey};
-use crate::text::Name;
+use crate::text::{Name, quoted};
 
 /// Declares an enum whose variants are words in a record.
 macro_rules! words {
@@ -74,7 +74,7 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let known = Self::ALL.iter().find(|word| word.as_str() == text);
                 known.copied().ok_or_else(|| {
-                    $crate::codes::Code::Malformed.because(format!("{text:?} is no {}", $what))
+                    $crate::codes::Code::Malformed.because(format!("{} is no {}", $crate::text::quoted(text), $what))
                 })
             }
         }
@@ -152,7 +152,9 @@ impl Kind {
             .strip_prefix(TYPE_PREFIX)
             .and_then(|rest| rest.strip_suffix(TYPE_SUFFIX))
             .and_then(|kind| kind.parse().ok());
-        kind.ok_or_else(|| Code::UnknownKind.because(format!("payload type {payload_type:?}")))
+        kind.ok_or_else(|| {
+            Code::UnknownKind.because(format!("payload type {}", quoted(payload_type)))
+        })
     }
 }
 
@@ -452,7 +454,7 @@ impl SignedRecord {
     }
 
     /// Checks the signatures, with `key` for the keys that the record does not bring.
-    pub fn check(self, key: impl Fn(&KeyId) -> Option<PublicKey>) -> CheckedRecord {
+    pub fn check(self, key: &dyn Fn(&KeyId) -> Option<PublicKey>) -> CheckedRecord {
         let own = self.brings_keys();
         let find = |id: &KeyId| {
             own.iter()
@@ -460,7 +462,7 @@ impl SignedRecord {
                 .copied()
                 .or_else(|| key(id))
         };
-        let signatures = self.envelope.check_signatures(find);
+        let signatures = self.envelope.check_signatures(&find);
         CheckedRecord {
             signed: self,
             signatures,

@@ -1,7 +1,6 @@
 //! The check of disclosures: values that are told beside a pack open the commitments in its receipts.
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use tlog::LeafIndex;
 
 use crate::codes::Code;
@@ -14,7 +13,7 @@ use crate::verify::report::CheckId;
 /// The disclosures of a pack, until their records have come.
 #[derive(Debug, Default)]
 pub(super) struct Disclosures {
-    open: BTreeMap<RecordHash, Vec<Disclosure>>,
+    open: LiteMap<RecordHash, Vec<Disclosure>>,
     good: u64,
     bad: u64,
 }
@@ -51,7 +50,7 @@ impl Disclosures {
             return draft.skip(id, why);
         }
         let missing = open.values().map(Vec::len).sum::<usize>() as u64;
-        for record in open.into_keys() {
+        for record in open.keys() {
             let detail = format!("record {record}, of which values are told, is not in the pack");
             draft.find(Code::DisclosureMismatch.because(detail), None, None);
         }

@@ -3,6 +3,8 @@
 use tlog::LeafIndex;
 
 use crate::codes::{Class, Refusal};
+use crate::record::SignedRecord;
+use crate::table::Table;
 use crate::text::Name;
 use crate::verify::report::{
     AsOf, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict,
@@ -12,7 +14,9 @@ use crate::verify::report::{
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) as_of: AsOf,
-    pub(super) summary: Summary,
+    summary: Summary,
+    /// The agents that the records name.
+    agents: Table<Name, ()>,
     pub(super) trace: Option<Vec<TraceStep>>,
     checks: Vec<Check>,
     findings: Vec<Finding>,
@@ -64,8 +68,17 @@ impl Draft {
         self.findings.push(finding);
     }
 
+    /// Counts a record that was read.
+    pub(super) fn count(&mut self, record: &SignedRecord) {
+        *self.summary.records.entry(record.kind()).or_insert(0) += 1;
+        if let Some(agent) = record.record().agent() {
+            self.agents.change(agent, |()| ());
+        }
+    }
+
     /// Ends the report. `demanded` are the checks without which nothing is verified.
     pub(super) fn finish(mut self, demanded: impl Fn(CheckId) -> bool) -> Report {
+        self.summary.agents = self.agents.len() as u64;
         self.checks.sort_by_key(|check| check.id);
         // None sorts first: what is about no leaf is about all of them.
         self.findings.sort_by(|one, other| {

@@ -1,11 +1,10 @@
 //! The head of a piece of evidence: its checkpoint, who signed that, and what the errors below it are called here.
 
-use std::error::Error;
-
 use tlog::ProofError;
 use tlog::checkpoint::{CheckpointError, SignedCheckpoint, VerifiedCheckpoint};
 
 use crate::codes::{Code, Refusal};
+use crate::verify::causes::with_causes;
 use crate::verify::draft::Draft;
 use crate::verify::report::CheckId;
 use crate::verify::trust::Trust;
@@ -93,7 +92,7 @@ pub(super) fn checkpoint_refusal(error: &CheckpointError) -> Refusal {
         CheckpointError::QuorumNotMet { .. } => Code::QuorumNotMet,
         _ => Code::CheckpointSignatureInvalid,
     };
-    code.because(with_sources(error))
+    code.because(with_causes(error))
 }
 
 pub(super) fn inclusion_refusal(error: &ProofError) -> Refusal {
@@ -103,13 +102,5 @@ pub(super) fn inclusion_refusal(error: &ProofError) -> Refusal {
         ProofError::RootMismatch { .. } => Code::RootMismatch,
         _ => Code::ProofMalformed,
     };
-    code.because(with_sources(error))
-}
-
-/// An error and what it came from, in one line.
-pub(super) fn with_sources(error: &dyn Error) -> String {
-    match error.source() {
-        None => error.to_string(),
-        Some(source) => format!("{error}: {}", with_sources(source)),
-    }
+    code.because(with_causes(error))
 }

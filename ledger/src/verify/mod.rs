@@ -16,6 +16,7 @@
 //! What is found has somebody at whose fault it is. Of leaves that are not shown to be in the log that is whoever made
 //! the pack: they say nothing of anybody else.
 
+mod causes;
 mod disclosures;
 mod draft;
 mod freshness;

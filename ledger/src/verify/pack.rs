@@ -7,12 +7,11 @@ use crate::codes::{Code, Group, Party, Refusal};
 use crate::pack::{Earlier, Entry, Header, Line, Membership, Reader, Selection};
 use crate::record::SignedRecord;
 use crate::text::Name;
+use crate::verify::causes::with_causes;
 use crate::verify::disclosures::Disclosures;
 use crate::verify::draft::Draft;
 use crate::verify::freshness;
-use crate::verify::head::{
-    check_checkpoint, checkpoint_refusal, inclusion_refusal, signed_by_log, with_sources,
-};
+use crate::verify::head::{check_checkpoint, checkpoint_refusal, inclusion_refusal, signed_by_log};
 use crate::verify::paths::{Keeper, Paths};
 use crate::verify::records::{Keyring, check_first, check_log, read_leaf};
 use crate::verify::replay::{self, Replay};
@@ -164,7 +163,7 @@ impl Pack {
         };
         let record = read_leaf(bytes).and_then(|(received_ms, record)| {
             leaf.received_ms = received_ms;
-            self.count(&record);
+            self.draft.count(&record);
             self.disclosures.check(&mut self.draft, index, &record);
             if let Some(membership) = &mut self.membership {
                 membership.see(index, &record);
@@ -197,12 +196,6 @@ impl Pack {
         {
             self.inclusion = Some(Err(error));
         }
-    }
-
-    fn count(&mut self, record: &SignedRecord) {
-        let summary = &mut self.draft.summary;
-        *summary.records.entry(record.kind()).or_default() += 1;
-        summary.agents.extend(record.record().agent().cloned());
     }
 
     /// A log's time never goes back from one leaf to the next.
@@ -465,7 +458,7 @@ fn check_consistency(
     let (old, new) = (older.size(), newer.size());
     let shown = consistency::verify(&earlier.consistency, old, older.root(), new, newer.root());
     shown.map_err(|error| match error {
-        ProofError::RootMismatch { .. } => Code::Inconsistent.because(with_sources(&error)),
+        ProofError::RootMismatch { .. } => Code::Inconsistent.because(with_causes(&error)),
         _ => inclusion_refusal(&error),
     })?;
     Ok(format!("the tree of {new} extends that of {old}"))

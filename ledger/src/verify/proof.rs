@@ -6,8 +6,9 @@ use tlog::{LeafIndex, inclusion, leaf_hash};
 
 use crate::codes::{Code, Party, Refusal};
 use crate::record::{Body, SignedRecord};
+use crate::verify::causes::with_causes;
 use crate::verify::draft::Draft;
-use crate::verify::head::{check_checkpoint, inclusion_refusal, with_sources};
+use crate::verify::head::{check_checkpoint, inclusion_refusal};
 use crate::verify::records::{check_first, check_log, check_roots, read_leaf};
 use crate::verify::report::{CheckId, Finding, Report, TraceStep};
 use crate::verify::trust::Trust;
@@ -52,7 +53,7 @@ fn read(evidence: &[u8]) -> Result<ProofFile, Refusal> {
             ParseProofFileError::Checkpoint(_) => Code::CheckpointMalformed,
             _ => Code::ProofMalformed,
         };
-        code.because(with_sources(&error))
+        code.because(with_causes(&error))
     })
 }
 
@@ -125,7 +126,7 @@ fn check_leaf(draft: &mut Draft, file: &ProofFile, trust: &Trust) -> Option<Sign
         }
     };
     draft.as_of.received_ms = Some(received_ms);
-    count_record(draft, &record);
+    draft.count(&record);
     let sound = check_log(&record, trust).and_then(|()| check_first(file.index, &record, trust));
     if let Err(refusal) = sound {
         draft.fail(CheckId::Leaves, refusal, index, record.record().agent());
@@ -154,14 +155,6 @@ fn fail_leaf(draft: &mut Draft, refusal: Refusal, index: LeafIndex) {
     });
 }
 
-fn count_record(draft: &mut Draft, record: &SignedRecord) {
-    draft.summary.records.insert(record.kind(), 1);
-    draft
-        .summary
-        .agents
-        .extend(record.record().agent().cloned());
-}
-
 /// Only charter 1 can be checked by itself: the trust names it, and it brings its keys. All other keys stand in
 /// other records, and a key that the evidence alone vouches for vouches for nothing.
 fn check_signatures(
@@ -175,7 +168,7 @@ fn check_signatures(
     };
     match record.record().body.clone() {
         Body::Charter(charter) if record.hash() == trust.charter => {
-            match check_roots(&record.check(|_| None), &charter) {
+            match check_roots(&record.check(&|_| None), &charter) {
                 Ok(count) => draft.pass(
                     CheckId::Signatures,
                     format!("signed by {count} of its roots"),

@@ -1,7 +1,5 @@
 //! One record of a piece of evidence: which log it is of, and which keys signed it.
 
-use std::collections::BTreeMap;
-
 use tlog::LeafIndex;
 
 use crate::codes::{Code, Refusal};
@@ -9,6 +7,7 @@ use crate::envelope::{Checked, Validity};
 use crate::key::{KeyId, PublicKey};
 use crate::leaf::Leaf;
 use crate::record::{Body, Charter, CheckedRecord, Kind, Role, SignedRecord};
+use crate::table::Table;
 use crate::verify::trust::Trust;
 
 /// When the log received a leaf, and the record in it.
@@ -67,7 +66,7 @@ pub(super) fn check_roots(record: &CheckedRecord, charter: &Charter) -> Result<u
 /// The keys of a log that is read from its first record on: only those that the pinned charter leads to.
 #[derive(Debug, Default)]
 pub(super) struct Keyring {
-    keys: BTreeMap<KeyId, PublicKey>,
+    keys: Table<KeyId, Option<PublicKey>>,
     charter: Option<Box<Charter>>,
 }
 
@@ -82,7 +81,7 @@ impl Keyring {
     /// A key counts if a charter or a manifest brought it that was signed by as many roots or operators as it needs.
     /// What the holder of a key may do is not looked at.
     pub(super) fn check(&mut self, record: SignedRecord, trust: &Trust) -> Result<(), Refusal> {
-        let record = record.check(|id| self.keys.get(id).copied());
+        let record = record.check(&|id| self.keys.get(id).copied().flatten());
         check_valid(record.signatures())?;
         match &record.record().body {
             Body::Charter(charter) => {
@@ -92,9 +91,9 @@ impl Keyring {
             Body::Manifest(_) => self.check_operators(&record)?,
             _ => return Ok(()),
         }
-        let keys = record.signed().brings_keys();
-        self.keys
-            .extend(keys.into_iter().map(|key| (key.id(), key)));
+        for key in record.signed().brings_keys() {
+            self.keys.change(&key.id(), |it| *it = Some(key));
+        }
         Ok(())
     }
 

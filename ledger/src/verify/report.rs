@@ -4,9 +4,9 @@
 //! {"report":"dragons.report/v1","verdict":…,"as_of":{…},"checks":[…],"findings":[…],"summary":{…},"trace":[…]|null}
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use litemap::LiteMap;
 use tlog::{Hash, LeafIndex, Side, Step, TreeSize};
 
 use crate::codes::{Class, Party, Refusal};
@@ -131,9 +131,9 @@ pub struct Finding {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// How many records of each kind.
-    pub records: BTreeMap<Kind, u64>,
-    /// The agents that they name.
-    pub agents: BTreeSet<Name>,
+    pub records: LiteMap<Kind, u64>,
+    /// How many agents they name.
+    pub agents: u64,
 }
 
 /// A step of the way from a leaf to the root. The first is the leaf itself, which nothing was joined for.
@@ -204,7 +204,7 @@ impl Report {
         let records = records.map(|(kind, count)| (kind.to_string(), (*count).into()));
         object([
             ("records", Value::Object(records.collect())),
-            ("agents", (self.summary.agents.len() as u64).into()),
+            ("agents", self.summary.agents.into()),
             ("problems", self.count(Class::Problem).into()),
             ("breaches", self.count(Class::Breach).into()),
             ("late", self.count(Class::Late).into()),

@@ -1,6 +1,6 @@
 //! What the checks of every leaf have come to.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use crate::codes::Party;
 use crate::verify::draft::Draft;
@@ -12,7 +12,7 @@ pub const MAX_LISTED_FINDINGS: usize = 1000;
 
 /// The findings of a pack, until it is known whether its leaves are in the log at all.
 #[derive(Debug, Default)]
-pub(super) struct Tallies(BTreeMap<CheckId, Tally>);
+pub(super) struct Tallies(LiteMap<CheckId, Tally>);
 
 #[derive(Debug, Default)]
 struct Tally {
@@ -47,8 +47,10 @@ impl Tallies {
     pub(super) fn lay_to_the_producer(&mut self) {
         self.0
             .retain(|check, _| matches!(check, CheckId::Leaves | CheckId::Signatures));
-        let findings = self.0.values_mut().flat_map(|tally| &mut tally.listed);
-        findings.for_each(|finding| finding.by = Party::Producer);
+        for (_, tally) in self.0.iter_mut() {
+            let findings = tally.listed.iter_mut();
+            findings.for_each(|finding| finding.by = Party::Producer);
+        }
     }
 }
 

@@ -378,7 +378,7 @@ impl Fleet {
         let mut registration = Registration {
             agent: name,
             key: key(new).public(),
-            manifest_hash: manifest.hash().unwrap(),
+            manifest_hash: manifest.hash(),
             manifest,
             replaces: active.map(|(hash, _)| hash),
             reason: text("x"),

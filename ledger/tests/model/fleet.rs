@@ -191,7 +191,7 @@ impl Fleet {
                 .map(|signature| (signature.keyid, !forged))
                 .collect(),
         };
-        let checked = signed.clone().check(|id| self.state.key(id));
+        let checked = signed.clone().check(&|id| self.state.key(id));
         let ours = self.history().admit(&leaf);
         let theirs = self.state.admit(&checked, self.now);
         let code = |breach: &ledger::codes::Refusal| breach.code;

@@ -233,7 +233,7 @@ fn a_refused_record_is_laid_to_an_agent_only_by_its_own_key() {
         record
             .sign(&[&key(seed)])
             .unwrap()
-            .check(|id| world.state.key(id))
+            .check(&|id| world.state.key(id))
     };
     assert!(world.state.attributable(&signed(5)).is_some());
     assert!(world.state.attributable(&signed(2)).is_none());

@@ -358,7 +358,7 @@ fn in_observe_mode_transitions_restrict_nothing() {
     world.order(AgentState::Quarantined).unwrap();
     let record = world.record(Body::Heartbeat(world.heartbeat(world.chain(), 3).into()));
     let signed = record.sign(&[&agent_key()]).unwrap();
-    let checked = signed.check(|id| world.state.key(id));
+    let checked = signed.check(&|id| world.state.key(id));
     let admission = world.state.admit(&checked, world.now).unwrap();
     assert_eq!(admission.breach, None, "a state restricts no heartbeat");
 }

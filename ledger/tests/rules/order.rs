@@ -289,7 +289,7 @@ fn judge(
         json.push_str(&" ".repeat(MAX_ENVELOPE_BYTES));
     }
     let signed = SignedRecord::parse(json.as_bytes()).map_err(|refusal| refusal.code)?;
-    let checked = signed.check(|id| world.state.key(id));
+    let checked = signed.check(&|id| world.state.key(id));
     let admitted = world.state.admit(&checked, world.now);
     admitted.map(drop).map_err(|refusal| refusal.code)
 }

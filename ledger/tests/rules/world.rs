@@ -147,7 +147,7 @@ impl World {
         keys: &[&PrivateKey],
     ) -> Result<RecordHash, Code> {
         let signed = record.sign(keys).map_err(|refusal| refusal.code)?;
-        let checked = signed.check(|id| self.state.key(id));
+        let checked = signed.check(&|id| self.state.key(id));
         self.state
             .admit(&checked, self.now)
             .map_err(|refusal| refusal.code)?;
@@ -159,7 +159,7 @@ impl World {
     /// Takes a record that no rule would let in, as a log may hold it all the same.
     pub(crate) fn apply_all_the_same(&mut self, body: Body, by: &PrivateKey) -> RecordHash {
         let signed = self.record(body).sign(&[by]).expect("a sound form");
-        let checked = signed.check(|id| self.state.key(id));
+        let checked = signed.check(&|id| self.state.key(id));
         let index = LeafIndex::new(self.state.size());
         self.state.apply(index, self.now, &checked);
         checked.hash()
@@ -237,7 +237,7 @@ impl World {
         Registration {
             agent: manifest.agent.clone(),
             key: key.public(),
-            manifest_hash: manifest.hash().unwrap(),
+            manifest_hash: manifest.hash(),
             manifest,
             replaces: self
                 .state
@@ -457,7 +457,7 @@ impl World {
             .record(Body::Receipt(receipt.into()))
             .sign(&[&agent_key()])
             .unwrap();
-        let checked = signed.clone().check(|id| self.state.key(id));
+        let checked = signed.clone().check(&|id| self.state.key(id));
         let refusal = self
             .state
             .admit(&checked, self.now)

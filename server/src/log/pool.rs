@@ -60,6 +60,6 @@ impl SignaturePool {
 fn check_all(batch: Vec<SignedRecord>, state: &State) -> Vec<CheckedRecord> {
     batch
         .into_iter()
-        .map(|record| record.check(|id| state.key(id)))
+        .map(|record| record.check(&|id| state.key(id)))
         .collect()
 }

@@ -243,7 +243,7 @@ impl Speaker {
             chain: self.chain(),
             progress,
             r#final: false,
-            manifest_hash: self.manifest().hash().unwrap(),
+            manifest_hash: self.manifest().hash(),
             before: self.last.filter(|_| self.seq == 0),
             seen: None,
         };
@@ -305,7 +305,7 @@ impl Speaker {
             chain,
             progress: n,
             r#final: false,
-            manifest_hash: self.manifest().hash().unwrap(),
+            manifest_hash: self.manifest().hash(),
             before: None,
             seen: None,
         };
@@ -366,7 +366,7 @@ impl Speaker {
         let registration = Registration {
             agent: manifest.agent.clone(),
             key: self.key.public(),
-            manifest_hash: manifest.hash().unwrap(),
+            manifest_hash: manifest.hash(),
             manifest,
             replaces: None,
             reason: "test".parse().unwrap(),
@@ -379,7 +379,7 @@ impl Speaker {
     pub(crate) fn lease(&mut self, change: impl FnOnce(&mut Lease)) -> SignedRecord {
         let mut lease = Lease {
             agent: self.name.parse().unwrap(),
-            manifest_hash: self.manifest().hash().unwrap(),
+            manifest_hash: self.manifest().hash(),
             allow: vec!["read:**".parse().unwrap()],
             deny: vec!["read:secrets/**".parse().unwrap()],
             budget: Budget::default(),

@@ -399,7 +399,7 @@ pub(crate) fn registration(agent: &str) -> Registration {
     Registration {
         agent: manifest.agent.clone(),
         key: agent_key().public(),
-        manifest_hash: manifest.hash().unwrap(),
+        manifest_hash: manifest.hash(),
         manifest,
         replaces: None,
         reason: "test".parse().unwrap(),

@@ -286,7 +286,7 @@ impl SigningKey {
         Signature {
             name: self.name.clone(),
             key_id: self.verifier_key().id,
-            bytes: self.key.sign(text.as_bytes()).to_vec(),
+            bytes: self.key.sign(text.as_bytes()).to_bytes().into(),
         }
     }
 }

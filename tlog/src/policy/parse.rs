@@ -1,6 +1,6 @@
 //! Reading the lines of a policy.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::{Log, Party, Policy, Quorum, Witness};
 use crate::decimal;
@@ -39,7 +39,7 @@ pub enum PolicyFault {
     #[error("it has a control character")]
     ControlCharacter,
     /// The first word is none that begins a line.
-    #[error("a line begins with log, witness, group or quorum, not {word:?}")]
+    #[error("a line begins with log, witness, group or quorum, not \"{}\"", .word.escape_default())]
     UnknownKeyword {
         /// The word.
         word: String,
@@ -57,26 +57,27 @@ pub enum PolicyFault {
     #[error("its key was there before")]
     KeyRepeated,
     /// The name was given before, or is `none`.
-    #[error("the name {name:?} is taken")]
+    #[error("the name \"{}\" is taken", .name.escape_default())]
     NameTaken {
         /// The name.
         name: String,
     },
     /// No line before gives the name.
-    #[error("no line before gives the name {name:?}")]
+    #[error("no line before gives the name \"{}\"", .name.escape_default())]
     NameUnknown {
         /// The name.
         name: String,
     },
     /// The name is already a member, and each may be of one group once.
-    #[error("{name:?} is already the member of a group")]
+    #[error("\"{}\" is already the member of a group", .name.escape_default())]
     MemberRepeated {
         /// The name.
         name: String,
     },
     /// The threshold is no number from 1 to the number of members.
     #[error(
-        "the threshold of {members} members is all, any or a number up to theirs, not {threshold:?}"
+        "the threshold of {members} members is all, any or a number up to theirs, not \"{}\"",
+        .threshold.escape_default()
     )]
     Threshold {
         /// The threshold.
@@ -120,8 +121,9 @@ struct Parser {
     witnesses: Vec<Witness>,
     parties: Vec<Party>,
     /// Positions among the parties.
-    names: HashMap<String, usize>,
-    members: HashSet<usize>,
+    names: BTreeMap<Box<[u8]>, usize>,
+    /// Of each party, whether it is the member of a group.
+    are_members: Vec<bool>,
     quorum: Option<Quorum>,
 }
 
@@ -197,11 +199,13 @@ impl Parser {
     }
 
     fn define(&mut self, name: String, party: Party) -> Result<(), PolicyFault> {
-        if name == NONE || self.names.contains_key(&name) {
+        if name == NONE || self.names.contains_key(name.as_bytes()) {
             return Err(PolicyFault::NameTaken { name });
         }
-        self.names.insert(name, self.parties.len());
+        self.names
+            .insert(name.into_bytes().into(), self.parties.len());
         self.parties.push(party);
+        self.are_members.push(false);
         Ok(())
     }
 
@@ -209,16 +213,19 @@ impl Parser {
     /// group").
     fn member(&mut self, name: &str) -> Result<usize, PolicyFault> {
         let position = self.position(name)?;
-        match self.members.insert(position) {
-            true => Ok(position),
-            false => Err(PolicyFault::MemberRepeated {
+        match self.are_members.get_mut(position) {
+            Some(is_member) if !*is_member => {
+                *is_member = true;
+                Ok(position)
+            }
+            _ => Err(PolicyFault::MemberRepeated {
                 name: name.to_owned(),
             }),
         }
     }
 
     fn position(&self, name: &str) -> Result<usize, PolicyFault> {
-        let position = self.names.get(name).copied();
+        let position = self.names.get(name.as_bytes()).copied();
         position.ok_or_else(|| PolicyFault::NameUnknown {
             name: name.to_owned(),
         })

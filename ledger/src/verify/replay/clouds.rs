@@ -5,44 +5,58 @@
 //! them for ever: whoever keeps the log could forge one record, and then do what he likes. So a cloud over
 //! an agent lifts when the agent's own next record fits what is there.
 
-use std::collections::BTreeSet;
-
 use crate::codes::Code;
+use crate::table::Table;
 use crate::text::Name;
 
 /// What lies in the dark.
 #[derive(Debug, Default)]
 pub(super) struct Clouds {
-    over: BTreeSet<Option<Name>>,
-    /// Agents over whom there is one, and who have logged nothing since that tells whether something is
-    /// missing.
-    fresh: BTreeSet<Name>,
+    over: Table<Name, Cloud>,
+    /// Until when there was one over nobody knows whom.
     until_ms: Option<u64>,
+}
+
+/// What of an agent lies in the dark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Cloud {
+    #[default]
+    Nothing,
+    /// The agent has logged nothing since that tells whether something is missing.
+    Doubtful,
+    /// Something is missing.
+    Certain,
 }
 
 impl Clouds {
     /// The log holds something in place of a record about this agent, or about nobody knows whom.
     pub(super) fn gather(&mut self, agent: Option<Name>, received_ms: u64) {
-        match &agent {
+        match agent {
             None => self.until_ms = Some(received_ms),
-            Some(name) if !self.over.contains(&agent) => {
-                self.fresh.insert(name.clone());
-            }
-            Some(_) => {}
+            Some(name) => self.over.change(&name, |cloud| {
+                if *cloud == Cloud::Nothing {
+                    *cloud = Cloud::Doubtful;
+                }
+            }),
         }
-        self.over.insert(agent);
     }
 
     /// The agent's own next record fits what is there: nothing of it is missing.
     pub(super) fn lift(&mut self, agent: &Name) {
-        if self.fresh.remove(agent) {
-            self.over.remove(&Some(agent.clone()));
-        }
+        self.settle(agent, Cloud::Nothing);
     }
 
     /// The agent's own next record rests on something that is not there.
     pub(super) fn stay(&mut self, agent: &Name) {
-        self.fresh.remove(agent);
+        self.settle(agent, Cloud::Certain);
+    }
+
+    fn settle(&mut self, agent: &Name, settled: Cloud) {
+        if let Some(cloud) = self.over.get_mut(agent)
+            && *cloud == Cloud::Doubtful
+        {
+            *cloud = settled;
+        }
     }
 
     /// Whether a duty that was due then may have been done by what cannot be read.
@@ -52,8 +66,9 @@ impl Clouds {
 
     /// Whether a record may be wrong only because another is missing.
     pub(super) fn explain(&self, agent: Option<&Name>, code: Code) -> bool {
-        let is_dark = || self.over.contains(&None) || self.over.contains(&agent.cloned());
-        !self.over.is_empty() && lacks_something(code) && is_dark()
+        let cloud = agent.and_then(|agent| self.over.get(agent));
+        let is_over = cloud.is_some_and(|cloud| *cloud != Cloud::Nothing);
+        (self.until_ms.is_some() || is_over) && lacks_something(code)
     }
 }
 

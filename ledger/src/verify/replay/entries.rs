@@ -1,68 +1,82 @@
 //! What a replay remembers of every leaf: its record's name, its time, and the root with it.
 //!
 //! A record may refer to any record before it, and an agent or a witness may have seen the tree at any
-//! size. So all of them are kept, in about 62 bytes a leaf at a million leaves, in blocks that are
-//! never copied when there are more.
+//! size. So all of them are kept, in 54 to 60 bytes a leaf, in blocks and small tables: when there are more,
+//! little is copied, and little is held twice.
 
 use hashbrown::HashTable;
 use tlog::tree::Frontier;
 use tlog::{Hash, LeafIndex};
 
-use crate::digest::RecordHash;
+use crate::digest::{Digest, RecordHash};
 
 /// How many leaves share a block: small enough to waste little, large enough that the blocks
 /// themselves cost nothing.
 const BLOCK: usize = 4096;
 
-/// How much of a record's name is kept. To make a record that has the first half of its name in common
-/// with a given one takes 2^128 attempts.
-const NAME_BYTES: usize = 16;
+/// How many tables share the leaves: each is copied when it grows, and one at a time.
+const TABLES: usize = 64;
 
-type Name = [u8; NAME_BYTES];
+/// How much of a salted name is kept. Two records have it in common by chance alone, and that of a given one once in
+/// 2^96: so whoever wants it has to make as many logs, since each has another salt.
+const TAG_BYTES: usize = 12;
+
+type Tag = [u8; TAG_BYTES];
 
 /// The leaves so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Entries {
-    names: Blocks<Name>,
-    by_name: HashTable<u32>,
+    tags: Blocks<Tag>,
+    by_tag: Vec<HashTable<u32>>,
     roots: Blocks<Hash>,
     times: Times,
     frontier: Frontier,
-    salt: [u64; 2],
+    salt: Hash,
 }
 
 impl Entries {
-    /// Begins. The salt is a hash that nobody knew when the records were made: so nobody could choose
-    /// records that all fall into one place of the table and make looking them up slow.
+    /// Begins. The salt is a hash that nobody knew when the records were made: so nobody could choose records that
+    /// look the same here, or that all fall into one place of a table and make looking them up slow.
     pub(super) fn salted(salt: &Hash) -> Self {
-        let (low, high) = halves(salt.as_bytes());
         Self {
-            salt: [low, high],
-            ..Self::default()
+            tags: Blocks::default(),
+            by_tag: vec![HashTable::new(); TABLES],
+            roots: Blocks::default(),
+            times: Times::default(),
+            frontier: Frontier::default(),
+            salt: *salt,
         }
     }
 
     /// Takes the next leaf; `record` is `None` if it holds none that can be read.
     pub(super) fn push(&mut self, leaf: Hash, received_ms: u64, record: Option<RecordHash>) {
-        let index = self.names.len();
-        let name = record.map_or([0; NAME_BYTES], |record| name_of(&record));
-        self.names.push(name);
+        let index = self.tags.len();
+        let tag = record.map(|record| self.tag(&record));
+        self.tags.push(tag.unwrap_or_default());
         self.times.push(received_ms);
         self.frontier.push(leaf);
         self.roots.push(self.frontier.root());
         // More than 2^32 leaves do not fit into the memory of whoever replays them.
-        if let (Some(_), Ok(index)) = (record, u32::try_from(index)) {
-            let (names, salt) = (&self.names, self.salt);
-            let rehash = |index: &u32| names.at(*index as usize).map_or(0, |name| mix(salt, name));
-            self.by_name.insert_unique(mix(salt, &name), index, rehash);
+        if let (Some(tag), Ok(index)) = (tag, u32::try_from(index))
+            && let Some(table) = self.by_tag.get_mut(table_of(&tag))
+        {
+            let tags = &self.tags;
+            let rehash = |index: &u32| tags.at(*index as usize).map_or(0, place_of);
+            table.insert_unique(place_of(&tag), index, rehash);
         }
     }
 
     /// Whether a record of this name was logged.
     pub(super) fn knows(&self, record: &RecordHash) -> bool {
-        let name = name_of(record);
-        let same = |index: &u32| self.names.at(*index as usize) == Some(&name);
-        self.by_name.find(mix(self.salt, &name), same).is_some()
+        let tag = self.tag(record);
+        let same = |index: &u32| self.tags.at(*index as usize) == Some(&tag);
+        let table = self.by_tag.get(table_of(&tag));
+        table.is_some_and(|table| table.find(place_of(&tag), same).is_some())
+    }
+
+    fn tag(&self, record: &RecordHash) -> Tag {
+        let salted = Digest::of(&[self.salt.as_bytes(), record.as_ref()]);
+        salted.as_bytes().first_chunk().copied().unwrap_or_default()
     }
 
     /// The root of the tree at a size, if the log is that large.
@@ -147,37 +161,20 @@ impl Times {
     }
 }
 
-fn name_of(record: &RecordHash) -> Name {
-    let mut name = [0; NAME_BYTES];
-    name.iter_mut()
-        .zip(record.digest().as_bytes())
-        .for_each(|(to, from)| *to = *from);
-    name
+/// In which table a tag is looked for: the one that its last byte says.
+fn table_of(tag: &Tag) -> usize {
+    tag.last().map_or(0, |last| usize::from(*last) % TABLES)
 }
 
-/// The first 16 bytes as two numbers.
-fn halves(bytes: &[u8]) -> (u64, u64) {
-    let number = |bytes: &[u8]| {
-        let byte = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-        bytes.iter().take(8).fold(0, byte)
-    };
-    let (low, high) = bytes.split_at_checked(8).unwrap_or((bytes, &[]));
-    (number(low), number(high))
-}
-
-/// Where a name stands in the table: a product that both the name and the salt decide.
-fn mix(salt: [u64; 2], name: &Name) -> u64 {
-    let (low, high) = halves(name);
-    let [one, other] = salt;
-    let product = u128::from(low ^ one) * u128::from(high ^ other);
-    let [upper, lower] = [product >> 64, product & u128::from(u64::MAX)];
-    u64::try_from(upper ^ lower).unwrap_or(0)
+/// Where it is looked for there: its first bytes are a hash already.
+fn place_of(tag: &Tag) -> u64 {
+    tag.first_chunk()
+        .map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
 
     fn record(n: u64) -> RecordHash {
         RecordHash::new(Digest::of(&[&n.to_be_bytes()]))

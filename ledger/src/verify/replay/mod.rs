@@ -29,8 +29,6 @@ mod heads;
 mod inflight;
 mod owed;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use tlog::policy::Policy;
 use tlog::{Hash, LeafIndex};
 
@@ -47,11 +45,21 @@ use crate::govern::{Agent, State};
 use crate::record::{
     Body, CheckedRecord, Heartbeat, Phase, Pulse, RULES, Refused, Rule, SignedRecord,
 };
+use crate::table::Table;
 use crate::text::Name;
 use crate::verify::report::{CheckId, Finding};
 
 /// The most findings that wait for witnesses. A report lists no more of one check.
 const MAX_IN_DOUBT: usize = 1000;
+
+/// What the replay knows of an agent that the state does not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    /// Whether a record of control, that has no ground, has brought the agent to where it is.
+    is_wronged: bool,
+    /// By whom the last problem about it was.
+    problem: Option<Party>,
+}
 
 /// A leaf of the log.
 #[derive(Clone, Copy, Debug)]
@@ -71,10 +79,9 @@ pub(super) struct Replay {
     histories: Histories,
     entries: Entries,
     inflight: Inflight,
-    /// Agents whom a record of control, that has no ground, has brought to where they are.
-    wronged: BTreeSet<Name>,
-    /// By whom the last problem about an agent was, or about none.
-    problems: BTreeMap<Option<Name>, Party>,
+    standings: Table<Name, Standing>,
+    /// By whom the last problem was that is about no agent.
+    problem: Option<Party>,
     clouds: Clouds,
     /// What agents' clocks show, until the witnesses have said that the log's own is right.
     in_doubt: Vec<Found>,
@@ -91,8 +98,8 @@ impl Replay {
             histories: Histories::default(),
             entries: Entries::salted(root),
             inflight: Inflight::default(),
-            wronged: BTreeSet::new(),
-            problems: BTreeMap::new(),
+            standings: Table::default(),
+            problem: None,
             clouds: Clouds::default(),
             in_doubt: Vec::new(),
             heads: 0,
@@ -127,7 +134,7 @@ impl Replay {
             self.pass_time(leaf);
             self.histories.skip(leaf.index, leaf.received_ms);
             // Whatever it was that is not there: a result, a transition, a link of anybody's chain.
-            self.problems.insert(None, Party::Log);
+            self.problem = Some(Party::Log);
             self.clouds.gather(None, leaf.received_ms);
             self.inflight = Inflight::default();
         }
@@ -140,7 +147,7 @@ impl Replay {
         let hash = record.hash();
         if self.beyond.is_none() {
             self.pass_time(leaf);
-            let record = record.check(|id| self.histories.taken().key(id));
+            let record = record.check(&|id| self.histories.taken().key(id));
             self.judge(leaf, &record);
         }
         self.entries.push(leaf.hash, leaf.received_ms, Some(hash));
@@ -255,7 +262,8 @@ impl Replay {
             && let Err(unfounded) = self.check_refusal(leaf, refused)
         {
             self.find_in(leaf, record, unfounded, Class::Breach);
-            self.wronged.insert(refused.agent.clone());
+            self.standings
+                .change(&refused.agent, |it| it.is_wronged = true);
         }
         self.histories
             .apply_sound(leaf.index, leaf.received_ms, record);
@@ -265,12 +273,12 @@ impl Replay {
     /// there.
     fn take_resting(&mut self, leaf: Leaf, record: &CheckedRecord, refusal: &Refusal) {
         let agent = blame(self.histories.taken(), record, refusal.code).agent;
-        let by_agent = self.problems.get(&agent);
-        let by = by_agent.or_else(|| self.problems.get(&None)).copied();
+        let standing = agent.as_ref().and_then(|agent| self.standings.get(agent));
+        let by = standing.and_then(|it| it.problem).or(self.problem);
         let rests = Code::RestsOnProblem.because(refusal);
         self.find_about(leaf, rests, by.unwrap_or(Party::Log), agent.clone());
         if let (Body::Transition(_), Some(agent)) = (&record.record().body, agent) {
-            self.wronged.insert(agent);
+            self.standings.change(&agent, |it| it.is_wronged = true);
         }
         self.histories.apply(leaf.index, leaf.received_ms, record);
     }
@@ -282,7 +290,10 @@ impl Replay {
         let is_void = refusal.code.voids();
         let Blame { by, agent } = self.blame(record, refusal.code);
         if is_void {
-            self.problems.insert(agent.clone(), by);
+            match &agent {
+                None => self.problem = Some(by),
+                Some(agent) => self.standings.change(agent, |it| it.problem = Some(by)),
+            }
             if by == Party::Log {
                 self.clouds.gather(agent.clone(), leaf.received_ms);
             }
@@ -293,7 +304,8 @@ impl Replay {
             self.find_in(leaf, record, refusal, class);
         }
         if let Body::Transition(transition) = &record.record().body {
-            self.wronged.insert(transition.agent.clone());
+            let wronged = &transition.agent;
+            self.standings.change(wronged, |it| it.is_wronged = true);
         }
         let (index, received_ms) = (leaf.index, leaf.received_ms);
         if is_void {
@@ -321,7 +333,8 @@ impl Replay {
     /// What an agent does in a state to which control brought it without cause is not its fault.
     fn is_excused(&self, agent: Option<&Name>, code: Code) -> bool {
         let by_state = matches!(code, Code::StateForbids | Code::EpochFenced);
-        by_state && agent.is_some_and(|agent| self.wronged.contains(agent))
+        let standing = agent.and_then(|agent| self.standings.get(agent));
+        by_state && standing.is_some_and(|it| it.is_wronged)
     }
 
     /// Control signs what its own keys sign, and logs what it should refuse.
@@ -355,7 +368,7 @@ impl Replay {
         };
         let unfounded = |why: String| Err(Code::RefusalUnfounded.because(why));
         let record = match SignedRecord::from_envelope(envelope.clone()) {
-            Ok(record) => record.check(|id| self.histories.taken().key(id)),
+            Ok(record) => record.check(&|id| self.histories.taken().key(id)),
             Err(refusal) if refusal.code == refused.code => return Ok(()),
             Err(refusal) => return unfounded(format!("it is {refusal}")),
         };
@@ -380,7 +393,7 @@ impl Replay {
             _ => return,
         };
         if self.histories.state().agent(restored).is_some() {
-            self.wronged.remove(restored);
+            self.standings.change(restored, |it| it.is_wronged = false);
         }
     }
 

@@ -4,15 +4,15 @@
 //! comes more than `tolerance_ms` later and the cause is still there; each is missed once. What it costs
 //! to look is what is due, and what the last leaf was about, not how many agents there are.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use rpds::RedBlackTreeSetSync;
 
 use crate::govern::{Agent, State};
 use crate::record::Rule;
+use crate::table::Table;
 use crate::text::Name;
 
 /// Something that control has to log.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Duty {
     /// Its own sign of life.
     Pulse,
@@ -30,18 +30,28 @@ pub(super) struct Missed {
 /// A transition that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Waiting {
+    rule: Rule,
     since_ms: u64,
     end_ms: u64,
+}
+
+/// The transitions of an agent: one of a rule.
+#[derive(Clone, Debug, Default)]
+struct Transitions {
+    /// Those that are due.
+    waiting: Vec<Waiting>,
+    /// Those that were missed and are owed still.
+    missed: Vec<Rule>,
 }
 
 /// What is owed in one history.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Owed {
-    /// Transitions that are due.
-    waiting: BTreeMap<Name, BTreeMap<Rule, Waiting>>,
-    /// The same, by the last millisecond at which they are in time. What lapsed may stand here still.
-    by_end: BTreeSet<(u64, Name, Rule)>,
-    missed: BTreeSet<Duty>,
+    transitions: Table<Name, Transitions>,
+    /// The agents with transitions that are due, by the last millisecond at which these are in time. What lapsed may
+    /// stand here still.
+    by_end: RedBlackTreeSetSync<(u64, Name)>,
+    missed_pulse: bool,
     /// Whom the last leaf was about.
     touched: Option<Name>,
     /// Whether it may have made transitions due of others too.
@@ -71,23 +81,29 @@ impl Owed {
 
     /// Whether the duty was missed and is owed still.
     pub(super) fn has_missed(&self, duty: &Duty) -> bool {
-        self.missed.contains(duty)
+        match duty {
+            Duty::Pulse => self.missed_pulse,
+            Duty::Transition(name, rule) => {
+                let transitions = self.transitions.get(name);
+                transitions.is_some_and(|it| it.missed.contains(rule))
+            }
+        }
     }
 
     /// Takes up what the leaf did, now that it is in the state.
     pub(super) fn settle(&mut self, state: &State, touched: Option<&Name>, effect: Effect) {
         match effect {
-            Effect::Pulse => {
-                self.missed.remove(&Duty::Pulse);
-            }
+            Effect::Pulse => self.missed_pulse = false,
             Effect::Everybody => {
-                let names: BTreeSet<Name> = self.waiting.keys().cloned().collect();
-                names.iter().for_each(|name| self.lapse(state, name));
+                for (name, transitions) in self.transitions.iter_mut() {
+                    transitions.lapse(state, name);
+                }
             }
             Effect::Others | Effect::OneAgent => {}
         }
-        if let Some(name) = touched {
-            self.lapse(state, name);
+        let owed = touched.and_then(|name| Some((self.transitions.get_mut(name)?, name)));
+        if let Some((transitions, name)) = owed {
+            transitions.lapse(state, name);
         }
         self.touched = touched.cloned();
         self.was_wide = matches!(effect, Effect::Others | Effect::Everybody);
@@ -96,10 +112,15 @@ impl Owed {
     /// While nothing was logged nothing could be: after a gap, what is due is due from then on.
     fn begin_anew(&mut self, state: &State, now_ms: u64, tolerance_ms: u64) {
         self.gap_end_ms = now_ms;
-        let names: Vec<Name> = self.waiting.keys().cloned().collect();
-        self.waiting.clear();
-        self.by_end.clear();
-        for agent in names.iter().filter_map(|name| state.agent(name)) {
+        self.by_end = RedBlackTreeSetSync::default();
+        let mut owed = Vec::new();
+        for (name, transitions) in self.transitions.iter_mut() {
+            if !transitions.waiting.is_empty() {
+                transitions.waiting.clear();
+                owed.push(name.clone());
+            }
+        }
+        for agent in owed.iter().filter_map(|name| state.agent(name)) {
             self.expect(state, agent, now_ms, tolerance_ms);
         }
         self.was_wide = true;
@@ -107,24 +128,22 @@ impl Owed {
 
     fn take_overdue(&mut self, state: &State, now_ms: u64) -> Vec<Missed> {
         let mut missed = Vec::new();
-        while let Some((end_ms, name, rule)) = self.by_end.first().cloned() {
+        while let Some((end_ms, name)) = self.by_end.first().cloned() {
             if end_ms >= now_ms {
                 break;
             }
-            self.by_end.pop_first();
-            let waiting = self.waiting.get(&name).and_then(|rules| rules.get(&rule));
-            let Some(since_ms) = waiting
-                .filter(|waiting| waiting.end_ms == end_ms)
-                .map(|waiting| waiting.since_ms)
-            else {
+            self.by_end.remove_mut(&(end_ms, name.clone()));
+            let rule_due = |agent| state.rule_due(agent, now_ms);
+            let due = state.agent(&name).and_then(rule_due);
+            let Some(transitions) = self.transitions.get_mut(&name) else {
                 continue;
             };
-            self.forget(&name, rule);
-            let is_due = |agent: &Agent| state.rule_due(agent, now_ms) == Some(rule);
-            if state.agent(&name).is_some_and(is_due) {
-                let duty = Duty::Transition(name, rule);
-                self.missed.insert(duty.clone());
-                missed.push(Missed { duty, since_ms });
+            for Waiting { rule, since_ms, .. } in transitions.take_until(end_ms) {
+                if due == Some(rule) {
+                    transitions.missed.push(rule);
+                    let duty = Duty::Transition(name.clone(), rule);
+                    missed.push(Missed { duty, since_ms });
+                }
             }
         }
         missed
@@ -135,7 +154,9 @@ impl Owed {
         let last_ms = state.last_pulse_ms().or(self.began_ms)?;
         let since_ms = last_ms.max(self.gap_end_ms) + clocks.pulse_ms;
         let is_late = now_ms > since_ms + clocks.tolerance_ms;
-        (is_late && self.missed.insert(Duty::Pulse)).then_some(Missed {
+        let is_new = is_late && !self.missed_pulse;
+        self.missed_pulse |= is_late;
+        is_new.then_some(Missed {
             duty: Duty::Pulse,
             since_ms,
         })
@@ -157,38 +178,44 @@ impl Owed {
         let (Some(rule), name) = (state.rule_due(agent, now_ms), agent.name()) else {
             return;
         };
-        if self.missed.contains(&Duty::Transition(name.clone(), rule)) {
-            return;
-        }
-        let rules = self.waiting.entry(name.clone()).or_default();
-        if let Entry::Vacant(place) = rules.entry(rule) {
-            let (since_ms, end_ms) = (now_ms, now_ms + tolerance_ms);
-            place.insert(Waiting { since_ms, end_ms });
-            self.by_end.insert((end_ms, name.clone(), rule));
-        }
+        let (since_ms, end_ms) = (now_ms, now_ms + tolerance_ms);
+        self.transitions.change(name, |transitions| {
+            if transitions.has(rule) {
+                return;
+            }
+            transitions.waiting.push(Waiting {
+                rule,
+                since_ms,
+                end_ms,
+            });
+            self.by_end.insert_mut((end_ms, name.clone()));
+        });
+    }
+}
+
+impl Transitions {
+    fn has(&self, rule: Rule) -> bool {
+        self.missed.contains(&rule) || self.waiting.iter().any(|it| it.rule == rule)
     }
 
-    /// Drops what an agent is owed no more.
+    /// Drops what the agent is owed no more.
     fn lapse(&mut self, state: &State, name: &Name) {
-        if !self.waiting.contains_key(name) && self.missed.is_empty() {
+        if self.waiting.is_empty() && self.missed.is_empty() {
             return;
         }
         let now_ms = state.last_received_ms();
         let agent = state.agent(name);
         let due = agent.and_then(|agent| state.rule_due(agent, now_ms));
-        for rule in Rule::ALL.iter().filter(|rule| due != Some(**rule)) {
-            self.missed.remove(&Duty::Transition(name.clone(), *rule));
-            self.forget(name, *rule);
-        }
+        self.waiting.retain(|it| due == Some(it.rule));
+        self.missed.retain(|rule| due == Some(*rule));
     }
 
-    fn forget(&mut self, name: &Name, rule: Rule) {
-        if let Some(rules) = self.waiting.get_mut(name) {
-            rules.remove(&rule);
-            if rules.is_empty() {
-                self.waiting.remove(name);
-            }
-        }
+    /// Takes out what was in time until then and no longer.
+    fn take_until(&mut self, end_ms: u64) -> Vec<Waiting> {
+        let is_over = |waiting: &&Waiting| waiting.end_ms == end_ms;
+        let over = self.waiting.iter().filter(is_over).copied().collect();
+        self.waiting.retain(|waiting| waiting.end_ms != end_ms);
+        over
     }
 }
 

@@ -130,7 +130,7 @@ impl Plan {
             ext: None,
         };
         let signed = record.sign(&[&self.control]).map_err(refused)?;
-        let checked = signed.check(|id| self.state().key(id));
+        let checked = signed.check(&|id| self.state().key(id));
         self.admit(&checked).map(drop).map_err(refused)?;
         self.duties.push(duty);
         Ok(())

@@ -43,7 +43,7 @@ fn plan(keys: &LogKeys, charter: SignedRecord, now_ms: u64) -> Result<Group, Ref
     }
     let control = Arc::new(keys.control.clone());
     let mut plan = Plan::new(Edge::new(), State::new(), now_ms, control);
-    plan.admit(&charter.check(|_| None))?;
+    plan.admit(&charter.check(&|_| None))?;
     let sign = |size, root| {
         let origin = Origin::from(keys.log.verifier_key().name().clone());
         checkpoint::sign(&keys.log, &Checkpoint::new(origin, size, root))

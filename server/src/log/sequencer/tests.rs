@@ -82,7 +82,7 @@ impl Bench {
         let (mut submissions, mut answers) = (Vec::new(), Vec::new());
         for record in records {
             let (answer, pending) = oneshot::channel();
-            let record = record.check(|id| published.state.key(id));
+            let record = record.check(&|id| published.state.key(id));
             submissions.push(Submission { record, answer });
             answers.push(pending);
         }
