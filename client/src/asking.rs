@@ -372,7 +372,7 @@ mod tests {
         log.register_and_lease(&version, &key, &["run:*"]);
         let request = LeaseRequest {
             log: log.identity().log,
-            manifest_hash: version.hash().unwrap(),
+            manifest_hash: version.hash(),
             ..request()
         };
         let check = |request: &LeaseRequest, key| {

@@ -86,7 +86,7 @@ fn request(log: &LogIdentity, options: AskOptions) -> Result<LeaseRequest> {
     let manifest = acting::version(&options.agent)?;
     Ok(LeaseRequest {
         log: log.log,
-        manifest_hash: manifest.hash()?,
+        manifest_hash: manifest.hash(),
         agent: manifest.agent,
         allow: options.allow,
         deny: options.deny,
