@@ -87,14 +87,11 @@ impl<T: Transport> Vigil<'_, T> {
         let read = crate::manifest::build(self.directory);
         let read = read.map_err(|error| Down::Because(with_sources(&error)))?;
         let (got, want) = (read.hash(), self.agent.manifest().hash());
-        match (got, want) {
-            (Ok(got), Ok(want)) if got == want => Ok(()),
-            (Ok(got), Ok(want)) => {
-                let error = AgentError::OtherVersion { got, want };
-                Err(Down::Because(error.to_string()))
-            }
-            (Err(refusal), _) | (_, Err(refusal)) => Err(Down::Because(refusal.to_string())),
+        if got == want {
+            return Ok(());
         }
+        let error = AgentError::OtherVersion { got, want };
+        Err(Down::Because(error.to_string()))
     }
 
     fn now_ms(&self) -> u64 {
