@@ -25,6 +25,9 @@ const MAX_BEATS: usize = 400;
 /// Other entries that a picture reads: of more, the newest.
 const MAX_OTHERS: usize = 1_000;
 
+/// Rows behind the start of a goal in which refusals are looked for: a beat each minute for almost three days.
+const MAX_AFTER_GOAL: usize = 1 << 12;
+
 /// Changes of one lease that are told: a renewal each hour for six weeks.
 const MAX_CHANGES: usize = 1_000;
 
@@ -43,11 +46,11 @@ pub struct Page<T> {
 /// The life of an agent, and what of it is not told.
 #[derive(Clone, Debug)]
 pub struct Portrait {
-    /// The life. It begins later than was asked for if too much was done in so long a time.
+    /// The life. It begins later than was asked for where the agent did, or if too much was done in so long a time.
     pub life: LifeTold,
     /// How many heartbeats there were for each that is told.
     pub beats_for_each: usize,
-    /// Whether it begins later than was asked for.
+    /// Whether it leaves out the beginning of what was asked for.
     pub is_cut: bool,
 }
 
@@ -169,10 +172,11 @@ pub fn portrait(
     let leases = leases_in(scene(published, agent, from)?.iter().chain(&entries));
     entries.extend(changes(published, &leases, from..range.end)?);
     entries.sort_by_key(|entry| entry.index);
-    let from_ms = match cut {
+    let begins_ms = match cut {
         Some((index, _)) => entry(published, index)?.received_ms,
-        None => span_ms.start,
+        None => first_of(published, agent)?.unwrap_or_default(),
     };
+    let from_ms = begins_ms.clamp(span_ms.start, span_ms.end);
     Ok(Portrait {
         life: life(published, agent, from_ms..span_ms.end, from, &entries)?,
         beats_for_each,
@@ -202,6 +206,7 @@ pub fn goal(
         entries.push(step);
     }
     entries.extend(authority_of(published, &entries)?);
+    entries.extend(refusals_since(published, &entries)?);
     entries.sort_by_key(|entry| entry.index);
     entries.dedup_by_key(|entry| entry.index);
     let mut goals = Goals::new();
@@ -257,6 +262,14 @@ fn scene(published: &Published, agent: &Name, before: u64) -> Result<Vec<Entry>,
     read_rows(published, &rows)
 }
 
+/// When the first entry about an agent was received.
+fn first_of(published: &Published, agent: &Name) -> Result<Option<u64>, ReadError> {
+    let (topic, all) = (Topic::Agent(agent.clone()), 0..published.size.get());
+    let rows = published.mentions(&topic, all, Order::OldestFirst, 1)?;
+    let first = rows.first().map(|(index, _)| entry(published, *index));
+    Ok(first.transpose()?.map(|entry| entry.received_ms))
+}
+
 /// What became of leases within a range.
 fn changes(
     published: &Published,
@@ -284,6 +297,25 @@ fn result_of(published: &Published, step: &Entry) -> Result<Vec<Entry>, ReadErro
         }
         _ => Ok(Vec::new()),
     }
+}
+
+/// What the agent of a goal was refused since it set out, among the rows that follow. Those for other goals are among
+/// them: [`Goals`] tells them apart.
+fn refusals_since(published: &Published, steps: &[Entry]) -> Result<Vec<Entry>, ReadError> {
+    let Some((first, agent)) = steps
+        .first()
+        .and_then(|first| Some((first, first.record.record().agent()?)))
+    else {
+        return Ok(Vec::new());
+    };
+    let (topic, all) = (
+        Topic::Agent(agent.clone()),
+        first.index.get()..published.size.get(),
+    );
+    let rows = published.mentions(&topic, all, Order::OldestFirst, MAX_AFTER_GOAL)?;
+    let refusals = rows.into_iter().filter(|row| row.1 == Kind::Refusal);
+    let refusals: Vec<_> = refusals.take(MAX_OTHERS).collect();
+    read_rows(published, &refusals)
 }
 
 /// The leases under which steps were taken, and the registrations of the versions that they were for.

@@ -122,6 +122,7 @@ async fn the_pages_show_what_there_is_and_escape_it() {
             vec![
                 "read:book",
                 "no outcome yet",
+                "read:secret/key",
                 "pack%3Fgoal%3Dsha256%3A",
                 "version v1",
                 &agent,
@@ -282,6 +283,7 @@ async fn a_goal_is_told_with_its_authority() {
         (&goal.into(), &world.size().into())
     );
     assert_eq!(story["title"], "test");
+    assert_eq!(story["refusals"][0]["scope"], "read:secret/key");
     for authority in [&story["authority"], &story["actions"][0]["authority"]] {
         assert_eq!(authority["lease"], lease);
         assert_eq!(authority["epoch"], 1);
@@ -366,7 +368,7 @@ async fn events_are_chosen_by_their_kinds() {
     assert_eq!(kinds.len(), 2, "{read}");
 }
 
-/// No page walks all agents: with ten thousand of them a page costs what it shows.
+/// No page walks all agents: each has as many as it shows, and all of them together have all.
 #[tokio::test]
 async fn pages_are_quick_with_many_agents() {
     let world = World::new().await;
@@ -383,6 +385,11 @@ async fn pages_are_quick_with_many_agents() {
         .collect();
     for lines in lines.chunks(1_000) {
         assert_eq!(world.post(JSON_LINES, lines.join("\n")).await.status, 200);
+    }
+    for uri in ["/", "/agents", "/agents/agent-00500", "/entries/7"] {
+        let began = Instant::now();
+        page(&world.get(uri).await);
+        println!("{uri} with {agents} agents in {:?}", began.elapsed());
     }
     let began = Instant::now();
     let board = world.get("/agents").await;

@@ -17,7 +17,7 @@ use timeline::{drawing, words};
 
 use super::frame::Frame;
 use super::respond;
-use super::shown::{Row, State, When, texts, verify, visible};
+use super::shown::{Row, State, When, last_beat, last_progress, texts, verify, visible};
 use crate::history;
 use crate::http::parameters::{Decimal, Parameters, Segment, parsed_if_present};
 use crate::http::problem::Problem;
@@ -83,8 +83,8 @@ struct Facts {
     name: String,
     state: State,
     epoch: u64,
-    pulse_age: Option<String>,
-    progress_age: String,
+    last_beat: Option<String>,
+    last_progress: Option<String>,
     manifest_hash: String,
     registration: Option<u64>,
 }
@@ -215,15 +215,13 @@ fn build(
 
 impl Facts {
     fn of(published: &Published, agent: &govern::Agent) -> Result<Self, Problem> {
-        let (state, now_ms) = (&published.state, published.time_ms);
-        let has_beaten = agent.last_beat_ms() > 0;
         let registration = published.index_of(&agent.registration())?;
         Ok(Self {
             name: agent.name().to_string(),
             state: State(agent.state()),
             epoch: agent.epoch(),
-            pulse_age: has_beaten.then(|| words::span(state.pulse_age_ms(agent, now_ms))),
-            progress_age: words::span(state.progress_age_ms(agent, now_ms)),
+            last_beat: last_beat(published, agent),
+            last_progress: last_progress(published, agent),
             manifest_hash: agent.manifest_hash().to_string(),
             registration: registration.map(tlog::LeafIndex::get),
         })

@@ -7,11 +7,10 @@ use ledger::govern;
 use ledger::record::AgentState;
 use ledger::text::Name;
 use serde::Deserialize;
-use timeline::words;
 
 use super::frame::Frame;
 use super::respond;
-use super::shown::{State, When};
+use super::shown::{State, When, last_beat, last_progress};
 use crate::http::parameters::{Parameters, parsed_if_present};
 use crate::http::problem::Problem;
 use crate::http::{Service, standing};
@@ -88,8 +87,8 @@ struct Card {
     name: String,
     state: State,
     epoch: u64,
-    pulse_age: Option<String>,
-    progress_age: String,
+    last_beat: Option<String>,
+    last_progress: Option<String>,
     lease_ends: Option<When>,
 }
 
@@ -162,14 +161,12 @@ fn agents(published: &Published, state: Option<AgentState>, after: Option<&Name>
 
 impl Card {
     fn of(published: &Published, agent: &govern::Agent) -> Self {
-        let (state, now_ms) = (&published.state, published.time_ms);
-        let has_beaten = agent.last_beat_ms() > 0;
         Self {
             name: agent.name().to_string(),
             state: State(agent.state()),
             epoch: agent.epoch(),
-            pulse_age: has_beaten.then(|| words::span(state.pulse_age_ms(agent, now_ms))),
-            progress_age: words::span(state.progress_age_ms(agent, now_ms)),
+            last_beat: last_beat(published, agent),
+            last_progress: last_progress(published, agent),
             lease_ends: standing::lease_ends_ms(published, agent).map(When),
         }
     }

@@ -5,7 +5,7 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use ledger::digest::RecordHash;
 use serde::Deserialize;
-use timeline::goal::{Action, GoalStory, OutcomeTold};
+use timeline::goal::{Action, GoalStory, OutcomeTold, Refusal};
 use timeline::leases::Authority;
 use timeline::words;
 
@@ -42,6 +42,7 @@ struct GoalPage {
     authority: Granted,
     verdict: Option<(&'static str, When, String)>,
     actions: Vec<Step>,
+    refusals: Vec<Denied>,
     outcomes: Vec<End>,
     next: Option<String>,
     verify: String,
@@ -72,6 +73,14 @@ struct Step {
     status: &'static str,
     result: Option<(u64, String)>,
     authority: Granted,
+}
+
+/// Something that was refused.
+struct Denied {
+    index: u64,
+    when: When,
+    scope: Option<String>,
+    code: String,
 }
 
 /// An outcome.
@@ -127,6 +136,7 @@ fn build(published: &Published, page: history::Page<GoalStory>) -> Result<GoalPa
             (end.verdict.as_str(), When(end.received_ms), took)
         }),
         actions: actions.collect::<Result<_, _>>()?,
+        refusals: story.refusals.iter().map(Denied::of).collect(),
         outcomes: outcomes.collect::<Result<_, _>>()?,
         next: last.map(|last| format!("/goals/{goal}?after={last}")),
         verify: verify(&format!("/v1/pack?goal={goal}")),
@@ -166,6 +176,17 @@ impl Step {
             result: result.map(|result| (result.index.get(), words::span(result.duration_ms))),
             authority: Granted::of(published, &action.authority)?,
         })
+    }
+}
+
+impl Denied {
+    fn of(refusal: &Refusal) -> Self {
+        Self {
+            index: refusal.index.get(),
+            when: When(refusal.received_ms),
+            scope: refusal.scope.as_ref().map(ToString::to_string),
+            code: refusal.code.to_string(),
+        }
     }
 }
 

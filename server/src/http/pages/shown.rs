@@ -5,9 +5,12 @@ use std::fmt::Display;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
+use ledger::govern;
 use ledger::record::AgentState;
 use timeline::entry::Entry;
 use timeline::words;
+
+use crate::log::Published;
 
 /// A time: in UTC, to the second for people, to the millisecond for programs.
 #[derive(Clone, Copy, Template)]
@@ -67,6 +70,26 @@ impl Row {
 /// Text with nothing hidden in it.
 pub(super) fn visible(text: &str) -> String {
     words::visible(text).into_owned()
+}
+
+/// How long ago something was: to the second, since nobody reads faster.
+fn ago(ms: u64) -> String {
+    match ms {
+        0..1_000 => "less than a second ago".to_owned(),
+        ms => format!("{} ago", words::span(ms)),
+    }
+}
+
+/// When an agent's last heartbeat came; `None` before the first.
+pub(super) fn last_beat(published: &Published, agent: &govern::Agent) -> Option<String> {
+    let beat_ms = Some(agent.last_beat_ms()).filter(|ms| *ms > 0);
+    beat_ms.map(|ms| ago(published.time_ms.saturating_sub(ms)))
+}
+
+/// When an agent last got on with its goals; `None` while it has none open, for which the rules count nothing.
+pub(super) fn last_progress(published: &Published, agent: &govern::Agent) -> Option<String> {
+    let age_ms = published.state.progress_age_ms(agent, published.time_ms);
+    agent.open_goals().next().map(|_| ago(age_ms))
 }
 
 /// Values as text.
