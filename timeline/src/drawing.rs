@@ -220,7 +220,7 @@ impl Drawing {
                 .map(|cause| match (&cause.rule, &cause.reason) {
                     (Some(rule), _) => format!(", {rule}"),
                     (None, Some(reason)) => format!(", ordered: {}", reason.as_str()),
-                    (None, None) => String::new(),
+                    (None, None) => ", registered".to_owned(),
                 });
             let title = format!("{}{}", in_words(told), why.unwrap_or_default());
             self.bar(lane, state.as_str(), colour(state), at, &title)?;

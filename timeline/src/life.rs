@@ -64,7 +64,7 @@ pub struct StateSpan {
     pub cause: Option<Cause>,
 }
 
-/// What changed the state of an agent.
+/// What changed the state of an agent: a transition, an order, or its first registration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cause {
     /// The record.
@@ -72,10 +72,10 @@ pub struct Cause {
     pub index: LeafIndex,
     /// When the log received it.
     pub received_ms: u64,
-    /// The rule by which the control plane changed it; `None` for an operator's order.
+    /// The rule by which the control plane changed it, of a transition.
     #[serde(serialize_with = "json::text_or_null")]
     pub rule: Option<Rule>,
-    /// The reason that an operator gave.
+    /// The reason that an operator gave, of an order.
     #[serde(serialize_with = "json::text_or_null")]
     pub reason: Option<Text>,
 }
@@ -210,10 +210,9 @@ impl Life {
 
     fn hear_of_state(&mut self, entry: &Entry) {
         let (next, rule, reason) = match entry.body() {
-            // An agent begins as stopped.
+            // An agent begins as stopped, and before that there was none.
             Body::Manifest(registration) if registration.replaces.is_none() => {
-                self.turn(Some(AgentState::Stopped), None, entry.received_ms);
-                return self.states.clear();
+                (AgentState::Stopped, None, None)
             }
             Body::Transition(transition) => {
                 // It says what was before, too.
@@ -230,6 +229,9 @@ impl Life {
             reason,
         };
         self.turn(Some(next), Some(cause), entry.received_ms);
+        if matches!(entry.body(), Body::Manifest(_)) {
+            self.states.clear();
+        }
     }
 
     fn assume(&mut self, state: AgentState) {

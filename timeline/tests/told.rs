@@ -148,7 +148,7 @@ fn a_life_is_told_from_its_beginning() {
     let whole = self::life(&entries, 0, START_MS + 20 * MINUTE_MS);
     assert_eq!(states(&whole), want);
     let causes: Vec<_> = life.states.iter().map(|it| it.cause.as_ref()).collect();
-    assert!(causes[0].is_none());
+    assert_eq!(causes[0].unwrap().index, LeafIndex::new(1));
     assert_eq!(causes[1].unwrap().rule, Some(Rule::Started));
     assert_eq!(
         causes[2].unwrap().reason.as_ref().unwrap().as_str(),

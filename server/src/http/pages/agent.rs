@@ -192,6 +192,8 @@ fn build(
     };
     let address = |zoom: Zoom| format!("/agents/{name}?span={zoom}");
     let turned = |until_ms: u64| format!("{}&until_ms={until_ms}", address(zoom));
+    // What was cut off stands on the page before; before an agent's first registration stands nothing.
+    let has_earlier = portrait.is_cut || portrait.life.from_ms == span_ms.start;
     let later_ms = span_ms.end.saturating_add(zoom.ms);
     let later = match later_ms <= published.time_ms {
         true => turned(later_ms),
@@ -205,7 +207,7 @@ fn build(
         verify: verify(&format!("/v1/pack?agent={name}")),
         zooms: ZOOMS.map(|zoom| (zoom, address(zoom))).into(),
         zoom,
-        earlier: (span_ms.start > 0).then(|| turned(span_ms.start)),
+        earlier: has_earlier.then(|| turned(span_ms.start)),
         later: (!is_now).then_some(later),
         drawing: drawing::svg(&portrait.life),
         drawn: Drawn::of(&portrait),
@@ -284,7 +286,7 @@ impl StateRow {
         let why = cause.map(|cause| match (&cause.rule, &cause.reason) {
             (Some(rule), _) => rule.to_string(),
             (None, Some(reason)) => format!("ordered: {}", visible(reason.as_str())),
-            (None, None) => String::new(),
+            (None, None) => "registered".to_owned(),
         });
         Self {
             from: When(span.from_ms),
