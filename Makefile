@@ -33,7 +33,7 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy wasm web unit browser doc deny
 
-.PHONY: help demo demo-steps setup test steps build bench prove fleet fuzz samples screenshots $(STEPS)
+.PHONY: help demo demo-steps setup test steps build bench prove fleet fuzz samples screenshots pictures $(STEPS)
 
 help:
 	@echo 'make demo    a first look: a log, an agent, its evidence, until Ctrl-C'
@@ -112,6 +112,10 @@ browser: web
 # One picture of each state, for people to look at.
 screenshots: web
 	node tests/browser/screenshots.mjs tests/browser/screenshots
+
+# Those of the README, of a demo that really runs.
+pictures: web
+	node tests/browser/pictures.mjs
 
 # After a change of their generator.
 samples:

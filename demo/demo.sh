@@ -97,7 +97,7 @@ register_agent() {
 
 grant_lease() {
   title 'Authority for an hour: it may run two programs and read, but not write'
-  show dragons lease grant "$agent" --allow run:wc run:sh 'read:**' --for 1h --key "$operator" --trust "$trust"
+  show dragons lease grant "$agent" --allow run:wc run:sh 'read:**' --for 1h --purpose 'a first look' --key "$operator" --trust "$trust"
   # That nothing has changed since is a part of the evidence.
   dragons checkpoint --trust "$trust" >"$earlier"
 }
@@ -129,7 +129,10 @@ check_evidence() {
 # Until Ctrl-C. At a terminal it is read as a key: as a signal it would reach make as well, which would call it a
 # failure.
 stay_up() {
-  title 'The same evidence in your browser, one click away'
+  title 'The log and the agent in your browser'
+  echo "$DRAGONS_SERVER/"
+  echo "$DRAGONS_SERVER/agents/$agent"
+  title 'The same evidence, verified there: one click away'
   if [[ -e "$page/index.html" ]]; then
     echo "$DRAGONS_SERVER/verify/#evidence=evidence.pack.jsonl"
   else

@@ -1,18 +1,16 @@
 // The demo, as a reader of the README meets it: twice, with the page that it leads to, and out by Ctrl-C.
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFileSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 
-import { launch, open, verdict } from "./browser.mjs";
+import { launch, open, verdict, visit } from "./browser.mjs";
+import { start } from "./demo.mjs";
+import { ROOT, build } from "./programs.mjs";
 
-const ROOT = new URL("../..", import.meta.url);
-const DEMO = ["bash", "demo/demo.sh"];
 /** As a make that somebody watches calls it: at a terminal, whose Ctrl-C reaches all that run in it. */
 const AT_A_TERMINAL = ["script", "--quiet", "--return", "--command", "make -f /dev/null --eval='a-look: ; @bash demo/demo.sh'", "/dev/null"];
 
@@ -20,7 +18,7 @@ let browser;
 let folder;
 
 before(async () => {
-  execFileSync("cargo", ["build", "--quiet", "--locked", "--bins"], { cwd: ROOT, stdio: "inherit" });
+  build();
   browser = await launch();
   folder = await mkdtemp(join(tmpdir(), "demo-"));
 });
@@ -32,7 +30,7 @@ after(async () => {
 
 test("the first time makes a log, and what it promises holds", async () => {
   const before = status();
-  const demo = start(DEMO);
+  const demo = start({ DEMO_DIR: folder });
   const page = await demo.page();
   for (const line of [/^\$ dragonsd init /m, /^\$ dragons manifest register \. /m, /^\$ dragons lease grant /m, /\d+ total$/m,
     /^\d+ links, 0 broken$/m, /^tlog has \d+ lines$/m, /"ok":false,"code":"scope-denied"/m, /^verified$/m, /disclosures +pass/m, /consistency +pass +the tree of \d+ extends/m]) {
@@ -40,47 +38,26 @@ test("the first time makes a log, and what it promises holds", async () => {
   }
   assert.equal(demo.said().match(/^\$ dragons run /gm).length, 3);
   await shows(page, "verified");
+  await showsAgent(demo.link(/\S+\/agents\/\S+/));
   await refuses({ DEMO_DIR: folder }, /another demo uses/);
   await refuses({ DEMO_DIR: join(folder, "other"), DEMO_LISTEN: new URL(page).host }, /the port is in use/);
-  await refuses({ DEMO_DIR: fileURLToPath(ROOT) }, /holds other files/);
+  await refuses({ DEMO_DIR: ROOT }, /holds other files/);
   demo.process.kill("SIGINT");
   assert.equal(await demo.end(), 0, demo.said());
   assert.equal(status(), before, "the checkout is as it was");
 });
 
 test("the second time begins anew, and Ctrl-C is no failure", async () => {
-  const demo = start(AT_A_TERMINAL);
+  const demo = start({ DEMO_DIR: folder }, AT_A_TERMINAL);
   const page = await demo.page();
   await shows(page, "verified");
   demo.process.stdin.write("\x03");
   assert.equal(await demo.end(), 0, demo.said());
 });
 
-/** Starts a demo; `page` is the address that it prints, once it stays up. */
-function start(command, variables = {}) {
-  const process = spawn(command[0], command.slice(1), { cwd: ROOT, env: environment(variables), stdio: "pipe" });
-  let said = "";
-  const end = once(process, "close").then(([code]) => code);
-  const heard = new Promise((resolve) => {
-    for (const stream of [process.stdout, process.stderr]) {
-      stream.on("data", (text) => {
-        said += text;
-        if (said.includes("until Ctrl-C")) resolve();
-      });
-    }
-  });
-  const page = async () => {
-    await Promise.race([heard, end]);
-    const found = said.match(/^http:\S+\/verify\/#evidence=\S+/m);
-    assert.ok(found, said);
-    return found[0];
-  };
-  return { process, said: () => said, page, end: () => end };
-}
-
 /** A demo that cannot be says why, and is over. */
 async function refuses(variables, why) {
-  const demo = start(DEMO, variables);
+  const demo = start(variables);
   assert.equal(await demo.end(), 1, demo.said());
   assert.match(demo.said(), why);
 }
@@ -91,8 +68,11 @@ async function shows(url, word) {
   await opened.close();
 }
 
-function environment(variables) {
-  return { ...process.env, DEMO_DIR: folder, NO_COLOR: "1", ...variables };
+async function showsAgent(url) {
+  const { page, faults, close } = await visit(browser, url);
+  assert.match(await page.textContent("main"), /scope-denied/);
+  assert.deepEqual(faults, []);
+  await close();
 }
 
 function status() {

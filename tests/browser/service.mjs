@@ -8,8 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 import { DIST } from "./host.mjs";
-
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+import { build } from "./programs.mjs";
 
 /** Text that must stay text wherever it is shown. */
 export const HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script> &amp; zero\u200bwidth";
@@ -54,13 +53,6 @@ export async function startService() {
       await rm(folder, { recursive: true });
     },
   };
-}
-
-/** Builds both programs, unless they are built, and gives their folder. */
-function build() {
-  execFileSync("cargo", ["build", "--quiet", "--locked", "--bins"], { cwd: ROOT, stdio: "inherit" });
-  const metadata = execFileSync("cargo", ["metadata", "--no-deps", "--format-version", "1"], { cwd: ROOT, maxBuffer: 1 << 26 });
-  return join(JSON.parse(metadata).target_directory, "debug");
 }
 
 async function firstLine(service) {
