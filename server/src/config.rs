@@ -12,6 +12,7 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use crate::log::{DEFAULT_MIN_FREE_BYTES, DEFAULT_QUEUE};
+use crate::webhooks::Hook;
 
 const ENVIRONMENT: &str = "DRAGONSD";
 
@@ -47,6 +48,9 @@ pub struct Settings {
     /// The folder of the verifier page, in place of the one in the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web: Option<PathBuf>,
+    /// Who is told of transitions and denials; only a file can say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<Hook>,
 }
 
 /// How the service's own messages are written.
@@ -280,6 +284,26 @@ mod tests {
         assert!(misspelt.unwrap_err().to_string().contains("lissten"));
         let misspelt = Settings::from_layers(&flags(), environment(&[("DRAGONSD_QEUE", "2")]));
         assert!(misspelt.unwrap_err().to_string().contains("qeue"));
+    }
+
+    #[test]
+    fn webhooks_come_from_a_file() {
+        let (_folder, flags) =
+            file("data = \"d\"\n[[webhooks]]\nname = \"ops\"\nurl = \"https://example.com/\"\n");
+        let settings = Settings::from_layers(&flags, environment(&[])).unwrap();
+        let text = toml::to_string(&settings).unwrap();
+        assert_eq!(
+            (
+                settings.webhooks.len(),
+                settings.webhooks[0].give_up_after_s
+            ),
+            (1, 86_400)
+        );
+        let (_folder, flags) = file(&text);
+        let again = Settings::from_layers(&flags, environment(&[])).unwrap();
+        assert_eq!(again, settings);
+        let (_folder, flags) = file("data = \"d\"\n[[webhooks]]\nname = \"ops\"\nuri = \"x\"\n");
+        Settings::from_layers(&flags, environment(&[])).unwrap_err();
     }
 
     #[test]

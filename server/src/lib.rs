@@ -2,7 +2,7 @@
 //!
 //! The log is the state: every decision is a pure function of the records before it ([`ledger::govern`]), so this
 //! crate has only what must not be pure: where bytes are kept ([`store`]), who writes next ([`log`]), how it is asked
-//! ([`http`]), and how a process is started and stopped ([`mod@serve`]).
+//! ([`http`]), who is told by itself ([`webhooks`]), and how a process is started and stopped ([`mod@serve`]).
 
 pub mod config;
 pub mod fsck;
@@ -16,3 +16,4 @@ pub mod metrics;
 pub mod serve;
 pub mod store;
 pub mod trust;
+pub mod webhooks;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ledger::govern::{Agent, State};
-use ledger::record::{AgentState, Kind};
+use ledger::record::{AgentState, Kind, Rule};
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
@@ -24,6 +24,8 @@ const REFUSALS: &str = "dragonsd_refusals_total";
 const RENEWALS: &str = "dragonsd_lease_renewals_total";
 const DUTY_LATENESS: &str = "dragonsd_duty_lateness_seconds";
 const AGENTS: &str = "dragonsd_agents";
+const WEBHOOKS: &str = "dragonsd_webhook_deliveries_total";
+const WEBHOOK_BEHIND: &str = "dragonsd_webhook_behind_entries";
 const FREE_BYTES: &str = "dragonsd_store_free_bytes";
 const FALSE_PROOFS: &str = "dragonsd_false_proofs_total";
 
@@ -49,8 +51,17 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?;
     let handle = builder.install_recorder()?;
     describe();
-    counter!(FALSE_PROOFS).absolute(0);
+    begin_at_zero();
     Ok(handle)
+}
+
+/// A series that begins with its first event has no increase, so an alert would miss that one.
+fn begin_at_zero() {
+    counter!(FALSE_PROOFS).absolute(0);
+    counter!(RENEWALS).absolute(0);
+    for rule in Rule::ALL {
+        counter!(TRANSITIONS, "rule" => rule.as_str()).absolute(0);
+    }
 }
 
 fn describe() {
@@ -114,6 +125,62 @@ fn describe_duties() {
         "How long a pulse or transition was due when it was logged"
     );
     describe_gauge!(AGENTS, Unit::Count, "Registered agents, by state");
+    describe_counter!(
+        WEBHOOKS,
+        Unit::Count,
+        "Attempts to tell a webhook of an event, by outcome; `dead` is an event that was put aside"
+    );
+    describe_gauge!(
+        WEBHOOK_BEHIND,
+        Unit::Count,
+        "Entries that a webhook has not looked at yet"
+    );
+}
+
+/// What became of an attempt to tell a webhook.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Delivery {
+    /// It was taken.
+    Delivered,
+    /// It was not.
+    Failed,
+    /// It was not, and is not tried again.
+    Dead,
+}
+
+impl Delivery {
+    const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::Dead];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// A webhook begins. Names of webhooks come from the settings, so no caller can make their number grow.
+pub(crate) fn webhook_begins(name: &str) {
+    for delivery in Delivery::ALL {
+        let outcome = delivery.as_str();
+        counter!(WEBHOOKS, "webhook" => name.to_owned(), "outcome" => outcome).absolute(0);
+    }
+}
+
+/// An attempt to tell a webhook is over.
+pub(crate) fn webhook(name: &str, delivery: Delivery) {
+    let outcome = delivery.as_str();
+    counter!(WEBHOOKS, "webhook" => name.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// How far a webhook is behind the log.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a graph does not show the 53rd bit"
+)]
+pub(crate) fn webhook_behind(name: &str, entries: u64) {
+    gauge!(WEBHOOK_BEHIND, "webhook" => name.to_owned()).set(entries as f64);
 }
 
 /// A submitted record was judged; `outcome` is `logged`, `duplicate`, or the code that refuses it.

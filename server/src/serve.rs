@@ -20,6 +20,7 @@ use crate::log::{Clock as _, Fatal, Log, LogKeys, OpenError, Options, Sequencer,
 use crate::metrics;
 use crate::store::rocks::{OpenStoreError, RocksStore};
 use crate::trust::{Trust, TrustError};
+use crate::webhooks::{WebhookError, Webhooks};
 
 /// The name of a log that `--dev` makes.
 const DEV_ORIGIN: &str = "dragons.invalid/dev";
@@ -41,16 +42,35 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
     let signals = Signals::new()?;
     let trust = Trust::read(&settings.data)?;
     let (log, sequencer) = open(settings, &trust)?;
+    let webhooks = Webhooks::start(&settings.webhooks, &settings.data, &settings.keys(), &log)?;
     let listener = bind(settings.listen).await?;
     let metrics_listener = bind(settings.metrics).await?;
     announce(&listener, &metrics_listener)?;
     let upkeep = tokio::spawn(keep_up(recorder.clone(), log.clone()));
-    let scraped = Router::new().route("/metrics", get(async move || recorder.render()));
+    let scraped = for_operators(recorder, webhooks.report());
     let metrics_server = tokio::spawn(axum::serve(metrics_listener, scraped).into_future());
     let outcome = run(settings, &log, &trust, sequencer, listener, signals).await;
     metrics_server.abort();
     upkeep.abort();
     outcome
+}
+
+/// What operators see, on a listener of its own.
+fn for_operators(
+    recorder: PrometheusHandle,
+    webhooks: impl Fn() -> String + Clone + Send + Sync + 'static,
+) -> Router {
+    let webhooks = async move || {
+        // The dead letters are read from the disk.
+        let report = tokio::task::spawn_blocking(webhooks).await;
+        (
+            [("content-type", "application/json")],
+            report.unwrap_or_default(),
+        )
+    };
+    Router::new()
+        .route("/metrics", get(async move || recorder.render()))
+        .route("/webhooks", get(webhooks))
 }
 
 /// Answers requests until there is a reason to stop, and then stops in this order: the streams of events, no new
@@ -227,6 +247,9 @@ pub enum ServeError {
     /// `--dev` could not make a log.
     #[error("--dev could not make a log")]
     Init(#[from] InitError),
+    /// A webhook cannot be sent.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}")]
     Bind {

@@ -212,10 +212,23 @@ impl Service {
     /// # Panics
     /// If it has not said where.
     pub fn metrics(&self) -> String {
+        self.get_as_operator("/metrics").text()
+    }
+
+    /// A GET request on the listener for operators.
+    ///
+    /// # Panics
+    /// If the service has not said where that is.
+    pub fn get_as_operator(&self, path: &str) -> Answer {
         let log = self.stderr();
         let mut words = log.split_whitespace();
-        let address = words.find(|word| word.starts_with("http://") && word.ends_with("/metrics"));
-        Answer::of(self.client.get(address.expect("an address"))).text()
+        let base = words.find_map(|word| {
+            word.starts_with("http://")
+                .then_some(word)?
+                .strip_suffix("/metrics")
+        });
+        let base = base.expect("an address");
+        Answer::of(self.client.get(format!("{base}{path}")))
     }
 
     /// An open stream of events, which is not read yet.
