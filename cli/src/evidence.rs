@@ -27,15 +27,16 @@ const MAX_GROWTH: u64 = 100;
 /// What may be unwrapped whatever it grew from: a small pack may be of one record over and over.
 const ALWAYS_UNWRAPPED_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Verifies a file, or stdin if it is called `-`, in memory that does not grow with it.
+/// Verifies a file, or stdin if it is called `-`, in memory that does not grow with it. How old it is, is judged by the
+/// time that is given, in milliseconds since the epoch.
 ///
 /// # Errors
 ///
 /// If it cannot be read. Whatever is wrong with its bytes is in the report.
-pub(crate) fn verify(path: &Path, trust: Trust) -> io::Result<Report> {
+pub(crate) fn verify(path: &Path, trust: Trust, at_ms: Option<u64>) -> io::Result<Report> {
     let bar = progress::bytes(length(path)?);
     let mut source = Source::open(path, bar.clone())?;
-    let mut verifier = Verifier::new(trust);
+    let mut verifier = Verifier::new(trust).at(at_ms);
     let mut chunk = vec![0; CHUNK_BYTES];
     while !verifier.is_settled() {
         match source.read(&mut chunk)? {
@@ -172,7 +173,7 @@ mod tests {
     fn report(bytes: &[u8]) -> Report {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
-        verify(file.path(), TRUST.parse().unwrap()).unwrap()
+        verify(file.path(), TRUST.parse().unwrap(), None).unwrap()
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {

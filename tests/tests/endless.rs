@@ -115,3 +115,20 @@ fn many_small_values_in_one_line_cost_little_more_than_their_text() {
     let output = folder.verify(&file, "120000").output().unwrap();
     assert_eq!(codes(&output), ["pack-malformed"]);
 }
+
+/// `yes` and `gzip` never end by themselves either: a few bytes on the wire are many megabytes of text.
+#[test]
+fn gzip_that_grows_without_end_is_not_unwrapped_to_it() {
+    let folder = Folder::new();
+    let mut writer = Command::new("sh");
+    writer.args(["-c", "yes '{\"pack\":0,' | tr -d '\\n' | gzip -9"]);
+    let mut writer = writer.stdout(Stdio::piped()).spawn().unwrap();
+    let mut command = folder.verify(Path::new("-"), MEMORY_KIB);
+    let output = command
+        .stdin(writer.stdout.take().unwrap())
+        .output()
+        .unwrap();
+    drop(command);
+    writer.wait().unwrap();
+    assert_eq!(codes(&output), ["pack-malformed"]);
+}

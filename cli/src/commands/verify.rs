@@ -1,6 +1,7 @@
-//! `verify`: what a proof file or a pack shows. No network, no clock.
+//! `verify`: what a proof file or a pack shows. No network, and no clock but where it is asked for.
 
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -9,7 +10,7 @@ use ledger::verify::{Check, Finding, Report, TraceStep};
 use crate::evidence;
 use crate::exit::{self, Exit};
 use crate::output;
-use crate::session::Session;
+use crate::session::{Session, now_ms};
 
 /// What to verify.
 #[derive(Debug, Args)]
@@ -19,6 +20,10 @@ pub(crate) struct Options {
     /// Show what each check and finding means, what a check leaves open, and every step to the root
     #[arg(long)]
     explain: bool,
+    /// Judge how old the evidence is by this time: `now`, or as RFC 3339 writes it, in UTC. Without it that is left open,
+    /// and the report of the same evidence is always the same
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<u64>,
 }
 
 /// Verifies the file and prints the report.
@@ -28,7 +33,7 @@ pub(crate) struct Options {
 /// If a file cannot be read. Whatever is wrong with the evidence is in the report.
 pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     let trust = session.required_trust()?;
-    let report = evidence::verify(&options.file, trust)
+    let report = evidence::verify(&options.file, trust, options.at)
         .with_context(|| format!("{:?} could not be read", options.file))?;
     if session.json() {
         output::verbatim(&(report.to_json() + "\n"))?;
@@ -36,6 +41,15 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
         print(&report, options.explain)?;
     }
     Ok(exit::of_report(&report))
+}
+
+/// A time, in milliseconds since the epoch.
+fn moment(text: &str) -> Result<u64> {
+    if text == "now" {
+        return now_ms();
+    }
+    let time = humantime::parse_rfc3339(text)?;
+    Ok(u64::try_from(time.duration_since(UNIX_EPOCH)?.as_millis())?)
 }
 
 fn print(report: &Report, explain: bool) -> Result<()> {
