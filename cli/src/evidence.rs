@@ -34,19 +34,80 @@ const ALWAYS_UNWRAPPED_BYTES: u64 = 64 * 1024 * 1024;
 ///
 /// If it cannot be read. Whatever is wrong with its bytes is in the report.
 pub(crate) fn verify(path: &Path, trust: Trust, at_ms: Option<u64>) -> io::Result<Report> {
+    give(Verifier::new(trust).at(at_ms), path, &mut |_| {})
+}
+
+/// Verifies it, and passes its bytes on, unwrapped. What they are worth stands in the report at the end.
+///
+/// # Errors
+///
+/// As [`verify`].
+pub(crate) fn verify_aloud(
+    path: &Path,
+    trust: Trust,
+    hear: &mut dyn FnMut(&[u8]),
+) -> io::Result<Report> {
+    give(Verifier::new(trust), path, hear)
+}
+
+fn give(
+    mut verifier: Verifier,
+    path: &Path,
+    hear: &mut dyn FnMut(&[u8]),
+) -> io::Result<Report> {
+    read_all(path, &mut |read| {
+        match read {
+            Ok(bytes) => {
+                hear(bytes);
+                verifier.push(bytes);
+            }
+            Err(refusal) => verifier.refuse(refusal),
+        }
+        !verifier.is_settled()
+    })?;
+    Ok(verifier.finish())
+}
+
+/// Passes the bytes of a file on, or of stdin if it is called `-`, unwrapped and unverified.
+///
+/// # Errors
+///
+/// If it cannot be read, or does not unwrap.
+pub(crate) fn claims(path: &Path, hear: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+    let mut refused = None;
+    read_all(path, &mut |read| {
+        match read {
+            Ok(bytes) => hear(bytes),
+            Err(refusal) => refused = Some(refusal),
+        }
+        refused.is_none()
+    })?;
+    refused.map_or(Ok(()), |refusal| Err(io::Error::other(refusal)))
+}
+
+/// Bytes of the evidence, or what is wrong with them.
+type Piece<'a> = Result<&'a [u8], Refusal>;
+
+/// Reads on as long as `take` wants more.
+fn read_all(path: &Path, take: &mut dyn FnMut(Piece<'_>) -> bool) -> io::Result<()> {
     let bar = progress::bytes(length(path)?);
     let mut source = Source::open(path, bar.clone())?;
-    let mut verifier = Verifier::new(trust).at(at_ms);
     let mut chunk = vec![0; CHUNK_BYTES];
-    while !verifier.is_settled() {
-        match source.read(&mut chunk)? {
-            Ok(0) => break,
-            Ok(length) => verifier.push(&chunk[..length]),
-            Err(refusal) => verifier.refuse(refusal),
+    loop {
+        let wants_more = match source.read(&mut chunk)? {
+            Ok(0) => false,
+            Ok(length) => take(Ok(&chunk[..length])),
+            Err(refusal) => {
+                take(Err(refusal));
+                false
+            }
+        };
+        if !wants_more {
+            break;
         }
     }
     bar.finish_and_clear();
-    Ok(verifier.finish())
+    Ok(())
 }
 
 /// How long a file is; nobody knows that of a pipe.

@@ -7,8 +7,10 @@ mod evidence;
 mod exit;
 mod options;
 mod output;
+mod paper;
 mod progress;
 mod session;
+mod story;
 mod told;
 
 use std::process::ExitCode;

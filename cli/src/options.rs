@@ -9,8 +9,8 @@ use ledger::digest::RecordHash;
 use tlog::LeafIndex;
 
 use crate::commands::{
-    agent, charter, export, fingerprint, generate, keygen, lease, log, manifest, receipt, run,
-    verify,
+    agent, charter, export, fingerprint, generate, keygen, lease, log, manifest, receipt, replay,
+    run, verify,
 };
 
 /// Operate and audit agents whose only state is a transparency log.
@@ -79,6 +79,8 @@ pub(crate) enum Command {
     Export(export::Options),
     /// Verify a proof file or an evidence pack, offline
     Verify(verify::Options),
+    /// Tell from a pack, or from the service, what was done: goals, actions, outcomes, and by whose authority
+    Replay(replay::Options),
     /// See agents, and give orders about them
     #[command(subcommand)]
     Agent(agent::Command),

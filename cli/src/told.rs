@@ -1,4 +1,4 @@
-//! Entries as the log has them, from a pack that the service sends: each shown to be in the log, one after another.
+//! Entries as the log has them, from the bytes of a pack: one that the service sends, or one in a file.
 
 use std::io::{self, Write};
 
@@ -6,12 +6,15 @@ use anyhow::Result;
 use client::export::{Additions, export};
 use client::http::{Service, Wanted};
 use client::identity::LogIdentity;
+use ledger::codes::Refusal;
 use ledger::pack::{Header, Line, Reader};
 use timeline::entry::Entry;
+use tlog::LeafIndex;
 
 use crate::progress;
 
-/// Fetches a pack and gives its entries to `take`, oldest first. None of them counts before the pack is whole.
+/// Fetches a pack and gives its entries to `take`, oldest first, each shown to be in the log. None of them counts before
+/// the pack is whole.
 ///
 /// # Errors
 ///
@@ -22,47 +25,92 @@ pub(crate) fn fetch(
     wanted: &Wanted,
     take: &mut dyn FnMut(Entry),
 ) -> Result<Header> {
-    let mut listener = Listener {
-        reader: Reader::default(),
-        take,
-    };
-    let bar = progress::entries();
-    let header = export(
-        service,
-        log,
-        wanted,
-        Additions::default(),
-        &mut listener,
-        &mut |done, all| {
-            bar.set_length(all);
-            bar.set_position(done);
-        },
-    )?;
-    bar.finish_and_clear();
+    let mut listener = Listener::default();
+    let mut heard = Hearing(|bytes: &[u8]| {
+        listener.hear(bytes, &mut |told| {
+            if let Told::Entry(entry) = told {
+                take(*entry);
+            }
+        });
+    });
+    let header = fetch_bytes(service, log, wanted, &mut heard)?;
+    listener.finish().map_err(anyhow::Error::from)?;
     Ok(header)
 }
 
-/// Reads the pack that is written to it.
-struct Listener<'a> {
-    reader: Reader,
-    take: &'a mut dyn FnMut(Entry),
+/// Fetches a pack, and passes on the bytes of its lines.
+///
+/// # Errors
+///
+/// As [`fetch`].
+pub(crate) fn fetch_bytes(
+    service: &Service,
+    log: &LogIdentity,
+    wanted: &Wanted,
+    out: &mut dyn Write,
+) -> Result<Header> {
+    let bar = progress::entries();
+    let mut tell = |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    };
+    let header = export(service, log, wanted, Additions::default(), out, &mut tell);
+    bar.finish_and_clear();
+    Ok(header?)
 }
 
-impl Write for Listener<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut wrong = None;
-        let take = &mut self.take;
-        let read = self.reader.push(bytes, |line| {
-            let Line::Leaf(leaf) = line else {
-                return;
-            };
-            match Entry::parse(leaf.index, leaf.leaf.as_bytes()) {
-                Ok(entry) => take(entry),
-                Err(refusal) => wrong = Some(refusal),
-            }
+/// What a pack has, as far as it is told.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// What it is of.
+    Header(Box<Header>),
+    /// An entry.
+    Entry(Box<Entry>),
+    /// A leaf that is no record.
+    Unreadable(LeafIndex, Refusal),
+}
+
+/// Hears the bytes of a pack and tells what is in it. What comes after bytes that are no pack is not told.
+#[derive(Debug, Default)]
+pub(crate) struct Listener {
+    reader: Reader,
+    refused: Option<Refusal>,
+}
+
+impl Listener {
+    /// Hears more.
+    pub(crate) fn hear(&mut self, bytes: &[u8], take: &mut dyn FnMut(Told)) {
+        if self.refused.is_some() {
+            return;
+        }
+        let read = self.reader.push(bytes, |line| match line {
+            Line::Header(header) => take(Told::Header(Box::new(header))),
+            Line::Leaf(leaf) => take(match Entry::parse(leaf.index, leaf.leaf.as_bytes()) {
+                Ok(entry) => Told::Entry(Box::new(entry)),
+                Err(refusal) => Told::Unreadable(leaf.index, refusal),
+            }),
+            _ => {}
         });
-        read.map_err(io::Error::other)?;
-        wrong.map_or(Ok(bytes.len()), |refusal| Err(io::Error::other(refusal)))
+        self.refused = read.err();
+    }
+
+    /// Ends the pack.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it as a pack.
+    pub(crate) fn finish(self) -> Result<(), Refusal> {
+        self.refused.map_or_else(|| self.reader.finish(), Err)
+    }
+}
+
+/// A function in the place of a file.
+pub(crate) struct Hearing<F>(pub(crate) F);
+
+impl<F: FnMut(&[u8])> Write for Hearing<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (self.0)(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -12,6 +12,7 @@ pub(crate) mod log;
 mod logged;
 pub(crate) mod manifest;
 pub(crate) mod receipt;
+pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod verify;
 
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Checkpoint => log::checkpoint(&session)?,
         Command::Consistency(options) => log::consistency(&session, &options)?,
         Command::Export(options) => export::run(&session, &options)?,
+        Command::Replay(options) => return replay::run(&session, &options),
         Command::Verify(options) => return verify::run(&session, &options),
         Command::Agent(command) => agent::run(&session, command)?,
         Command::Charter(charter::Command::Show) => charter::show(&session)?,

@@ -1,0 +1,115 @@
+//! `replay`: from the goal to its actions to its outcome, and who authorised each step.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use client::http::Wanted;
+use ledger::digest::RecordHash;
+use ledger::text::Name;
+use ledger::verify::{Report, Verifier};
+
+use crate::evidence;
+use crate::exit::{self, Exit};
+use crate::output;
+use crate::paper::Paper;
+use crate::session::Session;
+use crate::story::{Hearing, Story, Wish, text};
+use crate::told::{self, Listener};
+
+/// Of what.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The pack, gzipped or not; - is stdin. Whatever the service has if left out
+    file: Option<PathBuf>,
+    /// What this agent did, and what happened to it
+    #[arg(long, value_name = "AGENT", conflicts_with = "goal")]
+    agent: Option<Name>,
+    /// What was done for this goal
+    #[arg(long, value_name = "RECORD")]
+    goal: Option<RecordHash>,
+}
+
+/// Tells the story.
+///
+/// # Errors
+///
+/// If the evidence cannot be had. Whatever is wrong with it is told.
+pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
+    let wish = Wish {
+        agent: options.agent.clone(),
+        goal: options.goal,
+        ..Wish::default()
+    };
+    let mut hearing = Hearing::of(wish);
+    let report = match &options.file {
+        Some(file) => from_file(session, file, &mut hearing)?,
+        None => from_service(session, options, &mut hearing)?,
+    };
+    let exit = match (&report, &options.file) {
+        (Some(report), _) => exit::of_report(report),
+        (None, Some(_)) => Exit::Incomplete,
+        (None, None) => Exit::Good,
+    };
+    let story = hearing.told(report);
+    if story.header.is_none() {
+        output::complain(
+            "there is no pack in it to tell of: `dragons verify` judges other evidence",
+        );
+    }
+    print(session, &story)?;
+    Ok(exit)
+}
+
+fn print(session: &Session, story: &Story) -> Result<()> {
+    if session.json() {
+        return output::verbatim(&format!("{}\n", story.to_json()?));
+    }
+    let mut paper = Paper::for_stdout();
+    text::write(story, &mut paper);
+    output::verbatim(&paper.finish())
+}
+
+/// What a file shows to somebody who trusts a log; and what it claims, to anybody else.
+fn from_file(session: &Session, file: &Path, hearing: &mut Hearing) -> Result<Option<Report>> {
+    let mut listener = Listener::default();
+    let mut hear = |bytes: &[u8]| listener.hear(bytes, &mut |told| hearing.hear(told));
+    let unreadable = || format!("{file:?} could not be read");
+    let Some(trust) = session.trust()? else {
+        output::complain(
+            "WARNING: no --trust: this is what the file CLAIMS. Nothing of it was verified, and whoever made the file may have made it up",
+        );
+        evidence::claims(file, &mut hear).with_context(unreadable)?;
+        listener
+            .finish()
+            .map_err(|refusal| anyhow::anyhow!("{file:?} is no whole pack: {refusal}"))?;
+        return Ok(None);
+    };
+    let report = evidence::verify_aloud(file, trust, &mut hear).with_context(unreadable)?;
+    Ok(Some(report))
+}
+
+/// What the service has, shown to be in its log; verified like a file where somebody trusts that log.
+fn from_service(
+    session: &Session,
+    options: &Options,
+    hearing: &mut Hearing,
+) -> Result<Option<Report>> {
+    let service = session.service()?;
+    let log = session.log(&service)?;
+    let wanted = match (&options.agent, options.goal) {
+        (Some(agent), _) => Wanted::Agent(agent.clone()),
+        (None, Some(goal)) => Wanted::Goal(goal),
+        (None, None) => Wanted::Range { from: 0, to: None },
+    };
+    let mut verifier = session.trust()?.map(Verifier::new);
+    let mut listener = Listener::default();
+    let mut hear = told::Hearing(|bytes: &[u8]| {
+        listener.hear(bytes, &mut |told| hearing.hear(told));
+        verifier
+            .iter_mut()
+            .for_each(|verifier| verifier.push(bytes));
+    });
+    told::fetch_bytes(&service, &log, &wanted, &mut hear)?;
+    Ok(verifier.map(Verifier::finish))
+}

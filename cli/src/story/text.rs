@@ -1,0 +1,286 @@
+//! A story in lines, for a terminal or a file.
+
+use ledger::key::KeyId;
+use ledger::verify::{Finding, Verdict};
+use timeline::entry::Line;
+use timeline::goal::{Action, GoalStory, OutcomeTold, Refusal};
+use timeline::leases::Authority;
+use timeline::words::{counted, span, utc};
+use tlog::LeafIndex;
+
+use super::Story;
+use crate::paper::{Ink, Paper};
+
+/// Writes the story.
+pub(crate) fn write(story: &Story, paper: &mut Paper) {
+    Writer { story, paper }.write();
+}
+
+struct Writer<'a> {
+    story: &'a Story,
+    paper: &'a mut Paper,
+}
+
+impl Writer<'_> {
+    fn write(mut self) {
+        self.heading();
+        let (mut goals, mut events) = (
+            self.story.goals.iter().peekable(),
+            self.story.events.iter().peekable(),
+        );
+        // Both are in the order of the log, and so is what is told.
+        loop {
+            match (goals.peek(), events.peek()) {
+                (Some(goal), Some(event)) if goal.index < event.index => self.goal(goals.next()),
+                (Some(_), None) => self.goal(goals.next()),
+                (_, Some(_)) => self.event(events.next()),
+                (None, None) => break,
+            }
+        }
+        for (index, refusal) in &self.story.unreadable {
+            self.entry(Ink::Bad, *index, None, "no record", &refusal.to_string());
+        }
+        self.other_findings();
+    }
+
+    fn heading(&mut self) {
+        if let Some(header) = &self.story.header {
+            let entries = counted(header.count, "entry").replace("entrys", "entries");
+            let text = format!(
+                "{}: {entries} of {}, {}",
+                header.origin, header.size, header.selection
+            );
+            self.paper.line(Ink::Strong, "log ", &text);
+        }
+        match &self.story.report {
+            None => self.paper.line(
+                Ink::Bad,
+                "unverified: ",
+                "nobody has checked what is told here",
+            ),
+            Some(report) => {
+                let ink = match report.verdict {
+                    Verdict::Verified => Ink::Strong,
+                    Verdict::Failed | Verdict::Incomplete => Ink::Bad,
+                };
+                let count = counted(report.findings.len() as u64, "finding");
+                self.paper.line(
+                    ink,
+                    "verdict: ",
+                    &format!("{}, {count}", report.verdict.as_str()),
+                );
+            }
+        }
+        self.paper.space();
+    }
+
+    fn goal(&mut self, goal: Option<&GoalStory>) {
+        let Some(goal) = goal else {
+            return;
+        };
+        let what = format!("{}: {}, for {}", goal.agent, goal.title, goal.requester);
+        self.entry(
+            Ink::Strong,
+            goal.index,
+            Some(goal.received_ms),
+            "goal",
+            &what,
+        );
+        self.authority(&goal.authority);
+        for action in &goal.actions {
+            self.action(goal, action);
+        }
+        goal.refusals
+            .iter()
+            .for_each(|refusal| self.refusal(refusal));
+        goal.outcomes
+            .iter()
+            .for_each(|outcome| self.outcome(goal, outcome));
+        if goal.outcome().is_none() {
+            self.paper
+                .line(Ink::Faint, &margin("outcome"), "none is told");
+        }
+    }
+
+    fn action(&mut self, goal: &GoalStory, action: &Action) {
+        let by = match action.agent == goal.agent {
+            true => String::new(),
+            false => format!("{}: ", action.agent),
+        };
+        let what = format!("{by}{} with {}", action.scope, action.tool);
+        self.entry(
+            Ink::Plain,
+            action.index,
+            Some(action.received_ms),
+            "  intent",
+            &what,
+        );
+        if !is_same(&action.authority, &goal.authority) {
+            self.authority(&action.authority);
+        }
+        let Some(result) = &action.result else {
+            self.paper
+                .line(Ink::Faint, &margin("  result"), "none is told");
+            return;
+        };
+        let usage = match (result.usage.tokens, result.usage.cost_micros) {
+            (0, 0) => String::new(),
+            (tokens, cost) => format!(", tokens {tokens}, cost {cost} millionths"),
+        };
+        let what = format!(
+            "{} after {}{usage}",
+            result.status,
+            span(result.duration_ms)
+        );
+        self.entry(
+            Ink::Plain,
+            result.index,
+            Some(result.received_ms),
+            "  result",
+            &what,
+        );
+    }
+
+    fn refusal(&mut self, refusal: &Refusal) {
+        let scope = refusal.scope.as_ref().map(|scope| format!(" {scope}"));
+        let what = format!(
+            "{}{}: {}",
+            refusal.kind,
+            scope.unwrap_or_default(),
+            refusal.code
+        );
+        self.entry(
+            Ink::Bad,
+            refusal.index,
+            Some(refusal.received_ms),
+            "  denied",
+            &what,
+        );
+    }
+
+    fn outcome(&mut self, goal: &GoalStory, outcome: &OutcomeTold) {
+        let by = match outcome.agent == goal.agent {
+            true => String::new(),
+            false => format!("{}: ", outcome.agent),
+        };
+        let checks: Vec<String> = outcome
+            .checks
+            .iter()
+            .map(|check| check.name.to_string())
+            .collect();
+        let checks = match checks.is_empty() {
+            true => String::new(),
+            false => format!(", checked by {}", checks.join(", ")),
+        };
+        let what = format!("{by}{}{checks}", outcome.verdict);
+        self.entry(
+            Ink::Strong,
+            outcome.index,
+            Some(outcome.received_ms),
+            "outcome",
+            &what,
+        );
+    }
+
+    fn authority(&mut self, authority: &Authority) {
+        let lease = authority
+            .lease
+            .map_or("no lease is told".to_owned(), |lease| {
+                format!("lease {lease}")
+            });
+        let by: Vec<String> = authority
+            .authorised_by
+            .iter()
+            .map(|key| self.name(key))
+            .collect();
+        let by = match by.is_empty() {
+            true => String::new(),
+            false => format!(" by {}", by.join(" and ")),
+        };
+        let version = authority
+            .version
+            .as_ref()
+            .map(|version| format!(", version {version}"));
+        let manifest = authority.manifest_hash.map(|hash| format!(" ({hash})"));
+        let text = format!(
+            "epoch {}, {lease}{by}{}{}",
+            authority.epoch,
+            version.unwrap_or_default(),
+            manifest.unwrap_or_default()
+        );
+        self.paper.line(Ink::Faint, &margin("  under"), &text);
+    }
+
+    fn name(&self, key: &KeyId) -> String {
+        match self.story.names.get(key) {
+            Some(name) => format!("{name} [{key}]"),
+            None => format!("[{key}]"),
+        }
+    }
+
+    fn event(&mut self, event: Option<&Line>) {
+        let Some(event) = event else {
+            return;
+        };
+        let agent = event.agent.as_ref().map(|agent| format!("{agent}: "));
+        let what = format!("{}{}", agent.unwrap_or_default(), event.what);
+        let ink = match event.kind {
+            "refusal" | "lease-revocation" | "order" => Ink::Bad,
+            _ => Ink::Plain,
+        };
+        self.entry(ink, event.index, Some(event.received_ms), event.kind, &what);
+    }
+
+    /// An entry, and what was found at it.
+    fn entry(
+        &mut self,
+        ink: Ink,
+        index: LeafIndex,
+        received_ms: Option<u64>,
+        kind: &str,
+        what: &str,
+    ) {
+        let time = received_ms.map_or_else(String::new, utc);
+        let head = format!("{:>7}  {time:<24}  {kind:<16}  ", index.get());
+        self.paper.line(ink, &head, what);
+        let found: Vec<String> = self.story.findings_at(index).map(sentence).collect();
+        for finding in found {
+            self.paper.line(Ink::Bad, &margin("  finding"), &finding);
+        }
+    }
+
+    fn other_findings(&mut self) {
+        let others = self.story.other_findings();
+        if others.is_empty() {
+            return;
+        }
+        self.paper.space();
+        self.paper
+            .line(Ink::Strong, "", "found beside what is told");
+        for finding in others {
+            let at = finding
+                .index
+                .map_or_else(String::new, |index| index.to_string());
+            self.paper
+                .line(Ink::Bad, &format!("{at:>7}  "), &sentence(finding));
+        }
+    }
+}
+
+/// What stands in front of a line that is of the entry above.
+fn margin(kind: &str) -> String {
+    format!("{:7}  {:24}  {kind:<16}  ", "", "")
+}
+
+fn sentence(finding: &Finding) -> String {
+    let (code, detail) = (finding.refusal.code, &finding.refusal.detail);
+    format!(
+        "{} {code}, by {}: {detail}",
+        finding.class.as_str(),
+        finding.by.as_str()
+    )
+}
+
+fn is_same(one: &Authority, other: &Authority) -> bool {
+    (one.epoch, one.lease) == (other.epoch, other.lease)
+}
