@@ -53,6 +53,21 @@ impl Value {
         reader::read(bytes)
     }
 
+    /// Puts the members of another object over those of this one: objects member by member, everything else whole.
+    pub fn merge(&mut self, over: Self) {
+        match (self, over) {
+            (Self::Object(members), Self::Object(given)) => {
+                for (name, value) in given {
+                    match members.iter_mut().find(|(known, _)| *known == name) {
+                        Some((_, known)) => known.merge(value),
+                        None => members.push((name, value)),
+                    }
+                }
+            }
+            (base, over) => *base = over,
+        }
+    }
+
     /// The shortest text of this value: no spaces, members in their order.
     pub fn to_json(&self) -> String {
         self.written(writer::Order::Given)

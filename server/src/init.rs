@@ -173,16 +173,13 @@ fn charter(
     let mut payload = read_value(&default_charter(founding, keys, log, now_ms).to_payload())?;
     if let Some(text) = &founding.charter {
         let file = read_value(text.trim())?;
-        merge(&mut payload, default_tolerance(&file));
-        merge(&mut payload, file);
+        payload.merge(default_tolerance(&file));
+        payload.merge(file);
     }
     // Flags win over the file.
-    merge(
-        &mut payload,
-        object([("origin", founding.origin.as_str().into())]),
-    );
+    payload.merge(object([("origin", founding.origin.as_str().into())]));
     if let Some(mode) = founding.mode {
-        merge(&mut payload, object([("mode", mode.into())]));
+        payload.merge(object([("mode", mode.into())]));
     }
     let record = Record::parse(Kind::Charter, payload.to_json().as_bytes());
     let record = record.map_err(InitError::Charter)?;
@@ -248,21 +245,6 @@ fn default_charter(founding: &Founding, keys: &Keys, log: &SigningKey, now_ms: u
 
 fn read_value(json: &str) -> Result<Value, InitError> {
     Value::parse(json.as_bytes()).map_err(InitError::Charter)
-}
-
-/// Puts the members of one object over those of another: objects member by member, everything else whole.
-fn merge(base: &mut Value, over: Value) {
-    match (base, over) {
-        (Value::Object(members), Value::Object(given)) => {
-            for (name, value) in given {
-                match members.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, known)) => merge(known, value),
-                    None => members.push((name, value)),
-                }
-            }
-        }
-        (base, over) => *base = over,
-    }
 }
 
 /// Writes the policy and the fingerprint that a verifier pins: whole or not at all.

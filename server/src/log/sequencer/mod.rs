@@ -28,6 +28,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 
 use ledger::codes::Refusal;
+use ledger::key::KeyId;
 use ledger::record::{CheckedRecord, Kind};
 use tlog::LeafIndex;
 use tokio::sync::oneshot;
@@ -73,6 +74,15 @@ pub enum Fatal {
         /// Why.
         #[source]
         refusal: Refusal,
+    },
+    /// An amendment of the charter took the control role from the key that this process signs with. It is logged, and
+    /// nothing was signed with that key since.
+    #[error(
+        "the charter no longer gives key {keyid} the control role: put the key that it names in its place and start again"
+    )]
+    OutOfOffice {
+        /// The key's name.
+        keyid: KeyId,
     },
     /// Somebody set the clock, or the machine slept.
     #[error("the wall clock and the monotonic clock have parted by {apart_ms} ms")]

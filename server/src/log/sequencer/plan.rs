@@ -8,7 +8,7 @@ use ledger::digest::RecordHash;
 use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
-use ledger::record::CheckedRecord;
+use ledger::record::{CheckedRecord, Kind, Role};
 use tlog::tile::{Edge, Tile};
 use tlog::{Hash, LeafIndex, TreeSize, leaf_hash};
 
@@ -59,6 +59,7 @@ pub(super) struct Plan {
     state: State,
     now_ms: u64,
     pub(super) control: Arc<PrivateKey>,
+    is_in_office: bool,
     /// What the service adds by itself.
     pub(super) duties: Vec<Duty>,
     first: LeafIndex,
@@ -75,6 +76,7 @@ impl Plan {
         Self {
             now_ms: wall_ms.max(state.last_received_ms()),
             first: LeafIndex::new(edge.size().get()),
+            is_in_office: holds_office(&state, &control),
             edge,
             state,
             control,
@@ -96,6 +98,11 @@ impl Plan {
         &self.state
     }
 
+    /// Whether the charter gives the control role to the key that the service signs its own records with.
+    pub(super) const fn is_in_office(&self) -> bool {
+        self.is_in_office
+    }
+
     /// Judges a submitted record; keys that the pool's older state did not have are looked up here. If the rules
     /// admit it, adds it and, directly behind it, the transitions that it causes and the renewal that it earns; if not,
     /// the refusal, where one is to be logged at once. `known` is what the store has of it.
@@ -110,11 +117,14 @@ impl Plan {
             return Ok(Verdict::Duplicate { index });
         }
         match self.admit_upon(&record, &known.absent) {
+            // An amendment may just have taken the control key out of office: whoever follows does what is due.
+            Ok(verdict) if !self.is_in_office => Ok(verdict),
             Ok(verdict) => {
                 self.transitions()?;
                 self.renewal(&record)?;
                 Ok(verdict)
             }
+            Err(refusal) if !self.is_in_office => Ok(Verdict::Refused(refusal)),
             Err(refusal) => {
                 self.refused(&record, &refusal, refusals)?;
                 Ok(Verdict::Refused(refusal))
@@ -183,12 +193,20 @@ impl Plan {
         self.tiles
             .extend(full.map(|(tile, hashes)| (key_of(tile), hashes)));
         self.state.apply(index, self.now_ms, record);
+        if record.signed().kind() == Kind::Charter {
+            self.is_in_office = holds_office(&self.state, &self.control);
+        }
         self.indices.insert(record.hash(), index);
         self.mentions
             .extend(Mention::all_of(index, record.signed()));
         self.leaves.push((record.hash(), leaf));
         Ok(index)
     }
+}
+
+fn holds_office(state: &State, control: &PrivateKey) -> bool {
+    let (charter, keyid) = (state.charter(), control.public().id());
+    charter.is_some_and(|charter| charter.grants(Role::Control, &keyid))
 }
 
 fn key_of(tile: Tile) -> TileKey {

@@ -21,6 +21,7 @@ use crate::store::faulty::{Fault, FaultyStore};
 use crate::trust::Trust;
 
 mod duties;
+mod office;
 mod refused;
 mod thread;
 

@@ -165,8 +165,15 @@ impl Writer {
                 answer,
             });
         }
+        let is_in_office = plan.is_in_office();
         self.commit(plan)?;
-        self.answer(waiting)
+        self.answer(waiting)?;
+        match is_in_office {
+            true => Ok(()),
+            false => Err(Fatal::OutOfOffice {
+                keyid: self.control.public().id(),
+            }),
+        }
     }
 
     /// The last group: refusals that were still being counted.
