@@ -84,7 +84,7 @@ pub(crate) enum Command {
     /// See agents, and give orders about them
     #[command(subcommand)]
     Agent(agent::Command),
-    /// See the constitution of the log
+    /// See the constitution of the log, and amend it
     #[command(subcommand)]
     Charter(charter::Command),
     /// Make an agent's identity from its directory, and register it

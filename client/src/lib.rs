@@ -9,6 +9,7 @@
 //! prints: whoever calls passes the time, and what to do with words for people.
 
 pub mod agent;
+pub mod amendment;
 pub mod asking;
 pub mod disclosure;
 pub mod entry;

@@ -53,6 +53,8 @@ impl Shell {
             match word {
                 "AGENT" => command.arg(service.scratch("agent.pem")),
                 "OPERATOR" => command.arg(service.key("operator")),
+                "ROOT" => command.arg(service.key("root")),
+                "CONTROL" => command.arg(service.key("control")),
                 "DIR" => command.arg(service.scratch("greeter")),
                 "TRUST" => command.arg(service.trust()),
                 "PROOF" => command.arg(service.scratch("lease.tlog-proof")),

@@ -5,10 +5,13 @@ use tests::Shell;
 #[test]
 fn a_goal_is_told_with_its_authority_from_the_service_and_from_a_file() {
     let shell = Shell::new();
-    shell.register_and_lease();
+    shell.succeed("manifest register DIR --key OPERATOR --agent-key AGENT");
+    shell.succeed("lease grant greeter --allow run:true run:false --key OPERATOR");
     shell.succeed("run --agent greeter --dir DIR --goal a\u{200b}b --key AGENT -- true");
-    let denied = shell.run("run --agent greeter --dir DIR --goal c --key AGENT -- false");
-    assert_eq!(denied.status.code(), Some(1), "the program's own exit code");
+    let failed = shell.run("run --agent greeter --dir DIR --goal c --key AGENT -- false");
+    assert_eq!(failed.status.code(), Some(1), "the program's own exit code");
+    let denied = shell.run("run --agent greeter --dir DIR --goal d --key AGENT -- ls");
+    assert_eq!(denied.status.code(), Some(125));
     shell.succeed("export -o @all.pack.jsonl");
     let told = shell.run("replay --trust TRUST");
     let from_file = shell.run("replay @all.pack.jsonl --trust TRUST");

@@ -40,7 +40,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Replay(options) => return replay::run(&session, &options),
         Command::Verify(options) => return verify::run(&session, &options),
         Command::Agent(command) => agent::run(&session, command)?,
-        Command::Charter(charter::Command::Show) => charter::show(&session)?,
+        Command::Charter(command) => charter::run(&session, command)?,
         Command::Manifest(command) => manifest::run(&session, command)?,
         Command::Lease(command) => lease::run(&session, command)?,
         Command::Receipt(command) => receipt::run(&session, command)?,

@@ -324,7 +324,8 @@ impl CharterKey {
         members.finish().map(|()| key)
     }
 
-    fn to_value(&self) -> Value {
+    /// The key as it stands in a charter.
+    pub fn to_value(&self) -> Value {
         object([
             ("key", self.key.to_string().into()),
             ("name", (&self.name).into()),

@@ -1,0 +1,94 @@
+//! The charter is amended: by several keys, and against the key that the service itself signs with.
+
+use serde_json::Value;
+use tests::Shell;
+
+/// The public half of a key, as `--add-key` takes it.
+fn public(shell: &Shell, name: &str) -> String {
+    let made = shell.json(&format!("keygen --name {name} --out @{name}.pem"));
+    made["key"].as_str().unwrap().to_owned()
+}
+
+fn version(shell: &Shell) -> Value {
+    shell.json("charter show")["payload"]["version"].clone()
+}
+
+fn missing(shell: &Shell, submit: &str) -> String {
+    let (status, stderr) = shell.fail(submit);
+    assert_eq!(status, 2, "{stderr}");
+    stderr
+}
+
+#[test]
+fn a_higher_threshold_needs_its_own_signatures_too() {
+    let shell = Shell::new();
+    let second = public(&shell, "second");
+    let amend =
+        format!("charter amend --add-key root:{second}:second --root-threshold 2 -o @next.json");
+    let proposed = shell.json(&amend);
+    assert_eq!(
+        (
+            &proposed["signed_by_old_roots"],
+            &proposed["signed_by_new_roots"]
+        ),
+        (&"0 of 1".into(), &"0 of 2".into())
+    );
+    let paths: Vec<&str> = proposed["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["path"].as_str().unwrap())
+        .collect();
+    assert!(
+        paths.contains(&"thresholds.root") && paths.contains(&"keys"),
+        "{paths:?}"
+    );
+    let submit = "charter submit @next.json";
+    assert!(missing(&shell, submit).contains("0 of 1 roots of version 1"));
+    shell.succeed("charter sign @next.json --key ROOT");
+    assert!(missing(&shell, submit).contains("1 more must sign: 1 of 2 roots of version 2"));
+    assert!(missing(&shell, "charter sign @next.json --key ROOT").contains("key-repeated"));
+    assert!(missing(&shell, "charter sign @next.json --key AGENT").contains("neither charter"));
+    let signed = shell.json("charter sign @next.json --key @second.pem");
+    assert_eq!(signed["fingerprint"], proposed["fingerprint"]);
+    assert_eq!(version(&shell), 1);
+    shell.succeed(submit);
+    assert_eq!(version(&shell), 2);
+    assert!(
+        missing(&shell, submit).contains("another charter"),
+        "it is in force already"
+    );
+    shell.succeed("charter amend --mode observe -o @third.json");
+    shell.succeed("charter sign @third.json --key ROOT");
+    assert!(missing(&shell, "charter submit @third.json").contains("1 of 2 roots of version 2"));
+}
+
+#[test]
+fn a_service_whose_control_key_is_taken_out_stops_and_says_so() {
+    let mut shell = Shell::new();
+    shell.register_and_lease();
+    let successor = public(&shell, "successor");
+    let control = shell.json("fingerprint CONTROL")["name"].clone();
+    let control = control.as_str().unwrap();
+    shell.succeed(&format!(
+        "charter amend --distrust {control} --add-key control:{successor}:successor -o @next.json"
+    ));
+    shell.succeed("charter sign @next.json --key ROOT");
+    shell.succeed("charter submit @next.json");
+    assert!(!shell.service.wait().success());
+    let said = shell.service.stderr();
+    assert!(
+        said.contains("the control role") && said.contains(control),
+        "{said}"
+    );
+    std::fs::copy(
+        shell.service.scratch("successor.pem"),
+        shell.service.key("control"),
+    )
+    .unwrap();
+    shell.service.start();
+    assert_eq!(version(&shell), 2);
+    assert_eq!(shell.service.get("/readyz").status, 200);
+    shell.succeed("export -o @all.pack.jsonl");
+    shell.succeed("verify @all.pack.jsonl --trust TRUST");
+}
