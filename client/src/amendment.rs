@@ -231,7 +231,7 @@ impl Proposal {
         let keys = || before.keys.iter().chain(&self.charter.keys);
         let find = |id: &KeyId| keys().map(|key| key.key).find(|key| key.id() == *id);
         let envelope = self.envelope.as_ref();
-        let checked = envelope.map_or_else(Vec::new, |envelope| envelope.check_signatures(find));
+        let checked = envelope.map_or_else(Vec::new, |envelope| envelope.check_signatures(&find));
         let signer = |checked: Checked| match checked.validity {
             Validity::Valid => Ok(checked.keyid),
             Validity::Invalid | Validity::Unknown => {
