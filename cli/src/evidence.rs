@@ -50,11 +50,7 @@ pub(crate) fn verify_aloud(
     give(Verifier::new(trust), path, hear)
 }
 
-fn give(
-    mut verifier: Verifier,
-    path: &Path,
-    hear: &mut dyn FnMut(&[u8]),
-) -> io::Result<Report> {
+fn give(mut verifier: Verifier, path: &Path, hear: &mut dyn FnMut(&[u8])) -> io::Result<Report> {
     read_all(path, &mut |read| {
         match read {
             Ok(bytes) => {
