@@ -124,6 +124,8 @@ check_evidence() {
   show dragons export --out "$pack" --trust "$trust" --disclose "$opened" --earlier "$earlier"
   title 'Verified: no network, and no trust in the service'
   show dragons verify "$pack" --trust "$trust"
+  title 'Replayed: what was done, for which goal, and by whose authority'
+  show dragons replay "$pack" --trust "$trust"
 }
 
 # Until Ctrl-C. At a terminal it is read as a key: as a signal it would reach make as well, which would call it a

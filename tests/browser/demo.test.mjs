@@ -33,7 +33,7 @@ test("the first time makes a log, and what it promises holds", async () => {
   const demo = start({ DEMO_DIR: folder });
   const page = await demo.page();
   for (const line of [/^\$ dragonsd init /m, /^\$ dragons manifest register \. /m, /^\$ dragons lease grant /m, /\d+ total$/m,
-    /^\d+ links, 0 broken$/m, /^tlog has \d+ lines$/m, /"ok":false,"code":"scope-denied"/m, /^verified$/m, /disclosures +pass/m, /consistency +pass +the tree of \d+ extends/m]) {
+    /^\d+ links, 0 broken$/m, /^tlog has \d+ lines$/m, /"ok":false,"code":"scope-denied"/m, /^verified$/m, /disclosures +pass/m, /^\$ dragons replay /m, /denied +intent write:README\.md/m, /consistency +pass +the tree of \d+ extends/m]) {
     assert.match(demo.said(), line);
   }
   assert.equal(demo.said().match(/^\$ dragons run /gm).length, 3);
