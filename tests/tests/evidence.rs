@@ -146,3 +146,38 @@ fn a_value_that_was_changed_opens_nothing() {
     assert_eq!((code, &report["verdict"]), (Some(1), &"failed".into()));
     assert_eq!(report["findings"][0]["code"], "disclosure-mismatch");
 }
+
+/// What the program gets back opens its commitment by itself; and its own word counts as progress.
+#[test]
+fn a_program_discloses_one_value_and_says_how_far_it_is() {
+    let world = World::new();
+    let script = r#"
+        dragons tell '{"progress":41}' >/dev/null
+        dragons tell '{"intent":{"scope":"read:README.md","inputs":{"question":"how long?","secret":"x"}}}' > permit
+        intent=$(sed 's/.*"intent":"\([^"]*\)".*/\1/' permit)
+        dragons tell "{\"disclose\":{\"record\":\"$intent\",\"side\":\"inputs\",\"name\":\"question\"}}"
+        dragons tell "{\"disclose\":{\"record\":\"$intent\",\"side\":\"inputs\",\"name\":\"other\"}}"
+        exit 0"#;
+    let told = world.succeed(world.shell(script));
+    let told: Vec<Value> = told
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(told[1]["ok"], false, "there is no such value");
+    let opened = world.service.scratch("opened.jsonl");
+    std::fs::write(&opened, told[0]["disclosure"].to_string()).unwrap();
+    let pack = export(
+        &world,
+        "one.pack.jsonl",
+        &["--disclose", opened.to_str().unwrap()],
+    );
+    let (code, report) = verify(&world, &pack);
+    assert_eq!(code, Some(0), "{report}");
+    assert!(
+        statuses(&report, "pass").contains(&"disclosures"),
+        "{report}"
+    );
+    let beats = world.payloads("heartbeat");
+    let farthest = beats.iter().filter_map(|beat| beat["progress"].as_u64());
+    assert!(farthest.max() >= Some(41), "{beats:?}");
+}
