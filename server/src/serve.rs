@@ -41,15 +41,29 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
     // Before anybody learns that the service is there, so that no signal finds it without a handler.
     let signals = Signals::new()?;
     let trust = Trust::read(&settings.data)?;
-    let (log, sequencer) = open(settings, &trust)?;
-    let webhooks = Webhooks::start(&settings.webhooks, &settings.data, &settings.keys(), &log)?;
+    let (log, mut sequencer) = open(settings, &trust)?;
+    let outcome = offer(settings, recorder, &log, &trust, &mut sequencer, signals).await;
+    let closed = tokio::task::spawn_blocking(move || close(&log, sequencer)).await;
+    outcome.and(closed.unwrap_or(Err(ServeError::Sequencer(Fatal::Panicked))))
+}
+
+/// Offers the log until there is a reason to stop.
+async fn offer(
+    settings: &Settings,
+    recorder: PrometheusHandle,
+    log: &Log,
+    trust: &Trust,
+    sequencer: &mut Sequencer,
+    signals: Signals,
+) -> Result<(), ServeError> {
+    let webhooks = Webhooks::start(&settings.webhooks, &settings.data, &settings.keys(), log)?;
     let listener = bind(settings.listen).await?;
     let metrics_listener = bind(settings.metrics).await?;
     announce(&listener, &metrics_listener)?;
     let upkeep = tokio::spawn(keep_up(recorder.clone(), log.clone()));
     let scraped = for_operators(recorder, webhooks.report());
     let metrics_server = tokio::spawn(axum::serve(metrics_listener, scraped).into_future());
-    let outcome = run(settings, &log, &trust, sequencer, listener, signals).await;
+    let outcome = run(settings, log, trust, sequencer, listener, signals).await;
     metrics_server.abort();
     upkeep.abort();
     outcome
@@ -74,12 +88,12 @@ fn for_operators(
 }
 
 /// Answers requests until there is a reason to stop, and then stops in this order: the streams of events, no new
-/// connections, the requests that are under way, the records that were accepted.
+/// connections, the requests that are under way. The records that were accepted come after it.
 async fn run(
     settings: &Settings,
     log: &Log,
     trust: &Trust,
-    mut sequencer: Sequencer,
+    sequencer: &mut Sequencer,
     listener: TcpListener,
     mut signals: Signals,
 ) -> Result<(), ServeError> {
@@ -97,11 +111,13 @@ async fn run(
         service.end_streams();
     };
     http::serve(listener, router, stop).await;
+    Ok(())
+}
+
+/// Finishes what was accepted, and closes the store. RocksDB aborts a process that ends while it is open.
+fn close(log: &Log, sequencer: Sequencer) -> Result<(), ServeError> {
     log.stop();
-    let joined = tokio::task::spawn_blocking(|| sequencer.join()).await;
-    joined
-        .unwrap_or(Err(Fatal::Panicked))
-        .map_err(ServeError::Sequencer)?;
+    sequencer.join().map_err(ServeError::Sequencer)?;
     tracing::info!(size = log.published().size.get(), "stopped");
     Ok(())
 }
@@ -119,6 +135,7 @@ fn open(settings: &Settings, trust: &Trust) -> Result<(Log, Sequencer), ServeErr
     let (log, sequencer) = Log::open(Arc::new(store), keys, options)?;
     let published = log.published();
     if published.state.log() != Some(trust.charter) {
+        close(&log, sequencer)?;
         return Err(ServeError::OtherLog);
     }
     tracing::info!(origin = %published.origin(), size = published.size.get(), "the log is open");

@@ -231,6 +231,15 @@ impl<T: Transport> Agent<T> {
         self.say_heartbeat(None, true, now_ms)
     }
 
+    /// As [`goodbye`](Self::goodbye), and says how far it has got at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`beat`](Self::beat).
+    pub fn goodbye_at(&mut self, progress: u64, now_ms: u64) -> Result<Logged, AgentError> {
+        self.say_heartbeat(Some(progress), true, now_ms)
+    }
+
     fn say_heartbeat(
         &mut self,
         progress: Option<u64>,

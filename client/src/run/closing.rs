@@ -49,7 +49,7 @@ impl<T: Transport> Closing<'_, T> {
             let check = closed.result.map(|result| check_of(&end.status, result));
             self.outcome(life.goal, verdict, check.into_iter().collect());
         }
-        self.settle(patience);
+        self.settle(life.progress(), patience);
     }
 
     /// There was nothing to be done for the goal. What cannot be said now is settled by the next run.
@@ -108,13 +108,13 @@ impl<T: Transport> Closing<'_, T> {
     }
 
     /// Waits for a service that is away, as long as it is told to, and says goodbye.
-    fn settle(&mut self, patience: Duration) {
+    fn settle(&mut self, progress: u64, patience: Duration) {
         let since = Instant::now();
         let mut is_away = false;
         let left = loop {
             let settled = self.agent.settle(self.now_ms()).and_then(|()| {
                 let now_ms = self.now_ms();
-                self.agent.goodbye(now_ms).map(drop)
+                self.agent.goodbye_at(progress, now_ms).map(drop)
             });
             match settled {
                 Err(error) if error.is_away() && since.elapsed() < patience => {
