@@ -14,7 +14,7 @@
 //! ends. CMD never has the key: it is in this process's memory, which CMD may not look into.
 //!
 //! A run may start CMD several times, one after another: each is a *life*, with an intent and a result of its own
-//! under the one goal. What follows the end of a life is the [`course`] of the run.
+//! under the one goal. What follows the end of a life is the `course` of the run.
 
 mod child;
 mod clerk;
