@@ -283,7 +283,7 @@ codes! {
             "No leaf at all between 02:10 and 03:15.";
         TransitionIllegal "transition-illegal" Breach Control (None) "A transition does not start from the agent's state."
             "A transition from `degraded`, of an agent that is running.";
-        TransitionUnfounded "transition-unfounded" Breach Control (None) "A transition has no cause."
+        TransitionUnfounded "transition-unfounded" Breach Control (None) "A transition has no cause, or another was due first."
             "`pulse-lost` of an agent that has beaten a minute ago.";
         TransitionNumber "transition-number" Breach Control (None) "A transition has the wrong number or epoch."
             "The agent's fifth transition says that it is the sixth.";

@@ -275,6 +275,16 @@ impl State {
 
     /// The log's own signature on what an agent has seen, and no step back in size.
     fn is_sound(&self, agent: &Agent, seen: &Seen) -> Result<(), Refusal> {
+        self.is_signed_by_the_log(seen)?;
+        let (size, last) = (seen.size, agent.seen_size);
+        if size < last {
+            return Err(Code::Malformed.because(format!("seen: size {size} after {last}")));
+        }
+        Ok(())
+    }
+
+    /// Whether the log has signed the head that an agent says it was shown.
+    pub(crate) fn is_signed_by_the_log(&self, seen: &Seen) -> Result<(), Refusal> {
         let charter = self.charter_in_force()?;
         let origin = &charter.origin;
         let (size, root, sig) = (seen.size, seen.root, &seen.sig);
@@ -287,10 +297,6 @@ impl State {
             .any(|key| signed.verify(key).is_ok())
         {
             return Err(Code::Malformed.because("seen: the signature is not the log's"));
-        }
-        if size < agent.seen_size {
-            let last = agent.seen_size;
-            return Err(Code::Malformed.because(format!("seen: size {size} after {last}")));
         }
         Ok(())
     }

@@ -274,8 +274,12 @@ impl State {
             );
             return Err(Code::TransitionNumber.because(why));
         }
-        if self.cause(agent, transition.rule, received_ms) != Some(transition.to) {
-            let why = format!("{} to {} at {received_ms}", transition.rule, transition.to);
+        // Of several that are due only the first may come: it may well end the causes of the others.
+        let due = self.due(agent, received_ms);
+        if due.as_ref() != Some(transition) {
+            let (rule, to) = (transition.rule, transition.to);
+            let due = due.map_or("nothing".to_owned(), |due| due.rule.to_string());
+            let why = format!("{rule} to {to} at {received_ms}, when {due} is due");
             return Err(Code::TransitionUnfounded.because(why));
         }
         Ok(())
@@ -289,7 +293,8 @@ impl State {
     ) -> Result<(), Refusal> {
         let agent = self.known_agent(&refused.agent)?;
         self.role_signed(record, Role::Control, received_ms)?;
-        if refused.epoch != agent.epoch {
+        // What brings no envelope moves nothing, whatever epoch it was refused in.
+        if refused.envelope.is_some() && refused.epoch != agent.epoch {
             return Err(Code::RefusalUnfounded.because(format!("the epoch is {}", agent.epoch)));
         }
         Ok(())

@@ -59,7 +59,8 @@ impl State {
         Rule::ALL.iter().find(holds).copied()
     }
 
-    fn due(&self, agent: &Agent, now_ms: u64) -> Option<Transition> {
+    /// The transition of the agent that is due at `now_ms`, by the rule that comes first.
+    pub(super) fn due(&self, agent: &Agent, now_ms: u64) -> Option<Transition> {
         let moment = self.moment(agent, now_ms);
         let to = |rule: &Rule| self.cause_at(agent, *rule, &moment).map(|to| (*rule, to));
         let (rule, to) = Rule::ALL.iter().find_map(to)?;
@@ -78,11 +79,7 @@ impl State {
         self.mode() == Mode::Enforce && matches!(rule, Rule::HealDue | Rule::HealRetry)
     }
 
-    /// Where the rule leads the agent, if its cause is there at `now_ms`.
-    pub(super) fn cause(&self, agent: &Agent, rule: Rule, now_ms: u64) -> Option<AgentState> {
-        self.cause_at(agent, rule, &self.moment(agent, now_ms))
-    }
-
+    /// Where the rule leads the agent, if its cause is there.
     fn cause_at(&self, agent: &Agent, rule: Rule, moment: &Moment) -> Option<AgentState> {
         use AgentState::{Autohealing, Degraded, Quarantined, Running, Stopped};
         let charter = self.charter()?;

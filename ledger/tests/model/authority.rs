@@ -28,7 +28,9 @@ impl History<'_> {
                 let agent = &refused.agent;
                 refuse_if(self.registration(agent).is_none(), Code::AgentUnknown)?;
                 self.signed_by(leaf, &[Role::Control])?;
-                refuse_if(refused.epoch != self.epoch(agent), Code::RefusalUnfounded)
+                let moves = refused.envelope.is_some();
+                let other = refused.epoch != self.epoch(agent);
+                refuse_if(moves && other, Code::RefusalUnfounded)
             }
             Body::Pulse(_) => self.signed_by(leaf, &[Role::Control]),
             Body::Observation(_) => self.signed_by(leaf, &[Role::Observer]),
@@ -252,7 +254,7 @@ impl History<'_> {
         refuse_if(!numbered, Code::TransitionNumber)?;
         let due = self.due(agent, leaf.received_ms);
         refuse_if(
-            !due.contains(&(rule, transition.to)),
+            due.first() != Some(&(rule, transition.to)),
             Code::TransitionUnfounded,
         )
     }

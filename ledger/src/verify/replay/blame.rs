@@ -25,7 +25,9 @@ pub(super) fn blame(state: &State, record: &CheckedRecord, code: Code) -> Blame 
         | Code::KeyRepeated
         | Code::RoleMissing
         | Code::OriginMismatch => Party::Log,
-        Code::KeyNotAgents => return blame_holder(state, record, agent),
+        Code::KeyNotAgents if signer(state, record) == Party::Agent => {
+            return blame_holder(state, record, agent);
+        }
         Code::CharterMissing
         | Code::CharterVersion
         | Code::CharterInvalid

@@ -19,6 +19,7 @@
 //! | `entries.rs` | names, times and roots of all leaves |
 //! | `heads.rs` | heads that agents and witnesses saw |
 //! | `clouds.rs` | what the log's own problems leave in the dark |
+//! | `refused.rs` | refusals that show what was refused |
 //! | `blame.rs` | at whose fault something is |
 
 mod blame;
@@ -28,6 +29,7 @@ mod fold;
 mod heads;
 mod inflight;
 mod owed;
+mod refused;
 
 use tlog::policy::Policy;
 use tlog::{Hash, LeafIndex};
@@ -39,12 +41,11 @@ use self::fold::{Histories, Judgement};
 use self::heads::Witnessed;
 use self::inflight::Inflight;
 use self::owed::{Duty, Missed};
+use self::refused::check_refused;
 use crate::codes::{Class, Code, Party, Refusal};
 use crate::digest::RecordHash;
 use crate::govern::{Agent, State};
-use crate::record::{
-    Body, CheckedRecord, Heartbeat, Phase, Pulse, RULES, Refused, Rule, SignedRecord,
-};
+use crate::record::{Body, CheckedRecord, Heartbeat, Phase, Pulse, RULES, Rule, SignedRecord};
 use crate::table::Table;
 use crate::text::Name;
 use crate::verify::report::{CheckId, Finding};
@@ -82,6 +83,8 @@ pub(super) struct Replay {
     standings: Table<Name, Standing>,
     /// By whom the last problem was that is about no agent.
     problem: Option<Party>,
+    /// By whom the last problem was, whomever it is about: a sub-lease may rest on another agent's.
+    last_problem: Option<Party>,
     clouds: Clouds,
     /// What agents' clocks show, until the witnesses have said that the log's own is right.
     in_doubt: Vec<Found>,
@@ -100,6 +103,7 @@ impl Replay {
             inflight: Inflight::default(),
             standings: Table::default(),
             problem: None,
+            last_problem: None,
             clouds: Clouds::default(),
             in_doubt: Vec::new(),
             heads: 0,
@@ -259,7 +263,7 @@ impl Replay {
             self.find_in(leaf, record, remark.refusal, remark.class);
         }
         if let Body::Refusal(refused) = &record.record().body
-            && let Err(unfounded) = self.check_refusal(leaf, refused)
+            && let Err(unfounded) = check_refused(&self.histories, refused, leaf.received_ms)
         {
             self.find_in(leaf, record, unfounded, Class::Breach);
             self.standings
@@ -274,7 +278,8 @@ impl Replay {
     fn take_resting(&mut self, leaf: Leaf, record: &CheckedRecord, refusal: &Refusal) {
         let agent = blame(self.histories.taken(), record, refusal.code).agent;
         let standing = agent.as_ref().and_then(|agent| self.standings.get(agent));
-        let by = standing.and_then(|it| it.problem).or(self.problem);
+        let own = standing.and_then(|it| it.problem);
+        let by = own.or(self.problem).or(self.last_problem);
         let rests = Code::RestsOnProblem.because(refusal);
         self.find_about(leaf, rests, by.unwrap_or(Party::Log), agent.clone());
         if let (Body::Transition(_), Some(agent)) = (&record.record().body, agent) {
@@ -290,6 +295,7 @@ impl Replay {
         let is_void = refusal.code.voids();
         let Blame { by, agent } = self.blame(record, refusal.code);
         if is_void {
+            self.last_problem = Some(by);
             match &agent {
                 None => self.problem = Some(by),
                 Some(agent) => self.standings.change(agent, |it| it.problem = Some(by)),
@@ -361,33 +367,10 @@ impl Replay {
         self.push(finding);
     }
 
-    /// A refusal that shows what was refused is judged again.
-    fn check_refusal(&self, leaf: Leaf, refused: &Refused) -> Result<(), Refusal> {
-        let Some(envelope) = &refused.envelope else {
-            return Ok(());
-        };
-        let unfounded = |why: String| Err(Code::RefusalUnfounded.because(why));
-        let record = match SignedRecord::from_envelope(envelope.clone()) {
-            Ok(record) => record.check(&|id| self.histories.taken().key(id)),
-            Err(refusal) if refusal.code == refused.code => return Ok(()),
-            Err(refusal) => return unfounded(format!("it is {refusal}")),
-        };
-        if self.histories.state().attributable(&record).as_ref() != Some(&refused.agent) {
-            return unfounded(format!("{} has not signed it", refused.agent));
-        }
-        match self.histories.judge(&record, leaf.received_ms) {
-            Judgement::Wrong(refusal) if refusal.code == refused.code => Ok(()),
-            Judgement::Rests(_) => Ok(()),
-            Judgement::Wrong(refusal) => unfounded(format!("it is {refusal}")),
-            Judgement::Sound(_) => unfounded(format!("{} was to be logged", refused.refused)),
-        }
-    }
-
     /// A change of state that has its ground, and new authority, set right what was wrong.
     fn restore(&mut self, record: &CheckedRecord) {
         let restored = match &record.record().body {
-            // So many denials are a cause, whatever they are worth themselves.
-            Body::Transition(transition) if transition.rule != Rule::Denials => &transition.agent,
+            Body::Transition(transition) if restores(transition.rule) => &transition.agent,
             Body::Order(order) => &order.agent,
             Body::Lease(lease) => &lease.agent,
             _ => return,
@@ -426,14 +409,20 @@ impl Replay {
             return;
         }
         match &record.record().body {
-            Body::Heartbeat(beat) => self.check_seen(leaf, beat),
+            Body::Heartbeat(beat) => self.check_seen(leaf, beat, judgement),
             Body::Pulse(pulse) => self.check_witnessed(leaf, pulse),
             _ => {}
         }
     }
 
-    fn check_seen(&mut self, leaf: Leaf, beat: &Heartbeat) {
+    fn check_seen(&mut self, leaf: Leaf, beat: &Heartbeat, judgement: &Judgement) {
         let Some(seen) = &beat.seen else { return };
+        // Of a beat that is out of its place for another reason nobody has looked at this yet.
+        let was_looked_at = matches!(judgement, Judgement::Sound(_));
+        let state = self.histories.state();
+        if !was_looked_at && state.is_signed_by_the_log(seen).is_err() {
+            return;
+        }
         match heads::check_seen(seen, &self.entries) {
             Ok(()) => self.heads += 1,
             Err(refusal) => {
@@ -505,6 +494,12 @@ impl Replay {
             self.in_doubt.push(found);
         }
     }
+}
+
+/// So many denials are a cause, whatever they are worth themselves; and a healing that was begun without a cause goes
+/// on, and ends, by causes of its own.
+const fn restores(rule: Rule) -> bool {
+    !matches!(rule, Rule::Denials | Rule::HealRetry | Rule::HealExhausted)
 }
 
 /// An agent's record that is there twice has a number that was used; any other is just there twice.

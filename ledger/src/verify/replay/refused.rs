@@ -1,0 +1,44 @@
+//! Refusals, judged again: what control did not let in was not to be let in.
+
+use crate::codes::{Code, Refusal};
+use crate::record::{Body, CheckedRecord, Refused, SignedRecord};
+use crate::verify::replay::fold::{Histories, Judgement};
+
+/// Whether a refusal that shows what was refused has its ground: the agent signed that, it is what the refusal
+/// calls it, and the rules refuse it by the same code.
+pub(super) fn check_refused(
+    histories: &Histories,
+    refused: &Refused,
+    received_ms: u64,
+) -> Result<(), Refusal> {
+    let Some(envelope) = &refused.envelope else {
+        return Ok(());
+    };
+    let unfounded = |why: String| Err(Code::RefusalUnfounded.because(why));
+    let record = match SignedRecord::from_envelope(envelope.clone()) {
+        Ok(record) => record.check(&|id| histories.taken().key(id)),
+        Err(refusal) if refusal.code == refused.code => return Ok(()),
+        Err(refusal) => return unfounded(format!("it is {refusal}")),
+    };
+    if histories.state().attributable(&record).as_ref() != Some(&refused.agent) {
+        return unfounded(format!("{} has not signed it", refused.agent));
+    }
+    if !is_called_what_it_is(refused, &record) {
+        return unfounded("it is of another kind or phase".to_owned());
+    }
+    match histories.judge(&record, received_ms) {
+        Judgement::Wrong(refusal) if refusal.code == refused.code => Ok(()),
+        Judgement::Rests(_) => Ok(()),
+        Judgement::Wrong(refusal) => unfounded(format!("it is {refusal}")),
+        Judgement::Sound(_) => unfounded(format!("{} was to be logged", refused.refused)),
+    }
+}
+
+/// Its kind and phase are what make it count as a denial.
+fn is_called_what_it_is(refused: &Refused, record: &CheckedRecord) -> bool {
+    let phase = match &record.record().body {
+        Body::Receipt(receipt) => Some(receipt.phase.as_str()),
+        _ => None,
+    };
+    record.signed().kind() == refused.kind && phase == refused.phase.as_deref()
+}
