@@ -8,7 +8,7 @@ use super::agent::Agent;
 use super::state::State;
 use crate::codes::{Class, Code, Refusal};
 use crate::digest::RecordHash;
-use crate::record::{Amounts, Body, CheckedRecord, Heartbeat, Mode, Phase, Receipt};
+use crate::record::{AgentState, Amounts, Body, CheckedRecord, Heartbeat, Mode, Phase, Receipt};
 
 /// A breach in a record that was rightly logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,8 @@ fn needs_lease(agent: &Agent, body: &Body) -> bool {
     match body {
         Body::Receipt(receipt) => matches!(receipt.phase, Phase::Goal(_) | Phase::Intent(_)),
         Body::Heartbeat(beat) => {
-            agent.is_restarted_by(&beat.chain) || beat.chain.seq == 0 && agent.awaits_start()
+            let starts = beat.chain.seq == 0 && agent.state == AgentState::Stopped;
+            starts || agent.is_restarted_by(&beat.chain)
         }
         _ => false,
     }

@@ -1,24 +1,26 @@
 //! What the agents, operators and control say: records made of acts, right or twisted.
 
+use ledger::codes::Code;
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::record::{
-    Amounts, Body, Budget, Chain, Charter, CharterKey, Check, FileSet, Goal, Heartbeat, Instance,
-    Intent, Lease, LeaseRenewal, LeaseRevocation, Manifest, Mode, Order, Outcome, Phase, Receipt,
-    Registration, ResultOf, Role, Status, ToolUse, Transition, Verdict,
+    Amounts, Body, Budget, Chain, Check, FileSet, Goal, Heartbeat, Instance, Intent, Kind, Lease,
+    LeaseRenewal, LeaseRevocation, Manifest, Observation, Order, Outcome, Phase, Pulse, Receipt,
+    Refused, Registration, ResultOf, Role, Status, ToolUse, Transition, Verdict,
 };
 use ledger::text::Name;
 
 use crate::fleet::{Fleet, agents};
 use crate::history::{Opener, has_role};
-use crate::steps::{Act, Amendment, Twist};
+use crate::remarks::seen;
+use crate::steps::{Act, Twist};
 use crate::world::{SECOND, digest, instance, key};
 
 /// Seeds of the keys that become operators', one after another.
-const OPERATOR_SEEDS: [u8; 6] = [2, 30, 31, 32, 33, 34];
+pub(crate) const OPERATOR_SEEDS: [u8; 6] = [2, 30, 31, 32, 33, 34];
 
 /// Seeds of the agents' keys, first and second.
-const AGENT_SEEDS: [(u8, u8); 3] = [(5, 15), (8, 18), (10, 20)];
+pub(crate) const AGENT_SEEDS: [(u8, u8); 3] = [(5, 15), (8, 18), (10, 20)];
 
 const SCOPES: [&str; 7] = [
     "read:docs/a",
@@ -136,70 +138,73 @@ impl Fleet {
                 (Body::Transition(transition), vec![key(3)])
             }
             Act::Pulse => {
-                self.pulse();
-                return None;
+                let mut n = self.history().pulses() + 1;
+                for twist in twists {
+                    if let Twist::Seq(off) = twist {
+                        n = n.saturating_add_signed(*off);
+                    }
+                }
+                let pulse = Pulse {
+                    n,
+                    agents: agents().len() as u64,
+                    witnessed: None,
+                };
+                (Body::Pulse(pulse), vec![key(3)])
+            }
+            Act::Refuse { is_told } => {
+                let refused = self.refused(agent, is_told, twists)?;
+                (Body::Refusal(refused.into()), vec![key(3)])
+            }
+            Act::Observe => {
+                let observation = Observation {
+                    source: name.clone(),
+                    source_id: text("x"),
+                    agent: name,
+                    event: text("x"),
+                    detail: text("x"),
+                };
+                (Body::Observation(observation.into()), vec![key(4)])
             }
         })
     }
 
+    /// The refusal of an intent that nobody has offered, with what it was or without.
+    fn refused(&mut self, agent: usize, is_told: bool, twists: &[Twist]) -> Option<Refused> {
+        let name = agents()[agent].clone();
+        let act = Act::Intent {
+            goal: 0,
+            scope: SCOPES.len() - 1,
+            tokens: 0,
+        };
+        let phase = self.phase(&name, act, &[]);
+        let chain = self.chain(&name, &[])?;
+        let mut epoch = chain.epoch;
+        for twist in twists {
+            if let Twist::Epoch(off) = twist {
+                epoch = epoch.saturating_add_signed(*off);
+            }
+        }
+        let record = self.record(Body::Receipt(Receipt { chain, phase }.into()));
+        let signed = record.sign(&[&self.key_of(agent)]).expect("a sound form");
+        Some(Refused {
+            agent: name,
+            epoch,
+            kind: Kind::Receipt,
+            phase: Some("intent".to_owned()),
+            refused: signed.hash(),
+            code: Code::CapabilityMissing,
+            count: 1,
+            envelope: is_told.then(|| signed.envelope().clone()),
+        })
+    }
+
     /// The operators that the charter in force trusts.
-    fn operators(&self) -> Vec<PrivateKey> {
+    pub(crate) fn operators(&self) -> Vec<PrivateKey> {
         let charter = self.history().charter();
         let trusted = OPERATOR_SEEDS.map(key).into_iter();
         trusted
             .filter(|key| has_role(charter, key.public().id(), Role::Operator))
             .collect()
-    }
-
-    fn amended(&self, amendment: Amendment, twists: &[Twist]) -> Charter {
-        let mut charter = self.history().charter().clone();
-        charter.version += 1;
-        charter.previous = self.history().charter_hash();
-        if twists.contains(&Twist::Prev) {
-            charter.previous = None;
-        }
-        if twists.contains(&Twist::Names) {
-            charter.version += 1;
-        }
-        let key_of = |seed, role: Role| CharterKey {
-            key: key(seed).public(),
-            name: text("another"),
-            roles: vec![role],
-        };
-        let clocks = &mut charter.liveness;
-        match amendment {
-            Amendment::Clocks { slower: true } => clocks.degraded_after_ms = 45 * SECOND,
-            Amendment::Clocks { slower: false } => {
-                clocks.degraded_after_ms = 25 * SECOND;
-                clocks.heal_timeout_ms = 15 * SECOND;
-                clocks.pulse_ms = 8 * SECOND;
-            }
-            Amendment::Mode => {
-                charter.mode = match charter.mode {
-                    Mode::Enforce => Mode::Observe,
-                    Mode::Observe => Mode::Enforce,
-                }
-            }
-            Amendment::Distrust => {
-                // One of them stays, whom no amendment can distrust.
-                let oldest = self.operators().swap_remove(0).public().id();
-                charter.distrusted.push(oldest);
-                let named = |seed: u8| charter.keys.iter().any(|k| k.key == key(seed).public());
-                if let Some(next) = OPERATOR_SEEDS.into_iter().find(|seed| !named(*seed)) {
-                    charter.keys.push(key_of(next, Role::Operator));
-                }
-            }
-            Amendment::Threshold(operators) => {
-                let named = |seed: u8| charter.keys.iter().any(|k| k.key == key(seed).public());
-                if let Some(next) = OPERATOR_SEEDS.into_iter().find(|seed| !named(*seed)) {
-                    charter.keys.push(key_of(next, Role::Operator));
-                }
-                charter.thresholds.operator = operators;
-            }
-            Amendment::AgentsKey => charter.keys.push(key_of(AGENT_SEEDS[0].0, Role::Observer)),
-            Amendment::Contradiction => clocks.tolerance_ms = clocks.degraded_after_ms,
-        }
-        charter
     }
 
     /// The key that the agent signs with: that of its lease's version, or of its active one.
@@ -286,13 +291,17 @@ impl Fleet {
             _ => digest(),
         };
         twist(&mut chain, twists);
+        let shown = twists.iter().find_map(|twist| match twist {
+            Twist::Seen { size, by_log } => Some(seen(*size, *by_log)),
+            _ => None,
+        });
         Some(Heartbeat {
             chain,
             progress,
             r#final: last,
             manifest_hash,
             before,
-            seen: None,
+            seen: shown,
         })
     }
 
@@ -482,7 +491,7 @@ fn patterns(texts: &[&str]) -> Vec<ledger::scope::Pattern> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-fn text(text: &str) -> ledger::text::Text {
+pub(crate) fn text(text: &str) -> ledger::text::Text {
     text.parse().unwrap()
 }
 

@@ -97,7 +97,8 @@ impl History<'_> {
             let before = if begins { self.last(agent) } else { None };
             refuse_if(beat.before != before, Code::BeforeMismatch)?;
         }
-        self.admit_clock(leaf)
+        self.admit_clock(leaf)?;
+        self.admit_seen(leaf)
     }
 
     fn had_key(self, agent: &Name, id: KeyId) -> bool {
@@ -171,17 +172,9 @@ impl History<'_> {
 
     /// Goals, intents and whatever starts the agent need a valid lease. In observe mode, a breach
     /// of time is none if the record was made in time.
-    fn admit_by_lease(self, leaf: &Leaf) -> Judged {
+    pub(crate) fn admit_by_lease(self, leaf: &Leaf) -> Judged {
         let agent = &leaf.chain().expect("an agent's record").agent;
-        let needs = match leaf.receipt().map(|receipt| &receipt.phase) {
-            Some(Phase::Goal(_) | Phase::Intent(_)) => true,
-            Some(Phase::Result(_) | Phase::Outcome(_)) => false,
-            None => {
-                leaf.chain().is_some_and(|chain| chain.seq == 0)
-                    && (self.restarts(leaf) || self.state(agent) == Stopped)
-            }
-        };
-        if !needs {
+        if !self.needs_lease(leaf) {
             return Ok(());
         }
         let lease = self.lease_of(agent).ok_or(Code::LeaseUnknown)?;
@@ -191,6 +184,18 @@ impl History<'_> {
         let of_time = matches!(code, Code::LeaseExpired | Code::LeaseNotYetValid);
         let in_time = self.valid(lease, leaf.record.at_ms);
         refuse_if(self.enforces() || !of_time || !in_time, code)
+    }
+
+    pub(crate) fn needs_lease(self, leaf: &Leaf) -> bool {
+        let agent = &leaf.chain().expect("an agent's record").agent;
+        match leaf.receipt().map(|receipt| &receipt.phase) {
+            Some(Phase::Goal(_) | Phase::Intent(_)) => true,
+            Some(Phase::Result(_) | Phase::Outcome(_)) => false,
+            None => {
+                leaf.chain().is_some_and(|chain| chain.seq == 0)
+                    && (self.restarts(leaf) || self.state(agent) == Stopped)
+            }
+        }
     }
 
     /// The first beat in an epoch that a lease opened.

@@ -32,8 +32,14 @@ impl History<'_> {
                 let other = refused.epoch != self.epoch(agent);
                 refuse_if(moves && other, Code::RefusalUnfounded)
             }
-            Body::Pulse(_) => self.signed_by(leaf, &[Role::Control]),
-            Body::Observation(_) => self.signed_by(leaf, &[Role::Observer]),
+            Body::Pulse(pulse) => {
+                self.signed_by(leaf, &[Role::Control])?;
+                refuse_if(pulse.n != self.pulses() + 1, Code::TransitionNumber)
+            }
+            Body::Observation(seen) => {
+                refuse_if(self.registration(&seen.agent).is_none(), Code::AgentUnknown)?;
+                self.signed_by(leaf, &[Role::Observer])
+            }
             Body::Charter(_) | Body::Heartbeat(_) | Body::Receipt(_) => {
                 unreachable!("judged elsewhere")
             }

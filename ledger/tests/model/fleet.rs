@@ -1,7 +1,7 @@
 //! Three agents whose log is kept twice: by the rules, and by the model. After every record both
 //! are asked everything.
 
-use ledger::codes::Code;
+use ledger::codes::{Class, Code};
 use ledger::digest::RecordHash;
 use ledger::envelope::Envelope;
 use ledger::govern::{Agent, State};
@@ -42,6 +42,10 @@ pub(crate) struct Fleet {
     pub(crate) fresh: u8,
     /// Every code that refused something, for a test that looks whether all are reached.
     pub(crate) codes: Vec<Code>,
+    /// Every code that was logged as a breach.
+    pub(crate) breaches: Vec<Code>,
+    /// Everything that was remarked on.
+    pub(crate) remarks: Vec<(Code, Class)>,
     /// Every rule by which a transition was logged.
     pub(crate) rules: Vec<Rule>,
 }
@@ -55,6 +59,8 @@ impl Fleet {
             now: START,
             fresh: 1,
             codes: Vec::new(),
+            breaches: Vec::new(),
+            remarks: Vec::new(),
             rules: Vec::new(),
         };
         let record = Record {
@@ -146,7 +152,7 @@ impl Fleet {
         }
     }
 
-    fn record(&self, body: Body) -> Record {
+    pub(crate) fn record(&self, body: Body) -> Record {
         Record {
             log: self.history().log(),
             at_ms: self.now,
@@ -203,9 +209,16 @@ impl Fleet {
             same, ours,
             "rules, then model, of {leaf:?}: {theirs:?}\n{self:?}"
         );
+        if ours == Ok(None) {
+            let theirs = self.state.remark(&checked, self.now);
+            let theirs = theirs.map(|remark| (remark.refusal.code, remark.class));
+            let ours = self.history().remark(&leaf);
+            assert_eq!(theirs, ours, "remarks on {leaf:?}\n{self:?}");
+            self.remarks.extend(ours);
+        }
         match ours {
             Ok(breach) => {
-                self.codes.extend(breach);
+                self.breaches.extend(breach);
                 let index = LeafIndex::new(self.state.size());
                 self.state.apply(index, self.now, &checked);
                 self.leaves.push(leaf);

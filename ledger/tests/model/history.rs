@@ -101,6 +101,12 @@ impl<'a> History<'a> {
         self.0.first().map(|leaf| leaf.hash)
     }
 
+    /// How many pulses there are.
+    pub(crate) fn pulses(self) -> u64 {
+        let is_pulse = |leaf: &&Leaf| matches!(leaf.record.body, Body::Pulse(_));
+        self.0.iter().filter(is_pulse).count() as u64
+    }
+
     /// The record of the charter in force.
     pub(crate) fn charter_hash(self) -> Option<RecordHash> {
         let is_charter = |leaf: &&Leaf| matches!(leaf.record.body, Body::Charter(_));

@@ -8,19 +8,21 @@
 
 mod acts;
 mod admit;
+mod amendments;
 mod authority;
 mod clocks;
 mod fleet;
 mod history;
 mod leases;
+mod remarks;
 mod steps;
 #[path = "../rules/world.rs"]
 #[allow(dead_code, reason = "only its charter and its keys are needed here")]
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use ledger::codes::{Code, Group};
+use ledger::codes::{Class, Code, Group};
 use ledger::record::{Mode, Rule};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -62,19 +64,18 @@ proptest! {
     }
 }
 
+/// How many histories are looked through for what happens in them.
+const HISTORIES: usize = 300;
+
+/// How often each thing has to happen in the histories below. What comes up once may not come up in the next hundred.
+const OFTEN: usize = 5;
+
 /// What the random steps cannot reach shows nothing of the rules: here it is listed.
 #[test]
 fn the_steps_reach_every_rule_and_most_codes() {
-    let mut runner = TestRunner::deterministic();
-    let (mut rules, mut codes) = (BTreeSet::new(), BTreeSet::new());
-    for _ in 0..400 {
-        let steps = any_steps().new_tree(&mut runner).unwrap().current();
-        let mut fleet = Fleet::begin(short(Mode::Enforce));
-        steps.iter().for_each(|step| fleet.take(step));
-        rules.extend(fleet.rules);
-        codes.extend(fleet.codes);
-    }
-    assert_eq!(rules, Rule::ALL.iter().copied().collect());
+    let seen = happenings(Mode::Enforce);
+    let rare = |rule: &&Rule| seen.rules.get(*rule).is_none_or(|count| *count < OFTEN);
+    assert_eq!(Rule::ALL.iter().find(rare), None, "{:?}", seen.rules);
     // Of form, found by replay, or not reachable by so few records.
     let elsewhere = [
         Code::KeyRepeated,
@@ -85,13 +86,69 @@ fn the_steps_reach_every_rule_and_most_codes() {
         Code::ActionUnfinished,
         Code::DutyMissed,
         Code::ControlGap,
-        Code::RefusalUnfounded,
     ];
     let others = [Group::Form, Group::Log, Group::Pack, Group::Service];
     let groups = Group::ALL.iter().filter(|group| !others.contains(group));
     let asked = groups.flat_map(|group| group.codes()).copied();
-    let missed: Vec<Code> = asked
-        .filter(|code| !codes.contains(code) && !elsewhere.contains(code))
+    let rare = |code: &Code| seen.codes.get(code).is_none_or(|count| *count < OFTEN);
+    let rare: Vec<Code> = asked
+        .filter(|code| rare(code) && !elsewhere.contains(code))
         .collect();
-    assert_eq!(missed, []);
+    assert_eq!(rare, [], "{:?}", seen.codes);
+    for remark in [Code::ManifestDrift, Code::BudgetExceeded] {
+        let count = seen.remarks.get(&(remark, Class::Breach)).copied();
+        assert!(count >= Some(OFTEN), "{remark}: {:?}", seen.remarks);
+    }
+}
+
+/// In observe mode what breaks a rule is logged all the same, or is only late.
+#[test]
+fn the_steps_reach_what_observe_mode_lets_in() {
+    let seen = happenings(Mode::Observe);
+    let breaches = [
+        Code::LeaseExpired,
+        Code::LeaseRevoked,
+        Code::CapabilityMissing,
+        Code::ScopeDenied,
+        Code::BudgetExceeded,
+        Code::GoalUnknown,
+        Code::IntentUnknown,
+        Code::ProgressRegressed,
+        Code::OutcomeUnbacked,
+        Code::StateForbids,
+    ];
+    let rare = |code: &&Code| seen.breaches.get(*code).is_none_or(|count| *count < OFTEN);
+    assert_eq!(breaches.iter().find(rare), None, "{:?}", seen.breaches);
+    let late = seen.remarks.get(&(Code::LeaseExpired, Class::Late));
+    assert!(late >= Some(&OFTEN), "{:?}", seen.remarks);
+}
+
+/// How often what happened.
+#[derive(Default)]
+struct Happenings {
+    rules: BTreeMap<Rule, usize>,
+    codes: BTreeMap<Code, usize>,
+    breaches: BTreeMap<Code, usize>,
+    remarks: BTreeMap<(Code, Class), usize>,
+}
+
+fn happenings(mode: Mode) -> Happenings {
+    let mut runner = TestRunner::deterministic();
+    let mut seen = Happenings::default();
+    for _ in 0..HISTORIES {
+        let steps = any_steps().new_tree(&mut runner).unwrap().current();
+        let mut fleet = Fleet::begin(short(mode));
+        steps.iter().for_each(|step| fleet.take(step));
+        count(&mut seen.rules, fleet.rules);
+        count(&mut seen.codes, fleet.codes);
+        count(&mut seen.breaches, fleet.breaches);
+        count(&mut seen.remarks, fleet.remarks);
+    }
+    seen
+}
+
+fn count<T: Ord>(counts: &mut BTreeMap<T, usize>, all: Vec<T>) {
+    for one in all {
+        *counts.entry(one).or_default() += 1;
+    }
 }

@@ -72,6 +72,11 @@ pub(crate) enum Act {
     Amend(Amendment),
     Transition(Rule, AgentState),
     Pulse,
+    /// Control says that it refused an intent; with what it was, or without.
+    Refuse {
+        is_told: bool,
+    },
+    Observe,
 }
 
 /// What an amendment changes.
@@ -108,17 +113,22 @@ pub(crate) enum Twist {
     At(i64),
     /// The goal, lease, manifest or state that it speaks of.
     Names,
+    /// A head that the agent was shown.
+    Seen {
+        size: u64,
+        by_log: bool,
+    },
 }
 
 /// The steps of one history: mostly one by one, sometimes some that belong together.
 pub(crate) fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     let single = any_step().prop_map(|step| vec![step]);
     let together = (any_agent(), any_plot()).prop_map(|(agent, plot)| {
-        let step = |(wait_ms, act)| Step {
+        let step = |(wait_ms, act, twist)| Step {
             wait: Wait::Ms(wait_ms),
             agent,
             act,
-            twists: vec![],
+            twists: Option::into_iter(twist).collect(),
             settles: true,
         };
         plot.into_iter().map(step).collect()
@@ -132,12 +142,20 @@ fn any_agent() -> impl Strategy<Value = usize> {
 }
 
 /// What single steps hardly come upon: a process that lives on, work from goal to outcome, an
-/// agent that tries what it must not.
-fn any_plot() -> impl Strategy<Value = Vec<(u64, Act)>> {
+/// agent that tries what it must not, one that stands still, a process that speaks too late, what
+/// only a slip can make wrong. Each act comes some time after the one before.
+fn any_plot() -> impl Strategy<Value = Vec<(u64, Act, Option<Twist>)>> {
     let beat = |progress| Act::Beat {
         progress,
         last: false,
         drifts: false,
+    };
+    let grant = |for_s, actions| Act::Grant {
+        parent: None,
+        from_s: 0,
+        for_s,
+        allow: 0,
+        actions,
     };
     let intent = |scope, tokens| Act::Intent {
         goal: 0,
@@ -150,7 +168,7 @@ fn any_plot() -> impl Strategy<Value = Vec<(u64, Act)>> {
         prop::sample::select(vec![4_999u64, 5_000, 10_000]),
     )
         .prop_map(move |(beats, progress, every_ms)| vec![(every_ms, beat(progress)); beats]);
-    let works = (0..7usize, 0..20u64, 0..40u64).prop_map(move |(scope, reserve, tokens)| {
+    let works = (0..7usize, 0..12u64, 0..60u64).prop_map(move |(scope, reserve, tokens)| {
         let (result, outcome) = (
             Act::Result { intent: 0, tokens },
             Act::Outcome {
@@ -158,7 +176,8 @@ fn any_plot() -> impl Strategy<Value = Vec<(u64, Act)>> {
                 backed: true,
             },
         );
-        let acts = [Act::Goal, intent(scope, reserve), result, outcome];
+        let call = intent(scope, reserve);
+        let acts = [Act::Goal, call, result, call, outcome];
         acts.map(|act| (1_000, act)).to_vec()
     });
     let tries = (4..7usize, 4..7usize).prop_map(move |(one, two)| {
@@ -173,7 +192,54 @@ fn any_plot() -> impl Strategy<Value = Vec<(u64, Act)>> {
             (apart_ms, beat(1)),
         ]
     });
-    prop_oneof![3 => lives, 1 => works, 1 => tries, 1 => heals]
+    // It beats over its goal until it is degraded, healed, or given up.
+    let stands = (1..8usize).prop_map(move |beats| {
+        let still = vec![(9_999, beat(0)); beats];
+        [vec![(1_000, Act::Goal)], still].concat()
+    });
+    let on_time = prop_oneof![3 => lives, 2 => works, 1 => tries, 1 => heals, 1 => stands];
+    // Most of it is nothing but refusals under a lease that has ended, as most have by then.
+    let actions = prop::sample::select(vec![None, Some(1), Some(3)]);
+    let anew = prop::option::of(actions);
+    let on_time = (anew, on_time).prop_map(move |(anew, acts)| {
+        let right = |(wait_ms, act)| (wait_ms, act, None);
+        let begin = |actions| [(0, grant(120, actions), None), (0, beat(1), None)];
+        let before = anew.map(begin).into_iter().flatten();
+        before.chain(acts.into_iter().map(right)).collect()
+    });
+    // Made before the lease ended, or just after, and logged later.
+    let lates = (-3i64..0).prop_map(move |seconds| {
+        vec![
+            (0, grant(10, None), None),
+            (1_000, beat(1), None),
+            (10_500, Act::Goal, Some(Twist::At(seconds * 1_000))),
+        ]
+    });
+    let slips = (any::<bool>(), -1..=1i64).prop_map(move |(is_told, off)| {
+        let register = Act::Register {
+            change_key: false,
+            by_old_key: false,
+        };
+        let unbacked = Act::Outcome {
+            goal: 0,
+            backed: false,
+        };
+        let lost = Act::Transition(Rule::PulseLost, AgentState::Degraded);
+        vec![
+            (0, grant(120, None), None),
+            (0, beat(2), None),
+            (0, beat(0), Some(Twist::Names)),
+            (0, beat(1), Some(Twist::Seq(-1))),
+            (0, Act::Refuse { is_told }, Some(Twist::Epoch(off))),
+            (0, lost, Some(Twist::Seq(off))),
+            (0, lost, Some(Twist::Epoch(off))),
+            (0, register, Some(Twist::Names)),
+            (0, Act::Pulse, Some(Twist::Seq(off))),
+            (0, Act::Goal, None),
+            (0, unbacked, None),
+        ]
+    });
+    prop_oneof![6 => on_time, 1 => lates, 1 => slips]
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -233,6 +299,8 @@ fn any_act() -> impl Strategy<Value = Act> {
         2 => (prop::sample::select(Rule::ALL), any_state())
             .prop_map(|(rule, to)| Act::Transition(rule, to)),
         1 => Just(Act::Pulse),
+        1 => any::<bool>().prop_map(|is_told| Act::Refuse { is_told }),
+        1 => Just(Act::Observe),
         2 => any_amendment().prop_map(Act::Amend),
     ]
 }
@@ -291,5 +359,7 @@ fn any_twist() -> impl Strategy<Value = Twist> {
         1 => minutes(24 * 60).prop_map(Twist::At),
         1 => (-20_000..1_000i64).prop_map(Twist::At),
         2 => Just(Twist::Names),
+        2 => (0..5u64, prop::bool::weighted(0.8))
+            .prop_map(|(size, by_log)| Twist::Seen { size, by_log }),
     ]
 }
