@@ -5,6 +5,8 @@
 mod commands;
 mod evidence;
 mod exit;
+mod holders;
+mod incident;
 mod options;
 mod output;
 mod paper;

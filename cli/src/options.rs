@@ -3,14 +3,15 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::UNIX_EPOCH;
 
 use clap::{Args, Parser, Subcommand};
 use ledger::digest::RecordHash;
 use tlog::LeafIndex;
 
 use crate::commands::{
-    agent, charter, export, fingerprint, generate, keygen, lease, log, manifest, receipt, replay,
-    run, verify,
+    agent, charter, export, fingerprint, generate, incident, keygen, lease, log, manifest, receipt,
+    replay, run, verify,
 };
 
 /// Operate and audit agents whose only state is a transparency log.
@@ -81,6 +82,9 @@ pub(crate) enum Command {
     Verify(verify::Options),
     /// Tell from a pack, or from the service, what was done: goals, actions, outcomes, and by whose authority
     Replay(replay::Options),
+    /// Collect all about an agent in a span of time in one directory: evidence, timeline, leases, versions, refusals,
+    /// findings
+    Incident(incident::Options),
     /// See agents, and give orders about them
     #[command(subcommand)]
     Agent(agent::Command),
@@ -175,6 +179,52 @@ impl fmt::Display for Span {
     }
 }
 
+/// A point in time, by the clock of the world or by how long ago it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Milliseconds since the epoch.
+    At {
+        /// How many.
+        ms: u64,
+    },
+    /// So long before now.
+    Ago(Span),
+}
+
+impl Moment {
+    /// It in milliseconds since the epoch; `now_ms` is asked only where it matters.
+    ///
+    /// # Errors
+    ///
+    /// Those of `now_ms`.
+    pub(crate) fn ms(self, now_ms: impl FnOnce() -> anyhow::Result<u64>) -> anyhow::Result<u64> {
+        match self {
+            Self::At { ms } => Ok(ms),
+            Self::Ago(span) => Ok(now_ms()?.saturating_sub(span.ms)),
+        }
+    }
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "now" {
+            return Ok(Self::Ago(Span { ms: 0 }));
+        }
+        if let Some(span) = text.strip_prefix('-') {
+            return span.parse().map(Self::Ago);
+        }
+        let time = humantime::parse_rfc3339(text).map_err(|error| error.to_string())?;
+        let since = time.duration_since(UNIX_EPOCH);
+        let ms = since.map(|since| u64::try_from(since.as_millis()));
+        match ms {
+            Ok(Ok(ms)) => Ok(Self::At { ms }),
+            _ => Err("a time before 1970".to_owned()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -213,6 +263,37 @@ mod tests {
             "18446744073709551615d",
         ] {
             assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_a_time_or_so_long_ago() {
+        let now_ms = || Ok(10_000_000);
+        for (text, ms) in [
+            ("now", 10_000_000),
+            ("-2h", 2_800_000),
+            ("-0s", 10_000_000),
+            ("-1d", 0),
+            ("1970-01-01T00:00:01Z", 1_000),
+            ("2026-11-23T14:00:00.250Z", 1_795_442_400_250),
+        ] {
+            let moment: Moment = text.parse().unwrap();
+            assert_eq!(moment.ms(now_ms).unwrap(), ms, "{text}");
+        }
+        let no_clock = || anyhow::bail!("nobody should ask");
+        assert_eq!(Moment::At { ms: 7 }.ms(no_clock).unwrap(), 7);
+        for text in [
+            "",
+            "-",
+            "2h",
+            "--2h",
+            "-2",
+            "yesterday",
+            "2026-11-23",
+            "2026-11-23T14:00:00",
+            "1969-12-31T23:59:59Z",
+        ] {
+            assert!(text.parse::<Moment>().is_err(), "{text}");
         }
     }
 

@@ -48,7 +48,6 @@ impl Paper {
     }
 
     /// For a file.
-    #[cfg(test)]
     pub(crate) fn plain() -> Self {
         Self {
             width: PLAIN_WIDTH,

@@ -3,21 +3,19 @@
 
 pub(crate) mod text;
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 use ledger::codes::Refusal;
 use ledger::digest::RecordHash;
-use ledger::key::KeyId;
 use ledger::pack::Header;
 use ledger::record::Body;
-use ledger::text::{Name, Text};
+use ledger::text::Name;
 use ledger::verify::{Finding, Report};
 use serde_json::{Map, Value, json};
 use timeline::entry::{Entry, Line};
 use timeline::goal::{GoalStory, Goals};
 use tlog::LeafIndex;
 
+use crate::holders::Holders;
 use crate::told::Told;
 
 /// What is wanted of it.
@@ -40,7 +38,7 @@ pub(crate) struct Hearing {
     header: Option<Header>,
     goals: Goals,
     events: Vec<Line>,
-    names: BTreeMap<KeyId, Text>,
+    holders: Holders,
     unreadable: Vec<(LeafIndex, Refusal)>,
 }
 
@@ -54,7 +52,7 @@ pub(crate) struct Story {
     /// What happened around them, oldest first: authority, states, refusals.
     pub(crate) events: Vec<Line>,
     /// What people call the holders of keys.
-    pub(crate) names: BTreeMap<KeyId, Text>,
+    pub(crate) holders: Holders,
     /// Leaves that are no records.
     pub(crate) unreadable: Vec<(LeafIndex, Refusal)>,
     /// What the verifier found; `None` if nobody verified.
@@ -87,18 +85,14 @@ impl Hearing {
             header: self.header,
             goals: goals.filter(|goal| wish.is_for_goal(goal)).collect(),
             events: self.events,
-            names: self.names,
+            holders: self.holders,
             unreadable: self.unreadable,
             report,
         }
     }
 
     fn hear_entry(&mut self, entry: &Entry) {
-        if let Body::Charter(charter) = entry.body() {
-            let names = charter.keys.iter();
-            self.names
-                .extend(names.map(|key| (key.key.id(), key.name.clone())));
-        }
+        self.holders.hear(entry);
         self.goals.hear(entry);
         if is_event(entry.body()) && self.wish.is_for_event(entry) {
             self.events.push(entry.line());

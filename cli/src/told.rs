@@ -33,12 +33,12 @@ pub(crate) fn fetch(
             }
         });
     });
-    let header = fetch_bytes(service, log, wanted, &mut heard)?;
+    let header = fetch_bytes(service, log, wanted, Additions::default(), &mut heard)?;
     listener.finish().map_err(anyhow::Error::from)?;
     Ok(header)
 }
 
-/// Fetches a pack, and passes on the bytes of its lines.
+/// Fetches a pack, adds to it, and passes on the bytes of its lines.
 ///
 /// # Errors
 ///
@@ -47,6 +47,7 @@ pub(crate) fn fetch_bytes(
     service: &Service,
     log: &LogIdentity,
     wanted: &Wanted,
+    additions: Additions,
     out: &mut dyn Write,
 ) -> Result<Header> {
     let bar = progress::entries();
@@ -54,7 +55,7 @@ pub(crate) fn fetch_bytes(
         bar.set_length(all);
         bar.set_position(done);
     };
-    let header = export(service, log, wanted, Additions::default(), out, &mut tell);
+    let header = export(service, log, wanted, additions, out, &mut tell);
     bar.finish_and_clear();
     Ok(header?)
 }

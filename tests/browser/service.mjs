@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { DIST } from "./host.mjs";
 import { build } from "./programs.mjs";
@@ -46,6 +46,14 @@ export async function startService() {
     url,
     /** The value at an address, as JSON. */
     json: async (path) => (await fetch(new URL(path, url))).json(),
+    /** What happened to `worker`, verified and collected into a folder: the address of its page. */
+    incident: () => {
+      const out = join(folder, "incident");
+      const { status, stderr } = spawnSync(join(programs, "dragons"), ["incident", "worker", "--from", "-1h", "-o", out, ...trust],
+        { env: environment, cwd: folder, stdio: "pipe" });
+      if (status !== 3) throw new Error(stderr.toString());
+      return pathToFileURL(join(out, "timeline.html")).href;
+    },
     stopAgent: (name, reason) => dragons("agent", "stop", name, "--reason", reason, ...operator),
     stop: async () => {
       service.kill("SIGTERM");

@@ -214,14 +214,8 @@ impl Drawing {
                     "<path class=\"turn\" d=\"M{x} {from}V{to}\" stroke=\"currentColor\"/>"
                 )?;
             }
-            let why = told
-                .cause
-                .as_ref()
-                .map(|cause| match (&cause.rule, &cause.reason) {
-                    (Some(rule), _) => format!(", {rule}"),
-                    (None, Some(reason)) => format!(", ordered: {}", reason.as_str()),
-                    (None, None) => ", registered".to_owned(),
-                });
+            let cause = told.cause.as_ref();
+            let why = cause.map(|cause| format!(", {}", cause.in_words()));
             let title = format!("{}{}", in_words(told), why.unwrap_or_default());
             self.bar(lane, state.as_str(), colour(state), at, &title)?;
             before = Some(lane);

@@ -17,6 +17,7 @@ use tlog::LeafIndex;
 
 use crate::entry::Entry;
 use crate::json;
+use crate::words::visible;
 
 /// A lease and what became of it.
 #[derive(Clone, Debug, Serialize)]
@@ -92,6 +93,16 @@ pub struct End {
     /// The keys that signed it.
     #[serde(serialize_with = "json::texts")]
     pub by: Vec<KeyId>,
+}
+
+impl End {
+    /// What it was, in words in which nothing is hidden, and the reason that was given.
+    pub fn in_words(&self) -> String {
+        match &self.reason {
+            Some(reason) => format!("{}: {}", self.why, visible(reason.as_str())),
+            None => self.why.to_string(),
+        }
+    }
 }
 
 /// How a lease ends before its time.

@@ -13,6 +13,7 @@ use crate::entry::Entry;
 use crate::goal::{Action, Refusal};
 use crate::json;
 use crate::leases::{LeaseSpan, Leases};
+use crate::words::visible;
 
 /// An agent over a span of time.
 #[derive(Clone, Debug, Serialize)]
@@ -111,6 +112,17 @@ pub struct VersionTold {
     /// Its hash.
     #[serde(serialize_with = "json::text")]
     pub manifest_hash: Digest,
+}
+
+impl Cause {
+    /// What it was, in words in which nothing is hidden: the rule, or the operator's reason, or the registration.
+    pub fn in_words(&self) -> String {
+        match (&self.rule, &self.reason) {
+            (Some(rule), _) => rule.to_string(),
+            (None, Some(reason)) => format!("ordered: {}", visible(reason.as_str())),
+            (None, None) => "registered".to_owned(),
+        }
+    }
 }
 
 /// A life that is being heard, entry by entry.

@@ -191,8 +191,12 @@ fn read_checkpoint(path: &Path) -> Result<SignedCheckpoint> {
     SignedCheckpoint::parse(&text).with_context(|| format!("{path:?} is no checkpoint"))
 }
 
-/// One disclosure a line, or an array of them.
-fn read_disclosures(path: &Path) -> Result<Vec<Disclosure>> {
+/// Reads values to tell: one disclosure a line, or an array of them.
+///
+/// # Errors
+///
+/// If it cannot be read, or holds anything else.
+pub(crate) fn read_disclosures(path: &Path) -> Result<Vec<Disclosure>> {
     let bytes = read_bounded(path, MAX_DISCLOSURES_BYTES)?;
     anyhow::ensure!(bytes.len() <= MAX_DISCLOSURES_BYTES, "{path:?} is too long");
     let mut disclosures = Vec::new();

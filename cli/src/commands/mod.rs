@@ -6,6 +6,7 @@ pub(crate) mod charter;
 pub(crate) mod export;
 pub(crate) mod fingerprint;
 pub(crate) mod generate;
+pub(crate) mod incident;
 pub(crate) mod keygen;
 pub(crate) mod lease;
 pub(crate) mod log;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Consistency(options) => log::consistency(&session, &options)?,
         Command::Export(options) => export::run(&session, &options)?,
         Command::Replay(options) => return replay::run(&session, &options),
+        Command::Incident(options) => return incident::run(&session, &options),
         Command::Verify(options) => return verify::run(&session, &options),
         Command::Agent(command) => agent::run(&session, command)?,
         Command::Charter(command) => charter::run(&session, command)?,

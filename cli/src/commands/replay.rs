@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use client::export::Additions;
 use client::http::Wanted;
 use ledger::digest::RecordHash;
 use ledger::text::Name;
@@ -110,6 +111,6 @@ fn from_service(
             .iter_mut()
             .for_each(|verifier| verifier.push(bytes));
     });
-    told::fetch_bytes(&service, &log, &wanted, &mut hear)?;
+    told::fetch_bytes(&service, &log, &wanted, Additions::default(), &mut hear)?;
     Ok(verifier.map(Verifier::finish))
 }

@@ -1,7 +1,6 @@
 //! `verify`: what a proof file or a pack shows. No network, and no clock but where it is asked for.
 
 use std::path::PathBuf;
-use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -9,6 +8,7 @@ use ledger::verify::{Check, Finding, Report, TraceStep};
 
 use crate::evidence;
 use crate::exit::{self, Exit};
+use crate::options::Moment;
 use crate::output;
 use crate::session::{Session, now_ms};
 
@@ -22,8 +22,8 @@ pub(crate) struct Options {
     explain: bool,
     /// Judge how old the evidence is by this time: `now`, or as RFC 3339 writes it, in UTC. Without it that is left open,
     /// and the report of the same evidence is always the same
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    at: Option<u64>,
+    #[arg(long, value_name = "TIME")]
+    at: Option<Moment>,
 }
 
 /// Verifies the file and prints the report.
@@ -33,7 +33,8 @@ pub(crate) struct Options {
 /// If a file cannot be read. Whatever is wrong with the evidence is in the report.
 pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     let trust = session.required_trust()?;
-    let report = evidence::verify(&options.file, trust, options.at)
+    let at_ms = options.at.map(|at| at.ms(now_ms)).transpose()?;
+    let report = evidence::verify(&options.file, trust, at_ms)
         .with_context(|| format!("{:?} could not be read", options.file))?;
     if session.json() {
         output::verbatim(&(report.to_json() + "\n"))?;
@@ -41,15 +42,6 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
         print(&report, options.explain)?;
     }
     Ok(exit::of_report(&report))
-}
-
-/// A time, in milliseconds since the epoch.
-fn moment(text: &str) -> Result<u64> {
-    if text == "now" {
-        return now_ms();
-    }
-    let time = humantime::parse_rfc3339(text)?;
-    Ok(u64::try_from(time.duration_since(UNIX_EPOCH)?.as_millis())?)
 }
 
 fn print(report: &Report, explain: bool) -> Result<()> {

@@ -1,6 +1,5 @@
 //! A story in lines, for a terminal or a file.
 
-use ledger::key::KeyId;
 use ledger::verify::{Finding, Verdict};
 use timeline::entry::Line;
 use timeline::goal::{Action, GoalStory, OutcomeTold, Refusal};
@@ -188,14 +187,9 @@ impl Writer<'_> {
             .map_or("no lease is told".to_owned(), |lease| {
                 format!("lease {lease}")
             });
-        let by: Vec<String> = authority
-            .authorised_by
-            .iter()
-            .map(|key| self.name(key))
-            .collect();
-        let by = match by.is_empty() {
-            true => String::new(),
-            false => format!(" by {}", by.join(" and ")),
+        let by = match authority.authorised_by.as_slice() {
+            [] => String::new(),
+            keys => format!(" by {}", self.story.holders.names(keys)),
         };
         let version = authority
             .version
@@ -211,24 +205,19 @@ impl Writer<'_> {
         self.paper.line(Ink::Faint, &margin("  under"), &text);
     }
 
-    fn name(&self, key: &KeyId) -> String {
-        match self.story.names.get(key) {
-            Some(name) => format!("{name} [{key}]"),
-            None => format!("[{key}]"),
-        }
-    }
-
     fn event(&mut self, event: Option<&Line>) {
         let Some(event) = event else {
             return;
         };
         let agent = event.agent.as_ref().map(|agent| format!("{agent}: "));
         let what = format!("{}{}", agent.unwrap_or_default(), event.what);
-        let ink = match event.kind {
-            "refusal" | "lease-revocation" | "order" => Ink::Bad,
-            _ => Ink::Plain,
-        };
-        self.entry(ink, event.index, Some(event.received_ms), event.kind, &what);
+        self.entry(
+            ink_of(event.kind),
+            event.index,
+            Some(event.received_ms),
+            event.kind,
+            &what,
+        );
     }
 
     /// An entry, and what was found at it.
@@ -240,8 +229,7 @@ impl Writer<'_> {
         kind: &str,
         what: &str,
     ) {
-        let time = received_ms.map_or_else(String::new, utc);
-        let head = format!("{:>7}  {time:<24}  {kind:<16}  ", index.get());
+        let head = head(index, received_ms, kind);
         self.paper.line(ink, &head, what);
         let found: Vec<String> = self.story.findings_at(index).map(sentence).collect();
         for finding in found {
@@ -267,12 +255,27 @@ impl Writer<'_> {
     }
 }
 
+/// What somebody should look at is a refusal, and whatever operators did against an agent.
+pub(crate) fn ink_of(kind: &str) -> Ink {
+    match kind {
+        "refusal" | "lease-revocation" | "order" => Ink::Bad,
+        _ => Ink::Plain,
+    }
+}
+
+/// What stands in front of an entry.
+pub(crate) fn head(index: LeafIndex, received_ms: Option<u64>, kind: &str) -> String {
+    let time = received_ms.map_or_else(String::new, utc);
+    format!("{:>7}  {time:<24}  {kind:<16}  ", index.get())
+}
+
 /// What stands in front of a line that is of the entry above.
-fn margin(kind: &str) -> String {
+pub(crate) fn margin(kind: &str) -> String {
     format!("{:7}  {:24}  {kind:<16}  ", "", "")
 }
 
-fn sentence(finding: &Finding) -> String {
+/// A finding for people: what it is, at whose fault, and the numbers.
+pub(crate) fn sentence(finding: &Finding) -> String {
     let (code, detail) = (finding.refusal.code, &finding.refusal.detail);
     format!(
         "{} {code}, by {}: {detail}",

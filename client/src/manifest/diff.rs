@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ledger::json::{Value, object};
-use ledger::record::Manifest;
+use ledger::record::{FileSet, Manifest};
 
 use super::Version;
 use super::tree::{FileMode, FileTree};
@@ -23,9 +23,28 @@ pub struct Difference {
 
 type Items = BTreeMap<String, String>;
 
-/// All differences, in the order of the groups and then of the names.
+/// All differences, file by file, in the order of the groups and then of the names.
 pub fn between(old: &Version, new: &Version) -> Vec<Difference> {
-    let (old, new) = (groups(old), groups(new));
+    let of = |version: &Version| {
+        let files = [files(&version.code), files(&version.config)];
+        groups(&version.manifest, files)
+    };
+    in_groups(of(old), of(new))
+}
+
+/// The differences that two manifests show by themselves, which is what a log has of versions: of files how many there
+/// are, how long, and the root over them.
+pub fn of_manifests(old: &Manifest, new: &Manifest) -> Vec<Difference> {
+    let of = |manifest: &Manifest| {
+        let sums = [sums(&manifest.code), sums(&manifest.config)];
+        groups(manifest, sums)
+    };
+    in_groups(of(old), of(new))
+}
+
+type Groups = [(&'static str, Items); 8];
+
+fn in_groups(old: Groups, new: Groups) -> Vec<Difference> {
     let pairs = old.into_iter().zip(new);
     pairs
         .flat_map(|((group, old), (_, new))| compare(group, &old, &new))
@@ -49,8 +68,7 @@ fn compare(group: &'static str, old: &Items, new: &Items) -> Vec<Difference> {
         .collect()
 }
 
-fn groups(version: &Version) -> [(&'static str, Items); 8] {
-    let manifest = &version.manifest;
+fn groups(manifest: &Manifest, [code, config]: [Items; 2]) -> Groups {
     let named = |name: &str, value: String| (name.to_owned(), value);
     let version_of = |manifest: &Manifest| {
         Items::from([
@@ -64,8 +82,8 @@ fn groups(version: &Version) -> [(&'static str, Items); 8] {
     let limit = named("max_inflight_ms", manifest.max_inflight_ms.to_string());
     [
         ("version", version_of(manifest)),
-        ("code", files(&version.code)),
-        ("config", files(&version.config)),
+        ("code", code),
+        ("config", config),
         ("models", models(manifest)),
         (
             "prompts",
@@ -99,6 +117,17 @@ fn files(tree: &FileTree) -> Items {
         (file.path().to_owned(), format!("{mode}{}", file.content()))
     };
     tree.files().iter().map(item).collect()
+}
+
+fn sums(files: &FileSet) -> Items {
+    let ignored = files.ignore.iter();
+    let ignored = ignored.map(|prefix| (format!("ignore {prefix}"), "left out".to_owned()));
+    let sums = [
+        ("root".to_owned(), files.root.to_string()),
+        ("files".to_owned(), files.files.to_string()),
+        ("bytes".to_owned(), files.bytes.to_string()),
+    ];
+    sums.into_iter().chain(ignored).collect()
 }
 
 fn models(manifest: &Manifest) -> Items {

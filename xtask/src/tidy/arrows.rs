@@ -20,7 +20,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("ledger", &["tlog"]),
     ("timeline", &["ledger", "proving", "tlog"]),
     ("client", &["ledger", "tlog"]),
-    ("cli", &["client", "ledger", "timeline", "tlog"]),
+    ("cli", &["client", "ledger", "proving", "timeline", "tlog"]),
     ("server", &["ledger", "timeline", "tlog"]),
     ("verifier-wasm", &["ledger", "tlog"]),
     ("proving", &["ledger", "tlog"]),

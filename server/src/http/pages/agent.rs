@@ -12,7 +12,7 @@ use ledger::text::Name;
 use serde::Deserialize;
 use timeline::goal::{Action, Refusal};
 use timeline::leases::LeaseSpan;
-use timeline::life::{Beat, LifeTold, StateSpan};
+use timeline::life::{Beat, Cause, LifeTold, StateSpan};
 use timeline::{drawing, words};
 
 use super::frame::Frame;
@@ -283,11 +283,7 @@ fn newest_first<T, R>(told: &[T], row: impl Fn(&T) -> R) -> Vec<R> {
 impl StateRow {
     fn of(span: &StateSpan) -> Self {
         let cause = span.cause.as_ref();
-        let why = cause.map(|cause| match (&cause.rule, &cause.reason) {
-            (Some(rule), _) => rule.to_string(),
-            (None, Some(reason)) => format!("ordered: {}", visible(reason.as_str())),
-            (None, None) => "registered".to_owned(),
-        });
+        let why = cause.map(Cause::in_words);
         Self {
             from: When(span.from_ms),
             lasted: words::span(span.to_ms - span.from_ms),
@@ -308,12 +304,7 @@ impl LeaseRow {
             allow: texts(&lease.allow),
             by: texts(&lease.granted_by),
             renewals: lease.renewals.len(),
-            ended: ended.map(|end| {
-                let reason = end.reason.as_ref().map(|reason| visible(reason.as_str()));
-                let colon = if reason.is_some() { ": " } else { "" };
-                let why = format!("{}{colon}{}", end.why, reason.unwrap_or_default());
-                (end.index.get(), why)
-            }),
+            ended: ended.map(|end| (end.index.get(), end.in_words())),
         }
     }
 }

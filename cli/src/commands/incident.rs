@@ -1,0 +1,259 @@
+//! `incident`: all about an agent in a span of time, in one directory.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use client::export::Additions;
+use client::http::Wanted;
+use ledger::json::{Value, object};
+use ledger::text::Name;
+use ledger::verify::Verifier;
+
+use crate::commands::export::read_disclosures;
+use crate::exit::{self, Exit};
+use crate::incident::folder::{Folder, Sink, Written};
+use crate::incident::readme::{
+    FINDINGS, JSON, LEASES, MANIFESTS, PACK, PAGE, README, REFUSALS, REPORT, TEXT, readme,
+};
+use crate::incident::{Hearing, Incident, page, text};
+use crate::options::Moment;
+use crate::output;
+use crate::paper::Paper;
+use crate::session::{Session, now_ms};
+use crate::told::{self, Listener};
+
+/// How much of the pack is heard at a time: lines come in small pieces.
+const HEARD_BYTES: usize = 64 * 1024;
+
+/// About whom, when, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The agent
+    agent: Name,
+    /// From when on: a time such as 2026-11-23T14:00:00Z, or how long ago, such as -2h
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Moment,
+    /// Up to when, which is not in it: now, unless it is given in the same way
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_hyphen_values = true,
+        default_value = "now",
+        hide_default_value = true
+    )]
+    to: Moment,
+    /// The directory to make; absent or empty
+    #[arg(short, long, value_name = "DIR")]
+    out: PathBuf,
+    /// Put every entry of the log into the evidence, not only those about the agent: then all rules are judged
+    #[arg(long)]
+    whole_log: bool,
+    /// A file with values to tell, which the evidence leaves out otherwise: one disclosure a line, or an array of them;
+    /// may be repeated
+    #[arg(long, value_name = "FILE")]
+    disclose: Vec<PathBuf>,
+}
+
+/// Collects it.
+///
+/// # Errors
+///
+/// If the evidence cannot be had, or a file not be written. Whatever is wrong with the evidence is told.
+pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
+    let began = Instant::now();
+    let now = now_ms()?;
+    let (from_ms, to_ms) = (options.from.ms(|| Ok(now))?, options.to.ms(|| Ok(now))?);
+    ensure!(from_ms < to_ms, "the span ends before it begins");
+    let mut folder = Folder::begin(&options.out)?;
+    let hearing = Hearing::of(options.agent.clone(), from_ms..to_ms);
+    let (incident, mut took) = collect(session, options, hearing, &mut folder)?;
+    let writing = Instant::now();
+    write(&incident, &mut folder)?;
+    let files = folder.finish()?;
+    took.write = writing.elapsed();
+    took.all = began.elapsed();
+    output::complain(&took.to_string());
+    print(session, options, &incident, &files, &took)?;
+    let report = incident.report.as_ref();
+    Ok(report.map_or(Exit::Good, exit::of_report))
+}
+
+/// How long each part took.
+#[derive(Debug, Default)]
+struct Took {
+    fetch: Duration,
+    verify: Duration,
+    tell: Duration,
+    write: Duration,
+    all: Duration,
+}
+
+impl std::fmt::Display for Took {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [fetch, verify, tell, write, all] =
+            [self.fetch, self.verify, self.tell, self.write, self.all].map(|it| it.as_secs_f64());
+        write!(
+            f,
+            "fetched in {fetch:.3} s, verified in {verify:.3} s, told in {tell:.3} s, written in {write:.3} s; \
+             {all:.3} s in all"
+        )
+    }
+}
+
+/// The evidence on its way: into its file, to the verifier where somebody trusts a log, and into what is told of it.
+struct Passage {
+    file: Sink,
+    verifier: Option<Verifier>,
+    listener: Listener,
+    hearing: Hearing,
+    took: Took,
+}
+
+impl Write for Passage {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_all(bytes)?;
+        let verifying = Instant::now();
+        self.verifier
+            .iter_mut()
+            .for_each(|verifier| verifier.push(bytes));
+        self.took.verify += verifying.elapsed();
+        let telling = Instant::now();
+        let hearing = &mut self.hearing;
+        self.listener.hear(bytes, &mut |told| hearing.hear(told));
+        self.took.tell += telling.elapsed();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn collect(
+    session: &Session,
+    options: &Options,
+    hearing: Hearing,
+    folder: &mut Folder,
+) -> Result<(Incident, Took)> {
+    let began = Instant::now();
+    let additions = Additions {
+        earlier: None,
+        disclosures: disclosures(options)?,
+    };
+    let service = session.service()?;
+    let log = session.log(&service)?;
+    let wanted = match options.whole_log {
+        true => Wanted::Range { from: 0, to: None },
+        false => Wanted::Agent(options.agent.clone()),
+    };
+    let passage = Passage {
+        file: folder.file(PACK)?,
+        verifier: session.trust()?.map(Verifier::new),
+        listener: Listener::default(),
+        hearing,
+        took: Took::default(),
+    };
+    let mut passage = BufWriter::with_capacity(HEARD_BYTES, passage);
+    told::fetch_bytes(&service, &log, &wanted, additions, &mut passage)?;
+    let passage = passage.into_inner().map_err(io::IntoInnerError::into_error);
+    let mut passage = passage.context("the pack could not be written")?;
+    folder.end(passage.file)?;
+    passage.listener.finish()?;
+    let verifying = Instant::now();
+    let report = passage.verifier.map(Verifier::finish);
+    passage.took.verify += verifying.elapsed();
+    let telling = Instant::now();
+    let incident = passage.hearing.told(report)?;
+    passage.took.tell += telling.elapsed();
+    let others = passage.took.verify + passage.took.tell;
+    passage.took.fetch = began.elapsed().saturating_sub(others);
+    Ok((incident, passage.took))
+}
+
+fn disclosures(options: &Options) -> Result<Vec<ledger::pack::Disclosure>> {
+    let mut disclosures = Vec::new();
+    for path in &options.disclose {
+        disclosures.extend(read_disclosures(path)?);
+    }
+    Ok(disclosures)
+}
+
+fn write(incident: &Incident, folder: &mut Folder) -> Result<()> {
+    let mut paper = Paper::plain();
+    text::write(incident, &mut paper);
+    folder.write(TEXT, &paper.finish())?;
+    folder.write(PAGE, &page::page(incident)?)?;
+    for (name, document) in [
+        (JSON, incident.timeline()?),
+        (LEASES, incident.lease_documents()?),
+        (MANIFESTS, incident.manifest_documents()?),
+        (REFUSALS, incident.refusal_documents()?),
+        (FINDINGS, incident.finding_documents()),
+    ] {
+        folder.write(name, &format!("{document}\n"))?;
+    }
+    if let Some(report) = &incident.report {
+        folder.write(REPORT, &(report.to_json() + "\n"))?;
+    }
+    folder.write(README, &readme(incident))
+}
+
+fn print(
+    session: &Session,
+    options: &Options,
+    incident: &Incident,
+    files: &[Written],
+    took: &Took,
+) -> Result<()> {
+    if session.json() {
+        return output::json(&summary(options, incident, files, took));
+    }
+    output::line(&format!("{}: {}", incident.agent, incident.extent()))?;
+    output::line(&incident.verdict())?;
+    let row = |it: &Written| {
+        let path = options.out.join(it.name);
+        [
+            path.display().to_string(),
+            it.bytes.to_string(),
+            it.sha256.clone(),
+        ]
+    };
+    let head = ["FILE", "BYTES", "SHA-256"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(head).chain(files.iter().map(row)).collect();
+    output::table(&rows)
+}
+
+fn summary(options: &Options, incident: &Incident, files: &[Written], took: &Took) -> Value {
+    let ms = |part: Duration| u64::try_from(part.as_millis()).unwrap_or(u64::MAX);
+    let file = |it: &Written| {
+        object([
+            ("name", it.name.into()),
+            ("bytes", it.bytes.into()),
+            ("sha256", it.sha256.as_str().into()),
+        ])
+    };
+    let verdict = incident.report.as_ref().map(|it| it.verdict.as_str());
+    object([
+        ("agent", (&incident.agent).into()),
+        ("from_ms", incident.from_ms.into()),
+        ("to_ms", incident.to_ms.into()),
+        ("directory", options.out.display().to_string().into()),
+        ("verdict", verdict.into()),
+        ("entries", (incident.lines.len() as u64).into()),
+        ("findings", (incident.findings().count() as u64).into()),
+        ("files", files.iter().map(file).collect()),
+        (
+            "took_ms",
+            object([
+                ("fetch", ms(took.fetch).into()),
+                ("verify", ms(took.verify).into()),
+                ("tell", ms(took.tell).into()),
+                ("write", ms(took.write).into()),
+                ("all", ms(took.all).into()),
+            ]),
+        ),
+    ])
+}

@@ -1,0 +1,314 @@
+//! All about an agent in a span of time, as the records of a log tell it: what it was, what it might, what it did, what
+//! it was refused, and what a verifier found.
+//!
+//! Entries are heard oldest first, from the first of the agent's life on: those before the span set the scene, those
+//! after it are counted and not told. Whether leases were in force and what of them was used is asked of the rules
+//! ([`ledger::govern`]) and not worked out here. With the pack of one agent the rules hear nothing of others, so what
+//! others used of a lease that was handed on is not in the sums; with the whole log it is.
+
+pub(crate) mod document;
+pub(crate) mod folder;
+mod lease;
+pub(crate) mod page;
+pub(crate) mod readme;
+pub(crate) mod text;
+mod version;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use ledger::codes::{Class, Code, Refusal};
+use ledger::digest::RecordHash;
+use ledger::govern::State;
+use ledger::pack::{Header, Selection};
+use ledger::record::Body;
+use ledger::text::Name;
+use ledger::verify::{Finding, Report, Verdict};
+use timeline::entry::{Entry, Line};
+use timeline::leases::Leases;
+use timeline::life::{Life, LifeTold};
+use timeline::words::counted;
+use tlog::LeafIndex;
+
+use crate::holders::Holders;
+use crate::told::Told;
+use lease::LeaseTold;
+use version::{VersionTold, Versions};
+
+/// What was heard.
+#[derive(Debug)]
+pub(crate) struct Incident {
+    /// The agent.
+    pub(crate) agent: Name,
+    /// The first millisecond that this tells of.
+    pub(crate) from_ms: u64,
+    /// The first after it.
+    pub(crate) to_ms: u64,
+    /// What it was heard from.
+    pub(crate) header: Option<Header>,
+    /// What the verifier found; `None` if nobody verified.
+    pub(crate) report: Option<Report>,
+    /// The agent's states, beats, actions and refusals.
+    pub(crate) life: LifeTold,
+    /// The leases in force within the span, and those above them, in the order in which they were granted.
+    pub(crate) leases: Vec<LeaseTold>,
+    /// The version in force when the span began, and those that followed in it.
+    pub(crate) versions: Vec<VersionTold>,
+    /// The entries of the span, oldest first: those about the agent, about the authority that it rests on, and charters.
+    pub(crate) lines: Vec<Line>,
+    /// How many such entries came before the span.
+    pub(crate) before: u64,
+    /// How many came after it.
+    pub(crate) after: u64,
+    /// Who holds the keys.
+    pub(crate) holders: Holders,
+    /// Leaves that are no records.
+    pub(crate) unreadable: Vec<(LeafIndex, Refusal)>,
+    /// The agents whose authority is told: the agent, and those that gave it a part of theirs.
+    circle: BTreeSet<Name>,
+    /// From the first entry of the span to the last, whomever they are about.
+    indices: Option<(LeafIndex, LeafIndex)>,
+}
+
+/// What is being heard.
+#[derive(Debug)]
+pub(crate) struct Hearing {
+    agent: Name,
+    span: Range<u64>,
+    header: Option<Header>,
+    life: Life,
+    leases: Leases,
+    versions: Versions,
+    holders: Holders,
+    circle: BTreeSet<Name>,
+    rules: State,
+    /// What the rules said when the span began.
+    rules_before: Option<State>,
+    lines: Vec<Line>,
+    before: u64,
+    after: u64,
+    indices: Option<(LeafIndex, LeafIndex)>,
+    unreadable: Vec<(LeafIndex, Refusal)>,
+    /// Whether any entry is about the agent, whenever it was logged.
+    is_known: bool,
+}
+
+impl Hearing {
+    /// Begins to hear of an agent from one time up to another, which is not in it.
+    pub(crate) fn of(agent: Name, span: Range<u64>) -> Self {
+        Self {
+            life: Life::of(agent.clone(), span.clone()),
+            circle: BTreeSet::from([agent.clone()]),
+            versions: Versions::of(agent.clone()),
+            agent,
+            span,
+            header: None,
+            leases: Leases::default(),
+            holders: Holders::default(),
+            rules: State::new(),
+            rules_before: None,
+            lines: Vec::new(),
+            before: 0,
+            after: 0,
+            indices: None,
+            unreadable: Vec::new(),
+            is_known: false,
+        }
+    }
+
+    /// Hears the next part of a pack.
+    pub(crate) fn hear(&mut self, told: Told) {
+        match told {
+            Told::Header(header) => self.header = Some(*header),
+            Told::Entry(entry) => self.hear_entry(&entry),
+            Told::Unreadable(index, refusal) => self.unreadable.push((index, refusal)),
+        }
+    }
+
+    /// Ends.
+    ///
+    /// # Errors
+    ///
+    /// `agent-unknown` if nothing was heard of the agent at any time.
+    pub(crate) fn told(self, report: Option<Report>) -> Result<Incident, Refusal> {
+        if !self.is_known {
+            return Err(Code::AgentUnknown.because(&self.agent));
+        }
+        // Where nothing was logged in the span, it began as it ended.
+        let before = self.rules_before.as_ref().unwrap_or(&self.rules);
+        let leases = lease::told(&self.leases, &self.agent, &self.span, (before, &self.rules));
+        Ok(Incident {
+            from_ms: self.span.start,
+            to_ms: self.span.end,
+            versions: self.versions.told(self.span.start),
+            life: self.life.told(),
+            agent: self.agent,
+            header: self.header,
+            report,
+            leases,
+            lines: self.lines,
+            before: self.before,
+            after: self.after,
+            holders: self.holders,
+            unreadable: self.unreadable,
+            circle: self.circle,
+            indices: self.indices,
+        })
+    }
+
+    fn hear_entry(&mut self, entry: &Entry) {
+        self.is_known |= entry.record.record().agent() == Some(&self.agent);
+        if entry.received_ms >= self.span.end {
+            self.after += u64::from(self.concerns(entry));
+            return;
+        }
+        let is_within = entry.received_ms >= self.span.start;
+        if is_within && self.rules_before.is_none() {
+            self.rules_before = Some(self.rules.clone());
+        }
+        self.apply(entry);
+        self.leases.hear(entry);
+        self.holders.hear(entry);
+        if is_within {
+            let (first, _) = self.indices.unwrap_or((entry.index, entry.index));
+            self.indices = Some((first, entry.index));
+        }
+        if self.concerns(entry) {
+            self.life.hear(entry);
+            self.versions.hear(entry);
+            match is_within {
+                true => self.lines.push(entry.line()),
+                false => self.before += 1,
+            }
+        }
+    }
+
+    /// Tells the rules of it. Whether signatures are good is the verifier's to say; here it only matters whose they are.
+    fn apply(&mut self, entry: &Entry) {
+        let record = entry.record.clone().check(&|_| None);
+        self.rules.apply(entry.index, entry.received_ms, &record);
+        if let Body::Lease(lease) = entry.body()
+            && self.circle.contains(&lease.agent)
+        {
+            let above = lease::above(lease.parent, &self.rules);
+            self.circle.extend(above.map(|held| held.agent.clone()));
+        }
+    }
+
+    /// Whether it is about the agent, about the authority that it rests on, or about everybody's, as charters are.
+    fn concerns(&self, entry: &Entry) -> bool {
+        let holds = |lease: &RecordHash| {
+            let held = self.rules.lease(lease);
+            held.is_some_and(|held| self.circle.contains(&held.terms().agent))
+        };
+        match entry.body() {
+            Body::Charter(_) => true,
+            Body::LeaseRenewal(renewal) => holds(&renewal.lease),
+            Body::LeaseRevocation(revocation) => holds(&revocation.lease),
+            body => {
+                let about = entry.record.record().agent();
+                let is_authority = body.kind().is_authority();
+                about.is_some_and(|about| {
+                    *about == self.agent || is_authority && self.circle.contains(about)
+                })
+            }
+        }
+    }
+}
+
+impl Incident {
+    /// Whether it was heard from the whole log, so that everything was judged.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.header.as_ref().is_some_and(|header| {
+            let Selection::Range(range) = &header.selection else {
+                return false;
+            };
+            range.from() == LeafIndex::new(0) && range.count() == header.size.get()
+        })
+    }
+
+    /// What was found of it: about the agent, the authority that it rests on, or nobody, within the span. Problems are
+    /// told wherever they are: with one, nothing can be relied on.
+    pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
+        let all = self.report.iter().flat_map(|report| &report.findings);
+        all.filter(|finding| self.is_told(finding))
+    }
+
+    /// How many findings are not told: before or after the span, or about others.
+    pub(crate) fn other_findings(&self) -> usize {
+        let all = self
+            .report
+            .as_ref()
+            .map_or(0, |report| report.findings.len());
+        all - self.findings().count()
+    }
+
+    /// What was found at an entry.
+    pub(crate) fn findings_at(&self, index: LeafIndex) -> impl Iterator<Item = &Finding> {
+        self.findings()
+            .filter(move |finding| finding.index == Some(index))
+    }
+
+    /// The entries, and of beats one after another a whole run at once.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &[Line]> {
+        let found: BTreeSet<LeafIndex> = self.findings().filter_map(|it| it.index).collect();
+        let is_plain = move |line: &Line| line.kind == "heartbeat" && !found.contains(&line.index);
+        self.lines
+            .chunk_by(move |one, next| is_plain(one) && is_plain(next))
+    }
+
+    /// What it comes to, in a sentence or two.
+    pub(crate) fn verdict(&self) -> String {
+        let Some(report) = &self.report else {
+            return "Unverified: no trust file was given, so nobody has checked what is told here."
+                .to_owned();
+        };
+        let (verdict, found) = (report.verdict.as_str(), self.findings().count());
+        let found = match found {
+            0 => "nothing was found in this span".to_owned(),
+            1 => "1 finding concerns this span".to_owned(),
+            more => format!("{more} findings concern this span"),
+        };
+        let open = match (report.verdict, self.is_whole()) {
+            (Verdict::Incomplete, false) => {
+                " The records of one agent are never the whole log, so whether everybody was allowed to do what they \
+                 did, and whether the control plane did what was due, is left open: --whole-log judges that."
+            }
+            _ => "",
+        };
+        format!("{}: {found}.{open}", capital(verdict))
+    }
+
+    /// What of it is told, in a sentence.
+    pub(crate) fn extent(&self) -> String {
+        let around = format!("{} before the span, {} after it", self.before, self.after);
+        match self.lines.len() as u64 {
+            0 => format!("Nothing about it was logged in this span ({around})."),
+            told => format!("{} in this span ({around}).", entries(told)),
+        }
+    }
+
+    fn is_told(&self, finding: &Finding) -> bool {
+        let about = finding.agent.as_ref();
+        let is_ours = about.is_none_or(|about| self.circle.contains(about));
+        let is_within = finding.index.is_none_or(|index| {
+            let within = |(first, last)| (first..=last).contains(&index);
+            self.indices.is_some_and(within)
+        });
+        finding.class == Class::Problem || is_ours && is_within
+    }
+}
+
+/// A number of entries in words.
+pub(crate) fn entries(count: u64) -> String {
+    counted(count, "entry").replace("entrys", "entries")
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    let first = chars.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! An incident in lines, for a file or whoever reads it on a terminal.
+
+use client::manifest::diff::Difference;
+use ledger::record::AgentState;
+use timeline::entry::Line;
+use timeline::goal::Refusal;
+use timeline::words::{span, utc};
+
+use super::lease::LeaseTold;
+use super::version::VersionTold;
+use super::{Incident, entries};
+use crate::paper::{Ink, Paper};
+use crate::story::text::{head, ink_of, margin, sentence};
+
+/// What an agent is before its first registration: of what came after it everything was heard.
+pub(super) const NO_STATE: &str = "not registered";
+
+/// Writes it.
+pub(crate) fn write(incident: &Incident, paper: &mut Paper) {
+    Writer { incident, paper }.write();
+}
+
+struct Writer<'a> {
+    incident: &'a Incident,
+    paper: &'a mut Paper,
+}
+
+impl Writer<'_> {
+    fn write(mut self) {
+        self.heading();
+        self.findings();
+        self.states();
+        self.entries();
+        self.leases();
+        self.versions();
+        self.refusals();
+    }
+
+    fn heading(&mut self) {
+        let Incident { agent, .. } = self.incident;
+        let (from_ms, to_ms) = (self.incident.from_ms, self.incident.to_ms);
+        let length = span(to_ms - from_ms);
+        let when = format!("{} to {} ({length})", utc(from_ms), utc(to_ms));
+        self.paper.line(Ink::Strong, &format!("{agent}  "), &when);
+        if let Some(header) = &self.incident.header {
+            let (count, size) = (entries(header.count), header.size);
+            let heard = format!("{}, {count} of {size}, {}", header.origin, header.selection);
+            self.paper.line(Ink::Plain, "heard from  ", &heard);
+        }
+        self.paper.line(Ink::Plain, "", &self.incident.extent());
+        self.paper.line(Ink::Strong, "", &self.incident.verdict());
+    }
+
+    fn title(&mut self, title: &str) {
+        self.paper.space();
+        self.paper.line(Ink::Strong, "", title);
+    }
+
+    fn findings(&mut self) {
+        if self.incident.report.is_none() {
+            return;
+        }
+        self.title("FINDINGS");
+        for finding in self.incident.findings() {
+            let at = finding.index.map_or_else(String::new, |it| it.to_string());
+            let head = format!("{at:>7}  ");
+            self.paper.line(Ink::Bad, &head, &sentence(finding));
+            let why = finding.refusal.code.sentence();
+            self.paper.line(Ink::Faint, "           ", why);
+        }
+        let others = match self.incident.other_findings() {
+            0 => return self.none(self.incident.findings().next().is_none()),
+            others => format!(
+                "{others} more, before or after the span or about others, stand in report.json"
+            ),
+        };
+        self.paper.line(Ink::Faint, "         ", &others);
+    }
+
+    fn states(&mut self) {
+        self.title("STATES");
+        for state in &self.incident.life.states {
+            let name = state.state.map_or(NO_STATE, AgentState::as_str);
+            let why = match &state.cause {
+                Some(cause) => format!("{}, entry {}", cause.in_words(), cause.index),
+                None => "since before".to_owned(),
+            };
+            let lasted = span(state.to_ms - state.from_ms);
+            let head = format!("         {}  {name:<16}  ", utc(state.from_ms));
+            self.paper
+                .line(Ink::Plain, &head, &format!("for {lasted}: {why}"));
+        }
+        self.none(self.incident.life.states.is_empty());
+    }
+
+    fn entries(&mut self) {
+        self.title("ENTRY BY ENTRY");
+        for run in self.incident.runs() {
+            match run {
+                [] => {}
+                [one] => self.entry(one),
+                [first, .., last] => self.beats(first, last, run.len()),
+            }
+        }
+        for (index, refusal) in &self.incident.unreadable {
+            let head = head(*index, None, "no record");
+            self.paper.line(Ink::Bad, &head, &refusal.to_string());
+        }
+        self.none(self.incident.lines.is_empty() && self.incident.unreadable.is_empty());
+    }
+
+    fn entry(&mut self, line: &Line) {
+        let about = line.agent.as_ref();
+        let about = about.filter(|about| **about != self.incident.agent);
+        let about = about.map(|about| format!("{about}: "));
+        let what = format!("{}{}", about.unwrap_or_default(), line.what);
+        let head = head(line.index, Some(line.received_ms), line.kind);
+        self.paper.line(ink_of(line.kind), &head, &what);
+        for finding in self.incident.findings_at(line.index) {
+            self.paper
+                .line(Ink::Bad, &margin("  finding"), &sentence(finding));
+        }
+    }
+
+    fn beats(&mut self, first: &Line, last: &Line, count: usize) {
+        let head = head(first.index, Some(first.received_ms), "heartbeats");
+        let (until, index) = (utc(last.received_ms), last.index);
+        let what = format!("{count} up to {until}, entry {index}: {}", last.what);
+        self.paper.line(Ink::Faint, &head, &what);
+    }
+
+    fn leases(&mut self) {
+        self.title("LEASES");
+        for lease in &self.incident.leases {
+            self.lease(lease);
+        }
+        for gap in &self.incident.life.unleased {
+            let (from, to) = (utc(gap.from_ms), utc(gap.to_ms));
+            self.paper.line(
+                Ink::Bad,
+                "         none  ",
+                &format!("of its own was in force from {from} to {to}"),
+            );
+        }
+        self.none(self.incident.leases.is_empty() && self.incident.life.unleased.is_empty());
+    }
+
+    fn lease(&mut self, lease: &LeaseTold) {
+        let (told, holders) = (&lease.span, &self.incident.holders);
+        let head = format!("{:>7}  ", told.index.get());
+        let what = format!(
+            "{}: {}, {} to {}",
+            told.agent,
+            lease.scope(),
+            utc(told.from_ms),
+            utc(told.to_ms)
+        );
+        self.paper.line(Ink::Strong, &head, &what);
+        self.detail("record", &told.lease.to_string());
+        self.detail("what for", told.purpose.as_str());
+        self.detail("granted by", &lease.granted(holders));
+        if let Some(parent) = told.parent {
+            self.detail("a part of", &parent.to_string());
+        }
+        for renewal in lease.renewals(holders) {
+            self.detail("renewed", &renewal);
+        }
+        self.detail("used", &lease.budget());
+        self.detail("at the end", &lease.standing(holders));
+    }
+
+    fn versions(&mut self) {
+        self.title("VERSIONS");
+        for version in &self.incident.versions {
+            self.version(version);
+        }
+        self.none(self.incident.versions.is_empty());
+    }
+
+    fn version(&mut self, version: &VersionTold) {
+        let now = &version.now;
+        let manifest = &now.registration.manifest;
+        let head = format!("{:>7}  ", now.index.get());
+        let what = format!("{}, since {}", manifest.version, utc(now.received_ms));
+        self.paper.line(Ink::Strong, &head, &what);
+        self.detail("manifest", &now.registration.manifest_hash.to_string());
+        self.detail("registered", &self.incident.holders.names(&now.by));
+        self.detail("why", now.registration.reason.as_str());
+        match &version.before {
+            None => self.detail("before it", "none: it is the first"),
+            Some(before) => {
+                let manifest = &before.registration.manifest;
+                let what = format!("{}, entry {}", manifest.version, before.index);
+                self.detail("before it", &what);
+            }
+        }
+        for difference in version.differences() {
+            self.detail("difference", &in_words(&difference));
+        }
+    }
+
+    fn refusals(&mut self) {
+        self.title("REFUSALS");
+        for refusal in &self.incident.life.refusals {
+            let head = head(
+                refusal.index,
+                Some(refusal.received_ms),
+                refusal.code.as_str(),
+            );
+            self.paper.line(Ink::Bad, &head, &refused(refusal));
+            self.paper
+                .line(Ink::Faint, &margin(""), refusal.code.sentence());
+        }
+        self.none(self.incident.life.refusals.is_empty());
+    }
+
+    fn detail(&mut self, what: &str, text: &str) {
+        if !text.is_empty() {
+            self.paper
+                .line(Ink::Plain, &format!("         {what:<12}  "), text);
+        }
+    }
+
+    fn none(&mut self, is_none: bool) {
+        if is_none {
+            self.paper.line(Ink::Faint, "         ", "none");
+        }
+    }
+}
+
+/// What was refused, and how often.
+pub(super) fn refused(refusal: &Refusal) -> String {
+    let scope = refusal.scope.as_ref().map(|scope| format!(" {scope}"));
+    let scope = scope.unwrap_or_default();
+    let times = match refusal.count {
+        1 => String::new(),
+        count => format!(", {count} times"),
+    };
+    format!("{}{scope} in epoch {}{times}", refusal.kind, refusal.epoch)
+}
+
+fn in_words(difference: &Difference) -> String {
+    let shown = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
+    let (group, name) = (difference.group, &difference.name);
+    let (old, new) = (shown(&difference.old), shown(&difference.new));
+    format!("{group} {name}: {old} becomes {new}")
+}
