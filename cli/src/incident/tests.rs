@@ -217,7 +217,10 @@ fn authority_from_above_is_told_with_what_ended_it() {
     assert_eq!(used, [1, 1], "what a part uses is of the whole");
     let text = text_of(&incident);
     assert!(text.contains("revoked: proving; by operator ["), "{text}");
-    assert!(text.contains("The lease was revoked. (lease-revoked"), "{text}");
+    assert!(
+        text.contains("The lease was revoked. (lease-revoked"),
+        "{text}"
+    );
 }
 
 #[test]
