@@ -14,7 +14,7 @@ pub(crate) mod readme;
 pub(crate) mod text;
 mod version;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use ledger::codes::{Class, Code, Refusal};
@@ -81,6 +81,8 @@ pub(crate) struct Hearing {
     versions: Versions,
     holders: Holders,
     circle: BTreeSet<Name>,
+    /// To whom each lease was granted, also after the span.
+    granted: BTreeMap<RecordHash, Name>,
     rules: State,
     /// What the rules said when the span began.
     rules_before: Option<State>,
@@ -105,6 +107,7 @@ impl Hearing {
             header: None,
             leases: Leases::default(),
             holders: Holders::default(),
+            granted: BTreeMap::new(),
             rules: State::new(),
             rules_before: None,
             lines: Vec::new(),
@@ -132,7 +135,9 @@ impl Hearing {
     /// `agent-unknown` if nothing was heard of the agent at any time.
     pub(crate) fn told(self, report: Option<Report>) -> Result<Incident, Refusal> {
         if !self.is_known {
-            return Err(Code::AgentUnknown.because(&self.agent));
+            let size = self.header.as_ref().map_or(0, |header| header.size.get());
+            let why = format!("{} is not in a log of {}", self.agent, entries(size));
+            return Err(Code::AgentUnknown.because(why));
         }
         // Where nothing was logged in the span, it began as it ended.
         let before = self.rules_before.as_ref().unwrap_or(&self.rules);
@@ -158,6 +163,10 @@ impl Hearing {
 
     fn hear_entry(&mut self, entry: &Entry) {
         self.is_known |= entry.record.record().agent() == Some(&self.agent);
+        if let Body::Lease(lease) = entry.body() {
+            let holder = lease.agent.clone();
+            self.granted.insert(entry.record.hash(), holder);
+        }
         if entry.received_ms >= self.span.end {
             self.after += u64::from(self.concerns(entry));
             return;
@@ -198,8 +207,8 @@ impl Hearing {
     /// Whether it is about the agent, about the authority that it rests on, or about everybody's, as charters are.
     fn concerns(&self, entry: &Entry) -> bool {
         let holds = |lease: &RecordHash| {
-            let held = self.rules.lease(lease);
-            held.is_some_and(|held| self.circle.contains(&held.terms().agent))
+            let holder = self.granted.get(lease);
+            holder.is_some_and(|holder| self.circle.contains(holder))
         };
         match entry.body() {
             Body::Charter(_) => true,

@@ -215,7 +215,8 @@ impl FromStr for Moment {
         if let Some(span) = text.strip_prefix('-') {
             return span.parse().map(Self::Ago);
         }
-        let time = humantime::parse_rfc3339(text).map_err(|error| error.to_string())?;
+        let unreadable = |_| "neither a time in UTC such as 2026-11-23T14:00:00Z, nor how long ago, such as -2h, nor now";
+        let time = humantime::parse_rfc3339(text).map_err(unreadable)?;
         let since = time.duration_since(UNIX_EPOCH);
         let ms = since.map(|since| u64::try_from(since.as_millis()));
         match ms {

@@ -11,6 +11,7 @@ use client::http::Wanted;
 use ledger::json::{Value, object};
 use ledger::text::Name;
 use ledger::verify::Verifier;
+use timeline::words::utc;
 
 use crate::commands::export::read_disclosures;
 use crate::exit::{self, Exit};
@@ -66,7 +67,12 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     let began = Instant::now();
     let now = now_ms()?;
     let (from_ms, to_ms) = (options.from.ms(|| Ok(now))?, options.to.ms(|| Ok(now))?);
-    ensure!(from_ms < to_ms, "the span ends before it begins");
+    ensure!(
+        from_ms < to_ms,
+        "the span ends at {}, and begins at {} only",
+        utc(to_ms),
+        utc(from_ms)
+    );
     let mut folder = Folder::begin(&options.out)?;
     let hearing = Hearing::of(options.agent.clone(), from_ms..to_ms);
     let (incident, mut took) = collect(session, options, hearing, &mut folder)?;
@@ -85,7 +91,8 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
 #[derive(Debug, Default)]
 struct Took {
     fetch: Duration,
-    verify: Duration,
+    /// `None` where nobody trusts a log to verify by.
+    verify: Option<Duration>,
     tell: Duration,
     write: Duration,
     all: Duration,
@@ -93,12 +100,16 @@ struct Took {
 
 impl std::fmt::Display for Took {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [fetch, verify, tell, write, all] =
-            [self.fetch, self.verify, self.tell, self.write, self.all].map(|it| it.as_secs_f64());
+        let s = |part: Duration| format!("{:.3} s", part.as_secs_f64());
+        let verified = match self.verify {
+            Some(verify) => format!("verified in {}", s(verify)),
+            None => "not verified".to_owned(),
+        };
+        let (fetch, tell, write) = (s(self.fetch), s(self.tell), s(self.write));
+        let all = s(self.all);
         write!(
             f,
-            "fetched in {fetch:.3} s, verified in {verify:.3} s, told in {tell:.3} s, written in {write:.3} s; \
-             {all:.3} s in all"
+            "fetched in {fetch}, {verified}, told in {tell}, written in {write}; {all} in all"
         )
     }
 }
@@ -115,11 +126,11 @@ struct Passage {
 impl Write for Passage {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write_all(bytes)?;
-        let verifying = Instant::now();
-        self.verifier
-            .iter_mut()
-            .for_each(|verifier| verifier.push(bytes));
-        self.took.verify += verifying.elapsed();
+        if let Some((verifier, verify)) = self.verifier.as_mut().zip(self.took.verify.as_mut()) {
+            let verifying = Instant::now();
+            verifier.push(bytes);
+            *verify += verifying.elapsed();
+        }
         let telling = Instant::now();
         let hearing = &mut self.hearing;
         self.listener.hear(bytes, &mut |told| hearing.hear(told));
@@ -149,12 +160,17 @@ fn collect(
         true => Wanted::Range { from: 0, to: None },
         false => Wanted::Agent(options.agent.clone()),
     };
+    let trust = session.trust()?;
+    let took = Took {
+        verify: trust.as_ref().map(|_| Duration::ZERO),
+        ..Took::default()
+    };
     let passage = Passage {
         file: folder.file(PACK)?,
-        verifier: session.trust()?.map(Verifier::new),
+        verifier: trust.map(Verifier::new),
         listener: Listener::default(),
         hearing,
-        took: Took::default(),
+        took,
     };
     let mut passage = BufWriter::with_capacity(HEARD_BYTES, passage);
     told::fetch_bytes(&service, &log, &wanted, additions, &mut passage)?;
@@ -164,11 +180,14 @@ fn collect(
     passage.listener.finish()?;
     let verifying = Instant::now();
     let report = passage.verifier.map(Verifier::finish);
-    passage.took.verify += verifying.elapsed();
+    let verify = &mut passage.took.verify;
+    verify
+        .iter_mut()
+        .for_each(|verify| *verify += verifying.elapsed());
     let telling = Instant::now();
     let incident = passage.hearing.told(report)?;
     passage.took.tell += telling.elapsed();
-    let others = passage.took.verify + passage.took.tell;
+    let others = passage.took.verify.unwrap_or_default() + passage.took.tell;
     passage.took.fetch = began.elapsed().saturating_sub(others);
     Ok((incident, passage.took))
 }
@@ -249,7 +268,7 @@ fn summary(options: &Options, incident: &Incident, files: &[Written], took: &Too
             "took_ms",
             object([
                 ("fetch", ms(took.fetch).into()),
-                ("verify", ms(took.verify).into()),
+                ("verify", took.verify.map(ms).into()),
                 ("tell", ms(took.tell).into()),
                 ("write", ms(took.write).into()),
                 ("all", ms(took.all).into()),
