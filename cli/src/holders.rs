@@ -1,23 +1,29 @@
-//! What people call the holders of keys, by the charters that were heard.
+//! What people call the holders of keys, by the charters and the registrations that were heard.
 
 use std::collections::BTreeMap;
 
 use ledger::key::KeyId;
 use ledger::record::Body;
-use ledger::text::Text;
 use timeline::entry::Entry;
 
-/// The names that charters give to keys.
+/// The names that charters give to keys, and the agents that have some.
 #[derive(Debug, Default)]
-pub(crate) struct Holders(BTreeMap<KeyId, Text>);
+pub(crate) struct Holders(BTreeMap<KeyId, String>);
 
 impl Holders {
     /// Hears the next entry.
     pub(crate) fn hear(&mut self, entry: &Entry) {
-        if let Body::Charter(charter) = entry.body() {
-            let names = charter.keys.iter();
-            self.0
-                .extend(names.map(|key| (key.key.id(), key.name.clone())));
+        match entry.body() {
+            Body::Charter(charter) => {
+                let names = charter.keys.iter();
+                self.0
+                    .extend(names.map(|key| (key.key.id(), key.name.to_string())));
+            }
+            Body::Manifest(registration) => {
+                let name = format!("agent {}", registration.agent);
+                self.0.insert(registration.key.id(), name);
+            }
+            _ => {}
         }
     }
 

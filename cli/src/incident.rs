@@ -48,6 +48,9 @@ pub(crate) struct Incident {
     pub(crate) header: Option<Header>,
     /// What the verifier found; `None` if nobody verified.
     pub(crate) report: Option<Report>,
+    /// What of that is told, by index: what is about the agent, the authority that it rests on, or nobody, within the
+    /// span; and problems wherever they are, since with one nothing can be relied on.
+    pub(crate) findings: Vec<Finding>,
     /// The agent's states, beats, actions and refusals.
     pub(crate) life: LifeTold,
     /// The leases in force within the span, and those above them, in the order in which they were granted.
@@ -64,10 +67,6 @@ pub(crate) struct Incident {
     pub(crate) holders: Holders,
     /// Leaves that are no records.
     pub(crate) unreadable: Vec<(LeafIndex, Refusal)>,
-    /// The agents whose authority is told: the agent, and those that gave it a part of theirs.
-    circle: BTreeSet<Name>,
-    /// From the first entry of the span to the last, whomever they are about.
-    indices: Option<(LeafIndex, LeafIndex)>,
 }
 
 /// What is being heard.
@@ -80,6 +79,7 @@ pub(crate) struct Hearing {
     leases: Leases,
     versions: Versions,
     holders: Holders,
+    /// The agents whose authority is told: the agent, and those that gave it a part of theirs.
     circle: BTreeSet<Name>,
     /// To whom each lease was granted, also after the span.
     granted: BTreeMap<RecordHash, Name>,
@@ -89,6 +89,7 @@ pub(crate) struct Hearing {
     lines: Vec<Line>,
     before: u64,
     after: u64,
+    /// From the first entry of the span to the last, whomever they are about.
     indices: Option<(LeafIndex, LeafIndex)>,
     unreadable: Vec<(LeafIndex, Refusal)>,
     /// Whether any entry is about the agent, whenever it was logged.
@@ -139,6 +140,8 @@ impl Hearing {
             let why = format!("{} is not in a log of {}", self.agent, entries(size));
             return Err(Code::AgentUnknown.because(why));
         }
+        let findings = report.iter().flat_map(|report| &report.findings);
+        let findings = findings.filter(|it| self.is_told(it)).cloned().collect();
         // Where nothing was logged in the span, it began as it ended.
         let before = self.rules_before.as_ref().unwrap_or(&self.rules);
         let leases = lease::told(&self.leases, &self.agent, &self.span, (before, &self.rules));
@@ -150,14 +153,13 @@ impl Hearing {
             agent: self.agent,
             header: self.header,
             report,
+            findings,
             leases,
             lines: self.lines,
             before: self.before,
             after: self.after,
             holders: self.holders,
             unreadable: self.unreadable,
-            circle: self.circle,
-            indices: self.indices,
         })
     }
 
@@ -204,6 +206,16 @@ impl Hearing {
         }
     }
 
+    fn is_told(&self, finding: &Finding) -> bool {
+        let about = finding.agent.as_ref();
+        let is_ours = about.is_none_or(|about| self.circle.contains(about));
+        let is_within = finding.index.is_none_or(|index| {
+            let within = |(first, last)| (first..=last).contains(&index);
+            self.indices.is_some_and(within)
+        });
+        finding.class == Class::Problem || is_ours && is_within
+    }
+
     /// Whether it is about the agent, about the authority that it rests on, or about everybody's, as charters are.
     fn concerns(&self, entry: &Entry) -> bool {
         let holds = |lease: &RecordHash| {
@@ -236,32 +248,24 @@ impl Incident {
         })
     }
 
-    /// What was found of it: about the agent, the authority that it rests on, or nobody, within the span. Problems are
-    /// told wherever they are: with one, nothing can be relied on.
-    pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
-        let all = self.report.iter().flat_map(|report| &report.findings);
-        all.filter(|finding| self.is_told(finding))
-    }
-
     /// How many findings are not told: before or after the span, or about others.
     pub(crate) fn other_findings(&self) -> usize {
-        let all = self
-            .report
-            .as_ref()
-            .map_or(0, |report| report.findings.len());
-        all - self.findings().count()
+        let all = self.report.as_ref().map_or(0, |it| it.findings.len());
+        all - self.findings.len()
     }
 
-    /// What was found at an entry.
-    pub(crate) fn findings_at(&self, index: LeafIndex) -> impl Iterator<Item = &Finding> {
-        self.findings()
-            .filter(move |finding| finding.index == Some(index))
+    /// What was found at an entry. Reports are sorted by index.
+    pub(crate) fn findings_at(&self, index: LeafIndex) -> &[Finding] {
+        let (found, index) = (&self.findings, Some(index));
+        let from = found.partition_point(|it| it.index < index);
+        let to = found.partition_point(|it| it.index <= index);
+        &found[from..to]
     }
 
     /// The entries, and of beats one after another a whole run at once.
     pub(crate) fn runs(&self) -> impl Iterator<Item = &[Line]> {
-        let found: BTreeSet<LeafIndex> = self.findings().filter_map(|it| it.index).collect();
-        let is_plain = move |line: &Line| line.kind == "heartbeat" && !found.contains(&line.index);
+        let is_plain =
+            |line: &Line| line.kind == "heartbeat" && self.findings_at(line.index).is_empty();
         self.lines
             .chunk_by(move |one, next| is_plain(one) && is_plain(next))
     }
@@ -272,7 +276,7 @@ impl Incident {
             return "Unverified: no trust file was given, so nobody has checked what is told here."
                 .to_owned();
         };
-        let (verdict, found) = (report.verdict.as_str(), self.findings().count());
+        let (verdict, found) = (report.verdict.as_str(), self.findings.len());
         let found = match found {
             0 => "nothing was found in this span".to_owned(),
             1 => "1 finding concerns this span".to_owned(),
@@ -295,16 +299,6 @@ impl Incident {
             0 => format!("Nothing about it was logged in this span ({around})."),
             told => format!("{} in this span ({around}).", entries(told)),
         }
-    }
-
-    fn is_told(&self, finding: &Finding) -> bool {
-        let about = finding.agent.as_ref();
-        let is_ours = about.is_none_or(|about| self.circle.contains(about));
-        let is_within = finding.index.is_none_or(|index| {
-            let within = |(first, last)| (first..=last).contains(&index);
-            self.indices.is_some_and(within)
-        });
-        finding.class == Class::Problem || is_ours && is_within
     }
 }
 

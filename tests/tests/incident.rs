@@ -1,6 +1,7 @@
 //! `dragons incident` after a bad hour: a denial, a stall, another version, a lease that was revoked. Everything that it
 //! writes is looked at, and what it collects is verified by the command that auditors use.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -129,6 +130,8 @@ fn everything_about_a_bad_hour_is_in_one_directory() {
     the_page_and_the_text_tell_it(&out);
     a_part_of_it_is_half_open(&world);
     the_whole_log_judges_everything(&world);
+    values_are_told_if_somebody_asks(&world);
+    the_mask_says_who_may_read(&world);
     what_cannot_be_made_is_refused(&world, &out);
 }
 
@@ -308,6 +311,45 @@ fn the_whole_log_judges_everything(world: &World) {
         told(&out),
         told(&world.service.scratch("case")),
         "the same is told"
+    );
+}
+
+fn values_are_told_if_somebody_asks(world: &World) {
+    let logs = std::fs::read_dir(world.service.scratch("state/dragons")).unwrap();
+    let log = logs.last().unwrap().unwrap().path();
+    let journal = read(&log.join("worker/disclosures.jsonl"));
+    let values = world.service.scratch("values.jsonl");
+    // Those of a denied intent open nothing: it is not in the log.
+    std::fs::write(&values, journal.lines().next().unwrap()).unwrap();
+    let out = world.service.scratch("told");
+    let words = ["--from", "-1h", "--disclose", values.to_str().unwrap()];
+    let output = incident(world, &out, &words);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let report = json(&out, "report.json");
+    let checks = report["checks"].as_array().unwrap();
+    let check = checks.iter().find(|it| it["id"] == "disclosures").unwrap();
+    assert_eq!(check["status"], "pass", "{check}");
+}
+
+fn the_mask_says_who_may_read(world: &World) {
+    let out = world.service.scratch("masked");
+    let collect = "umask 027; exec dragons incident worker --from -1h -o \"$0\"";
+    let sh = world.dragons(&[]);
+    let (envs, path) = (sh.get_envs(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.envs(envs.filter_map(|(name, value)| Some((name, value?))));
+    let bin = Path::new(sh.get_program()).parent().unwrap();
+    shell.env("PATH", format!("{}:{path}", bin.display()));
+    let output = shell.args(["-c", collect]).arg(&out).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&out), 0o750);
+    for name in names(&out) {
+        assert_eq!(mode(&out.join(&name)), 0o640, "{name}");
+    }
+    assert!(
+        !names(&out).contains(&"report.json".to_owned()),
+        "nobody verified"
     );
 }
 

@@ -262,7 +262,7 @@ fn summary(options: &Options, incident: &Incident, files: &[Written], took: &Too
         ("directory", options.out.display().to_string().into()),
         ("verdict", verdict.into()),
         ("entries", (incident.lines.len() as u64).into()),
-        ("findings", (incident.findings().count() as u64).into()),
+        ("findings", (incident.findings.len() as u64).into()),
         ("files", files.iter().map(file).collect()),
         (
             "took_ms",

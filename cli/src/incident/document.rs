@@ -88,13 +88,13 @@ impl Incident {
         let verdict = self.report.as_ref().map(|report| report.verdict.as_str());
         json!({
             "verdict": verdict,
-            "findings": self.findings().map(finding).collect::<Vec<_>>(),
+            "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
             "others": self.other_findings(),
         })
     }
 
     fn line(&self, line: &Line) -> Result<Value> {
-        let found: Vec<Value> = self.findings_at(line.index).map(finding).collect();
+        let found: Vec<Value> = self.findings_at(line.index).iter().map(finding).collect();
         joined(serde_json::to_value(line)?, [("findings", found.into())])
     }
 

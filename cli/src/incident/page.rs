@@ -12,7 +12,7 @@ use timeline::{drawing, goal};
 
 use super::Incident;
 use super::lease::LeaseTold;
-use super::text::{NO_STATE, refused};
+use super::text::{NO_STATE, capabilities, files, refused};
 use super::version::VersionTold;
 use crate::story::text::sentence;
 
@@ -90,6 +90,9 @@ struct VersionRow {
     hash: String,
     by: String,
     reason: String,
+    capabilities: String,
+    code: String,
+    config: String,
     before: String,
     differences: Vec<[String; 4]>,
 }
@@ -124,7 +127,7 @@ pub(crate) fn page(incident: &Incident) -> Result<String> {
         is_verified: incident.report.is_some(),
         heard: heard(incident),
         drawing: drawing::svg(life),
-        findings: incident.findings().map(FindingRow::of).collect(),
+        findings: incident.findings.iter().map(FindingRow::of).collect(),
         other_findings: incident.other_findings(),
         states: life.states.iter().map(StateRow::of).collect(),
         rows: rows[left_out..]
@@ -210,6 +213,7 @@ impl EntryRow {
             kind: first.kind,
             what: format!("{}{what}", about.unwrap_or_default()),
             findings: found
+                .iter()
                 .map(|finding| visible(&sentence(finding)).into_owned())
                 .collect(),
         }
@@ -264,6 +268,9 @@ impl VersionRow {
             hash: now.registration.manifest_hash.to_string(),
             by: shown(&incident.holders.names(&now.by)),
             reason: shown(now.registration.reason.as_str()),
+            capabilities: capabilities(&now.registration.manifest),
+            code: files(&now.registration.manifest.code),
+            config: files(&now.registration.manifest.config),
             before: before.map_or_else(
                 || "none: it is the first".to_owned(),
                 |before| format!("{}, entry {}", name(before), before.index),
@@ -285,9 +292,7 @@ impl RefusalRow {
     }
 }
 
-/// A time to the second: more is in the other files.
+/// A time for people: the heads of the tables say that it is in UTC.
 fn short(ms: u64) -> String {
-    let utc = utc(ms);
-    let seconds = utc.get(..19).unwrap_or(&utc);
-    seconds.replace('T', " ")
+    utc(ms).replace('T', " ").trim_end_matches('Z').to_owned()
 }

@@ -106,7 +106,7 @@ fn check(incident: &Incident) -> String {
     let report = match &incident.report {
         None => "Nobody has done so yet.".to_owned(),
         Some(report) => format!(
-            "It said `{}`, and prints the same bytes as {REPORT} each time.",
+            "`dragons verify` said `{}`, and prints the bytes of {REPORT} each time.",
             report.verdict.as_str()
         ),
     };

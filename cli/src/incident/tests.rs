@@ -133,7 +133,7 @@ fn a_span_is_half_open_and_what_precedes_it_sets_the_scene() {
         assert_eq!((lease.used_before.actions, lease.used.actions), (1, 1));
         assert!(lease.ended.is_none() && lease.span.purpose.as_str() == "proving");
         assert_eq!(incident.versions.len(), 1);
-        assert_eq!(incident.findings().count(), 0);
+        assert_eq!(incident.findings.len(), 0);
     }
     let later = world.incident(10, 11);
     let (before, used) = (later.leases[0].used_before, later.leases[0].used);
@@ -230,7 +230,7 @@ fn findings_stand_at_their_entries_and_others_are_counted() {
     world.intends(goal, "write:elsewhere/a", 3);
     world.intends(goal, "write:elsewhere/b", 20);
     let incident = world.incident(2, 10);
-    let codes: Vec<Code> = incident.findings().map(|it| it.refusal.code).collect();
+    let codes: Vec<Code> = incident.findings.iter().map(|it| it.refusal.code).collect();
     assert!(
         codes.contains(&Code::ScopeDenied) || codes.contains(&Code::CapabilityMissing),
         "{codes:?}"
@@ -250,7 +250,7 @@ fn findings_stand_at_their_entries_and_others_are_counted() {
     assert!(of_kind("intent") > 0);
     assert_eq!(of_kind("goal"), 0);
     let text = text_of(&incident);
-    let index = incident.findings().next().unwrap().index.unwrap();
+    let index = incident.findings.first().unwrap().index.unwrap();
     let line = text
         .lines()
         .position(|line| line.starts_with(&format!("{:>7}  2025", index.get())));

@@ -1,10 +1,10 @@
 //! An incident in lines, for a file or whoever reads it on a terminal.
 
 use client::manifest::diff::Difference;
-use ledger::record::AgentState;
+use ledger::record::{AgentState, FileSet, Manifest};
 use timeline::entry::Line;
 use timeline::goal::Refusal;
-use timeline::words::{span, utc};
+use timeline::words::{counted, span, utc};
 
 use super::lease::LeaseTold;
 use super::version::VersionTold;
@@ -61,7 +61,7 @@ impl Writer<'_> {
             return;
         }
         self.title("FINDINGS");
-        for finding in self.incident.findings() {
+        for finding in &self.incident.findings {
             let at = finding.index.map_or_else(String::new, |it| it.to_string());
             let head = format!("{at:>7}  ");
             self.paper.line(Ink::Bad, &head, &sentence(finding));
@@ -69,7 +69,7 @@ impl Writer<'_> {
             self.paper.line(Ink::Faint, "           ", why);
         }
         let others = match self.incident.other_findings() {
-            0 => return self.none(self.incident.findings().next().is_none()),
+            0 => return self.none(self.incident.findings.is_empty()),
             others => format!(
                 "{others} more, before or after the span or about others, stand in report.json"
             ),
@@ -148,14 +148,10 @@ impl Writer<'_> {
     fn lease(&mut self, lease: &LeaseTold) {
         let (told, holders) = (&lease.span, &self.incident.holders);
         let head = format!("{:>7}  ", told.index.get());
-        let what = format!(
-            "{}: {}, {} to {}",
-            told.agent,
-            lease.scope(),
-            utc(told.from_ms),
-            utc(told.to_ms)
-        );
+        let what = format!("{}: {}", told.agent, lease.scope());
         self.paper.line(Ink::Strong, &head, &what);
+        let when = format!("{} to {}", utc(told.from_ms), utc(told.to_ms));
+        self.detail("in force", &when);
         self.detail("record", &told.lease.to_string());
         self.detail("what for", told.purpose.as_str());
         self.detail("granted by", &lease.granted(holders));
@@ -186,6 +182,9 @@ impl Writer<'_> {
         self.detail("manifest", &now.registration.manifest_hash.to_string());
         self.detail("registered", &self.incident.holders.names(&now.by));
         self.detail("why", now.registration.reason.as_str());
+        self.detail("may at most", &capabilities(manifest));
+        self.detail("code", &files(&manifest.code));
+        self.detail("config", &files(&manifest.config));
         match &version.before {
             None => self.detail("before it", "none: it is the first"),
             Some(before) => {
@@ -237,6 +236,22 @@ pub(super) fn refused(refusal: &Refusal) -> String {
         count => format!(", {count} times"),
     };
     format!("{}{scope} in epoch {}{times}", refusal.kind, refusal.epoch)
+}
+
+/// What no lease can allow more than.
+pub(super) fn capabilities(manifest: &Manifest) -> String {
+    let texts: Vec<String> = manifest
+        .capabilities
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    texts.join(", ")
+}
+
+/// Files, as far as the log has them.
+pub(super) fn files(files: &FileSet) -> String {
+    let count = counted(files.files, "file");
+    format!("{count}, {}, {}", counted(files.bytes, "byte"), files.root)
 }
 
 fn in_words(difference: &Difference) -> String {
