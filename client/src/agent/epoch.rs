@@ -202,6 +202,7 @@ impl<T: Transport> Agent<T> {
             self.check_opening(prev, epoch)?;
         }
         let before = self.last_of(claims)?;
+        self.catch_up()?;
         let last_epoch = self.book().tip().map_or(0, |tip| tip.epoch);
         if epoch <= last_epoch {
             let reason = format!("the log is at epoch {epoch}, the journal at {last_epoch}");
@@ -224,6 +225,16 @@ impl<T: Transport> Agent<T> {
         }));
         let signed = self.sign_body(body, &|_| Vec::new(), now_ms)?;
         self.send(&signed)
+    }
+
+    /// Another process of the agent may have told of a larger checkpoint, and what an agent has seen never shrinks: so
+    /// the newest is looked at before the epoch begins.
+    fn catch_up(&mut self) -> Result<(), AgentError> {
+        match self.look() {
+            // The next heartbeat finds the fork again and tells of it: there has to be an epoch for that.
+            Ok(()) | Err(AgentError::SplitView { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// That a record which is no lease opened the epoch.

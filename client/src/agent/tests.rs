@@ -46,8 +46,12 @@ impl World {
     }
 
     fn agent(&self) -> Agent<&Self> {
+        self.agent_at(&self.state)
+    }
+
+    fn agent_at(&self, state: &TempDir) -> Agent<&Self> {
         let identity = self.log.identity();
-        let journal = Journal::open(self.state.path(), identity.log, &version().agent).unwrap();
+        let journal = Journal::open(state.path(), identity.log, &version().agent).unwrap();
         Agent::new(self, identity, key(), version(), journal).unwrap()
     }
 
@@ -328,14 +332,27 @@ fn a_lost_journal_is_made_up_for_by_what_the_own_key_signed() {
     agent.goodbye(NOW_MS).unwrap();
     drop(agent);
     let elsewhere = tempfile::tempdir().unwrap();
-    let identity = world.log.identity();
-    let journal = Journal::open(elsewhere.path(), identity.log, &version().agent).unwrap();
-    let mut agent = Agent::new(&world, identity, key(), version(), journal).unwrap();
+    let mut agent = world.agent_at(&elsewhere);
     agent.start(NOW_MS).unwrap();
     assert_eq!(agent.tip().unwrap().epoch, 2);
     drop(agent);
     let mut late = world.agent();
     late.start(NOW_MS).unwrap_err();
+}
+
+#[test]
+fn whoever_has_seen_less_than_another_process_looks_again_before_it_begins() {
+    let world = World::new();
+    world.started().goodbye(NOW_MS).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut other = world.agent_at(&elsewhere);
+    other.start(NOW_MS).unwrap();
+    for progress in 1..4 {
+        other.beat(progress, NOW_MS).unwrap();
+    }
+    other.goodbye(NOW_MS).unwrap();
+    drop(other);
+    assert_eq!(world.started().tip().unwrap().epoch, 3);
 }
 
 #[test]
