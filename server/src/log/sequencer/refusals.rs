@@ -47,13 +47,15 @@ impl Refusals {
 
     /// Takes note of a refusal, of count 1, and gives back what is to be logged at once.
     pub(super) fn note(&mut self, refused: Refused, now_ms: u64) -> Option<Refused> {
-        if self.remembered.contains(&refused.refused) {
-            return None;
-        }
+        let is_known = self.remembered.contains(&refused.refused);
         self.remember(refused.refused);
-        // With the envelope, so a denial: alone, whatever else is being counted.
+        // With the envelope, so a denial: alone, whatever else is being counted. The rules count it once in its epoch;
+        // that it was refused for another reason before, such as its place, must not hide it from them.
         if refused.envelope.is_some() {
             return Some(refused);
+        }
+        if is_known {
+            return None;
         }
         let key = (refused.agent.clone(), refused.code);
         let Some(window) = self.windows.get_mut(&key) else {

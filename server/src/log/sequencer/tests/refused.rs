@@ -26,6 +26,26 @@ fn denials_are_logged_with_their_envelope_and_quarantine() {
     );
 }
 
+/// Whoever sends an intent before its turn and again in its turn asks for what it must not have all the same.
+#[test]
+fn a_denial_that_was_refused_for_its_place_before_counts() {
+    let mut bench = Bench::new();
+    let mut speaker = bench.running("a", 5);
+    let goal = speaker.goal();
+    bench.offer_one(goal.clone()).unwrap();
+    for n in 0..10 {
+        speaker.at_ms = START_MS + n;
+        let beat = speaker.beat(n + 2);
+        let early = speaker.intent(goal.hash(), "read:secrets/key");
+        let refusal = bench.offer_one(early.clone()).unwrap_err();
+        assert_eq!(refusal.code, Code::SequenceGap);
+        bench.offer_one(beat).unwrap();
+        let refusal = bench.offer_one(early).unwrap_err();
+        assert_eq!(refusal.code, Code::ScopeDenied);
+    }
+    assert_eq!(bench.rules(), [Rule::Started, Rule::Denials]);
+}
+
 #[test]
 fn other_refusals_are_counted_by_the_minute() {
     let mut bench = Bench::new();
