@@ -21,6 +21,7 @@ mod clerk;
 mod closing;
 mod course;
 mod heal;
+mod kin;
 mod life;
 mod request;
 mod socket;
@@ -120,6 +121,8 @@ pub enum RunError {
 
 /// Runs CMD under a goal of its own until nothing is left to do for it, and says what came of it. The exit status is
 /// that of the last time that CMD ran.
+///
+/// This is for a process of its own: when authority ends, every process below this one is ended, CMD's or not.
 ///
 /// # Errors
 ///

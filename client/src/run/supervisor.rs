@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use ledger::codes::Refusal;
 use ledger::record::AgentState;
 use rustix::fd::OwnedFd;
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::process::{Pid, Signal, pidfd_send_signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use super::child::{Running, Stream};
-use super::{RunError, Surroundings};
+use super::{RunError, Surroundings, kin};
 use crate::disclosure::Secret;
 use crate::http::{Ask, Standing};
 
@@ -71,6 +71,7 @@ pub(super) struct Watch {
 
 /// CMD under watch.
 struct Supervisor {
+    pid: Pid,
     handle: OwnedFd,
     watch: Watch,
     lease_ends_ms: Option<u64>,
@@ -98,9 +99,11 @@ pub(super) fn watch(
 ) -> Result<End, RunError> {
     let begun = Instant::now();
     let (mut child, output) = (running.child, running.output);
+    let pid = Pid::from_child(&child);
     let waiter = events.clone();
     std::thread::spawn(move || waiter.send(Event::Ended(child.wait())));
     let mut supervisor = Supervisor {
+        pid,
         handle: running.handle,
         watch,
         lease_ends_ms: None,
@@ -111,6 +114,9 @@ pub(super) fn watch(
     };
     let status = supervisor.watch(queue);
     let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if status.is_ok() && supervisor.cut.is_some() {
+        supervisor.end_kin();
+    }
     output
         .iter()
         .for_each(|stream| stream.wait(OUTPUT_AFTER_END));
@@ -174,7 +180,7 @@ impl Supervisor {
         (now_ms >= self.watch.stop_ms).then(lapses)
     }
 
-    /// SIGTERM at once, SIGKILL after the grace.
+    /// SIGTERM at once, SIGKILL after the grace, to CMD and to what it has started.
     fn bring_on(&mut self, cause: Option<(Cut, String)>) {
         match cause {
             Some(cause) if self.watch.enforces => self.take_note(cause),
@@ -185,7 +191,9 @@ impl Supervisor {
         }
         match self.ending {
             Ending::NotBegun if self.cut.is_some() => {
+                kin::adopt();
                 self.send(Signal::TERM);
+                kin::signal(Signal::TERM, self.pid);
                 self.ending = Ending::Asked(Instant::now());
             }
             Ending::Asked(since) if since.elapsed() >= self.watch.grace => {
@@ -202,6 +210,17 @@ impl Supervisor {
         if self.cut.as_ref().is_none_or(is_graver) {
             (self.watch.around.notice)(&format!("ending the program: {why}"));
             self.cut = Some((cut, why));
+        }
+    }
+
+    /// What CMD has started has what is left of the grace, and no more.
+    fn end_kin(&self) {
+        let left = match self.ending {
+            Ending::Asked(since) => self.watch.grace.saturating_sub(since.elapsed()),
+            Ending::NotBegun | Ending::Forced => Duration::ZERO,
+        };
+        if !kin::end(left, self.pid) {
+            (self.watch.around.notice)("warning: a process that the program started does not end");
         }
     }
 
