@@ -35,6 +35,8 @@ pub(super) struct Clerk<'a, T> {
     pub(super) requester: Text,
     pub(super) heartbeat: Duration,
     pub(super) is_away: bool,
+    /// Whether the log refused what CMD asked last.
+    pub(super) was_refused: bool,
     pub(super) events: Sender<Event>,
     pub(super) around: Surroundings,
 }
@@ -51,6 +53,7 @@ impl<T: Transport> Clerk<'_, T> {
                     self.report();
                     // Whoever hung up meanwhile does not want it.
                     let _ = reply.send(answer);
+                    self.look_after_refusal();
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Job::Finish) | Err(RecvTimeoutError::Disconnected) => return,
@@ -147,11 +150,30 @@ impl<T: Transport> Clerk<'_, T> {
             },
         };
         answer.unwrap_or_else(|error| {
-            if !matches!(error, AgentError::Refused(_) | AgentError::NoSuchRecord(_)) {
-                self.note(&error);
+            match &error {
+                AgentError::Refused(_) => self.was_refused = true,
+                AgentError::NoSuchRecord(_) => {}
+                error => self.note(error),
             }
             refused(&error)
         })
+    }
+
+    /// A refusal does not tell where the agent stands, and it may be the denial that led into quarantine. CMD is not to
+    /// go on until the next beat is refused, which may be a minute later.
+    fn look_after_refusal(&mut self) {
+        use AgentState::{Autohealing, Quarantined, Stopped};
+        if !std::mem::take(&mut self.was_refused) {
+            return;
+        }
+        // What cannot be learned now the next beat tells.
+        let Ok(outlook) = self.agent.outlook() else {
+            return;
+        };
+        if let state @ (Autohealing | Quarantined | Stopped) = outlook.state {
+            let why = format!("the agent is {state}");
+            let _ = self.events.send(Event::Fenced(why));
+        }
     }
 
     fn goal(&mut self, title: Text, requester: Option<Text>) -> Result<Answer, AgentError> {

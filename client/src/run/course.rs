@@ -171,6 +171,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             requester: self.options.requester.clone(),
             heartbeat: self.heartbeat,
             is_away: false,
+            was_refused: false,
             events: self.events.0.clone(),
             around: self.around,
         };
