@@ -62,13 +62,17 @@ impl Permit {
         self.breach.as_deref()
     }
 
-    /// The permit as an object: `intent`, `index`, `received_ms`, `lapses_ms`.
+    /// The permit as an object: `intent`, `index`, `received_ms`, `lapses_ms`, and `breach` if there is one.
     pub fn to_value(&self) -> Value {
-        object([
+        let mut value = object([
             ("intent", self.intent.into()),
             ("index", self.index.get().into()),
             ("received_ms", self.received_ms.into()),
             ("lapses_ms", self.lapses_ms.into()),
-        ])
+        ]);
+        if let (Value::Object(members), Some(breach)) = (&mut value, self.breach()) {
+            members.push(("breach".to_owned(), breach.into()));
+        }
+        value
     }
 }

@@ -17,7 +17,7 @@ pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod verify;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::exit::{self, Exit};
 use crate::options::{Cli, Command};
@@ -49,7 +49,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Heartbeat(options) => receipt::heartbeat(&session, &options)?,
         Command::Run(options) => return run_program(&session, *options),
         Command::Tell(options) => return tell(&options),
-        Command::Leash(options) => run::leash(options)?,
+        Command::Leash(options) => run::leash(options).context(exit::NotRun)?,
         Command::Completions(options) => generate::completions(&options)?,
         Command::Man(options) => generate::man(&options)?,
     }

@@ -88,6 +88,8 @@ pub(crate) struct TellOptions {
 /// A program that is to end with its parent.
 #[derive(Debug, Args)]
 pub(crate) struct LeashOptions {
+    /// The parent that it is to end with, by its number
+    parent: i32,
     /// The program's file, what it is called, its arguments
     #[arg(required = true, num_args = 2.., trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<OsString>,
@@ -132,7 +134,11 @@ pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
         patience: Duration::from_millis(options.patience.ms),
         hidden: vec!["DRAGONS_KEY"],
         runtime: runtime(),
-        leash: Some(vec![this.into(), "leash".into()]),
+        leash: Some(vec![
+            this.into(),
+            "leash".into(),
+            std::process::id().to_string().into(),
+        ]),
     };
     Ok(code(run::run(agent, &options, around)?))
 }
@@ -165,6 +171,9 @@ fn code(status: ExitStatus) -> u8 {
 pub(crate) fn leash(options: LeashOptions) -> Result<()> {
     let kill = Some(rustix::process::Signal::KILL);
     rustix::process::set_parent_process_death_signal(kill)?;
+    // A parent that died before that line sends no signal any more.
+    let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_pid);
+    ensure!(parent == Some(options.parent), "the run has ended");
     let mut words = options.words.into_iter();
     let path = words.next().context("there is no program")?;
     let called = words.next().context("it is called nothing")?;
