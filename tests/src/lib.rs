@@ -3,6 +3,7 @@
 //!
 //! Everything here panics when something is off: it is test code, and a panic is a failed test.
 
+mod causes;
 mod events;
 pub mod lies;
 mod memory;

@@ -236,11 +236,21 @@ impl Service {
     /// # Panics
     /// If it is refused.
     pub fn events(&self, path: &str) -> Events {
+        self.open_events(self.client.get(self.at(path)))
+    }
+
+    /// The stream of all events, taken up again as a browser does it.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn events_after(&self, seen: u64) -> Events {
+        let request = self.client.get(self.at("/v1/events"));
+        self.open_events(request.header("last-event-id", seen))
+    }
+
+    fn open_events(&self, request: RequestBuilder) -> Events {
         // It has no end, so it has no time within which it must end.
-        let request = self
-            .client
-            .get(self.at(path))
-            .timeout(Duration::from_secs(600));
+        let request = request.timeout(Duration::from_secs(600));
         let response = request.send().expect("an answer");
         assert_eq!(response.status(), 200);
         Events::of(response)

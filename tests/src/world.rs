@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{Service, dragons, dragonsd, read};
+use crate::{Service, causes, dragons, dragonsd, read};
 
 /// A service, and the directory of the agent `worker`, which is registered.
 #[derive(Debug)]
@@ -74,6 +74,11 @@ impl World {
 
     /// Grants the agent a lease for the programs of these tests.
     pub fn lease(&self) {
+        self.lease_by(&[]);
+    }
+
+    /// Grants such a lease with further options.
+    pub fn lease_by(&self, options: &[&str]) {
         let allow = [
             "run:sh",
             "run:python3",
@@ -83,7 +88,9 @@ impl World {
             "read:README.md",
         ];
         let words = [
-            &["lease", "grant", "worker", "--key", "OPERATOR", "--allow"],
+            &["lease", "grant", "worker", "--key", "OPERATOR"],
+            options,
+            &["--allow"],
             &allow[..],
         ]
         .concat();
@@ -157,6 +164,50 @@ impl World {
     pub fn entries(&self) -> Vec<Value> {
         let get = |index| self.service.get(&format!("/v1/entries/{index}")).json();
         (0..self.service.size()).map(get).collect()
+    }
+
+    /// What an auditor is told of the whole log, without a network: the report of `dragons verify`.
+    ///
+    /// # Panics
+    /// If the log does not hold.
+    pub fn report(&self) -> Value {
+        let pack = self.service.scratch("all.pack.jsonl");
+        let pack = pack.to_str().expect("UTF-8");
+        self.succeed(self.dragons(&["export", "-o", pack, "--trust", "TRUST"]));
+        let mut verify = self.dragons(&["verify", pack, "--trust", "TRUST", "--json"]);
+        let output = verify.output().expect("a program that starts");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+        assert_eq!(report["verdict"], "verified", "{report}");
+        report
+    }
+
+    /// What the report of the whole log finds, each as the code, by whom, and at which index. Where control itself was
+    /// late by more than the charter's tolerance is left out: with clocks as short as those of tests that says
+    /// how busy the machine was.
+    ///
+    /// # Panics
+    /// If the log does not hold, or a transition does not stand directly behind the record that causes it.
+    pub fn findings(&self) -> Vec<(String, String, u64)> {
+        causes::check(&self.entries());
+        let report = self.report();
+        let findings = report["findings"].as_array().expect("findings").iter();
+        let of = |finding: &Value| {
+            let text = |member: &str| finding[member].as_str().expect("a text").to_owned();
+            let index = finding["index"].as_u64().expect("an index");
+            (text("code"), text("by"), index)
+        };
+        let is_late = |code: &str| ["duty-missed", "control-gap"].contains(&code);
+        let findings = findings.map(of);
+        findings.filter(|(code, ..)| !is_late(code)).collect()
+    }
+
+    /// Holds the whole log to that, and to there being nothing that anybody did wrong.
+    ///
+    /// # Panics
+    /// If there is.
+    pub fn blames_nobody(&self) {
+        let findings = self.findings();
+        assert!(findings.is_empty(), "{findings:?}");
     }
 
     /// The payloads of the entries of a kind.

@@ -92,3 +92,30 @@ fn a_service_whose_control_key_is_taken_out_stops_and_says_so() {
     shell.succeed("export -o @all.pack.jsonl");
     shell.succeed("verify @all.pack.jsonl --trust TRUST");
 }
+
+#[test]
+fn an_order_takes_as_many_operators_as_the_charter_asks_for() {
+    let shell = Shell::new();
+    shell.register_and_lease();
+    let second = public(&shell, "second");
+    shell.succeed(&format!(
+        "charter amend --add-key operator:{second}:second --operator-threshold 2 -o @next.json"
+    ));
+    shell.succeed("charter sign @next.json --key ROOT");
+    shell.succeed("charter submit @next.json");
+    for (verb, state) in [
+        ("quarantine", "quarantined"),
+        ("release", "autohealing"),
+        ("stop", "stopped"),
+    ] {
+        let order = format!("agent {verb} greeter --reason test --key OPERATOR");
+        assert!(
+            missing(&shell, &order).contains("threshold-not-met"),
+            "{verb}"
+        );
+        shell.succeed(&format!("{order} --cosign-key @second.pem"));
+        assert_eq!(shell.json("agent show greeter")["state"], state);
+    }
+    shell.succeed("export -o @all.pack.jsonl");
+    shell.succeed("verify @all.pack.jsonl --trust TRUST");
+}

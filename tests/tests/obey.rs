@@ -100,6 +100,7 @@ fn a_zombie_is_fenced_and_its_supervisor_begins_anew() {
         refusals[0]["code"], "epoch-fenced",
         "the evidence of the zombie"
     );
+    world.blames_nobody();
 }
 
 #[test]
@@ -126,6 +127,7 @@ fn attempts_that_are_used_up_end_in_quarantine_until_a_release() {
         "the first is said now"
     );
     assert_eq!(verdicts(&world), ["abandoned", "accepted"]);
+    world.blames_nobody();
 }
 
 #[test]
@@ -140,6 +142,7 @@ fn a_supervisor_that_was_killed_is_succeeded_by_one_that_heals() {
     assert_eq!(next.line(), "works\n");
     assert_eq!(next.end().0, Some(0));
     assert_eq!(statuses(&world), ["error", "ok"]);
+    world.blames_nobody();
 }
 
 #[test]
@@ -152,6 +155,7 @@ fn another_version_is_not_started_in_the_new_epoch() {
     run.until("not started again: the version here is");
     assert_eq!(run.end().0, Some(143));
     assert_eq!(world.receipts("intent").len(), 1);
+    world.blames_nobody();
 }
 
 #[test]
@@ -167,6 +171,7 @@ fn on_heal_runs_in_the_programs_place() {
     assert_eq!(run.end().0, Some(0));
     assert_eq!(world.receipts("intent")[1]["scope"], "run:resume");
     assert_eq!(verdicts(&world), ["accepted"]);
+    world.blames_nobody();
 }
 
 #[test]
@@ -191,6 +196,7 @@ fn a_degraded_agent_gets_no_goals_and_reads_alone() {
         rules(&world),
         ["started", "pulse-lost", "recovered", "finished"]
     );
+    world.blames_nobody();
 }
 
 #[test]
@@ -210,7 +216,106 @@ fn an_order_ends_the_program_and_it_stays_down() {
         assert_eq!(world.agent()["state"], state);
         assert_eq!(statuses(&world), ["cancelled"]);
         assert_eq!(world.receipts("intent").len(), 1);
+        world.blames_nobody();
     }
+}
+
+/// Two machines have the key of one agent. The second may not begin while the first beats; once that is silent it may, and
+/// then the first is the zombie.
+#[test]
+fn another_process_takes_over_from_one_that_is_silent_and_from_no_other() {
+    let world = world(
+        r#"{"liveness":{"heartbeat_ms":500,"pulse_ms":500,"degraded_after_ms":1500,"autoheal_after_ms":600000,"tolerance_ms":500}}"#,
+    );
+    let elsewhere = |script: &str| {
+        let mut command = world.shell(script);
+        command.env("XDG_STATE_HOME", world.service.scratch("elsewhere"));
+        command
+    };
+    let mut first = Run::start(world.shell(WAITS));
+    assert_eq!(first.line(), "up\n");
+    let refused = elsewhere("echo never").output().unwrap();
+    assert_eq!(refused.status.code(), Some(125));
+    assert!(refused.stdout.is_empty());
+    let said = tests::stderr(&refused);
+    assert!(said.contains("state-forbids"), "{said}");
+    first.signal(Signal::STOP);
+    let mut log = events(&world);
+    log.until_rule("pulse-lost");
+    let mut second = Run::start(elsewhere(WAITS));
+    assert_eq!(second.line(), "up\n");
+    first.signal(Signal::CONT);
+    first.until("ending the program");
+    first.until("not started again: the agent is running, and another process speaks for it");
+    first.until("wait in the journal");
+    assert_eq!(first.end().0, Some(143));
+    second.say("on");
+    assert_eq!(second.line(), "got on\n", "it is not disturbed");
+    assert_eq!(second.end().0, Some(0));
+    let refusals = world.payloads("refusal");
+    assert!(refusals.iter().any(|one| one["code"] == "epoch-fenced"));
+    assert_eq!(statuses(&world), ["ok"]);
+    // What the first had begun is open still, so the agent has not finished. Who has the journal can say what came of it.
+    log.until_rule("pulse-lost");
+    world.succeed(world.shell("true"));
+    assert_eq!(statuses(&world), ["ok", "cancelled", "ok"]);
+    assert_eq!(
+        rules(&world),
+        [
+            "started",
+            "pulse-lost",
+            "restarted",
+            "pulse-lost",
+            "restarted",
+            "finished"
+        ]
+    );
+    world.blames_nobody();
+}
+
+#[test]
+fn a_new_lease_is_followed_without_a_break() {
+    let world = World::new();
+    let script = r#"echo up; read x
+        dragons tell '{"intent":{"scope":"read:README.md"}}' '{"result":{}}'; read x"#;
+    let mut run = Run::start(world.shell(script));
+    assert_eq!(run.line(), "up\n");
+    world.lease();
+    events(&world)
+        .until(|event| event.data["payload"]["seq"] == 0 && event.data["payload"]["epoch"] == 2);
+    run.say("ask");
+    for _ in ["permit", "result"] {
+        let line = run.line();
+        assert!(line.contains("\"ok\":true"), "{line}");
+    }
+    run.say("end");
+    assert_eq!(run.end().0, Some(0));
+    assert_eq!(rules(&world), ["started", "finished"]);
+    assert_eq!(statuses(&world), ["ok", "ok"]);
+    let intents = world.receipts("intent");
+    assert_eq!(
+        (&intents[0]["epoch"], &intents[1]["epoch"]),
+        (&1.into(), &2.into())
+    );
+    assert_eq!(intents[0]["instance"], intents[1]["instance"]);
+    world.blames_nobody();
+}
+
+/// The program's own child would act on without authority, and so would one that is deaf to SIGTERM.
+#[test]
+fn what_the_program_has_started_ends_with_its_authority() {
+    let world = World::new();
+    let script = r#"tail -f /dev/null & echo $!
+        sh -c 'trap "" TERM; echo $$; while :; do sleep 0.05; done' & wait"#;
+    let mut run = Run::start(world.run(&["--grace", "300ms"], &["sh", "-c", script]));
+    let started = [run.line(), run.line()].map(|pid| format!("/proc/{}", pid.trim()));
+    world.order("stop");
+    run.until("not started again: the agent is stopped");
+    assert_eq!(run.end().0, Some(143));
+    for process in started {
+        assert!(!std::path::Path::new(&process).exists(), "{process}");
+    }
+    world.blames_nobody();
 }
 
 #[test]
@@ -232,6 +337,7 @@ fn a_program_that_fails_is_started_again_under_the_same_lease() {
         (1, vec!["accepted".to_owned()])
     );
     assert_eq!(rules(&world), ["started", "finished"], "in one epoch");
+    world.blames_nobody();
 }
 
 #[test]
@@ -249,6 +355,7 @@ fn a_program_that_goes_on_failing_is_given_up() {
     assert_eq!((code, out.as_str()), (Some(3), "up\nup\nup\n"), "{err}");
     assert_eq!(statuses(&world), ["error"; 3]);
     assert_eq!(verdicts(&world), ["rejected"]);
+    world.blames_nobody();
 }
 
 #[test]
@@ -264,6 +371,7 @@ fn a_signal_ends_the_wait_before_the_next_start() {
         (1, vec!["rejected".to_owned()])
     );
     assert_eq!(world.agent()["state"], "stopped");
+    world.blames_nobody();
 }
 
 /// A program that stands still does not act, but it holds its permit: that ends, and the program with it.
@@ -289,6 +397,12 @@ fn a_program_that_stands_still_ends_with_its_permit() {
     run.say("end");
     assert_eq!(run.end().0, Some(0));
     assert_eq!(statuses(&world), ["timeout", "ok"]);
+    world.blames_nobody();
+}
+
+/// The time at which an entry was received.
+fn received(entry: &Value) -> u64 {
+    entry["received_ms"].as_u64().unwrap()
 }
 
 #[test]
@@ -309,6 +423,19 @@ fn a_service_that_was_down_blames_nobody() {
     run.say("end");
     assert_eq!(run.end().0, Some(0));
     assert_eq!(rules(&world), ["started", "finished"]);
+    let entries = world.entries();
+    let breaks = |two: &[Value]| received(&two[1]) - received(&two[0]) >= 1_500;
+    let first = 1 + entries.windows(2).position(breaks).unwrap();
+    assert_eq!(entries[first]["kind"], "pulse", "first of all");
+    let report = world.report();
+    let gap = report["findings"].as_array().unwrap().iter();
+    let mut gap = gap.filter(|finding| finding["index"] == first);
+    let gap = gap.next().unwrap();
+    assert_eq!(
+        (&gap["code"], &gap["by"]),
+        (&"control-gap".into(), &"control".into())
+    );
+    world.blames_nobody();
 }
 
 #[test]

@@ -1,0 +1,193 @@
+//! What passes through `dragons run`: a program does not notice that it is governed.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tests::{Run, World, stderr};
+
+/// Bytes of all values in no order that a text would have.
+fn noise(count: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// Runs a command with this on its stdin, and gives its stdout.
+fn piped(mut command: Command, stdin: Vec<u8>) -> Vec<u8> {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut to = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || to.write_all(&stdin));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    output.stdout
+}
+
+#[test]
+fn bytes_pass_through_both_ways_however_many() {
+    let world = World::new();
+    // Less than is kept of an output, and more than all buffers on the way hold.
+    for count in [1_000, 5_000_000] {
+        let bytes = noise(count);
+        let out = piped(world.run(&[], &["cat"]), bytes.clone());
+        assert!(out == bytes, "{count} bytes came out as {}", out.len());
+        let digest = ledger::digest::Digest::of(&[&bytes]).to_string();
+        let kept = match count {
+            1_000 => ("stdout".to_owned(), bytes),
+            _ => ("stdout.digest".to_owned(), digest.into_bytes()),
+        };
+        assert!(world.disclosed().contains(&kept), "{count}");
+    }
+}
+
+#[test]
+fn both_streams_pass_through_apart() {
+    let world = World::new();
+    let script = r"printf 'out\377\000\n'; printf 'err\376\000' >&2";
+    let output = world.shell(script).output().unwrap();
+    assert_eq!(output.stdout, b"out\xff\0\n");
+    assert_eq!(output.stderr, b"err\xfe\0");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_program_as_a_pipe_does() {
+    let world = World::new();
+    let mut command = world.shell("yes");
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut first = [0; 2];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"y\n");
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 13), "by SIGPIPE");
+    assert_eq!(world.receipts("outcome")[0]["verdict"], "rejected");
+}
+
+#[test]
+fn every_signal_that_can_be_passed_on_is() {
+    let world = World::new();
+    let script = "for signal in INT HUP QUIT TERM USR1 USR2; do trap \"echo $signal\" $signal; done
+        echo up; until test \"$x\" = end; do read x; done; exit 9";
+    let mut run = Run::start(world.shell(script));
+    assert_eq!(run.line(), "up\n");
+    for (signal, name) in [
+        (Signal::INT, "INT\n"),
+        (Signal::HUP, "HUP\n"),
+        (Signal::QUIT, "QUIT\n"),
+        (Signal::TERM, "TERM\n"),
+        (Signal::USR1, "USR1\n"),
+        (Signal::USR2, "USR2\n"),
+    ] {
+        run.signal(signal);
+        // The shell looks at its traps when a read is over.
+        run.say("on");
+        assert_eq!(run.line(), name);
+    }
+    run.say("end");
+    assert_eq!(run.end().0, Some(9));
+}
+
+#[test]
+fn a_death_by_any_signal_is_told_as_a_shell_tells_it() {
+    let world = World::new();
+    for (signal, number) in [
+        ("INT", 2),
+        ("HUP", 1),
+        ("QUIT", 3),
+        ("PIPE", 13),
+        ("USR1", 10),
+        ("KILL", 9),
+    ] {
+        let output = world.shell(&format!("kill -{signal} $$")).output().unwrap();
+        assert_eq!(output.status.code(), Some(128 + number), "{signal}");
+        assert_eq!(output.status.signal(), None);
+    }
+}
+
+/// Signals that this process handles or ignores are nobody else's business.
+#[test]
+fn a_program_begins_with_the_signals_of_its_callers() {
+    let world = World::new();
+    let script = "grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status; umask; ulimit -n; pwd";
+    let mut bare = Command::new("sh");
+    bare.args(["-c", script])
+        .current_dir(world.service.scratch("agent"));
+    let bare = String::from_utf8(bare.output().unwrap().stdout).unwrap();
+    assert!(bare.contains("SigIgn"), "{bare}");
+    assert_eq!(world.succeed(world.shell(script)), bare);
+}
+
+#[test]
+fn exit_codes_pass_through_and_tell_failure_from_refusal() {
+    let world = World::new();
+    for code in [0, 1, 2, 124, 126, 127, 255] {
+        let output = world.shell(&format!("exit {code}")).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+    }
+    let usage = world
+        .dragons(&["run", "--no-such-option", "--", "true"])
+        .output()
+        .unwrap();
+    assert_eq!(usage.status.code(), Some(125), "{}", stderr(&usage));
+}
+
+/// It is there and may be run by its bits, and the kernel finds no interpreter for it.
+#[test]
+fn a_program_that_the_kernel_refuses_was_not_run() {
+    let world = World::new();
+    world.write("resume", "#!/no/such/interpreter\n");
+    let resume = world.service.scratch("agent/resume");
+    std::fs::set_permissions(resume, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let output = world.run(&[], &["./resume"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(125), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("cannot be run"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(world.receipts("outcome")[0]["verdict"], "rejected");
+}
+
+/// The leash is there before the program is: whoever starts it has to be there still.
+#[test]
+fn a_program_whose_run_is_over_before_it_begins_is_not_begun() {
+    let world = World::new();
+    let true_path = "/bin/true";
+    let leash = |parent: u32| {
+        let parent = parent.to_string();
+        world
+            .dragons(&["leash", &parent, true_path, "true"])
+            .output()
+            .unwrap()
+            .status
+            .code()
+    };
+    assert_eq!(leash(std::process::id()), Some(0));
+    assert_eq!(leash(1), Some(125));
+}
+
+#[test]
+fn a_result_tells_how_long_the_program_ran() {
+    let world = World::new();
+    world.succeed(world.shell("sleep 0.3"));
+    let took_ms = |result: &Value| result["duration_ms"].as_u64().unwrap();
+    let took_ms = took_ms(&world.receipts("result")[0]);
+    let received_ms = |phase| world.entry_of(phase)["received_ms"].as_u64().unwrap();
+    let between_ms = received_ms("result") - received_ms("intent");
+    assert!(
+        (300..=between_ms).contains(&took_ms),
+        "{took_ms} of {between_ms} ms"
+    );
+}
