@@ -20,7 +20,7 @@ use crate::json::{Members, Value, integer, object, parsed, string};
 use crate::key::{KeyId, PrivateKey, PublicKey};
 use crate::record::{Budget, Fields, patterns};
 use crate::scope::Pattern;
-use crate::text::{Name, Text};
+use crate::text::{Name, Text, quoted};
 
 /// The type of the payload, which the signature covers.
 pub const PAYLOAD_TYPE: &str = "application/vnd.dragons.lease-request.v1+json";
@@ -137,7 +137,8 @@ impl SignedRequest {
         let signatures = members.list("signatures", read_signature)?;
         members.finish()?;
         if payload_type != PAYLOAD_TYPE {
-            return Err(Code::UnknownKind.because(format!("payload type {payload_type:?}")));
+            let got = quoted(&payload_type);
+            return Err(Code::UnknownKind.because(format!("payload type {got}")));
         }
         let payload = tlog::base64::decode(&payload)
             .map_err(|_| Code::Malformed.because("payload is not canonical base64"))?;
@@ -314,5 +315,14 @@ mod tests {
             let refused = SignedRequest::parse(text.as_bytes()).unwrap_err();
             assert_eq!(refused.code, code, "{text}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_refusal_quotes_little_of_what_was_sent() {
+        let json = request().sign(&key(1)).unwrap().to_json();
+        let hostile = json.replace(PAYLOAD_TYPE, &"\u{202e}x".repeat(500));
+        let refused = SignedRequest::parse(hostile.as_bytes()).unwrap_err();
+        assert_eq!(refused.code, Code::UnknownKind);
+        assert!(refused.detail.is_ascii() && refused.detail.len() < 1024);
     }
 }
