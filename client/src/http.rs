@@ -2,11 +2,12 @@
 //! they matter, and believed by nobody here.
 
 mod answer;
+mod connection;
+mod look;
 mod pack;
 mod problem;
 
 use std::io::Read;
-use std::sync::Once;
 use std::time::Duration;
 
 use ledger::digest::RecordHash;
@@ -24,11 +25,9 @@ pub use answer::{
     Agent, Agents, Ask, Charter, Consistency, LoggedAs, Place, Requests, Standing, Submitted,
     Waiting,
 };
+pub use look::Look;
 pub use pack::Wanted;
 pub use problem::Problem;
-
-/// How long the service may take to accept a connection: a machine that is there does so within a second.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a whole answer may take. The service answers a record once it is durable, within a second even when
 /// it is busy; the rest is for slow lines.
@@ -45,6 +44,7 @@ pub const MAX_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
 pub struct Service {
     base: String,
     client: Client,
+    answer_timeout: Duration,
 }
 
 /// Why a call gave nothing.
@@ -121,8 +121,18 @@ impl Service {
         let base = url.trim_end_matches('/').to_owned();
         Ok(Self {
             base,
-            client: client(&parsed).map_err(ServiceError::Setup)?,
+            client: connection::client(&parsed).map_err(ServiceError::Setup)?,
+            answer_timeout: ANSWER_TIMEOUT,
         })
+    }
+
+    /// The same service, whose whole answers may take this long and no longer; packs are not meant.
+    #[must_use]
+    pub fn within(self, answer_timeout: Duration) -> Self {
+        Self {
+            answer_timeout,
+            ..self
+        }
     }
 
     /// The address.
@@ -276,36 +286,10 @@ impl Service {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.base))
+        // The client's own timeout would begin anew with each piece of an answer.
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        request.timeout(self.answer_timeout)
     }
-}
-
-/// Redirects are not followed: what is asked for is at the address that the caller named, or it is not.
-fn client(url: &Url) -> Result<Client, reqwest::Error> {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Err says that the program has chosen its own, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-    let mut builder = Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(ANSWER_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("dragons/", env!("CARGO_PKG_VERSION")));
-    if url.scheme() == "http" {
-        // Without TLS there is nobody to certify, and a machine without root certificates is as good as any.
-        builder = builder.tls_certs_only([]);
-    }
-    if is_loopback(url) {
-        builder = builder.no_proxy();
-    }
-    builder.build()
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let address = host.parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// The bytes of an answer that was no refusal, and what they answer.
@@ -330,7 +314,7 @@ fn begin(request: &str, builder: RequestBuilder) -> Result<Response, ServiceErro
         return Ok(response);
     }
     let body = read(request, response)?;
-    Err(Box::new(Problem::read(status, retry_after_s, &body)).into())
+    Err(Box::new(Problem::read(status.as_u16(), retry_after_s, &body)).into())
 }
 
 fn retry_after_s(response: &Response) -> Option<u64> {
@@ -393,7 +377,7 @@ mod tests {
     use super::*;
 
     /// A service that gives one answer to one request, and what it was asked.
-    fn answering(answer: &[u8]) -> (Service, thread::JoinHandle<String>) {
+    pub(super) fn answering(answer: &[u8]) -> (Service, thread::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let service = Service::at(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let answer = answer.to_vec();
@@ -410,7 +394,7 @@ mod tests {
         (service, asked)
     }
 
-    fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    pub(super) fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
         let length = body.len();
         format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}").into()
     }
@@ -470,6 +454,26 @@ mod tests {
             assert!(error.to_string().contains(says), "{says}: {error}");
             asked.join().unwrap();
         }
+    }
+
+    #[test]
+    fn an_answer_that_drips_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let service = Service::at(&url)
+            .unwrap()
+            .within(Duration::from_millis(300));
+        let dripping = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            // Each drop comes well before a timeout that begins anew with it.
+            while stream.write_all(b" ").is_ok() {
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let error = service.checkpoint().unwrap_err();
+        assert!(matches!(error, ServiceError::BrokenOff { .. }), "{error}");
+        dripping.join().unwrap();
     }
 
     #[test]

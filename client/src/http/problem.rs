@@ -33,17 +33,16 @@ struct Document {
 }
 
 impl Problem {
-    pub(super) fn read(status: StatusCode, retry_after_s: Option<u64>, body: &[u8]) -> Self {
+    pub(super) fn read(status: u16, retry_after_s: Option<u64>, body: &[u8]) -> Self {
         let document: Document = serde_json::from_slice(body).unwrap_or_default();
         let code = document.code.as_deref();
         let phrase = || {
-            status
-                .canonical_reason()
-                .unwrap_or("an answer that is none")
-                .to_owned()
+            let known = StatusCode::from_u16(status).ok();
+            let phrase = known.and_then(|status| status.canonical_reason());
+            phrase.unwrap_or("an answer that is none").to_owned()
         };
         Self {
-            status: status.as_u16(),
+            status,
             code: code.and_then(|code| code.parse().ok()),
             detail: document.detail.unwrap_or_else(phrase),
             next_seq: document.next_seq,
