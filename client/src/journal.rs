@@ -17,6 +17,7 @@
 //! one chain.
 
 mod book;
+mod inspection;
 mod line;
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -32,6 +33,7 @@ use crate::disclosure::{self, Disclosure, Place};
 
 pub(crate) use book::chain;
 pub use book::{Book, OpenIntent, Tip, Unsaid};
+pub use inspection::Inspection;
 pub use line::Line;
 
 /// The longest line: a checkpoint of the longest note, whose line breaks are escaped, has less.

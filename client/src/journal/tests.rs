@@ -178,3 +178,50 @@ fn values_are_kept_beside_it() {
     assert_eq!(found, Some(disclosure));
     assert_eq!(journal.disclosure(&place(Side::Outputs)).unwrap(), None);
 }
+
+/// All files below a directory, with what is in them.
+fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut found = Vec::new();
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        match path.is_dir() {
+            true => found.extend(contents(&path)),
+            false => found.push((path.clone(), fs::read(&path).unwrap())),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_look_from_outside_sees_all_and_changes_nothing() {
+    let state = tempfile::tempdir().unwrap();
+    let inspect = || Journal::inspect(state.path(), log(), &name());
+    assert!(inspect().unwrap().is_none());
+    assert_eq!(contents(state.path()), [], "nothing was made");
+    let mut journal = Journal::open(state.path(), log(), &name()).unwrap();
+    let first = beat(0, log());
+    let signed = Line::Signed(Box::new(first.clone()));
+    journal.append(&signed).unwrap();
+    let secret = Secret::new("argv".parse().unwrap(), b"ls".to_vec()).unwrap();
+    let disclosure = secret.disclosure(log(), Side::Inputs);
+    journal.keep(std::slice::from_ref(&disclosure)).unwrap();
+    let found = inspect().unwrap().unwrap();
+    assert!(found.is_in_use);
+    assert_eq!((found.torn_bytes, found.disclosures), (0, 1));
+    assert_eq!(found.book.pending().len(), 1);
+    assert_eq!(found.directory, journal.directory());
+    let path = journal.directory().join(JOURNAL);
+    drop(journal);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, [&whole, &whole[..9]].concat()).unwrap();
+    let before = contents(state.path());
+    let found = inspect().unwrap().unwrap();
+    assert!(!found.is_in_use);
+    assert_eq!(found.torn_bytes, 9);
+    assert_eq!(contents(state.path()), before, "what is torn stays");
+    Journal::open(state.path(), log(), &name()).expect("nobody holds the lock");
+    fs::write(&path, "{}\n").unwrap();
+    let damaged = inspect().unwrap_err();
+    assert!(matches!(damaged, JournalError::Damaged { line: 1, .. }));
+}

@@ -44,7 +44,7 @@ pub(crate) fn digest(place: &Path) -> io::Result<Digest> {
 }
 
 /// Opens a file, and nothing that only looks like one.
-pub(super) fn open_regular(place: &Path) -> io::Result<File> {
+pub(crate) fn open_regular(place: &Path) -> io::Result<File> {
     let file = open(place, OFlags::empty())?;
     match file.metadata()?.is_file() {
         true => Ok(file),
