@@ -55,9 +55,9 @@ pub(crate) fn fetch_bytes(
         bar.set_length(all);
         bar.set_position(done);
     };
-    let header = export(service, log, wanted, additions, out, &mut tell);
+    let exported = export(service, log, wanted, additions, out, &mut tell);
     bar.finish_and_clear();
-    Ok(header?)
+    Ok(exported?.header)
 }
 
 /// What a pack has, as far as it is told.

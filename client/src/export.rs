@@ -3,6 +3,8 @@
 //! What is written has been shown to be what the log holds: the log signed the checkpoint, and the leaves and the proof
 //! lead to its root. Whether the records in it keep the rules is not asked: a pack that shows a breach is worth keeping.
 
+mod disclosing;
+
 use std::io::{Read as _, Write};
 
 use ledger::codes::Refusal;
@@ -12,6 +14,7 @@ use tlog::{ProofError, TreeSize, consistency, leaf_hash, subset};
 
 use crate::http::{Service, ServiceError, Wanted};
 use crate::identity::LogIdentity;
+use disclosing::Disclosing;
 
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -21,8 +24,17 @@ const CHUNK_BYTES: usize = 64 * 1024;
 pub struct Additions {
     /// A checkpoint that the caller has from before: the pack shows that the log has only grown since.
     pub earlier: Option<SignedCheckpoint>,
-    /// Values that open commitments of the records in it.
+    /// Values that open commitments. Those of records that are not in the pack are not told.
     pub disclosures: Vec<Disclosure>,
+}
+
+/// A pack that was written.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// What it is of.
+    pub header: Header,
+    /// How many of the values are told in it.
+    pub disclosed: u64,
 }
 
 /// Why there is no pack.
@@ -57,6 +69,9 @@ pub enum ExportError {
         /// The size that the pack is of.
         size: TreeSize,
     },
+    /// A value is not the one that a record of the pack commits to.
+    #[error("a value that was to be disclosed opens nothing: {0}")]
+    Disclosure(Refusal),
     /// It could not be written.
     #[error("the pack could not be written")]
     Write(#[source] std::io::Error),
@@ -74,7 +89,7 @@ pub fn export(
     additions: Additions,
     out: &mut dyn Write,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<Header, ExportError> {
+) -> Result<Exported, ExportError> {
     let mut answer = service.pack(wanted)?;
     let mut writer = PackWriter::new(service, log, additions, out);
     let (mut reader, mut chunk) = (Reader::default(), vec![0; CHUNK_BYTES]);
@@ -102,7 +117,8 @@ pub fn export(
 struct PackWriter<'a> {
     service: &'a Service,
     log: &'a LogIdentity,
-    additions: Additions,
+    earlier: Option<SignedCheckpoint>,
+    disclosing: Disclosing,
     out: &'a mut dyn Write,
     header: Option<Header>,
     checkpoint: Option<VerifiedCheckpoint>,
@@ -120,7 +136,8 @@ impl<'a> PackWriter<'a> {
         Self {
             service,
             log,
-            additions,
+            earlier: additions.earlier,
+            disclosing: Disclosing::new(additions.disclosures),
             out,
             header: None,
             checkpoint: None,
@@ -138,13 +155,15 @@ impl<'a> PackWriter<'a> {
                 return self.write_earlier();
             }
             Line::Proof(proof) => {
-                self.write_disclosures()?;
+                self.disclosing.begin().map_err(ExportError::Write)?;
                 let size = self.checkpoint.as_ref().map(VerifiedCheckpoint::size);
                 self.leaves = size.map(|size| subset::Verifier::new(size, proof.clone()));
             }
             Line::Leaf(entry) => {
                 self.done += 1;
                 let hash = leaf_hash(entry.leaf.as_bytes());
+                let seen = self.disclosing.see(entry.leaf.as_bytes());
+                seen.map_err(ExportError::Disclosure)?;
                 if let Some(leaves) = &mut self.leaves {
                     leaves
                         .push(entry.index, hash)
@@ -158,7 +177,7 @@ impl<'a> PackWriter<'a> {
     }
 
     fn write_earlier(&mut self) -> Result<(), ExportError> {
-        let (Some(earlier), Some(newer)) = (self.additions.earlier.take(), &self.checkpoint) else {
+        let (Some(earlier), Some(newer)) = (self.earlier.take(), &self.checkpoint) else {
             return Ok(());
         };
         let older = self.log.policy.verify(&earlier);
@@ -176,16 +195,9 @@ impl<'a> PackWriter<'a> {
         })))
     }
 
-    fn write_disclosures(&mut self) -> Result<(), ExportError> {
-        let disclosures = std::mem::take(&mut self.additions.disclosures);
-        match disclosures.is_empty() {
-            true => Ok(()),
-            false => self.write(&Line::Disclosures(disclosures)),
-        }
-    }
-
     fn write(&mut self, line: &Line) -> Result<(), ExportError> {
-        write!(self.out, "{line}").map_err(ExportError::Write)
+        let out = self.disclosing.behind().unwrap_or(&mut *self.out);
+        write!(out, "{line}").map_err(ExportError::Write)
     }
 
     fn tell(&self, progress: &mut dyn FnMut(u64, u64)) {
@@ -195,7 +207,9 @@ impl<'a> PackWriter<'a> {
     }
 
     /// The reader has seen all the lines that a pack has, so there is a header, a checkpoint and a proof.
-    fn finish(self) -> Result<Header, ExportError> {
+    fn finish(mut self) -> Result<Exported, ExportError> {
+        let disclosed = self.disclosing.finish(self.out);
+        let disclosed = disclosed.map_err(ExportError::Write)?;
         let parts = self.header.zip(self.checkpoint).zip(self.leaves);
         let ((header, checkpoint), leaves) = parts.expect("the lines of a whole pack");
         let (size, expected) = (checkpoint.size(), *checkpoint.root());
@@ -207,6 +221,6 @@ impl<'a> PackWriter<'a> {
                 expected,
             }));
         }
-        Ok(header)
+        Ok(Exported { header, disclosed })
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::Value;
-use tests::{World, dragons, read};
+use tests::{World, dragons, read, stderr};
 
 /// Reads with leave, is refused one thing, and says what came of it.
 const PROGRAM: &str = r#"
@@ -18,11 +18,17 @@ const PROGRAM: &str = r#"
 fn governed() -> (World, PathBuf) {
     let world = World::new();
     world.succeed(world.shell(PROGRAM));
+    let opened = values(&world);
+    (world, opened)
+}
+
+/// A copy of all values that the agent keeps.
+fn values(world: &World) -> PathBuf {
     let logs = std::fs::read_dir(world.service.scratch("state/dragons"));
     let log = logs.unwrap().next().unwrap().unwrap().path();
     let opened = world.service.scratch("opened.jsonl");
     std::fs::copy(log.join("worker/disclosures.jsonl"), &opened).unwrap();
-    (world, opened)
+    opened
 }
 
 fn export(world: &World, name: &str, selection: &[&str]) -> PathBuf {
@@ -125,6 +131,47 @@ fn the_evidence_of_a_run_holds_where_the_service_is_gone() {
         1,
         "the refusal is told of the agent"
     );
+}
+
+#[test]
+fn a_pack_tells_the_values_of_its_own_records_and_no_others() {
+    let (world, _) = governed();
+    let goal = world.entry_of("goal")["record"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world.succeed(world.shell("echo of the other goal"));
+    let opened = values(&world);
+    let words = ["--goal", &goal, "--disclose", opened.to_str().unwrap()];
+    let pack = export(&world, "goal.pack.jsonl", &words);
+    let told = read(&pack);
+    let (own, other) = (
+        tlog::base64::encode(b"how long?"),
+        tlog::base64::encode(b"of the other goal\n"),
+    );
+    assert!(told.contains(&own) && read(&opened).contains(&other));
+    assert!(!told.contains(&other), "it is not this goal's");
+    let (code, report) = verify(&world, &pack);
+    assert_eq!(code, Some(3), "{report}");
+    assert!(
+        statuses(&report, "pass").contains(&"disclosures"),
+        "{report}"
+    );
+    // Values that none of its records commit to leave a pack without any.
+    let beginning = ["--from", "0", "--to", "1"];
+    let words_of_beginning = [&beginning[..], &words[2..]].concat();
+    let pack = export(&world, "beginning.pack.jsonl", &words_of_beginning);
+    assert!(!read(&pack).contains("\"disclosures\""));
+    assert_eq!(verify(&world, &pack).1["summary"]["problems"], 0);
+    // A value that is not the one that was committed to is not told as if it were.
+    let text = read(&opened).replace(&own, &tlog::base64::encode(b"how wide?"));
+    std::fs::write(&opened, text).unwrap();
+    let out = world.service.scratch("none.pack.jsonl");
+    let export = ["export", "--trust", "TRUST", "-o", out.to_str().unwrap()];
+    let output = world.dragons(&[&export[..], &words[..]].concat()).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("opens nothing") && !out.exists());
 }
 
 #[test]

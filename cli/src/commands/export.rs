@@ -53,7 +53,8 @@ pub(crate) struct Options {
     /// A checkpoint from before, as a file: the pack shows that the log has only grown since
     #[arg(long, value_name = "FILE")]
     earlier: Option<PathBuf>,
-    /// A file with values to tell: one disclosure a line, or an array of them; may be repeated
+    /// A file with values to tell, one disclosure a line or an array of them: those of the pack's own records are told; may
+    /// be repeated
     #[arg(long, value_name = "FILE")]
     disclose: Vec<PathBuf>,
 }
@@ -85,11 +86,16 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
         &mut tell,
     );
     bar.finish_and_clear();
-    let header = exported?;
+    let exported = exported?;
     let file = out.finish().with_context(unwritable)?;
     let bytes = file.as_file().metadata().with_context(unwritable)?.len();
     file.persist(path).with_context(unwritable)?;
-    output::object(session.json(), &summary(path, &header, bytes))
+    let told = match options.disclose.is_empty() {
+        true => Value::Object(Vec::new()),
+        false => object([("disclosed", exported.disclosed.into())]),
+    };
+    let summary = summary(path, &exported.header, bytes);
+    output::object(session.json(), &output::joined(summary, told))
 }
 
 impl Options {
