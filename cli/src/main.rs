@@ -3,6 +3,7 @@
 //! It parses, calls `client` and `ledger`, and prints. Data goes to stdout, everything else to stderr.
 
 mod commands;
+mod doctor;
 mod evidence;
 mod exit;
 mod holders;

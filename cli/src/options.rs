@@ -10,8 +10,8 @@ use ledger::digest::RecordHash;
 use tlog::LeafIndex;
 
 use crate::commands::{
-    agent, charter, export, fingerprint, generate, incident, keygen, lease, log, manifest, receipt,
-    replay, run, verify,
+    agent, charter, doctor, export, fingerprint, generate, incident, keygen, lease, log, manifest,
+    receipt, replay, run, verify,
 };
 
 /// Operate and audit agents whose only state is a transparency log.
@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Keygen(keygen::Options),
     /// Show the fingerprints of a key or a trust file, to compare aloud
     Fingerprint(fingerprint::Options),
+    /// Look at this installation, and say what is wrong and what to do
+    Doctor(doctor::Options),
     /// Show an entry of the log, checked against its proof
     Get(log::GetOptions),
     /// Fetch the proof that an entry is in the log

@@ -27,6 +27,11 @@ impl Session {
         Self { global }
     }
 
+    /// The options as they were given.
+    pub(crate) const fn global(&self) -> &Global {
+        &self.global
+    }
+
     /// Whether to print JSON.
     pub(crate) const fn json(&self) -> bool {
         self.global.json
@@ -151,7 +156,12 @@ pub(crate) fn read_bounded(path: &Path, most: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn read_trust(path: &Path) -> Result<Trust> {
+/// Reads a trust file.
+///
+/// # Errors
+///
+/// If it cannot be read, or is none.
+pub(crate) fn read_trust(path: &Path) -> Result<Trust> {
     let bytes = read_bounded(path, ledger::verify::MAX_TRUST_BYTES)?;
     Trust::parse(&bytes).with_context(|| format!("{path:?} is no trust file"))
 }

@@ -61,12 +61,21 @@ fn show(session: &Session) -> Result<()> {
 }
 
 /// The entry of the charter that the service says is in force, shown to be in the log.
-fn in_force(service: &Service, log: &LogIdentity) -> Result<Entry> {
+///
+/// # Errors
+///
+/// If it cannot be had, or is not shown.
+pub(crate) fn in_force(service: &Service, log: &LogIdentity) -> Result<Entry> {
     let record = service.charter()?.0.record;
     log::find(service, log, EntryName::Record(record))
 }
 
-fn charter_of(entry: &Entry) -> Result<&Charter> {
+/// The charter that an entry is.
+///
+/// # Errors
+///
+/// If it is none.
+pub(crate) fn charter_of(entry: &Entry) -> Result<&Charter> {
     match &entry.record().record().body {
         Body::Charter(charter) => Ok(charter),
         _ => None.context("what the service calls the charter in force is none"),

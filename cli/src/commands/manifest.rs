@@ -197,7 +197,11 @@ fn register(session: &Session, options: &RegisterOptions) -> Result<()> {
 }
 
 /// Reads the version in a directory, with a bar for as long as it takes.
-fn read(directory: &Path) -> Result<Version> {
+///
+/// # Errors
+///
+/// If there is none.
+pub(crate) fn read(directory: &Path) -> Result<Version> {
     let bar = progress::bytes(0);
     let version = client::manifest::read(directory, &mut |done, total| {
         bar.set_length(total);

@@ -3,6 +3,7 @@
 mod acting;
 pub(crate) mod agent;
 pub(crate) mod charter;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod fingerprint;
 pub(crate) mod generate;
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
     match cli.command {
         Command::Keygen(options) => keygen::run(&session, &options)?,
         Command::Fingerprint(options) => fingerprint::run(&session, &options)?,
+        Command::Doctor(options) => return doctor::run(&session, options),
         Command::Get(options) => log::get(&session, &options)?,
         Command::Prove(options) => log::prove(&session, &options)?,
         Command::Checkpoint => log::checkpoint(&session)?,

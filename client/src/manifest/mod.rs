@@ -17,6 +17,7 @@ use std::str::FromStr;
 use ledger::codes::Refusal;
 use ledger::digest::Digest;
 use ledger::record::{FileSet, Manifest, Model, Prompt, Tool};
+use ledger::text::Name;
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -150,6 +151,15 @@ pub fn read(directory: &Path, tell: &mut dyn FnMut(u64, u64)) -> Result<Version,
         code,
         config: config_files,
     })
+}
+
+/// The agent that a directory says it holds, whatever else is in it.
+///
+/// # Errors
+///
+/// [`ManifestError`].
+pub fn agent(directory: &Path) -> Result<Name, ManifestError> {
+    parse("agent", &read_config(directory)?.agent)
 }
 
 fn read_config(directory: &Path) -> Result<AgentConfig, ManifestError> {

@@ -11,10 +11,10 @@ use crate::record::{
 };
 
 /// How far an agent's clock may be ahead of the log's.
-const MAX_AHEAD_MS: u64 = 2 * 60 * 1000;
+pub const MAX_AHEAD_MS: u64 = 2 * 60 * 1000;
 
 /// How old a heartbeat or an intent may be when it arrives: it speaks of now.
-const MAX_AGE_MS: u64 = 5 * 60 * 1000;
+pub const MAX_AGE_MS: u64 = 5 * 60 * 1000;
 
 /// How many heartbeat intervals of silence let an agent restart itself.
 const RESTART_SILENCE_BEATS: u64 = 2;

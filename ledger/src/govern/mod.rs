@@ -30,6 +30,7 @@ mod lease;
 mod remarks;
 mod state;
 
+pub use action::{MAX_AGE_MS, MAX_AHEAD_MS};
 pub use admit::Admission;
 pub use agent::{Agent, MAX_OPEN, OpenIntent};
 pub use lease::{Ended, LeaseState, MAX_DEPTH, Spent};
