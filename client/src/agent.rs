@@ -62,6 +62,7 @@
 
 mod epoch;
 mod error;
+mod estate;
 mod seen;
 mod settle;
 mod work;

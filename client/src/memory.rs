@@ -385,6 +385,8 @@ impl Transport for MemoryLog {
             registration: Some(agent.registration()),
             pulse_age_ms: contents.state.pulse_age_ms(agent, contents.now_ms),
             progress_age_ms: contents.state.progress_age_ms(agent, contents.now_ms),
+            open_goals: agent.open_goals().copied().collect(),
+            open_intents: agent.open_intents().map(|(intent, _)| *intent).collect(),
         })
     }
 

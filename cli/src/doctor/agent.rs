@@ -368,6 +368,8 @@ mod tests {
             registration: None,
             pulse_age_ms: 0,
             progress_age_ms: 0,
+            open_goals: vec![],
+            open_intents: vec![],
         };
         let registration = Registration {
             agent: name(),

@@ -131,7 +131,7 @@ impl<T: Transport> Agent<T> {
             .map(drop)
     }
 
-    fn claims(&self) -> Result<http::Agent, AgentError> {
+    pub(super) fn claims(&self) -> Result<http::Agent, AgentError> {
         self.transport.agent(self.name()).map_err(|error| {
             if error.is_not_found() {
                 let agent = self.name().clone();
@@ -282,7 +282,7 @@ impl<T: Transport> Agent<T> {
         Ok(Some(last))
     }
 
-    fn find(&mut self, record: RecordHash) -> Result<Entry, AgentError> {
+    pub(super) fn find(&mut self, record: RecordHash) -> Result<Entry, AgentError> {
         let entry = find(&self.transport, &self.log, record)?;
         self.note_checkpoint(entry.checkpoint());
         Ok(entry)
@@ -296,7 +296,7 @@ fn draw_instance() -> Result<Instance, AgentError> {
     Ok(Instance::from_bytes(bytes))
 }
 
-fn not_an_opening(record: RecordHash, reason: &str) -> AgentError {
+pub(super) fn not_an_opening(record: RecordHash, reason: &str) -> AgentError {
     let reason = reason.to_owned();
     AgentError::NotAnOpening { record, reason }
 }

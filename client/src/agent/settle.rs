@@ -94,7 +94,7 @@ impl<T: Transport> Agent<T> {
         Ok(())
     }
 
-    fn close_intent(
+    pub(super) fn close_intent(
         &mut self,
         intent: RecordHash,
         status: Status,
@@ -117,7 +117,11 @@ impl<T: Transport> Agent<T> {
             });
             Body::Receipt(Box::new(Receipt { chain, phase }))
         };
-        self.say(&Saying::plain(&body), now_ms).map(drop)
+        match self.say(&Saying::plain(&body), now_ms) {
+            // It was closed by another process, or is once the state lets it be: the journal has the reason.
+            Ok(_) | Err(AgentError::Refused(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// What was signed behind a record that is refused has a `prev` that will never be.

@@ -356,6 +356,40 @@ fn whoever_has_seen_less_than_another_process_looks_again_before_it_begins() {
 }
 
 #[test]
+fn what_a_lost_journal_left_open_is_given_up() {
+    let world = World::new();
+    let mut agent = world.started();
+    let goal = goal(&mut agent);
+    drop(agent.intent(run(goal), NOW_MS).unwrap());
+    drop(agent);
+    let later_ms = NOW_MS + 2 * MINUTE_MS;
+    world.log.set_time(later_ms);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut agent = world.agent_at(&elsewhere);
+    agent.start(later_ms).unwrap();
+    let open = |world: &World| {
+        let agent = Transport::agent(world, &version().agent).unwrap();
+        (agent.open_goals.len(), agent.open_intents.len())
+    };
+    assert_eq!(open(&world), (1, 1));
+    agent.give_up_what_is_open(later_ms).unwrap();
+    assert_eq!(open(&world), (0, 0));
+    agent.goodbye(later_ms).unwrap();
+    assert_eq!(
+        world.rules(),
+        [Rule::Started, Rule::Restarted, Rule::Finished]
+    );
+    drop(agent);
+    // Whoever has the first journal finds that there is nothing left to say, and says it once.
+    for _ in 0..2 {
+        let mut back = world.agent();
+        back.start(later_ms).unwrap();
+        assert!(back.book().open_intents().is_empty() && back.book().unsaid().is_empty());
+        back.goodbye(later_ms).unwrap();
+    }
+}
+
+#[test]
 fn whoever_is_told_a_head_that_is_none_does_not_begin() {
     let world = World::new();
     let tells = |change: fn(&mut http::Agent)| {

@@ -71,6 +71,12 @@ pub struct Agent {
     pub pulse_age_ms: u64,
     /// Milliseconds since its last progress.
     pub progress_age_ms: u64,
+    /// Its goals without an outcome; not told of an agent in a list.
+    #[serde(default, deserialize_with = "parsed_each")]
+    pub open_goals: Vec<RecordHash>,
+    /// Its intents without a result; not told of an agent in a list.
+    #[serde(default, deserialize_with = "parsed_each")]
+    pub open_intents: Vec<RecordHash>,
 }
 
 /// A page of agents.
@@ -165,6 +171,17 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(reader: D) -> Res
     String::deserialize(reader)?
         .parse()
         .map_err(D::Error::custom)
+}
+
+fn parsed_each<'de, D, T>(reader: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let texts = Vec::<String>::deserialize(reader)?.into_iter();
+    texts
+        .map(|text| text.parse().map_err(D::Error::custom))
+        .collect()
 }
 
 fn parsed_or_null<'de, D, T>(reader: D) -> Result<Option<T>, D::Error>

@@ -128,6 +128,7 @@ impl Book {
             Line::Refused { record, refusal } => {
                 if let Some(record) = self.take_pending(*record) {
                     self.unsaid.extend(still_to_be_said(&record, refusal));
+                    self.close_what_is_unknown(&record, refusal);
                 }
             }
             Line::Seen(checkpoint) => self.seen = Some((**checkpoint).clone()),
@@ -137,6 +138,22 @@ impl Book {
     fn take_pending(&mut self, record: RecordHash) -> Option<SignedRecord> {
         let position = self.pending.iter().position(|own| own.hash() == record)?;
         self.pending.remove(position)
+    }
+
+    /// Another process of the agent has closed it meanwhile: there is nothing more to say of it.
+    fn close_what_is_unknown(&mut self, record: &SignedRecord, refusal: &Refusal) {
+        let Body::Receipt(receipt) = &record.record().body else {
+            return;
+        };
+        match (&receipt.phase, refusal.code) {
+            (Phase::Result(result), Code::IntentUnknown) => {
+                self.intents.remove(&result.intent);
+            }
+            (Phase::Outcome(outcome), Code::GoalUnknown) => {
+                self.goals.retain(|goal| *goal != outcome.goal);
+            }
+            _ => {}
+        }
     }
 
     fn open_and_close(&mut self, record: &SignedRecord, received_ms: u64) {

@@ -88,6 +88,8 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             };
             vigil.heal(&mut |_| ())?;
         }
+        // A run that was killed, here or on a machine that is lost, could not say what came of what it had begun.
+        agent.give_up_what_is_open((around.now_ms)())?;
         let (title, requester) = (options.goal.clone(), options.requester.clone());
         let goal = agent.goal(title, requester, (around.now_ms)())?.record();
         Ok(Self {

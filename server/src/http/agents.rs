@@ -5,6 +5,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use ledger::digest::RecordHash;
 use ledger::govern;
 use ledger::json::Value;
 use ledger::text::Name;
@@ -78,6 +79,10 @@ pub(super) struct AgentAsOf {
     /// The agent.
     #[serde(flatten)]
     pub(super) agent: Agent,
+    /// Its goals without an outcome: 64 at most.
+    pub(super) open_goals: Vec<String>,
+    /// Its intents without a result: 64 at most.
+    pub(super) open_intents: Vec<String>,
 }
 
 /// A page of agents, in the order of their names.
@@ -175,15 +180,15 @@ pub(super) async fn agent(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Json<AgentAsOf>, Problem> {
     let published = service.log.published();
-    let agent = published
-        .state
-        .agent(&name)
-        .map(|agent| describe(&published, agent));
+    let agent = published.state.agent(&name);
     let agent = agent.ok_or_else(|| Problem::not_found(format!("agent {name}")))?;
+    let named = |hash: &RecordHash| hash.to_string();
     Ok(Json(AgentAsOf {
         as_of: published.size.get(),
         as_of_ms: published.time_ms,
-        agent,
+        agent: describe(&published, agent),
+        open_goals: agent.open_goals().map(named).collect(),
+        open_intents: agent.open_intents().map(|(hash, _)| named(hash)).collect(),
     }))
 }
 

@@ -86,13 +86,17 @@ async fn an_agent_is_told_where_it_stands() {
         "next_seq": 2, "head": goal.hash().to_string(), "last": goal.hash().to_string(),
         "lease": lease.to_string(), "lease_ends_ms": START + HOUR_MS, "ask": "go-on", "manifest_hash": registration("a").manifest_hash.to_string(),
         "registration": registered["record"], "pulse_age_ms": 0, "progress_age_ms": 0,
+        "open_goals": [goal.hash().to_string()], "open_intents": [],
     });
     assert_eq!(agent, want);
     let mut listed = world.get("/v1/agents").await.json();
     assert_eq!(listed["as_of"], world.size());
     let mut listed = listed["agents"][0].take();
     listed["as_of"] = want["as_of"].clone();
-    listed["as_of_ms"] = want["as_of_ms"].clone();
+    for member in ["as_of_ms", "open_goals", "open_intents"] {
+        assert_eq!(listed[member], json!(null), "told of one agent alone");
+        listed[member] = want[member].clone();
+    }
     assert_eq!(listed, want);
     assert_eq!(
         world.get("/v1/agents?after=a").await.json()["agents"],
