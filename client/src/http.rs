@@ -43,6 +43,7 @@ pub const MAX_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Service {
     base: String,
+    shown: String,
     client: Client,
     answer_timeout: Duration,
 }
@@ -106,7 +107,7 @@ impl Service {
     /// [`ServiceError::Address`] or [`ServiceError::Setup`].
     pub fn at(url: &str) -> Result<Self, ServiceError> {
         let refuse = |reason: String| ServiceError::Address {
-            url: url.to_owned(),
+            url: connection::shown(url),
             reason,
         };
         let parsed = Url::parse(url).map_err(|error| refuse(error.to_string()))?;
@@ -120,6 +121,7 @@ impl Service {
         }
         let base = url.trim_end_matches('/').to_owned();
         Ok(Self {
+            shown: connection::shown(&base),
             base,
             client: connection::client(&parsed).map_err(ServiceError::Setup)?,
             answer_timeout: ANSWER_TIMEOUT,
@@ -135,9 +137,9 @@ impl Service {
         }
     }
 
-    /// The address.
+    /// The address, to be shown: without a password that may be in it.
     pub fn url(&self) -> &str {
-        &self.base
+        &self.shown
     }
 
     /// The newest checkpoint, as text.

@@ -360,7 +360,7 @@ fn what_is_still_to_be_said_is_told() {
     let said = doctor(&shell, ALL);
     said.problems(&[]);
     assert_eq!(said.result("journal-unsent"), "warning");
-    assert!(said.detail("journal-unsent").contains("1 goals open"));
+    assert!(said.detail("journal-unsent").contains("1 goal open"));
 }
 
 #[test]
@@ -425,8 +425,8 @@ fn a_data_folder_is_looked_at_from_outside() {
     doctor(&shell, "--data @absent").problems(&["data"]);
 }
 
-/// Something at an address that gives every request the same answer, or none.
-fn answering(answer: Option<String>) -> String {
+/// Something at an address that gives a request the first answer whose path begins its own; without one it says nothing.
+fn answering(answers: Vec<(&'static str, String)>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -435,13 +435,12 @@ fn answering(answer: Option<String>) -> String {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-            let head = lines
-                .map_while(Result::ok)
-                .take_while(|line| !line.is_empty());
-            assert!(head.count() > 0);
-            match &answer {
+            let head = lines.map_while(Result::ok);
+            let head: Vec<String> = head.take_while(|line| !line.is_empty()).collect();
+            let is_asked = |path: &str| head[0].starts_with(&format!("GET {path}"));
+            match answers.iter().find(|(path, _)| is_asked(path)) {
                 // Whoever asked may be gone already.
-                Some(answer) => drop(stream.write_all(answer.as_bytes())),
+                Some((_, answer)) => drop(stream.write_all(answer.as_bytes())),
                 None => open.push(stream),
             }
         }
@@ -449,11 +448,14 @@ fn answering(answer: Option<String>) -> String {
     url
 }
 
-fn http(status: &str, headers: &str, body: &str) -> Option<String> {
+/// An answer. Header lines end with their line break.
+fn http(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close");
-    Some(format!("{head}\r\n{headers}\r\n\r\n{body}"))
+    format!("{head}\r\n{headers}\r\n{body}")
 }
+
+const ALIVE: &str = "{\"status\":\"alive\"}";
 
 /// A date of so long ago, as HTTP writes it.
 fn date(ago: Duration) -> String {
@@ -481,8 +483,8 @@ fn date(ago: Duration) -> String {
 fn clocks_that_part_are_found_by_the_date_of_an_answer() {
     let shell = Shell::new();
     for (ago_s, result) in [(0, "ok"), (90, "warning"), (3_600, "problem")] {
-        let date = format!("date: {}", date(Duration::from_secs(ago_s)));
-        let url = answering(http("200 OK", &date, "{\"status\":\"alive\"}"));
+        let date = format!("date: {}\r\n", date(Duration::from_secs(ago_s)));
+        let url = answering(vec![("/", http("200 OK", &date, ALIVE))]);
         let said = doctor(&shell, &format!("--server {url}"));
         assert_eq!(said.result("service"), "ok");
         assert_eq!(
@@ -492,11 +494,10 @@ fn clocks_that_part_are_found_by_the_date_of_an_answer() {
             said.detail("clock")
         );
     }
-    let url = answering(http("200 OK", "", "{\"status\":\"alive\"}"));
-    assert_eq!(
-        doctor(&shell, &format!("--server {url}")).result("clock"),
-        "not checked"
-    );
+    let url = answering(vec![("/", http("200 OK", "", ALIVE))]);
+    let said = doctor(&shell, &format!("--server {url}"));
+    let told = (said.result("service"), said.result("clock"));
+    assert_eq!(told, ("ok", "not checked"));
 }
 
 #[test]
@@ -504,26 +505,27 @@ fn what_answers_and_is_no_service_is_told_apart() {
     let shell = Shell::new();
     for (answer, says) in [
         (
-            http("200 OK", "content-type: text/html", "<html>"),
+            http("200 OK", "content-type: text/html\r\n", "<html>"),
             "200 and text/html",
         ),
         (
-            http("302 Found", "location: https://other.example.com/", ""),
+            http("302 Found", "location: https://other.example.com/\r\n", ""),
             "https://other.example.com/",
         ),
         (http("404 Not Found", "", ""), "HTTP 404"),
         (
             http(
                 "500 Internal Server Error",
-                "content-type: application/problem+json",
+                "content-type: application/problem+json\r\n",
                 "{\"code\":\"internal\",\"detail\":\"x\"}",
             ),
             "logs nothing more",
         ),
         // Waits out the time that an answer may take.
-        (None, "no answer"),
+        (String::new(), "no answer"),
     ] {
-        let url = answering(answer);
+        let answers = Some(("/", answer)).filter(|(_, answer)| !answer.is_empty());
+        let url = answering(answers.into_iter().collect());
         let said = doctor(&shell, &format!("--server {url}"));
         said.problems(&["service"]);
         assert!(
@@ -531,5 +533,76 @@ fn what_answers_and_is_no_service_is_told_apart() {
             "{says}: {}",
             said.detail("service")
         );
+    }
+}
+
+#[test]
+fn a_service_that_lives_may_still_not_be_well() {
+    let shell = Shell::new();
+    let problem = |code: &str| {
+        let body = format!("{{\"code\":\"{code}\",\"detail\":\"why\"}}");
+        http("503 Service Unavailable", "", &body)
+    };
+    for (code, means) in [
+        ("disk-full", "until there is room"),
+        ("overloaded", "it hangs"),
+        ("stopping", "takes nothing new"),
+        ("no-such-code", "does not say"),
+    ] {
+        let document = "{\"info\":{\"title\":\"dragonsd\",\"version\":\"99.0.0\"}}";
+        let url = answering(vec![
+            ("/healthz", http("200 OK", "", ALIVE)),
+            ("/readyz", problem(code)),
+            ("/openapi.json", http("200 OK", "", document)),
+            ("/verify/", problem("not-found")),
+            ("/", http("404 Not Found", "", "")),
+        ]);
+        let said = doctor(&shell, &format!("--server {url}"));
+        said.problems(&["service-ready", "checkpoint"]);
+        assert_eq!(said.named("warning"), ["service-version", "verify-page"]);
+        let meaning = said.check("service-ready")["meaning"].as_str().unwrap();
+        assert!(meaning.contains(means), "{code}: {meaning}");
+    }
+}
+
+#[test]
+fn a_quorum_that_is_not_there_is_a_problem() {
+    let shell = Shell::new();
+    let trust = fs::read(shell.service.trust()).unwrap();
+    let mut trust: Value = serde_json::from_slice(&trust).unwrap();
+    let witness = "witness.example.com/w1+886a0481+BCFS+NGbeR0kRTJC4V8uq2y3z/p7al7TAJeWDgaYgdsS";
+    let policy = trust["policy"]
+        .as_str()
+        .unwrap()
+        .replace("quorum none", &format!("witness w1 {witness}\nquorum w1"));
+    trust["policy"] = policy.into();
+    fs::write(shell.service.scratch("witnessed.json"), trust.to_string()).unwrap();
+    let said = doctor(&shell, "--trust @witnessed.json");
+    said.problems(&["witnesses"]);
+    assert!(
+        said.detail("witnesses")
+            .contains("0 of the policy's 1 witnesses")
+    );
+}
+
+#[test]
+fn a_password_in_an_address_is_not_shown() {
+    let shell = Shell::new();
+    let address = shell
+        .service
+        .url()
+        .replace("http://", "http://user:secret@");
+    let (away, wrong) = ("http://user:secret@127.0.0.1:1", "http://user:secret@x?y");
+    for (line, address, code) in [
+        ("doctor", address.as_str(), 0),
+        ("charter show", &address, 0),
+        ("doctor", away, 1),
+        ("charter show", away, 2),
+        ("doctor", wrong, 1),
+    ] {
+        let output = shell.run(&format!("{line} --server {address}"));
+        assert_eq!(output.status.code(), Some(code), "{line} {address}");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&said).contains("secret"), "{line}");
     }
 }

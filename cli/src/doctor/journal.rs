@@ -9,6 +9,7 @@ use ledger::digest::RecordHash;
 use ledger::key::PublicKey;
 use ledger::text::Name;
 use rustix::fs::Access;
+use timeline::words::counted;
 use tlog::{ProofError, TreeSize};
 
 use super::agent::Found;
@@ -310,9 +311,11 @@ fn judge_unsent(found: &Inspection) -> Check {
     let book = &found.book;
     let (pending, unsaid) = (book.pending().len(), book.unsaid().len());
     let (goals, intents) = (book.open_goals().len(), book.open_intents().len());
-    let detail = format!(
-        "{pending} records without an answer, {unsaid} results or outcomes to say again, {intents} actions and {goals} goals open"
-    );
+    let told = |count: usize, noun| counted(count as u64, noun);
+    let (unanswered, again) = (told(pending, "record"), told(unsaid, "result"));
+    let (actions, open) = (told(intents, "action"), told(goals, "goal"));
+    let detail =
+        format!("{unanswered} without an answer, {again} to say again, {actions} and {open} open");
     if found.is_in_use || pending + unsaid + goals + intents == 0 {
         return Check::ok(UNSENT, detail);
     }

@@ -47,6 +47,19 @@ pub(super) fn client(url: &Url) -> Result<Client, reqwest::Error> {
     builder.build()
 }
 
+/// The address without the name and the password that may stand in front of its host (RFC 3986 §3.2.1).
+pub(super) fn shown(base: &str) -> String {
+    let Some((scheme, rest)) = base.split_once("://") else {
+        return base.to_owned();
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let address = host.parse::<IpAddr>();
@@ -56,6 +69,17 @@ fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        for (url, expected) in [
+            ("http://127.0.0.1:7117/", "http://127.0.0.1:7117"),
+            ("https://a:b@c@example.com/x@y", "https://example.com/x@y"),
+            ("https://example.com/x@y", "https://example.com/x@y"),
+        ] {
+            assert_eq!(Service::at(url).unwrap().url(), expected);
+        }
+    }
 
     #[test]
     fn what_stays_on_this_machine_is_told_by_the_host() {
