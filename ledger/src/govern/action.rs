@@ -204,8 +204,8 @@ impl State {
         let Err(refusal) = self.in_force(lease, t) else {
             return Ok(());
         };
-        let of_time = matches!(refusal.code, Code::LeaseExpired | Code::LeaseNotYetValid);
-        let is_late = of_time && self.in_force(lease, at_ms).is_ok();
+        // What is not in force for another reason is so at no time.
+        let is_late = self.in_force(lease, at_ms).is_ok();
         if is_late && self.mode() == Mode::Observe {
             return Ok(());
         }

@@ -65,9 +65,8 @@ impl State {
         }
         let lease: RecordHash = agent.lease?;
         let refusal = self.in_force(lease, received_ms).err()?;
-        let of_time = matches!(refusal.code, Code::LeaseExpired | Code::LeaseNotYetValid);
         let in_time = self.in_force(lease, record.record().at_ms).is_ok();
-        (of_time && in_time).then_some(Remark {
+        in_time.then_some(Remark {
             refusal,
             class: Class::Late,
         })

@@ -3,7 +3,10 @@
 use ledger::codes::Code;
 use ledger::digest::RecordHash;
 use ledger::govern::MAX_OPEN;
-use ledger::record::{AgentState, Amounts, Body, Budget, LeaseRevocation, Refused, Rule};
+use ledger::record::{
+    AgentState, Amounts, Body, Budget, LeaseRevocation, Outcome, Phase, Receipt, Refused, Rule,
+    Verdict,
+};
 
 use crate::world::{HOUR, MINUTE, World, agent_key, charter, digest, key};
 
@@ -18,6 +21,16 @@ fn from_goal_to_outcome() {
         Err(Code::IntentUnknown)
     );
     assert_eq!(world.outcome(goal, 0), Err(Code::OutcomeUnbacked));
+    for verdict in [Verdict::Rejected, Verdict::Partial, Verdict::Abandoned] {
+        let other = world.goal().unwrap();
+        let outcome = Outcome {
+            goal: other,
+            verdict,
+            checks: vec![],
+        };
+        let closed = world.receipt(Phase::Outcome(outcome));
+        assert!(closed.is_ok(), "only acceptance needs a check");
+    }
     world.outcome(goal, 1).unwrap();
     assert_eq!(world.outcome(goal, 1), Err(Code::GoalUnknown));
     assert_eq!(world.intent(goal, "read:x"), Err(Code::GoalUnknown));
@@ -193,7 +206,26 @@ fn denials_quarantine_each_hash_once() {
     let mut world = World::leased_under(charter);
     world.beat(1).unwrap();
     let goal = world.goal().unwrap();
+    let one = {
+        let intent = Phase::Intent(World::intent_of(goal, "run:one").into());
+        let chain = world.chain();
+        let record = world.record(Body::Receipt(
+            Receipt {
+                chain,
+                phase: intent,
+            }
+            .into(),
+        ));
+        let signed = record.sign(&[&agent_key()]).unwrap();
+        signed.check(&|id| world.state.key(id))
+    };
+    assert!(world.state.is_denial(&one, Code::CapabilityMissing));
+    assert!(!world.state.is_denial(&one, Code::GoalUnknown));
     world.deny(goal, "run:one").unwrap();
+    assert!(
+        !world.state.is_denial(&one, Code::CapabilityMissing),
+        "each counts once"
+    );
     world.deny(goal, "write:repo/secrets/x").unwrap();
     assert_eq!(world.agent().state(), AgentState::Running);
     world.deny(goal, "run:three").unwrap();

@@ -72,6 +72,11 @@ fn a_charter_that_contradicts_itself_is_refused() {
         ..charter()
     };
     assert_eq!(judge(second, &[&root]), Err(Code::CharterVersion));
+    let follows_another = Charter {
+        previous: Some(unknown()),
+        ..charter()
+    };
+    assert_eq!(judge(follows_another, &[&root]), Err(Code::CharterVersion));
     assert_eq!(
         judge(charter(), &[&key(2)]),
         Err(Code::CharterNotAuthorized)
@@ -252,12 +257,18 @@ fn a_manifest_is_what_it_says_and_follows_the_active_one() {
     slow.manifest.max_inflight_ms = HOUR + 1;
     slow.manifest_hash = slow.manifest.hash();
     assert_eq!(world.offer_registration(slow, &agent), Err(Code::Malformed));
+    let mut as_slow_as_may_be = world.registration("b", &key(8));
+    as_slow_as_may_be.manifest.max_inflight_ms = HOUR;
+    as_slow_as_may_be.manifest_hash = as_slow_as_may_be.manifest.hash();
+    world
+        .offer_registration(as_slow_as_may_be, &key(8))
+        .unwrap();
     assert_eq!(world.register("a", &key(2)), Err(Code::KeyRepeated));
     assert_eq!(world.register("a", &key(3)), Err(Code::KeyNotAgents));
 
     let first = world.register("a", &agent).unwrap();
     assert_eq!(world.agent().registration(), first);
-    assert_eq!(world.register("b", &agent), Err(Code::KeyNotAgents));
+    assert_eq!(world.register("c", &agent), Err(Code::KeyNotAgents));
     world.now += 1;
     let second = world.register("a", &agent).unwrap();
     assert_eq!(

@@ -28,6 +28,30 @@ fn the_first_beat_of_a_lease_starts_the_agent() {
 }
 
 #[test]
+fn before_the_first_lease_there_is_no_epoch_to_speak_in() {
+    let mut world = World::new();
+    world.register("a", &agent_key()).unwrap();
+    for epoch in [0, 1] {
+        let chain = Chain {
+            agent: "a".parse().unwrap(),
+            epoch,
+            instance: instance(1),
+            seq: 0,
+            prev: nothing(),
+        };
+        let beat = Heartbeat {
+            chain,
+            progress: 0,
+            r#final: false,
+            manifest_hash: world.agent().manifest_hash(),
+            before: None,
+            seen: None,
+        };
+        assert_eq!(world.offer_beat(beat), Err(Code::EpochFuture), "{epoch}");
+    }
+}
+
+#[test]
 fn a_beat_out_of_its_place_is_refused() {
     let mut world = World::running();
     world.beat(2).unwrap();

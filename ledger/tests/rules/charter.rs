@@ -5,6 +5,8 @@ use ledger::digest::RecordHash;
 use ledger::key::PrivateKey;
 use ledger::record::{AgentState, Body, Charter, CharterKey, Mode, Role, Rule, Thresholds};
 
+use tlog::note::{KeyName, SigningKey};
+
 use crate::world::{HOUR, MINUTE, World, agent_key, charter, key};
 
 fn held(seed: u8, role: Role) -> CharterKey {
@@ -194,4 +196,63 @@ fn what_others_signed_as_well_stands() {
     let distrusting = next(&world, |charter| charter.distrusted = vec![thief]);
     amend(&mut world, distrusting, &[&key(1)]).unwrap();
     assert!(world.state.in_force(lease, world.now).is_ok());
+}
+
+/// A thief's signature on one of the two is enough, whichever it is.
+#[test]
+fn a_lease_ends_with_the_manifest_that_it_names() {
+    let both = [key(2), key(12)];
+    for is_of_the_manifest in [true, false] {
+        let mut world = World::under(two_operators());
+        let (alone, together) = ([&key(2)], [&both[0], &both[1]]);
+        let registration = world.registration("a", &agent_key());
+        let record = world.record(Body::Manifest(registration.into()));
+        let agent = agent_key();
+        let mut by = match is_of_the_manifest {
+            true => alone.to_vec(),
+            false => together.to_vec(),
+        };
+        by.push(&agent);
+        world.offer(&record, &by).unwrap();
+        let record = world.record(Body::Lease(world.lease("a", HOUR).into()));
+        let by = match is_of_the_manifest {
+            true => together.to_vec(),
+            false => alone.to_vec(),
+        };
+        let lease = world.offer(&record, &by).unwrap();
+        let thief = key(2).public().id();
+        let distrusting = next(&world, |charter| charter.distrusted = vec![thief]);
+        amend(&mut world, distrusting, &[&key(1)]).unwrap();
+        let refused = world.state.in_force(lease, world.now).map(drop);
+        assert_eq!(refused.unwrap_err().code, Code::LeaseRevoked);
+    }
+}
+
+/// Whoever goes by a lease that too few had signed loses nothing by an amendment about somebody else.
+#[test]
+fn what_never_had_enough_keeps_what_it_has() {
+    let mut world = World::under(two_operators());
+    world.register("a", &agent_key()).unwrap();
+    let stricter = next(&world, |charter| charter.thresholds.operator = 2);
+    amend(&mut world, stricter, &[&key(1)]).unwrap();
+    let lease = Body::Lease(world.lease("a", HOUR).into());
+    let lease = world.apply_all_the_same(lease, &key(2));
+    let distrusting = next(&world, |charter| {
+        charter.keys.push(held(13, Role::Operator));
+        charter.distrusted = vec![key(12).public().id()];
+    });
+    amend(&mut world, distrusting, &[&key(1)]).unwrap();
+    assert!(world.state.in_force(lease, world.now).is_ok());
+}
+
+#[test]
+fn a_log_keeps_its_name() {
+    let mut world = World::new();
+    let renamed = next(&world, |charter| {
+        let name = KeyName::parse("example.com/another").unwrap();
+        charter.origin = "example.com/another".to_owned();
+        charter.log_keys = vec![SigningKey::new(name, &[6; 32]).verifier_key()];
+    });
+    let got = amend(&mut world, renamed, &[&key(1)]);
+    assert_eq!(got, Err(Code::CharterInvalid));
 }

@@ -6,6 +6,7 @@ mod boundaries;
 mod chain;
 mod charter;
 mod form;
+mod leases;
 mod liveness;
 mod order;
 mod random;
