@@ -242,9 +242,18 @@ fn heals_are_counted_for_a_day() {
             world.beat(2).unwrap();
             assert_eq!(world.agent().state(), AgentState::Running);
         }
-        world.agent().state()
+        world
     };
     let day = 24 * HOUR;
-    assert_eq!(heal_three_times_and_again(day - 1), AgentState::Quarantined);
-    assert_eq!(heal_three_times_and_again(day), AgentState::Running);
+    let well = heal_three_times_and_again(day);
+    assert_eq!(well.agent().state(), AgentState::Running);
+    let mut given_up = heal_three_times_and_again(day - 1);
+    assert_eq!(given_up.agent().state(), AgentState::Quarantined);
+    // An order begins the attempts anew, and with them the count.
+    given_up.order(AgentState::Autohealing).unwrap();
+    assert_eq!(given_up.agent().state(), AgentState::Autohealing);
+    given_up.begin(instance(20), 1).unwrap();
+    given_up.pass(30 * SECOND);
+    given_up.beat(2).unwrap();
+    assert_eq!(given_up.agent().state(), AgentState::Running);
 }

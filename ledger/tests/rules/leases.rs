@@ -5,7 +5,7 @@ use ledger::digest::RecordHash;
 use ledger::key::PrivateKey;
 use ledger::record::{Body, Lease, LeaseRenewal};
 
-use crate::world::{HOUR, MINUTE, World, agent_key, key};
+use crate::world::{HOUR, MINUTE, World, agent_key, instance, key};
 
 fn renew(world: &mut World, expires_ms: u64, by: &[&PrivateKey]) -> Result<RecordHash, Code> {
     let lease = world.agent().lease().unwrap();
@@ -49,6 +49,22 @@ fn operators_renew_beyond_what_control_may() {
     let too_far = renew(&mut world, year + 1, &[&operator, &control]);
     assert_eq!(too_far, Err(Code::RenewalTooLong));
     assert!(renew(&mut world, year, &[&operator, &control]).is_ok());
+}
+
+/// The counter of an epoch starts at 0, so a restart that has done something shows it.
+#[test]
+fn a_restart_with_progress_earns_a_renewal() {
+    let mut world = earned(Some(24 * HOUR + 1));
+    let ends = world.now + HOUR;
+    assert!(renew(&mut world, ends + 1, &[&key(2)]).is_ok());
+    world.pass(2 * MINUTE);
+    let mut record = world.restarting(instance(2));
+    if let Body::Heartbeat(beat) = &mut record.body {
+        assert!(world.progress() > 1, "the process before had come further");
+        beat.progress = 1;
+    }
+    world.offer(&record, &[&agent_key()]).unwrap();
+    assert!(renew(&mut world, ends + MINUTE, &[&key(3)]).is_ok());
 }
 
 #[test]
