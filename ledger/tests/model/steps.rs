@@ -207,13 +207,14 @@ fn any_plot() -> impl Strategy<Value = Vec<(u64, Act, Option<Twist>)>> {
         let before = anew.map(begin).into_iter().flatten();
         before.chain(acts.into_iter().map(right)).collect()
     });
-    // Made before the lease ended, or just after, and logged later.
-    let lates = (-3i64..0).prop_map(move |seconds| {
-        vec![
-            (0, grant(10, None), None),
-            (1_000, beat(1), None),
-            (10_500, Act::Goal, Some(Twist::At(seconds * 1_000))),
-        ]
+    // Made before the lease ended, or just after, and logged later: a first beat, or a goal.
+    let lates = (-3i64..0, any::<bool>()).prop_map(move |(seconds, has_begun)| {
+        let late = Some(Twist::At(seconds * 1_000));
+        let granted = (0, grant(10, None), None);
+        match has_begun {
+            false => vec![granted, (10_500, beat(1), late)],
+            true => vec![granted, (1_000, beat(1), None), (9_500, Act::Goal, late)],
+        }
     });
     let slips = (any::<bool>(), -1..=1i64).prop_map(move |(is_told, off)| {
         let register = Act::Register {

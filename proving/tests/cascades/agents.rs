@@ -143,6 +143,41 @@ fn a_goal_that_cannot_be_relied_on_spoils_nothing_that_came_of_it() {
     assert_eq!(story.found(), want);
 }
 
+/// Somebody else's problem in between does not take it over.
+#[test]
+fn what_rests_on_an_agents_problem_is_the_agents() {
+    let mut story = Story::new();
+    story.me.chain.seq += 1;
+    let skipping = story.me.beat(&story.log, story.now);
+    story.me.said(&skipping);
+    story.log.force_resting(skipping, story.now);
+    let observer = story.log.keys().observer.clone();
+    let pulse = record::pulse(story.log.state().pulses() + 1, 1, None);
+    story.by(pulse, &observer);
+    story.beat_on();
+    story.live(40);
+    let mut want = let_in(Code::SequenceGap, Class::Problem, Party::Agent);
+    want.extend(let_in(Code::RoleMissing, Class::Problem, Party::Log));
+    let want = with(want, Code::RestsOnProblem, Party::Agent, 1);
+    assert_eq!(story.found(), want);
+}
+
+/// The log shows that it was finished, if only in a record that cannot be relied on.
+#[test]
+fn an_action_whose_result_is_out_of_place_is_not_unfinished() {
+    let mut story = Story::new();
+    let intent = story.intent("read:docs");
+    story.me.chain.seq += 1;
+    let result = Phase::Result(record::result(intent, Status::Ok, 1));
+    let result = story.me.receipt(result, &story.log, story.now);
+    story.me.said(&result);
+    story.log.force_resting(result, story.now);
+    story.live(40);
+    let alone = let_in(Code::SequenceGap, Class::Problem, Party::Agent);
+    let want = with(alone, Code::RestsOnProblem, Party::Agent, 1);
+    assert_eq!(story.found(), want);
+}
+
 #[test]
 fn an_action_that_builds_on_nothing_is_not_unfinished_too() {
     let mut story = Story::new();

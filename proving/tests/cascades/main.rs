@@ -8,3 +8,4 @@ mod authority;
 mod control;
 mod records;
 mod story;
+mod times;
