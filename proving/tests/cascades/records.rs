@@ -5,7 +5,7 @@ use ledger::record::{AgentState, Body, SignedRecord, Verdict as Judged};
 use ledger::verify::verify;
 use proving::record;
 
-use crate::story::{HOUR, Story, let_in, one, with};
+use crate::story::{HOUR, MINUTE, Story, let_in, one, with};
 
 #[test]
 fn a_forged_heartbeat_is_the_log_s_and_the_agent_goes_on() {
@@ -165,4 +165,27 @@ fn a_lease_and_a_transition_are_not_repeated_by_the_log() {
     let mut want = let_in(Code::RecordRepeated, Class::Problem, Party::Log);
     want.values_mut().for_each(|found| *found = count);
     assert_eq!(story.found(), want);
+}
+
+/// Where the log holds what nobody made, there may have been what was due.
+#[test]
+fn what_was_due_before_a_forgery_may_have_been_logged_in_its_place() {
+    let forged_at = |minutes: u64| {
+        let mut story = Story::new();
+        for minute in 1..=34 {
+            story.now += MINUTE;
+            if minute == minutes {
+                let observer = story.log.keys().observer.clone();
+                story.by(record::pulse(1, 1, None), &observer);
+            }
+            let n = story.log.state().pulses() + 1;
+            story.by_control(record::pulse(n, 1, None));
+        }
+        story.found()
+    };
+    let forgery = let_in(Code::RoleMissing, Class::Problem, Party::Log);
+    assert_eq!(forged_at(31), forgery);
+    let mut both = forgery;
+    both.extend(one(Code::DutyMissed, Class::Breach, Party::Control));
+    assert_eq!(forged_at(20), both, "it was not due then");
 }
