@@ -225,12 +225,18 @@ fn any_plot() -> impl Strategy<Value = Vec<(u64, Act, Option<Twist>)>> {
             goal: 0,
             backed: false,
         };
+        let shown = Twist::Seen {
+            size: 3,
+            by_log: is_told,
+        };
         let lost = Act::Transition(Rule::PulseLost, AgentState::Degraded);
         vec![
             (0, grant(120, None), None),
             (0, beat(2), None),
             (0, beat(0), Some(Twist::Names)),
             (0, beat(1), Some(Twist::Seq(-1))),
+            (0, beat(1), Some(shown)),
+            (0, lost, Some(Twist::Names)),
             (0, Act::Refuse { is_told }, Some(Twist::Epoch(off))),
             (0, lost, Some(Twist::Seq(off))),
             (0, lost, Some(Twist::Epoch(off))),

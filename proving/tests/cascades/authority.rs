@@ -63,6 +63,24 @@ fn rules_of_a_later_version_are_not_judged() {
     assert_eq!(report.verdict, Verdict::Incomplete);
 }
 
+/// Whoever may not amend cannot stop the judging by rules that nobody has.
+#[test]
+fn rules_of_a_later_version_come_from_the_roots() {
+    let mut story = Story::new();
+    let operator = story.log.keys().operator.clone();
+    let usurped = story.next_charter(|charter| charter.rules = 2);
+    story.by(usurped, &operator);
+    story.live(40);
+    story.transition(Rule::PulseLost, AgentState::Degraded, 0);
+    let mut want = let_in(Code::CharterNotAuthorized, Class::Problem, Party::Operator);
+    want.extend(one(
+        Code::TransitionUnfounded,
+        Class::Breach,
+        Party::Control,
+    ));
+    assert_eq!(story.found(), want);
+}
+
 #[test]
 fn a_charter_that_no_root_signed_changes_nothing() {
     let mut story = Story::new();
@@ -124,6 +142,21 @@ fn who_goes_by_a_usurped_charter_is_not_blamed_for_it() {
     let let_it_in = let_in(Code::KeyUnknown, Class::Problem, Party::Log);
     let want = with(let_it_in, Code::RestsOnProblem, Party::Log, 1);
     assert_eq!(found, want);
+}
+
+/// Nor is the agent for what it does in the state that it was put into.
+#[test]
+fn who_is_degraded_by_a_charter_of_the_operators_is_not_blamed_for_it() {
+    let mut story = Story::new();
+    let operator = story.log.keys().operator.clone();
+    let usurped = story.next_charter(|charter| charter.liveness.degraded_after_ms = 20 * MINUTE);
+    story.believed(usurped, &operator);
+    story.sleep(20);
+    assert_eq!(story.state(), AgentState::Degraded);
+    story.work(record::goal("more"));
+    let alone = let_in(Code::CharterNotAuthorized, Class::Problem, Party::Operator);
+    let want = with(alone, Code::RestsOnProblem, Party::Operator, 1);
+    assert_eq!(story.found(), want);
 }
 
 /// The registration of a new agent, without the operators, and all that it leads to.
@@ -290,8 +323,10 @@ fn a_forged_revocation_takes_nothing_from_anybody() {
     story.believed(revocation, &observer);
     story.settle();
     assert_eq!(story.state(), AgentState::Degraded);
+    // The agent has not heard of it yet.
+    story.work(record::goal("more"));
     story.live(10);
-    let want = with(alone, Code::RestsOnProblem, Party::Log, 1);
+    let want = with(alone, Code::RestsOnProblem, Party::Log, 2);
     assert_eq!(story.found(), want);
 }
 
