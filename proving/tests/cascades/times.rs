@@ -1,7 +1,7 @@
 //! What is too late, or cannot be, to the millisecond.
 
 use ledger::codes::{Class, Code, Party};
-use ledger::record::{AgentState, Rule};
+use ledger::record::{AgentState, Body, Rule};
 use ledger::verify::verify;
 use proving::record;
 
@@ -98,4 +98,78 @@ fn witnessed(story: &mut Story, apart_s: i64) -> Found {
     let head = story.log.cosigned(story.log.size(), START / 1000 + 3600);
     let pack = story.log.pack_of(0, story.log.size().get(), &head);
     found(&verify(pack.as_bytes(), &story.log.trust_witnessed(), None))
+}
+
+/// What was made good once is owed again the next time.
+#[test]
+fn each_duty_is_missed_each_time() {
+    let twice = Found::from([(("duty-missed", "breach", "control"), 2)]);
+    let mut story = Story::new();
+    for _ in 0..2 {
+        for _ in 0..33 {
+            bare_pulse(&mut story, MINUTE);
+        }
+        story.live(3);
+    }
+    assert_eq!(story.found(), twice, "a transition");
+    let mut story = Story::new();
+    for _ in 0..2 {
+        for _ in 0..3 {
+            story.now += MINUTE;
+            story.beat();
+        }
+        story.live(3);
+    }
+    assert_eq!(story.found(), twice, "a pulse");
+}
+
+/// Recovery needs a lease, and that ends before the tolerance does.
+#[test]
+fn a_cause_may_pass_by_time_alone() {
+    let mut story = Story::new();
+    let lease = story.lease(33 * MINUTE);
+    story.by_operators(Body::Lease(Box::new(lease)));
+    story.follow();
+    story.beat();
+    story.sleep(31);
+    assert_eq!(story.state(), AgentState::Degraded);
+    story.now += 90_000;
+    let beat = story.me.beat(&story.log, story.now);
+    story.hold(beat);
+    bare_pulse(&mut story, 1_000);
+    bare_pulse(&mut story, 90_000);
+    assert_eq!(story.found(), Found::new());
+}
+
+/// A duty is due from the next leaf on, also when that comes in the same millisecond.
+#[test]
+fn what_an_amendment_makes_due_is_due_at_once() {
+    let told_after = |ms: u64| {
+        let mut story = Story::new();
+        let thief = story.log.keys().operator.public().id();
+        let another = proving::keys::key("second-operator").public();
+        let amendment = story.next_charter(|charter| {
+            let mut next = charter.keys[1].clone();
+            next.key = another;
+            charter.keys.push(next);
+            charter.distrusted.push(thief);
+        });
+        let root = story.log.keys().root.clone();
+        story.by(amendment, &root);
+        bare_pulse(&mut story, 0);
+        bare_pulse(&mut story, MINUTE - 1);
+        story.now += ms + 1 - MINUTE;
+        story.transition(Rule::LeaseEnded, AgentState::Degraded, 0);
+        story.found()
+    };
+    let missed = one(Code::DutyMissed, Class::Breach, Party::Control);
+    assert_eq!(told_after(MINUTE), Found::new());
+    assert_eq!(told_after(MINUTE + 1), missed);
+}
+
+/// A pulse of a control plane that does nothing else.
+fn bare_pulse(story: &mut Story, after_ms: u64) {
+    story.now += after_ms;
+    let n = story.log.state().pulses() + 1;
+    story.by_control(record::pulse(n, 1, None));
 }
