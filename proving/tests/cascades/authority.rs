@@ -420,3 +420,45 @@ fn a_forged_order_stops_nobody() {
     ]);
     assert_eq!(found, want);
 }
+
+/// The agent worked on, and with that showed that nobody went by it.
+#[test]
+fn a_forged_revocation_is_no_alibi_for_what_control_does_later() {
+    let mut story = Story::new();
+    let agent = story.log.state().agent(&story.me.identity.name).unwrap();
+    let revocation = record::revocation(agent.lease().unwrap());
+    let observer = story.log.keys().observer.clone();
+    story.by(revocation, &observer);
+    story.work(record::goal("more"));
+    story.live(60);
+    story.transition(Rule::LeaseEnded, AgentState::Degraded, 0);
+    let mut want = let_in(Code::RoleMissing, Class::Problem, Party::Log);
+    want.extend(one(
+        Code::TransitionUnfounded,
+        Class::Breach,
+        Party::Control,
+    ));
+    assert_eq!(story.found(), want);
+}
+
+/// By the clocks of a charter that does not count there is time until 45 minutes; by no clocks is there more.
+#[test]
+fn a_charter_that_does_not_count_puts_a_duty_off_and_no_further() {
+    let missed_after = |minutes: u64| {
+        let mut story = Story::new();
+        let operator = story.log.keys().operator.clone();
+        let usurped =
+            story.next_charter(|charter| charter.liveness.degraded_after_ms = 45 * MINUTE);
+        story.by(usurped, &operator);
+        for _ in 0..minutes {
+            story.now += MINUTE;
+            let pulse = record::pulse(story.log.state().pulses() + 1, 1, None);
+            story.by_control(pulse);
+        }
+        story.found()
+    };
+    let mut want = let_in(Code::CharterNotAuthorized, Class::Problem, Party::Operator);
+    assert_eq!(missed_after(46), want);
+    want.extend(one(Code::DutyMissed, Class::Breach, Party::Control));
+    assert_eq!(missed_after(48), want);
+}

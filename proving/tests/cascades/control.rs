@@ -327,3 +327,18 @@ fn a_quarantine_without_cause_ends_with_the_operators() {
     want.extend(let_in(Code::StateForbids, Class::Breach, Party::Agent));
     assert_eq!(story.found(), want);
 }
+
+/// A refusal lays something to an agent, so the agent has to have signed it.
+#[test]
+fn what_somebody_else_signed_is_not_refused_to_an_agent() {
+    let mut story = Story::new();
+    let mut forger = story.me.clone();
+    forger.identity.key = story.log.keys().control.clone();
+    let intent = record::intent(story.goal.unwrap(), "read:docs");
+    let intent = forger.intent(intent, &story.log, story.now);
+    let denial = story.denial(&intent, Code::KeyNotAgents);
+    story.by_control(Body::Refusal(Box::new(denial)));
+    story.live(3);
+    let want = one(Code::RefusalUnfounded, Class::Breach, Party::Control);
+    assert_eq!(story.found(), want);
+}
