@@ -25,7 +25,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use ledger::codes::Refusal;
+use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
 use ledger::text::Name;
 
@@ -269,14 +269,20 @@ fn each_line(
             .take(MAX_LINE_BYTES)
             .read_until(b'\n', &mut bytes);
         whole += read.map_err(at)? as u64;
-        let Some(text) = bytes.strip_suffix(b"\n") else {
-            return Ok(whole - bytes.len() as u64);
-        };
-        take(text).map_err(|refusal| JournalError::Damaged {
+        let damaged = |refusal| JournalError::Damaged {
             path: path.to_owned(),
             line,
             refusal,
-        })?;
+        };
+        match bytes.strip_suffix(b"\n") {
+            Some(text) => take(text).map_err(damaged)?,
+            // Nothing so long is ever written, so no crash tore it, and what stands behind it is not to be lost.
+            None if bytes.len() as u64 == MAX_LINE_BYTES => {
+                let why = format!("a line of {MAX_LINE_BYTES} bytes or more");
+                return Err(damaged(Code::TooLarge.because(why)));
+            }
+            None => return Ok(whole - bytes.len() as u64),
+        }
     }
     Ok(whole)
 }

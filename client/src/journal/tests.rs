@@ -136,6 +136,24 @@ fn a_damaged_line_is_not_passed_over() {
 }
 
 #[test]
+fn a_line_that_nobody_wrote_takes_nothing_with_it() {
+    let state = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(state.path(), log(), &name()).unwrap();
+    journal
+        .append(&Line::Signed(Box::new(beat(0, log()))))
+        .unwrap();
+    let path = journal.directory().join(JOURNAL);
+    drop(journal);
+    let line = fs::read(&path).unwrap();
+    let long = vec![b'x'; usize::try_from(MAX_LINE_BYTES).unwrap()];
+    let damaged = [long.as_slice(), b"\n", &line].concat();
+    fs::write(&path, &damaged).unwrap();
+    let opened = Journal::open(state.path(), log(), &name());
+    assert!(matches!(opened, Err(JournalError::Damaged { line: 1, .. })));
+    assert!(fs::read(&path).unwrap() == damaged, "nothing was cut off");
+}
+
+#[test]
 fn a_journal_is_for_one_process_and_one_person() {
     let state = tempfile::tempdir().unwrap();
     let journal = Journal::open(state.path(), log(), &name()).unwrap();
