@@ -3,7 +3,7 @@
 use ledger::codes::Code;
 use ledger::digest::RecordHash;
 use ledger::key::PrivateKey;
-use ledger::record::{Body, Lease, LeaseRenewal};
+use ledger::record::{AgentState, Body, Lease, LeaseRenewal};
 
 use crate::world::{HOUR, MINUTE, World, agent_key, instance, key};
 
@@ -74,9 +74,8 @@ fn control_renews_no_lease_of_a_version_that_is_not_active() {
     next.manifest.version = "v2".parse().unwrap();
     next.manifest_hash = next.manifest.hash();
     world.offer_registration(next, &agent_key()).unwrap();
-    world.pass(MINUTE);
-    world.beat(2).unwrap();
-    let ends = world.now + HOUR;
+    assert_eq!(world.agent().state(), AgentState::Running);
+    let ends = world.now + HOUR + 1;
     assert_eq!(
         renew(&mut world, ends, &[&key(3)]),
         Err(Code::RenewalUnearned)

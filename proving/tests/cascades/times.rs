@@ -134,6 +134,7 @@ fn a_cause_may_pass_by_time_alone() {
     story.sleep(31);
     assert_eq!(story.state(), AgentState::Degraded);
     story.now += 90_000;
+    story.me.progress += 1;
     let beat = story.me.beat(&story.log, story.now);
     story.hold(beat);
     bare_pulse(&mut story, 1_000);
