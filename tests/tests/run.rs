@@ -306,16 +306,19 @@ fn a_program_ends_before_its_permit_lapses() {
 #[test]
 fn a_run_that_was_killed_takes_its_program_along_and_is_succeeded() {
     let world = World::new();
-    let mut running = Run::start(world.shell("echo $$; exec cat"));
-    let pid: i32 = running.line().trim().parse().unwrap();
+    let mut running = Run::start(world.shell("echo $$; exec tail -f /dev/null"));
+    let program = format!("/proc/{}/exe", running.line().trim());
+    assert!(Path::new(&program).exists());
     let second = world.shell("exit 0").output().unwrap();
     assert_eq!(second.status.code(), Some(125));
     assert!(stderr(&second).contains("in use"), "{}", stderr(&second));
     running.signal(Signal::KILL);
     running.child.wait().unwrap();
-    // cat holds the other end of its stdout: it ends when cat does, and not before.
+    // Nothing else ends it: it reads nothing, writes nothing, and has not been sent a signal.
+    while Path::new(&program).exists() {
+        std::thread::yield_now();
+    }
     running.end();
-    assert!(!Path::new(&format!("/proc/{pid}/exe")).exists());
     let next = world.shell("exit 0").output().unwrap();
     assert_eq!(next.status.code(), Some(0), "{}", stderr(&next));
     let results = world.receipts("result");
