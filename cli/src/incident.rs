@@ -27,7 +27,7 @@ use ledger::verify::{Finding, Report, Verdict};
 use timeline::entry::{Entry, Line};
 use timeline::leases::Leases;
 use timeline::life::{Life, LifeTold};
-use timeline::words::counted;
+use timeline::words::entries;
 use tlog::LeafIndex;
 
 use crate::holders::Holders;
@@ -300,11 +300,6 @@ impl Incident {
             told => format!("{} in this span ({around}).", entries(told)),
         }
     }
-}
-
-/// A number of entries in words.
-pub(crate) fn entries(count: u64) -> String {
-    counted(count, "entry").replace("entrys", "entries")
 }
 
 fn capital(word: &str) -> String {

@@ -129,7 +129,8 @@ impl Entry {
 fn of_lease(lease: &Lease) -> String {
     let allow: Vec<String> = lease.allow.iter().map(ToString::to_string).collect();
     let (allow, purpose) = (allow.join(", "), lease.purpose.as_str());
-    format!("{allow} until {}: {purpose}", utc(lease.expires_ms))
+    let colon = if purpose.is_empty() { "" } else { ": " };
+    format!("{allow} until {}{colon}{purpose}", utc(lease.expires_ms))
 }
 
 fn of_beat(beat: &Heartbeat) -> String {
@@ -169,6 +170,7 @@ fn of_observation(seen: &Observation) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ledger::digest::Digest;
     use ledger::record::Order;
     use proving::{Identity, Keys, Log, record};
 
@@ -211,5 +213,16 @@ mod tests {
         assert_eq!(json["state"], "quarantined");
         assert_eq!((&json["index"], &json["agent"]), (&3.into(), &"a".into()));
         assert_eq!(lines[0].agent, None);
+    }
+
+    #[test]
+    fn a_lease_for_no_stated_purpose_ends_with_its_time() {
+        let name = "a".parse().unwrap();
+        let mut lease = record::lease(&name, Digest::of(&[b"a"]), START_MS, START_MS + 1_000);
+        lease.purpose = "".parse().unwrap();
+        assert_eq!(
+            of_lease(&lease),
+            "read:**, write:repo/** until 2025-11-24T16:00:01.000Z"
+        );
     }
 }

@@ -51,6 +51,14 @@ pub fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
+/// A number of entries in words.
+pub fn entries(count: u64) -> String {
+    match count {
+        1 => "1 entry".to_owned(),
+        _ => format!("{count} entries"),
+    }
+}
+
 /// Text with every character spelled out that is not seen, or that changes how others are read: `⟨U+202E⟩`. It does not
 /// escape markup; that depends on where the text goes.
 pub fn visible(text: &str) -> Cow<'_, str> {

@@ -163,7 +163,7 @@ fn policy() -> String {
 
 fn heard(incident: &Incident) -> Option<String> {
     let header = incident.header.as_ref()?;
-    let count = super::entries(header.count);
+    let count = words::entries(header.count);
     let (origin, size, selection) = (&header.origin, header.size, &header.selection);
     Some(format!(
         "{}: {count} of {size}, {selection}",

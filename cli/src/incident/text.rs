@@ -4,11 +4,11 @@ use client::manifest::diff::Difference;
 use ledger::record::{AgentState, FileSet, Manifest};
 use timeline::entry::Line;
 use timeline::goal::Refusal;
-use timeline::words::{counted, span, utc};
+use timeline::words::{counted, entries, span, utc};
 
+use super::Incident;
 use super::lease::LeaseTold;
 use super::version::VersionTold;
-use super::{Incident, entries};
 use crate::paper::{Ink, Paper};
 use crate::story::text::{head, ink_of, margin, sentence};
 

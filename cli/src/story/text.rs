@@ -4,7 +4,7 @@ use ledger::verify::{Finding, Verdict};
 use timeline::entry::Line;
 use timeline::goal::{Action, GoalStory, OutcomeTold, Refusal};
 use timeline::leases::Authority;
-use timeline::words::{counted, span, utc};
+use timeline::words::{counted, entries, span, utc};
 use tlog::LeafIndex;
 
 use super::Story;
@@ -44,7 +44,7 @@ impl Writer<'_> {
 
     fn heading(&mut self) {
         if let Some(header) = &self.story.header {
-            let entries = counted(header.count, "entry").replace("entrys", "entries");
+            let entries = entries(header.count);
             let text = format!(
                 "{}: {entries} of {}, {}",
                 header.origin, header.size, header.selection

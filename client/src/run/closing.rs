@@ -136,7 +136,7 @@ impl<T: Transport> Closing<'_, T> {
         let unsaid = self.agent.journal().book().unsaid().len();
         if unsaid > 0 {
             (self.around.notice)(&format!(
-                "the log does not take {unsaid} results and outcomes now: they wait in the journal for the next run"
+                "results and outcomes that the log does not take now: {unsaid}; they wait in the journal for the next run"
             ));
         }
     }
