@@ -48,17 +48,18 @@ impl World {
         );
         world.write("agent.toml", &config);
         world.succeed(world.dragons(&["keygen", "--name", "worker", "--out", "KEY"]));
-        let register = [
-            "manifest",
-            "register",
-            "DIR",
-            "--agent-key",
-            "KEY",
-            "--key",
-            "OPERATOR",
-        ];
-        world.succeed(world.dragons(&register));
+        world.register();
         world
+    }
+
+    /// Registers the version that lies in the agent's directory.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn register(&self) {
+        let files = ["DIR", "--agent-key", "KEY", "--key", "OPERATOR"];
+        let words = [&["manifest", "register"], files.as_slice()].concat();
+        self.succeed(self.dragons(&words));
     }
 
     /// Writes a file of the agent.

@@ -46,16 +46,7 @@ fn bad_hour() -> World {
     let config = config.replace("version = \"1\"", "version = \"2\"");
     let config = config.replace(", \"read:**\"", ", \"read:**\", \"write:out/*\"");
     world.write("agent.toml", &config);
-    let register = [
-        "manifest",
-        "register",
-        "DIR",
-        "--agent-key",
-        "KEY",
-        "--key",
-        "OPERATOR",
-    ];
-    world.succeed(world.dragons(&register));
+    world.register();
     world.lease();
     let lease = world.agent()["lease"].as_str().unwrap().to_owned();
     let revoke = [
