@@ -6,7 +6,7 @@
 //! is away; goals and intents may not, for they are what leave is needed for.
 //!
 //! ```
-//! use client::agent::{Action, Agent, Deed};
+//! use client::agent::{Action, Agent, ActionResult};
 //! use client::disclosure::{Place, Secret, Side};
 //! use client::journal::Journal;
 //! use client::memory::MemoryLog;
@@ -34,7 +34,7 @@
 //! let permit = agent.intent(action, now_ms)?;
 //! assert!(permit.is_valid_at(now_ms));
 //! let greeting = Secret::new("greeting".parse()?, b"hello".to_vec())?;
-//! let deed = Deed { outputs: vec![greeting], ..Deed::of(permit.intent(), Status::Ok) };
+//! let deed = ActionResult { outputs: vec![greeting], ..ActionResult::of(permit.intent(), Status::Ok) };
 //! let result = agent.result(deed, now_ms)?;
 //! assert!(result.is_logged());
 //!
@@ -62,9 +62,9 @@
 
 mod epoch;
 mod error;
-mod estate;
 mod seen;
 mod settle;
+mod unfinished;
 mod work;
 
 use ledger::codes::Refusal;
@@ -84,7 +84,7 @@ use crate::transport::Transport;
 
 pub use epoch::{Outlook, Speaker};
 pub use error::AgentError;
-pub use work::{Action, Deed, Filed};
+pub use work::{Action, ActionResult, Filed};
 
 /// An agent's process, as the log sees it.
 pub struct Agent<T> {

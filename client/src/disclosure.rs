@@ -54,6 +54,28 @@ impl Secret {
         Ok(Self { name, salt, value })
     }
 
+    /// A value under its name; one that is too long to be kept is replaced by its digest, and the name says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Secret::new`], and `malformed` if the name is not one.
+    pub fn kept(name: &str, value: Vec<u8>) -> Result<Self, Refusal> {
+        if value.len() <= MAX_VALUE_BYTES {
+            return Self::new(name.parse()?, value);
+        }
+        Self::digested(name, Digest::of(&[&value]))
+    }
+
+    /// The digest of a value that is too long to be kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Secret::kept`].
+    pub fn digested(name: &str, digest: Digest) -> Result<Self, Refusal> {
+        let name: Name = format!("{name}.digest").parse()?;
+        Self::new(name, digest.to_string().into_bytes())
+    }
+
     /// What the log is told.
     pub fn commitment(&self, agent: &Name) -> (Name, Digest) {
         let digest = commit(&self.salt, agent, &self.name, &self.value);

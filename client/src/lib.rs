@@ -23,5 +23,6 @@ pub mod memory;
 pub mod operator;
 pub mod permit;
 pub mod run;
+pub mod speaker;
 pub mod submission;
 pub mod transport;

@@ -10,21 +10,21 @@
 //!             └────────────────┘  speaks for the agent, beats
 //! ```
 //!
-//! The clerk is a thread of its own because calls to a service take as long as they take, and authority ends when it
-//! ends. CMD never has the key: it is in this process's memory, which CMD may not look into.
+//! The clerk and the socket are the [`speaker`](crate::speaker), which knows nothing of processes. The clerk is a thread
+//! of its own because calls to a service take as long as they take, and authority ends when it ends. CMD never has the
+//! key: it is in this process's memory, which CMD may not look into.
 //!
 //! A run may start CMD several times, one after another: each is a *life*, with an intent and a result of its own
 //! under the one goal. What follows the end of a life is the `course` of the run.
 
 mod child;
-mod clerk;
 mod closing;
 mod course;
+mod descendants;
 mod heal;
-mod kin;
-mod life;
-mod request;
-mod socket;
+mod message;
+mod output;
+mod program;
 mod supervisor;
 
 use std::ffi::OsString;
@@ -32,16 +32,13 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use ledger::digest::Digest;
-use ledger::text::{Name, Text};
+use ledger::text::Text;
 
 use crate::agent::{Agent, AgentError};
-use crate::disclosure::{MAX_VALUE_BYTES, Secret};
+use crate::speaker::{Caller, SocketError};
 use crate::transport::Transport;
 
-pub use child::{Program, ProgramError};
-pub use request::{Answer, Request};
-pub use socket::SOCKET_VARIABLE;
+pub use program::{Program, ProgramError};
 
 /// The variable that holds the goal's record hash for CMD.
 pub const GOAL_VARIABLE: &str = "DRAGONS_GOAL";
@@ -85,15 +82,6 @@ pub struct Restarts {
     pub pause: Duration,
 }
 
-/// What is asked of whoever runs: the time, and what to do with words for people.
-#[derive(Clone, Copy)]
-pub struct Surroundings {
-    /// Milliseconds since the epoch.
-    pub now_ms: fn() -> u64,
-    /// Says something to people.
-    pub notice: fn(&str),
-}
-
 /// Why CMD was not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -109,6 +97,9 @@ pub enum RunError {
     /// A signal came before CMD was started.
     #[error("signal {0} came first")]
     Signal(i32),
+    /// There is no socket for CMD.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// This machine does not let it.
     #[error("{what}")]
     Machine {
@@ -130,29 +121,9 @@ pub enum RunError {
 pub fn run<T: Transport + Send>(
     mut agent: Agent<T>,
     options: &Options,
-    around: Surroundings,
+    caller: Caller,
 ) -> Result<ExitStatus, RunError> {
-    let mut course = course::Course::begin(&mut agent, options, around)?;
+    let mut course = course::Course::begin(&mut agent, options, caller)?;
     let first = course.first()?;
     Ok(course.go_on(first))
-}
-
-/// A value under its name; one that is too long to be kept is replaced by its digest, and the name says so.
-fn named(name: &str, value: Vec<u8>) -> Result<Secret, ledger::codes::Refusal> {
-    if value.len() <= MAX_VALUE_BYTES {
-        return Secret::new(name.parse()?, value);
-    }
-    digested(name, Digest::of(&[&value]))
-}
-
-fn digested(name: &str, digest: Digest) -> Result<Secret, ledger::codes::Refusal> {
-    let name: Name = format!("{name}.digest").parse()?;
-    Secret::new(name, digest.to_string().into_bytes())
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        None => error.to_string(),
-        Some(source) => format!("{error}: {}", with_sources(source)),
-    }
 }

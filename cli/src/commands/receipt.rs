@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
-use client::agent::{Action, Agent, Deed, Filed};
+use client::agent::{Action, ActionResult, Agent, Filed};
 use client::disclosure::Secret;
 use client::http::Service;
 use client::submission::Logged;
@@ -232,7 +232,7 @@ fn tool(agent: &Agent<Service>, name: Name) -> Result<ToolUse> {
 fn result(session: &Session, options: ResultOptions) -> Result<()> {
     let mut agent = resumed(session, &options.agent)?;
     let references = options.reference.into_iter();
-    let deed = Deed {
+    let result = ActionResult {
         intent: options.intent,
         status: options.status,
         outputs: secrets(options.output)?,
@@ -240,7 +240,7 @@ fn result(session: &Session, options: ResultOptions) -> Result<()> {
         usage: options.amounts.into(),
         refs: references.map(|named| (named.name, named.value)).collect(),
     };
-    let filed = agent.result(deed, now_ms()?)?;
+    let filed = agent.result(result, now_ms()?)?;
     print_filed(session, &agent, &filed)
 }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use client::run::{self, Program, ProgramError, Restarts, Surroundings};
+use client::run::{self, Program, ProgramError, Restarts};
+use client::speaker::Caller;
 use ledger::json::Value;
 use ledger::text::Text;
 
@@ -113,7 +114,7 @@ pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
     let on_heal = on_heal.transpose()?;
     let agent = acting::open(session, &options.agent)?;
     let this = std::env::current_exe().context("this program does not know where it is")?;
-    let around = Surroundings {
+    let caller = Caller {
         now_ms: || now_ms().unwrap_or_default(),
         notice: output::complain,
     };
@@ -140,7 +141,7 @@ pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
             std::process::id().to_string().into(),
         ]),
     };
-    Ok(code(run::run(agent, &options, around)?))
+    Ok(code(run::run(agent, &options, caller)?))
 }
 
 fn find(called: &OsStr, arguments: Vec<OsString>) -> Result<Program, ProgramError> {

@@ -47,7 +47,7 @@ impl<T: Transport> Agent<T> {
         let mut claims = self.claims()?;
         let lease = self.lease_of(&claims)?;
         if self.speaks_in(&claims) {
-            self.close_estate(now_ms)?;
+            self.close_what_was_left(now_ms)?;
             claims = self.claims()?;
         }
         let instance = draw_instance()?;
@@ -167,7 +167,7 @@ impl<T: Transport> Agent<T> {
     }
 
     /// The process before this one is gone: the journal is not locked. Its last words are said for it.
-    fn close_estate(&mut self, now_ms: u64) -> Result<(), AgentError> {
+    fn close_what_was_left(&mut self, now_ms: u64) -> Result<(), AgentError> {
         self.close_orphans(now_ms)?;
         self.say_unsaid(now_ms)?;
         self.goodbye(now_ms).map(drop)

@@ -95,6 +95,15 @@ impl AgentError {
     pub const fn is_away(&self) -> bool {
         matches!(self, Self::Away(_))
     }
+
+    /// Whether the process has lost its place: another one speaks, or the agent's state lets nobody speak.
+    pub fn is_fenced(&self) -> bool {
+        match self {
+            Self::Fenced { .. } => true,
+            Self::Refused(problem) => problem.says("state-forbids"),
+            _ => false,
+        }
+    }
 }
 
 impl From<ServiceError> for AgentError {

@@ -155,7 +155,7 @@ fn a_life_from_the_first_beat_to_the_goodbye() {
     let permit = agent.intent(run(goal), NOW_MS).unwrap();
     assert_eq!(permit.lapses_ms(), NOW_MS + MINUTE_MS);
     agent
-        .result(Deed::of(permit.intent(), Status::Ok), NOW_MS)
+        .result(ActionResult::of(permit.intent(), Status::Ok), NOW_MS)
         .unwrap();
     agent
         .outcome(goal, Verdict::Rejected, vec![], NOW_MS)
@@ -201,7 +201,7 @@ fn an_answer_that_is_lost_doubles_nothing() {
     let permit = agent.intent(run(goal), NOW_MS).unwrap();
     world.line.set(Wire::LosesAnswer);
     let result = agent
-        .result(Deed::of(permit.intent(), Status::Ok), NOW_MS)
+        .result(ActionResult::of(permit.intent(), Status::Ok), NOW_MS)
         .unwrap();
     assert!(!result.is_logged());
     let outcome = agent
@@ -264,7 +264,7 @@ fn a_new_lease_is_followed_by_the_same_process() {
     let instance = agent.tip().unwrap().instance;
     world.log.lease(&version(), &["run:*"]);
     agent
-        .result(Deed::of(permit.intent(), Status::Ok), NOW_MS)
+        .result(ActionResult::of(permit.intent(), Status::Ok), NOW_MS)
         .unwrap();
     let tip = agent.tip().unwrap();
     assert_eq!((tip.epoch, tip.instance), (2, instance));
@@ -279,10 +279,10 @@ fn what_waited_is_said_again_in_the_next_epoch() {
     let goal = goal(&mut agent);
     let permit = agent.intent(run(goal), NOW_MS).unwrap();
     let secret = Secret::new("stdout".parse().unwrap(), b"hello".to_vec()).unwrap();
-    let mut deed = Deed::of(permit.intent(), Status::Ok);
-    deed.outputs = vec![secret];
+    let mut result = ActionResult::of(permit.intent(), Status::Ok);
+    result.outputs = vec![secret];
     world.line.set(Wire::Cut);
-    let result = agent.result(deed, NOW_MS).unwrap().record();
+    let result = agent.result(result, NOW_MS).unwrap().record();
     let check = ledger::record::Check {
         name: "it ran".parse().unwrap(),
         digest: *result.digest(),
@@ -487,7 +487,7 @@ fn an_order_ends_it() {
     let error = agent.intent(run(goal), NOW_MS).unwrap_err();
     assert!(error.code().is_some(), "{error}");
     let result = agent
-        .result(Deed::of(permit.intent(), Status::Cancelled), NOW_MS)
+        .result(ActionResult::of(permit.intent(), Status::Cancelled), NOW_MS)
         .unwrap();
     assert!(result.is_logged());
     assert_eq!(agent.standing().unwrap().ask, http::Ask::Stop);

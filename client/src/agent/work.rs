@@ -34,7 +34,7 @@ pub struct Action {
 
 /// What an agent did.
 #[derive(Clone, Debug)]
-pub struct Deed {
+pub struct ActionResult {
     /// The intent, as the permit names it.
     pub intent: RecordHash,
     /// How it ended.
@@ -75,8 +75,8 @@ impl Action {
     }
 }
 
-impl Deed {
-    /// A deed that took no time worth telling, without outputs, usage or references.
+impl ActionResult {
+    /// A result that took no time worth telling, without outputs, usage or references.
     pub const fn of(intent: RecordHash, status: Status) -> Self {
         Self {
             intent,
@@ -167,25 +167,25 @@ impl<T: Transport> Agent<T> {
     /// # Errors
     ///
     /// [`AgentError`].
-    pub fn result(&mut self, deed: Deed, now_ms: u64) -> Result<Filed, AgentError> {
-        let outputs = commitments(&deed.outputs, self.name());
+    pub fn result(&mut self, result: ActionResult, now_ms: u64) -> Result<Filed, AgentError> {
+        let outputs = commitments(&result.outputs, self.name());
         let body = |chain| {
             let result = ResultOf {
-                intent: deed.intent,
-                status: deed.status,
+                intent: result.intent,
+                status: result.status,
                 outputs: outputs.clone(),
-                duration_ms: deed.duration_ms,
-                usage: deed.usage,
-                refs: deed.refs.clone(),
+                duration_ms: result.duration_ms,
+                usage: result.usage,
+                refs: result.refs.clone(),
             };
             receipt(chain, Phase::Result(result))
         };
         let saying = Saying {
             body: &body,
-            disclosures: &|record| disclose(&deed.outputs, record, Side::Outputs),
+            disclosures: &|record| disclose(&result.outputs, record, Side::Outputs),
         };
         let filed = self.say_or_wait(&saying, now_ms)?;
-        self.own_intents.retain(|intent| *intent != deed.intent);
+        self.own_intents.retain(|intent| *intent != result.intent);
         Ok(filed)
     }
 

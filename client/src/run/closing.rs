@@ -7,19 +7,15 @@ use ledger::digest::RecordHash;
 use ledger::record::{Check, Status, Verdict};
 use ledger::text::{Name, Text};
 
-use super::life::{Closed, Life};
-use super::supervisor::{Cut, End};
-use super::{Surroundings, with_sources};
-use crate::agent::{Agent, AgentError, Deed, Filed};
+use super::message::{Cut, End};
+use crate::agent::{ActionResult, Agent, AgentError, Filed};
+use crate::speaker::{Caller, Closed, Life, RETRY, with_sources};
 use crate::transport::Transport;
-
-/// How soon a service that was away is asked again.
-pub(super) const RETRY: Duration = Duration::from_millis(500);
 
 /// Says what came of it, in the epoch that the agent speaks in.
 pub(super) struct Closing<'a, T> {
     pub(super) agent: &'a mut Agent<T>,
-    pub(super) around: Surroundings,
+    pub(super) caller: Caller,
 }
 
 impl<T: Transport> Closing<'_, T> {
@@ -62,7 +58,7 @@ impl<T: Transport> Closing<'_, T> {
     }
 
     fn now_ms(&self) -> u64 {
-        (self.around.now_ms)()
+        (self.caller.now_ms)()
     }
 
     fn outcome(&mut self, goal: RecordHash, verdict: Verdict, checks: Vec<Check>) {
@@ -72,21 +68,21 @@ impl<T: Transport> Closing<'_, T> {
 
     fn say_result(&mut self, intent: RecordHash, end: &End) -> Option<RecordHash> {
         let outputs = end.outputs.clone().unwrap_or_else(|refusal| {
-            (self.around.notice)(&format!(
+            (self.caller.notice)(&format!(
                 "warning: the output is not committed to: {refusal}"
             ));
             Vec::new()
         });
         let (status, _) = judge(end);
-        let mut deed = Deed::of(intent, status);
-        deed.outputs = outputs;
-        deed.duration_ms = end.duration_ms;
+        let mut result = ActionResult::of(intent, status);
+        result.outputs = outputs;
+        result.duration_ms = end.duration_ms;
         let why = end.cut.as_ref().map(|(_, why)| why.as_str());
-        deed.refs = reference("end", &end.status.to_string())
+        result.refs = reference("end", &end.status.to_string())
             .into_iter()
             .chain(why.and_then(|why| reference("reason", why)))
             .collect();
-        let result = self.agent.result(deed, self.now_ms());
+        let result = self.agent.result(result, self.now_ms());
         self.note_filed(result)
     }
 
@@ -102,8 +98,8 @@ impl<T: Transport> Closing<'_, T> {
 
     fn note(&self, error: &AgentError) {
         // What is refused for its place or for the state is in the journal, and told of at the end.
-        if !is_fenced(error) && !error.is_away() {
-            (self.around.notice)(&format!("warning: {}", with_sources(error)));
+        if !error.is_fenced() && !error.is_away() {
+            (self.caller.notice)(&format!("warning: {}", with_sources(error)));
         }
     }
 
@@ -125,9 +121,9 @@ impl<T: Transport> Closing<'_, T> {
             }
         };
         match left {
-            Ok(()) if is_away => (self.around.notice)("the service is back"),
+            Ok(()) if is_away => (self.caller.notice)("the service is back"),
             Ok(()) => {}
-            Err(error) if error.is_away() => (self.around.notice)(
+            Err(error) if error.is_away() => (self.caller.notice)(
                 "the service is away: what was signed waits in the journal, and is logged by the next run or by \
                  `dragons receipt flush`",
             ),
@@ -135,19 +131,10 @@ impl<T: Transport> Closing<'_, T> {
         }
         let unsaid = self.agent.journal().book().unsaid().len();
         if unsaid > 0 {
-            (self.around.notice)(&format!(
+            (self.caller.notice)(&format!(
                 "results and outcomes that the log does not take now: {unsaid}; they wait in the journal for the next run"
             ));
         }
-    }
-}
-
-/// Whether the process has lost its place: another one speaks, or the agent's state lets nobody speak.
-pub(super) fn is_fenced(error: &AgentError) -> bool {
-    match error {
-        AgentError::Fenced { .. } => true,
-        AgentError::Refused(problem) => problem.says("state-forbids"),
-        _ => false,
     }
 }
 
@@ -170,12 +157,12 @@ fn check_of(status: &ExitStatus, result: RecordHash) -> Check {
     }
 }
 
-fn without_result(intent: RecordHash) -> Deed {
-    let mut deed = Deed::of(intent, Status::Error);
-    deed.refs = reference("reason", "the program ended without a result")
+fn without_result(intent: RecordHash) -> ActionResult {
+    let mut result = ActionResult::of(intent, Status::Error);
+    result.refs = reference("reason", "the program ended without a result")
         .into_iter()
         .collect();
-    deed
+    result
 }
 
 fn reference(name: &str, text: &str) -> Option<(Name, Text)> {

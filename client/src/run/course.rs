@@ -16,16 +16,17 @@ use std::time::Duration;
 use ledger::digest::RecordHash;
 use ledger::record::{AgentState, Mode, Status, ToolUse};
 
-use super::child::{self, Program};
-use super::clerk::{Clerk, Job};
+use super::child;
 use super::closing::Closing;
-use super::heal::{Down, Vigil};
-use super::life::Life;
-use super::socket::Socket;
-use super::supervisor::{self, Cut, End, Event, Watch};
-use super::{Options, RunError, Surroundings, named, with_sources};
-use crate::agent::{Action, Agent, AgentError, Deed};
+use super::heal::{Down, Healer};
+use super::message::{Cut, End, Event};
+use super::program::Program;
+use super::supervisor::{self, Watch};
+use super::{Options, RunError};
+use crate::agent::{Action, ActionResult, Agent, AgentError};
+use crate::disclosure::Secret;
 use crate::permit::Permit;
+use crate::speaker::{Caller, Clerk, Job, Life, Socket, with_sources};
 use crate::transport::Transport;
 
 /// The longest pause before a program that failed is started again.
@@ -35,7 +36,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Course<'a, T> {
     agent: &'a mut Agent<T>,
     options: &'a Options,
-    around: Surroundings,
+    caller: Caller,
     goal: RecordHash,
     mode: Mode,
     heartbeat: Duration,
@@ -67,38 +68,38 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     pub(super) fn begin(
         agent: &'a mut Agent<T>,
         options: &'a Options,
-        around: Surroundings,
+        caller: Caller,
     ) -> Result<Self, RunError> {
         let socket = Socket::bind(&options.runtime)?;
         let (jobs, events) = (mpsc::channel(), mpsc::channel());
-        socket.serve(&jobs.0, around.notice)?;
-        agent.start((around.now_ms)())?;
+        socket.serve(&jobs.0, caller.notice)?;
+        agent.start((caller.now_ms)())?;
         let charter = agent.charter()?;
         supervisor::pass_signals_on(&events.0)?;
         let heartbeat = Duration::from_millis(charter.liveness.heartbeat_ms);
         let standing = agent.standing().map(|standing| standing.state);
         if charter.mode == Mode::Enforce && standing == Some(AgentState::Autohealing) {
-            (around.notice)("the agent is to be healed before it may act");
-            let mut vigil = Vigil {
+            (caller.notice)("the agent is to be healed before it may act");
+            let mut healer = Healer {
                 agent: &mut *agent,
                 heartbeat,
                 directory: &options.directory,
                 events: &events.1,
-                around,
+                caller,
             };
-            vigil.heal(&mut |_| ())?;
+            healer.heal(&mut |_| ())?;
         }
         // A run that was killed, here or on a machine that is lost, could not say what came of what it had begun.
-        agent.give_up_what_is_open((around.now_ms)())?;
+        agent.give_up_what_is_open((caller.now_ms)())?;
         let (title, requester) = (options.goal.clone(), options.requester.clone());
-        let goal = agent.goal(title, requester, (around.now_ms)())?.record();
+        let goal = agent.goal(title, requester, (caller.now_ms)())?.record();
         Ok(Self {
             program: options.program.clone(),
             mode: charter.mode,
             restarts: 0,
             agent,
             options,
-            around,
+            caller,
             goal,
             heartbeat,
             socket,
@@ -111,9 +112,9 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     pub(super) fn first(&mut self) -> Result<Over, RunError> {
         let first = self.live();
         if first.is_err() {
-            let around = self.around;
+            let caller = self.caller;
             let agent = &mut *self.agent;
-            Closing { agent, around }.give_up(self.goal);
+            Closing { agent, caller }.give_up(self.goal);
         }
         first
     }
@@ -143,8 +144,8 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             Ok(running) => running,
             Err(error) => {
                 // A permit that nobody acted upon. What cannot be said now is settled by the next run.
-                let deed = Deed::of(intent, Status::Cancelled);
-                let _ = self.agent.result(deed, self.now_ms());
+                let result = ActionResult::of(intent, Status::Cancelled);
+                let _ = self.agent.result(result, self.now_ms());
                 return Err(error);
             }
         };
@@ -152,7 +153,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             grace: self.options.grace,
             stop_ms: stop_before_lapse(&permit, now_ms, self.options.grace),
             enforces: self.mode == Mode::Enforce,
-            around: self.around,
+            caller: self.caller,
         };
         let steps = self.agent.progress();
         let life = Life::new(goal, &permit, tool, running.lines(), steps);
@@ -166,6 +167,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         running: child::Running,
         watch: Watch,
     ) -> Result<Over, RunError> {
+        let news_of = self.events.0.clone();
         let clerk = Clerk {
             standing: self.agent.standing().copied(),
             agent: &mut *self.agent,
@@ -174,8 +176,11 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             heartbeat: self.heartbeat,
             is_away: false,
             was_refused: false,
-            events: self.events.0.clone(),
-            around: self.around,
+            news: Box::new(move |news| {
+                // A supervisor that no longer listens has seen CMD end.
+                let _ = news_of.send(Event::News(news));
+            }),
+            caller: self.caller,
         };
         let ((jobs, job_queue), (events, event_queue)) = (&mut self.jobs, &mut self.events);
         let end = std::thread::scope(|scope| {
@@ -190,7 +195,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     }
 
     fn now_ms(&self) -> u64 {
-        (self.around.now_ms)()
+        (self.caller.now_ms)()
     }
 
     /// What came in before CMD is there is about a life that is over, unless it is a signal to end.
@@ -212,11 +217,11 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         };
         let mut action = Action::new(self.goal, scope.map_err(AgentError::from)?);
         action.tool = Some(tool.clone());
-        let argv = named("argv", program.argv()).map_err(AgentError::from)?;
+        let argv = Secret::kept("argv", program.argv()).map_err(AgentError::from)?;
         action.inputs = vec![argv];
         let permit = self.agent.intent(action, now_ms)?;
         if let Some(breach) = permit.breach() {
-            (self.around.notice)(&format!(
+            (self.caller.notice)(&format!(
                 "warning: the log only observes, and this breaks a rule: {breach}"
             ));
         }
@@ -236,10 +241,10 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     }
 
     fn heal(&mut self, over: &mut Over) -> Result<(), Down> {
-        let around = self.around;
-        self.vigil().heal(&mut |agent| {
+        let caller = self.caller;
+        self.healer().heal(&mut |agent| {
             // What came of the life before is said first of all in the new epoch.
-            Closing { agent, around }.life(&mut over.life, &over.end);
+            Closing { agent, caller }.life(&mut over.life, &over.end);
         })?;
         self.was_healed();
         Ok(())
@@ -269,11 +274,11 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             .min(MAX_PAUSE);
         self.restarts += 1;
         let (n, status) = (self.restarts, over.end.status);
-        (self.around.notice)(&format!(
+        (self.caller.notice)(&format!(
             "the program failed ({status}): started again in {} ms, {n} of {most}",
             pause.as_millis()
         ));
-        if self.vigil().back_off(pause)? {
+        if self.healer().back_off(pause)? {
             self.was_healed();
         }
         Ok(())
@@ -281,7 +286,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
 
     /// Another life, of the version that the lease is for, and of whatever the program is now.
     fn again(&mut self) -> Result<Over, Down> {
-        self.vigil().check_version()?;
+        self.healer().check_version()?;
         let program = self.program.read_again();
         self.program = program.map_err(|error| Down::Because(with_sources(&error)))?;
         self.live().map_err(|error| match error {
@@ -291,15 +296,15 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     }
 
     fn close(&mut self, over: &mut Over) {
-        let around = self.around;
+        let caller = self.caller;
         let agent = &mut *self.agent;
-        Closing { agent, around }.life(&mut over.life, &over.end);
+        Closing { agent, caller }.life(&mut over.life, &over.end);
     }
 
     fn finish(&mut self, over: &mut Over) -> Next {
-        let around = self.around;
+        let caller = self.caller;
         let agent = &mut *self.agent;
-        Closing { agent, around }.run(&mut over.life, &over.end, self.options.patience);
+        Closing { agent, caller }.run(&mut over.life, &over.end, self.options.patience);
         Next::Done(over.end.status)
     }
 
@@ -307,7 +312,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         let status = match down {
             Down::Signal(number) => ExitStatus::from_raw(number),
             Down::Because(why) => {
-                (self.around.notice)(&format!("the program is not started again: {why}"));
+                (self.caller.notice)(&format!("the program is not started again: {why}"));
                 over.end.status
             }
         };
@@ -315,13 +320,13 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         status
     }
 
-    fn vigil(&mut self) -> Vigil<'_, T> {
-        Vigil {
+    fn healer(&mut self) -> Healer<'_, T> {
+        Healer {
             agent: &mut *self.agent,
             heartbeat: self.heartbeat,
             directory: &self.options.directory,
             events: &self.events.1,
-            around: self.around,
+            caller: self.caller,
         }
     }
 }

@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 
 use ledger::record::AgentState;
 
-use super::closing::{RETRY, is_fenced};
-use super::supervisor::{Event, is_end};
-use super::{Surroundings, with_sources};
+use super::message::Event;
+use super::supervisor::is_end;
 use crate::agent::{Agent, AgentError, Outlook, Speaker};
 use crate::http::Ask;
+use crate::speaker::{Caller, RETRY, with_sources};
 use crate::transport::Transport;
 
 /// Watches over an agent while nothing of it runs.
-pub(super) struct Vigil<'a, T> {
+pub(super) struct Healer<'a, T> {
     pub(super) agent: &'a mut Agent<T>,
     pub(super) heartbeat: Duration,
     /// Where the agent's version is made from.
     pub(super) directory: &'a Path,
     pub(super) events: &'a Receiver<Event>,
-    pub(super) around: Surroundings,
+    pub(super) caller: Caller,
 }
 
 /// Why nothing is started again.
@@ -35,7 +35,7 @@ pub(super) enum Down {
     Because(String),
 }
 
-impl<T: Transport> Vigil<'_, T> {
+impl<T: Transport> Healer<'_, T> {
     /// Waits before a program that failed is started again, and beats meanwhile. An agent that is fenced in this time is
     /// healed; whether it was is what comes back.
     pub(super) fn back_off(&mut self, pause: Duration) -> Result<bool, Down> {
@@ -47,7 +47,7 @@ impl<T: Transport> Vigil<'_, T> {
             }
             self.pause(left.min(self.heartbeat))?;
             match self.agent.beat(0, self.now_ms()) {
-                Err(error) if is_fenced(&error) => return self.heal(&mut |_| ()).map(|()| true),
+                Err(error) if error.is_fenced() => return self.heal(&mut |_| ()).map(|()| true),
                 Err(error) if error.is_away() => {}
                 Err(error) => self.warn(&error),
                 Ok(_) if self.is_asked_to_stop() => {
@@ -76,7 +76,7 @@ impl<T: Transport> Vigil<'_, T> {
             }
             is_mine = true;
             if self.recover()? {
-                (self.around.notice)("the agent is healed");
+                (self.caller.notice)("the agent is healed");
                 return Ok(());
             }
         }
@@ -95,11 +95,11 @@ impl<T: Transport> Vigil<'_, T> {
     }
 
     fn now_ms(&self) -> u64 {
-        (self.around.now_ms)()
+        (self.caller.now_ms)()
     }
 
     fn warn(&self, error: &AgentError) {
-        (self.around.notice)(&format!("warning: {}", with_sources(error)));
+        (self.caller.notice)(&format!("warning: {}", with_sources(error)));
     }
 
     fn is_asked_to_stop(&self) -> bool {
@@ -130,7 +130,7 @@ impl<T: Transport> Vigil<'_, T> {
         self.check_version()?;
         match self.agent.start(self.now_ms()) {
             Ok(()) => Ok(true),
-            Err(error) if is_fenced(&error) || error.is_away() => self.pause(RETRY).map(|()| false),
+            Err(error) if error.is_fenced() || error.is_away() => self.pause(RETRY).map(|()| false),
             Err(error) => Err(Down::Because(with_sources(&error))),
         }
     }
@@ -147,7 +147,7 @@ impl<T: Transport> Vigil<'_, T> {
                     Some(AgentState::Autohealing) => {}
                     _ => return Ok(false),
                 },
-                Err(error) if is_fenced(&error) => return Ok(false),
+                Err(error) if error.is_fenced() => return Ok(false),
                 Err(error) if error.is_away() && !self.lease_has_ended() => {}
                 Err(error @ AgentError::SplitView { .. }) => self.warn(&error),
                 Err(error) => return Err(Down::Because(with_sources(&error))),

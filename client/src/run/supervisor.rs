@@ -5,58 +5,21 @@ use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use ledger::codes::Refusal;
 use ledger::record::AgentState;
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, Signal, pidfd_send_signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
-use super::child::{Running, Stream};
-use super::{RunError, Surroundings, kin};
-use crate::disclosure::Secret;
+use super::child::Running;
+use super::message::{Cut, End, Event};
+use super::output::Stream;
+use super::{RunError, descendants};
 use crate::http::{Ask, Standing};
+use crate::speaker::{Caller, News};
 
 /// How long CMD's output may go on after its end: what it left behind may hold its pipes open for ever.
 const OUTPUT_AFTER_END: Duration = Duration::from_secs(2);
-
-/// What there is to know.
-pub(super) enum Event {
-    /// CMD ended.
-    Ended(io::Result<ExitStatus>),
-    /// This process got a signal.
-    Signal {
-        /// Which.
-        number: i32,
-        /// Whether CMD got it too, from the terminal.
-        reached_all: bool,
-    },
-    /// The log has answered.
-    Standing(Standing),
-    /// This process speaks for the agent no more.
-    Fenced(String),
-}
-
-/// Why CMD was ended before its time; of several reasons the last counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cut {
-    /// Its permit was about to lapse.
-    Lapsed,
-    /// The lease behind it ended.
-    LeaseEnded,
-    /// The agent is not this process's to speak for, or not at all: the log tells what follows.
-    Fenced,
-}
-
-/// How it went.
-pub(super) struct End {
-    pub(super) status: ExitStatus,
-    pub(super) cut: Option<(Cut, String)>,
-    /// Whether a signal asked for the end.
-    pub(super) was_asked_to_end: bool,
-    pub(super) duration_ms: u64,
-    pub(super) outputs: Result<Vec<Secret>, Refusal>,
-}
 
 /// What CMD is held to.
 #[derive(Clone, Copy)]
@@ -66,7 +29,7 @@ pub(super) struct Watch {
     pub(super) stop_ms: u64,
     /// Whether the rules bind. Beside a log that observes, CMD runs as it would without.
     pub(super) enforces: bool,
-    pub(super) around: Surroundings,
+    pub(super) caller: Caller,
 }
 
 /// CMD under watch.
@@ -115,7 +78,7 @@ pub(super) fn watch(
     let status = supervisor.watch(queue);
     let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     if status.is_ok() && supervisor.cut.is_some() {
-        supervisor.end_kin();
+        supervisor.end_descendants();
     }
     output
         .iter()
@@ -162,17 +125,17 @@ impl Supervisor {
                 }
                 None
             }
-            Event::Standing(standing) => {
+            Event::News(News::Standing(standing)) => {
                 self.lease_ends_ms = standing.lease_ends_ms.or(self.lease_ends_ms);
                 ends_authority(&standing).map(|why| (Cut::Fenced, why))
             }
-            Event::Fenced(reason) => Some((Cut::Fenced, reason)),
+            Event::News(News::Fenced(reason)) => Some((Cut::Fenced, reason)),
             Event::Ended(_) => None,
         }
     }
 
     fn by_the_clock(&self) -> Option<(Cut, String)> {
-        let now_ms = (self.watch.around.now_ms)();
+        let now_ms = (self.watch.caller.now_ms)();
         if self.lease_ends_ms.is_some_and(|ends_ms| now_ms >= ends_ms) {
             return Some((Cut::LeaseEnded, "the lease has ended".to_owned()));
         }
@@ -185,15 +148,15 @@ impl Supervisor {
         match cause {
             Some(cause) if self.watch.enforces => self.take_note(cause),
             Some((_, why)) if !std::mem::replace(&mut self.was_told, true) => {
-                (self.watch.around.notice)(&format!("the log only observes: {why}"));
+                (self.watch.caller.notice)(&format!("the log only observes: {why}"));
             }
             _ => {}
         }
         match self.ending {
             Ending::NotBegun if self.cut.is_some() => {
-                kin::adopt();
+                descendants::adopt();
                 self.send(Signal::TERM);
-                kin::signal(Signal::TERM, self.pid);
+                descendants::signal(Signal::TERM, self.pid);
                 self.ending = Ending::Asked(Instant::now());
             }
             Ending::Asked(since) if since.elapsed() >= self.watch.grace => {
@@ -208,19 +171,19 @@ impl Supervisor {
     fn take_note(&mut self, (cut, why): (Cut, String)) {
         let is_graver = |(known, _): &(Cut, String)| cut > *known;
         if self.cut.as_ref().is_none_or(is_graver) {
-            (self.watch.around.notice)(&format!("ending the program: {why}"));
+            (self.watch.caller.notice)(&format!("ending the program: {why}"));
             self.cut = Some((cut, why));
         }
     }
 
     /// What CMD has started has what is left of the grace, and no more.
-    fn end_kin(&self) {
+    fn end_descendants(&self) {
         let left = match self.ending {
             Ending::Asked(since) => self.watch.grace.saturating_sub(since.elapsed()),
             Ending::NotBegun | Ending::Forced => Duration::ZERO,
         };
-        if !kin::end(left, self.pid) {
-            (self.watch.around.notice)("warning: a process that the program started does not end");
+        if !descendants::end(left, self.pid) {
+            (self.watch.caller.notice)("warning: a process that the program started does not end");
         }
     }
 
@@ -232,7 +195,7 @@ impl Supervisor {
     /// How long nothing happens by itself. A look every second costs nothing and sees a clock that was set.
     fn next_look(&self) -> Duration {
         const LOOK: Duration = Duration::from_secs(1);
-        let now_ms = (self.watch.around.now_ms)();
+        let now_ms = (self.watch.caller.now_ms)();
         let pause = match self.ending {
             Ending::NotBegun if !self.watch.enforces => LOOK,
             Ending::NotBegun => {

@@ -9,41 +9,48 @@ use ledger::json::{Value, object};
 use ledger::record::{AgentState, Check, ToolUse, Verdict};
 use ledger::text::Text;
 
-use super::closing::{RETRY, is_fenced};
 use super::life::Life;
 use super::request::{Answer, IntentRequest, Request, ResultRequest};
-use super::supervisor::Event;
-use super::{Surroundings, with_sources};
-use crate::agent::{Action, Agent, AgentError, Deed, Filed};
+use super::{Caller, RETRY, with_sources};
+use crate::agent::{Action, ActionResult, Agent, AgentError, Filed};
 use crate::http::Standing;
 use crate::submission::Logged;
 use crate::transport::Transport;
 
 /// What is to be done.
-pub(super) enum Job {
+pub(crate) enum Job {
     /// CMD says something and waits for the answer.
     Ask(Box<Request>, Sender<Answer>),
     /// CMD has ended.
     Finish,
 }
 
+/// What the log says of the agent.
+pub(crate) enum News {
+    /// It has answered.
+    Standing(Standing),
+    /// This process speaks for the agent no more.
+    Fenced(String),
+}
+
 /// Speaks for the agent during one life of CMD.
-pub(super) struct Clerk<'a, T> {
-    pub(super) agent: &'a mut Agent<T>,
-    pub(super) life: &'a mut Life,
-    pub(super) standing: Option<Standing>,
-    pub(super) requester: Text,
-    pub(super) heartbeat: Duration,
-    pub(super) is_away: bool,
+pub(crate) struct Clerk<'a, T> {
+    pub(crate) agent: &'a mut Agent<T>,
+    pub(crate) life: &'a mut Life,
+    pub(crate) standing: Option<Standing>,
+    pub(crate) requester: Text,
+    pub(crate) heartbeat: Duration,
+    pub(crate) is_away: bool,
     /// Whether the log refused what CMD asked last.
-    pub(super) was_refused: bool,
-    pub(super) events: Sender<Event>,
-    pub(super) around: Surroundings,
+    pub(crate) was_refused: bool,
+    /// Gets what the log says of the agent.
+    pub(crate) news: Box<dyn Fn(News) + Send>,
+    pub(crate) caller: Caller,
 }
 
 impl<T: Transport> Clerk<'_, T> {
     /// Works until CMD has ended.
-    pub(super) fn work(mut self, jobs: &mut Receiver<Job>) {
+    pub(crate) fn work(mut self, jobs: &mut Receiver<Job>) {
         self.report();
         let mut beat_due = Instant::now() + self.heartbeat;
         loop {
@@ -71,7 +78,7 @@ impl<T: Transport> Clerk<'_, T> {
     }
 
     fn now_ms(&self) -> u64 {
-        (self.around.now_ms)()
+        (self.caller.now_ms)()
     }
 
     fn beat(&mut self) {
@@ -88,18 +95,17 @@ impl<T: Transport> Clerk<'_, T> {
         self.standing = self.agent.standing().copied().or(last);
         if let Some(standing) = self.standing {
             self.tell_of_turn(last.map(|last| last.state), standing.state);
-            // A supervisor that no longer listens has seen CMD end.
-            let _ = self.events.send(Event::Standing(standing));
+            (self.news)(News::Standing(standing));
         }
     }
 
     fn tell_of_turn(&self, from: Option<AgentState>, to: AgentState) {
         match (from, to) {
-            (Some(AgentState::Running), AgentState::Degraded) => (self.around.notice)(
+            (Some(AgentState::Running), AgentState::Degraded) => (self.caller.notice)(
                 "the agent is degraded: a log that enforces takes no new goals of it, and no intents but to read",
             ),
             (Some(AgentState::Degraded), AgentState::Running) => {
-                (self.around.notice)("the agent has recovered");
+                (self.caller.notice)("the agent has recovered");
             }
             _ => {}
         }
@@ -107,7 +113,7 @@ impl<T: Transport> Clerk<'_, T> {
 
     fn is_back(&mut self) {
         if std::mem::take(&mut self.is_away) {
-            (self.around.notice)("the service is back");
+            (self.caller.notice)("the service is back");
         }
     }
 
@@ -117,15 +123,15 @@ impl<T: Transport> Clerk<'_, T> {
             AgentError::Away(_) if self.is_away => {}
             AgentError::Away(_) => {
                 self.is_away = true;
-                (self.around.notice)(&format!(
+                (self.caller.notice)(&format!(
                     "{text}; what is said meanwhile waits in the journal"
                 ));
             }
             // A beat that is refused like this leaves CMD nothing to run for.
-            error if is_fenced(error) => {
-                let _ = self.events.send(Event::Fenced(text));
+            error if error.is_fenced() => {
+                (self.news)(News::Fenced(text));
             }
-            _ => (self.around.notice)(&format!("warning: {text}")),
+            _ => (self.caller.notice)(&format!("warning: {text}")),
         }
     }
 
@@ -172,7 +178,7 @@ impl<T: Transport> Clerk<'_, T> {
         };
         if let state @ (Autohealing | Quarantined | Stopped) = outlook.state {
             let why = format!("the agent is {state}");
-            let _ = self.events.send(Event::Fenced(why));
+            (self.news)(News::Fenced(why));
         }
     }
 
@@ -227,7 +233,7 @@ impl<T: Transport> Clerk<'_, T> {
         }
         let since = self.life.intents.get(&intent);
         let took_ms = since.map_or(0, |since| milliseconds(since.elapsed()));
-        let deed = Deed {
+        let result = ActionResult {
             intent,
             status: request.status,
             outputs: request.outputs,
@@ -235,7 +241,7 @@ impl<T: Transport> Clerk<'_, T> {
             usage: request.usage,
             refs: request.refs,
         };
-        let filed = self.agent.result(deed, self.now_ms())?;
+        let filed = self.agent.result(result, self.now_ms())?;
         self.life.intents.remove(&intent);
         self.life.newest.retain(|open| *open != intent);
         Ok(filed_answer(&filed))

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 
-use super::RunError;
 use super::clerk::Job;
 use super::request::{Answer, Request};
 
@@ -22,16 +21,26 @@ const MAX_LINE_BYTES: u64 = 1024 * 1024;
 const MAX_CONNECTIONS: usize = 64;
 
 /// A socket in a directory of its own, both gone when it is dropped.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     path: PathBuf,
     listener: UnixListener,
     _directory: tempfile::TempDir,
 }
 
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct SocketError {
+    /// What could not be done.
+    what: &'static str,
+    /// Why.
+    source: io::Error,
+}
+
 impl Socket {
     /// Makes the socket. Its directory is open to its owner alone, so nobody else gets as far as its own mode.
-    pub(super) fn bind(runtime: &Path) -> Result<Self, RunError> {
-        let failed = |source| RunError::Machine {
+    pub(crate) fn bind(runtime: &Path) -> Result<Self, SocketError> {
+        let failed = |source| SocketError {
             what: "the program's socket could not be made",
             source,
         };
@@ -51,14 +60,14 @@ impl Socket {
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Serves until the process ends.
-    pub(super) fn serve(&self, jobs: &Sender<Job>, notice: fn(&str)) -> Result<(), RunError> {
+    pub(crate) fn serve(&self, jobs: &Sender<Job>, notice: fn(&str)) -> Result<(), SocketError> {
         let listener = self.listener.try_clone();
-        let listener = listener.map_err(|source| RunError::Machine {
+        let listener = listener.map_err(|source| SocketError {
             what: "the program's socket could not be served",
             source,
         })?;

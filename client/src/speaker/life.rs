@@ -11,23 +11,23 @@ use ledger::record::ToolUse;
 use crate::permit::Permit;
 
 /// One life of CMD.
-pub(super) struct Life {
+pub(crate) struct Life {
     /// The goal of the run.
-    pub(super) goal: RecordHash,
+    pub(crate) goal: RecordHash,
     /// The intent under which CMD runs.
-    pub(super) intent: RecordHash,
+    pub(crate) intent: RecordHash,
     /// CMD itself, as a tool.
-    pub(super) tool: ToolUse,
+    pub(crate) tool: ToolUse,
     /// Goals that CMD set out for.
-    pub(super) goals: Vec<RecordHash>,
+    pub(crate) goals: Vec<RecordHash>,
     /// When CMD got leave for what it does.
-    pub(super) intents: BTreeMap<RecordHash, Instant>,
+    pub(crate) intents: BTreeMap<RecordHash, Instant>,
     /// The same, in their order.
-    pub(super) newest: Vec<RecordHash>,
+    pub(crate) newest: Vec<RecordHash>,
     /// Whether CMD has said itself what came of the run's goal.
-    pub(super) has_outcome: bool,
+    pub(crate) has_outcome: bool,
     /// Whether all that CMD began is ended, and by which record CMD's own intent.
-    pub(super) closed: Option<Closed>,
+    pub(crate) closed: Option<Closed>,
     lines: Arc<AtomicU64>,
     /// Steps that CMD itself counts; its lines are counted if it does not.
     steps: Option<u64>,
@@ -37,13 +37,13 @@ pub(super) struct Life {
 
 /// A life that the log knows the end of, or will know.
 #[derive(Clone, Copy)]
-pub(super) struct Closed {
+pub(crate) struct Closed {
     /// What came of CMD's own intent, if it could be said.
-    pub(super) result: Option<RecordHash>,
+    pub(crate) result: Option<RecordHash>,
 }
 
 impl Life {
-    pub(super) fn new(
+    pub(crate) fn new(
         goal: RecordHash,
         permit: &Permit,
         tool: ToolUse,
@@ -66,14 +66,14 @@ impl Life {
     }
 
     /// The progress that a heartbeat tells: an epoch's count goes on where the life before left it.
-    pub(super) fn progress(&self) -> u64 {
+    pub(crate) fn progress(&self) -> u64 {
         let lines = || self.lines.load(Ordering::Relaxed);
         self.steps_before
             .saturating_add(self.steps.unwrap_or_else(lines))
     }
 
     /// CMD says how far it has got.
-    pub(super) fn count(&mut self, steps: u64) {
+    pub(crate) fn count(&mut self, steps: u64) {
         self.steps = Some(self.steps.unwrap_or(0).max(steps));
     }
 }
