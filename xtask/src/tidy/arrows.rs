@@ -15,11 +15,12 @@ use super::{CORES, Fault, Spot};
 
 /// The members of the workspace, and for each those that it may use directly,
 /// in whatever kind of dependency.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("tlog", &[]),
     ("ledger", &["tlog"]),
     ("timeline", &["ledger", "proving", "tlog"]),
-    ("client", &["ledger", "tlog"]),
+    ("process", &[]),
+    ("client", &["ledger", "process", "tlog"]),
     ("cli", &["client", "ledger", "proving", "timeline", "tlog"]),
     ("server", &["ledger", "timeline", "tlog"]),
     ("verifier-wasm", &["ledger", "tlog"]),

@@ -61,7 +61,7 @@ fn check_file(file: &str, content: &str) -> Vec<Spot> {
         spots.extend(source::check(file, content));
     }
     if file.ends_with("/Cargo.toml") && !file.starts_with("fuzz/") {
-        spots.extend(source::check_manifest(content));
+        spots.extend(source::check_manifest(file, content));
     }
     spots
 }

@@ -1,0 +1,22 @@
+//! Starting a program just as its caller would have started it, had this process not come between them.
+//!
+//! Four things need `unsafe`, and no safe library offers them:
+//!
+//! - what this process was started with, before the runtime of Rust has changed it ([`Inherited`]);
+//! - what a child does between its fork and its exec: its signals, its group, its terminal, its end with its parent
+//!   ([`Start`]);
+//! - signals as a file that tells who has sent them ([`Held`]), and sending those that have no names ([`send_signal`]);
+//! - whether two descriptors are one open file ([`is_one_file`]).
+//!
+//! Nothing else is here, so that whoever audits `unsafe` code reads these few pages.
+
+mod file;
+mod inherited;
+mod session;
+mod signal;
+mod start;
+
+pub use file::is_one_file;
+pub use inherited::Inherited;
+pub use signal::{Held, Sent, keep_children, send_signal};
+pub use start::{Place, Start};
