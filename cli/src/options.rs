@@ -108,9 +108,9 @@ pub(crate) enum Command {
     Receipt(receipt::Command),
     /// Log an agent's sign of life
     Heartbeat(receipt::HeartbeatOptions),
-    /// Become a program that ends with its parent
+    /// End the program of a run that does not answer, once its authority has ended
     #[command(hide = true)]
-    Leash(run::LeashOptions),
+    Watcher(run::WatcherOptions),
     /// Print the completions of a shell
     Completions(generate::CompletionsOptions),
     /// Write the man pages into a directory

@@ -8,8 +8,13 @@ use ledger::json::Value;
 /// Says something that is no data, on stderr.
 pub(crate) fn complain(text: &str) {
     let lines: Vec<String> = text.trim_end().lines().map(printable).collect();
+    // A terminal whose every key is passed on begins a new line where the last one ended.
+    let end = match client::run::is_raw() {
+        true => "\r\n",
+        false => "\n",
+    };
     // Whoever closed stderr does not want to know.
-    let _ = writeln!(io::stderr(), "dragons: {}", lines.join("\n"));
+    let _ = write!(io::stderr(), "dragons: {}{end}", lines.join(end));
 }
 
 /// Prints a JSON document on a line of its own.

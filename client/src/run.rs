@@ -17,15 +17,20 @@
 //! A run may start CMD several times, one after another: each is a *life*, with an intent and a result of its own
 //! under the one goal. What follows the end of a life is the `course` of the run.
 
+mod cgroup;
 mod child;
 mod closing;
 mod course;
 mod descendants;
 mod heal;
 mod message;
+mod name;
 mod output;
 mod program;
+mod signals;
 mod supervisor;
+mod terminal;
+mod watcher;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,6 +44,9 @@ use crate::speaker::{Caller, SocketError};
 use crate::transport::Transport;
 
 pub use program::{Program, ProgramError};
+pub use signals::Signals;
+pub use terminal::is_raw;
+pub use watcher::watch;
 
 /// The variable that holds the goal's record hash for CMD.
 pub const GOAL_VARIABLE: &str = "DRAGONS_GOAL";
@@ -67,10 +75,35 @@ pub struct Options {
     pub patience: Duration,
     /// Variables that CMD does not get, for they lead to the key.
     pub hidden: Vec<&'static str>,
-    /// Where the socket's directory is made.
-    pub runtime: PathBuf,
-    /// How a program is made to end with its parent: put in front of its own command line, if given.
-    pub leash: Option<Vec<OsString>>,
+    /// Where the socket's directory is made: in the first of these where that goes.
+    pub runtime: Vec<PathBuf>,
+    /// The command line of the watcher: a process that calls [`watch`].
+    pub watcher: Vec<OsString>,
+    /// Whether CMD gets a terminal of its own, where this process is at one.
+    pub wants_terminal: bool,
+    /// What becomes of processes that outlive CMD: [by the mode](LeftBehind::by_mode) of the log if `None`.
+    pub left_behind: Option<LeftBehind>,
+}
+
+/// What becomes of processes that outlive CMD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftBehind {
+    /// They are ended, if they have not ended by themselves after the grace.
+    End,
+    /// The run goes on until they have ended.
+    Wait,
+    /// They act on, and the run has ended.
+    Keep,
+}
+
+impl LeftBehind {
+    /// A log that enforces lets nothing act on after its run; one that observes changes nothing.
+    pub const fn by_mode(enforces: bool) -> Self {
+        match enforces {
+            true => Self::End,
+            false => Self::Keep,
+        }
+    }
 }
 
 /// How often a program that fails is started again in one run. After an agent was healed it is started anyway.
@@ -121,9 +154,10 @@ pub enum RunError {
 pub fn run<T: Transport + Send>(
     mut agent: Agent<T>,
     options: &Options,
+    signals: Signals,
     caller: Caller,
 ) -> Result<ExitStatus, RunError> {
-    let mut course = course::Course::begin(&mut agent, options, caller)?;
+    let mut course = course::Course::begin(&mut agent, options, signals, caller)?;
     let first = course.first()?;
     Ok(course.go_on(first))
 }

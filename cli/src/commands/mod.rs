@@ -18,7 +18,7 @@ pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod verify;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::exit::{self, Exit};
 use crate::options::{Cli, Command};
@@ -51,7 +51,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Heartbeat(options) => receipt::heartbeat(&session, &options)?,
         Command::Run(options) => return run_program(&session, *options),
         Command::Tell(options) => return tell(&options),
-        Command::Leash(options) => run::leash(options).context(exit::NotRun)?,
+        Command::Watcher(options) => run::watcher(&options)?,
         Command::Completions(options) => generate::completions(&options)?,
         Command::Man(options) => generate::man(&options)?,
     }

@@ -3,14 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use client::run::{self, Program, ProgramError, Restarts};
+use client::run::{self, Program, ProgramError, Restarts, Signals};
 use client::speaker::Caller;
 use ledger::json::Value;
 use ledger::text::Text;
@@ -52,6 +52,12 @@ pub(crate) struct Options {
     /// How long to wait for a service that is away once CMD has ended
     #[arg(long, value_name = "SPAN", default_value = "10s")]
     patience: Span,
+    /// What becomes of processes that outlive CMD; without it they are ended, and kept beside a log that only observes
+    #[arg(long, value_enum, value_name = "WHAT")]
+    left_behind: Option<LeftBehind>,
+    /// Hand the terminal on as it is: what CMD puts out there is not committed to, and counts as no progress
+    #[arg(long)]
+    no_pty: bool,
     /// The program and its arguments
     #[arg(
         required = true,
@@ -70,6 +76,25 @@ enum Restart {
     OnFailure,
 }
 
+/// What becomes of processes that outlive CMD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LeftBehind {
+    // Ended after the grace, waited for, or left to act on; docs/agents.md tells more.
+    End,
+    Wait,
+    Keep,
+}
+
+impl From<LeftBehind> for run::LeftBehind {
+    fn from(choice: LeftBehind) -> Self {
+        match choice {
+            LeftBehind::End => Self::End,
+            LeftBehind::Wait => Self::Wait,
+            LeftBehind::Keep => Self::Keep,
+        }
+    }
+}
+
 /// What to tell the run around this command.
 #[derive(Debug, Args)]
 pub(crate) struct TellOptions {
@@ -86,14 +111,11 @@ pub(crate) struct TellOptions {
     lines: Vec<String>,
 }
 
-/// A program that is to end with its parent.
+/// What is watched over.
 #[derive(Debug, Args)]
-pub(crate) struct LeashOptions {
-    /// The parent that it is to end with, by its number
-    parent: i32,
-    /// The program's file, what it is called, its arguments
-    #[arg(required = true, num_args = 2.., trailing_var_arg = true, allow_hyphen_values = true)]
-    words: Vec<OsString>,
+pub(crate) struct WatcherOptions {
+    /// The run, by the number of its process
+    run: i32,
 }
 
 /// Runs CMD and gives the exit code that it ended with.
@@ -102,6 +124,7 @@ pub(crate) struct LeashOptions {
 ///
 /// Whatever kept CMD from being run.
 pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
+    let signals = Signals::hold()?;
     // What runs as the same user could otherwise look into this process, and find the key there.
     let private = rustix::process::DumpableBehavior::NotDumpable;
     rustix::process::set_dumpable_behavior(private).context("the key cannot be kept from CMD")?;
@@ -135,13 +158,15 @@ pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
         patience: Duration::from_millis(options.patience.ms),
         hidden: vec!["DRAGONS_KEY"],
         runtime: runtime(),
-        leash: Some(vec![
+        watcher: vec![
             this.into(),
-            "leash".into(),
+            "watcher".into(),
             std::process::id().to_string().into(),
-        ]),
+        ],
+        wants_terminal: !options.no_pty,
+        left_behind: options.left_behind.map(LeftBehind::into),
     };
-    Ok(code(run::run(agent, &options, caller)?))
+    Ok(code(run::run(agent, &options, signals, caller)?))
 }
 
 fn find(called: &OsStr, arguments: Vec<OsString>) -> Result<Program, ProgramError> {
@@ -149,11 +174,14 @@ fn find(called: &OsStr, arguments: Vec<OsString>) -> Result<Program, ProgramErro
     Program::find(called, arguments, std::env::split_paths(&path))
 }
 
-/// Where sockets lie: the user's own directory for it, or the one for temporary files.
-fn runtime() -> PathBuf {
+/// Where sockets lie: in the user's own directory for it, or in one for temporary files. The last is there for those
+/// whose names are too long for a socket.
+fn runtime() -> Vec<PathBuf> {
     let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    own.filter(|path| path.is_dir())
-        .unwrap_or_else(std::env::temp_dir)
+    let own = own.filter(|path| path.is_absolute());
+    own.into_iter()
+        .chain([std::env::temp_dir(), "/tmp".into()])
+        .collect()
 }
 
 /// As a shell tells it.
@@ -164,22 +192,13 @@ fn code(status: ExitStatus) -> u8 {
         .unwrap_or(u8::MAX)
 }
 
-/// Ends with its parent from now on, and becomes the program.
+/// Watches over the program of a run that may be stopped itself.
 ///
 /// # Errors
 ///
 /// If it cannot.
-pub(crate) fn leash(options: LeashOptions) -> Result<()> {
-    let kill = Some(rustix::process::Signal::KILL);
-    rustix::process::set_parent_process_death_signal(kill)?;
-    // A parent that died before that line sends no signal any more.
-    let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_pid);
-    ensure!(parent == Some(options.parent), "the run has ended");
-    let mut words = options.words.into_iter();
-    let path = words.next().context("there is no program")?;
-    let called = words.next().context("it is called nothing")?;
-    let error = Command::new(&path).arg0(called).args(words).exec();
-    Err(error).with_context(|| format!("{path:?} cannot be run"))
+pub(crate) fn watcher(options: &WatcherOptions) -> Result<()> {
+    Ok(run::watch(options.run, output::complain)?)
 }
 
 /// Says lines to the run, and prints what it answers. Whether all was done is what it gives.

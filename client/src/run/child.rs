@@ -1,70 +1,182 @@
-//! The program's process: started, with its output passed on.
+//! The program's process. What can fail is there before it is; from then on what becomes of it is the truth.
 
+use std::ffi::OsString;
 use std::io;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::Sender;
 
 use ledger::digest::RecordHash;
-use rustix::fd::OwnedFd;
+use process::{Inherited, Place, Start, is_one_file};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::process::Pid;
+use rustix::termios::isatty;
 
-use super::output::Stream;
+use super::cgroup::Cgroup;
+use super::message::Event;
+use super::output::Pump;
 use super::program::Program;
+use super::terminal::{Terminal, duplicate};
 use super::{GOAL_VARIABLE, INTENT_VARIABLE, Options, RunError};
 use crate::speaker::{SOCKET_VARIABLE, Socket};
 
-/// CMD as it runs.
-pub(super) struct Running {
-    pub(super) child: Child,
-    /// Names the process for as long as it is held, also once its number belongs to another.
-    pub(super) handle: OwnedFd,
-    pub(super) output: [Stream; 2],
+/// How much a pipe of CMD's holds, where the system allows it: it goes on writing while its output is digested.
+const PIPE_BYTES: usize = 256 * 1024;
+
+/// Variables by which a service manager names the process that they are for.
+const NUMBERS: [&str; 3] = ["LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID"];
+
+/// All that CMD needs but its leave.
+pub(super) struct Ready {
+    stdio: [Stdio; 3],
+    place: Place,
+    pumps: Vec<Pump>,
+    terminal: Terminal,
+    cgroup: Option<Cgroup>,
     lines: Arc<AtomicU64>,
 }
 
-/// Starts CMD. It gets this process's stdin, environment and directory, but for what leads to the key; files that
-/// this process has open are not its, because they are opened to be closed on exec.
-pub(super) fn spawn(
-    options: &Options,
-    program: &Program,
-    socket: &Socket,
-    goal: RecordHash,
-    intent: RecordHash,
-) -> Result<Running, RunError> {
-    let failed = |what| move |source| RunError::Machine { what, source };
-    let mut command = program.command(options.leash.as_deref());
-    for hidden in &options.hidden {
-        command.env_remove(hidden);
-    }
-    command
-        .env(SOCKET_VARIABLE, socket.path())
-        .env(GOAL_VARIABLE, goal.to_string())
-        .env(INTENT_VARIABLE, intent.to_string())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .map_err(failed("the program did not start"))?;
-    let pid = rustix::process::Pid::from_child(&child);
-    let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
-    let handle = handle.map_err(|error| failed("the program got no handle")(error.into()))?;
-    let lines = Arc::new(AtomicU64::new(0));
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let output = [
-        Stream::copy("stdout", stdout, io::stdout(), &lines),
-        Stream::copy("stderr", stderr, io::stderr(), &lines),
-    ];
-    Ok(Running {
-        child,
-        handle,
-        output,
-        lines,
-    })
+/// CMD as it runs.
+pub(super) struct Running {
+    pub(super) pid: Pid,
+    pub(super) pumps: Vec<Pump>,
+    pub(super) terminal: Terminal,
+    pub(super) cgroup: Option<Cgroup>,
 }
 
-impl Running {
+impl Ready {
+    /// Gets everything.
+    pub(super) fn new(wants_terminal: bool, events: &Sender<Event>) -> Result<Self, RunError> {
+        let failed = |source| RunError::Machine {
+            what: "the program's input and output cannot be passed on",
+            source,
+        };
+        let lines = Arc::new(AtomicU64::new(0));
+        let terminal = Terminal::open(wants_terminal)?;
+        let mut pumps = Vec::new();
+        let stdio = match &terminal {
+            Terminal::Own(own) => {
+                let to = duplicate(io::stdout().as_fd()).map_err(failed)?;
+                let from = own.output().map_err(failed)?;
+                pumps.push(Pump::start("output", from, to, &lines, events)?);
+                own.pass_keys_on()?;
+                own.stdio().map_err(failed)?
+            }
+            _ => {
+                let mut outlet = |name, to: OwnedFd| {
+                    let (from, writes) = pipe().map_err(failed)?;
+                    pumps.push(Pump::start(name, from, to, &lines, events)?);
+                    Ok::<OwnedFd, RunError>(writes)
+                };
+                let [stdout, stderr] = outlets(&mut outlet, failed)?;
+                [Stdio::inherit(), stdout, stderr]
+            }
+        };
+        Ok(Self {
+            stdio,
+            place: terminal.place(),
+            pumps,
+            terminal,
+            cgroup: Cgroup::make(),
+            lines,
+        })
+    }
+
     /// How many lines CMD has put out so far.
     pub(super) fn lines(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.lines)
     }
+
+    /// Starts CMD. It gets this process's stdin, environment and directory, but for what leads to the key; files that
+    /// this process has open are not its, because they are opened to be closed on exec.
+    pub(super) fn start(
+        mut self,
+        options: &Options,
+        program: &Program,
+        socket: &Socket,
+        goal: RecordHash,
+        intent: RecordHash,
+    ) -> Result<Running, RunError> {
+        let (mut environment, own_number) = environment(options);
+        environment.push((SOCKET_VARIABLE.into(), socket.path().into()));
+        environment.push((GOAL_VARIABLE.into(), goal.to_string().into()));
+        environment.push((INTENT_VARIABLE.into(), intent.to_string().into()));
+        let path = program.path();
+        let start = Start {
+            path: &path,
+            called: program.called(),
+            arguments: program.arguments(),
+            environment,
+            own_number,
+            stdio: self.stdio,
+            place: self.place,
+            cgroup: self.cgroup.as_ref().and_then(|group| group.members().ok()),
+            signals: Inherited::before_main(),
+        };
+        self.terminal.prepare();
+        let child = start.spawn().map_err(|source| {
+            self.terminal.end();
+            RunError::Machine {
+                what: "the program cannot be run",
+                source,
+            }
+        })?;
+        self.terminal.begin();
+        let cgroup = self.cgroup.filter(|group| group.has(child.id()));
+        Ok(Running {
+            pid: Pid::from_child(&child),
+            pumps: self.pumps,
+            terminal: self.terminal,
+            cgroup,
+        })
+    }
+}
+
+/// Both outputs. What is one open file stays one, so that lines keep their order; what is a terminal is handed on.
+fn outlets(
+    open: &mut impl FnMut(&'static str, OwnedFd) -> Result<OwnedFd, RunError>,
+    failed: impl Fn(io::Error) -> RunError,
+) -> Result<[Stdio; 2], RunError> {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    let both = is_one_file(&stdout, &stderr);
+    let mut outlet = |name, file: rustix::fd::BorrowedFd<'_>| match isatty(file) {
+        true => Ok(None),
+        false => open(name, duplicate(file).map_err(&failed)?).map(Some),
+    };
+    if both {
+        let Some(pipe) = outlet("output", stdout.as_fd())? else {
+            return Ok([Stdio::inherit(), Stdio::inherit()]);
+        };
+        let copy = duplicate(pipe.as_fd()).map_err(&failed)?;
+        return Ok([pipe.into(), copy.into()]);
+    }
+    let stdio = |pipe: Option<OwnedFd>| pipe.map_or_else(Stdio::inherit, Stdio::from);
+    let stdout = outlet("stdout", stdout.as_fd())?;
+    let stderr = outlet("stderr", stderr.as_fd())?;
+    Ok([stdio(stdout), stdio(stderr)])
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reads, writes) = pipe_with(PipeFlags::CLOEXEC)?;
+    // One that stays as it is does as well.
+    let _ = fcntl_setpipe_size(&writes, PIPE_BYTES);
+    Ok((reads, writes))
+}
+
+/// This process's variables without those that lead to the key; and apart the names of those that name this process,
+/// where they are to name CMD.
+fn environment(options: &Options) -> (Vec<(OsString, OsString)>, Vec<OsString>) {
+    let own = OsString::from(std::process::id().to_string());
+    let is_hidden = |name: &OsString| options.hidden.iter().any(|hidden| name == hidden);
+    let names_this = |name: &OsString, value: &OsString| {
+        NUMBERS.iter().any(|number| name == number) && *value == own
+    };
+    let set_here = [SOCKET_VARIABLE, GOAL_VARIABLE, INTENT_VARIABLE];
+    let all = std::env::vars_os()
+        .filter(|(name, _)| !is_hidden(name) && !set_here.iter().any(|set| name == set));
+    let (numbers, others): (Vec<_>, Vec<_>) =
+        all.partition(|(name, value)| names_this(name, value));
+    (others, numbers.into_iter().map(|(name, _)| name).collect())
 }

@@ -77,10 +77,14 @@ impl<T: Transport> Closing<'_, T> {
         let mut result = ActionResult::of(intent, status);
         result.outputs = outputs;
         result.duration_ms = end.duration_ms;
-        let why = end.cut.as_ref().map(|(_, why)| why.as_str());
+        let undelivered = || end.undelivered.as_ref().map(undelivered);
+        let why = end.cut.as_ref().map(|(_, why)| why.clone());
+        let why = why.or_else(undelivered);
+        let left_behind = Some(end.left_behind).filter(|count| *count > 0);
         result.refs = reference("end", &end.status.to_string())
             .into_iter()
-            .chain(why.and_then(|why| reference("reason", why)))
+            .chain(why.and_then(|why| reference("reason", &why)))
+            .chain(left_behind.and_then(|count| reference("left_behind", &count.to_string())))
             .collect();
         let result = self.agent.result(result, self.now_ms());
         self.note_filed(result)
@@ -142,9 +146,16 @@ fn judge(end: &End) -> (Status, Verdict) {
     match end.cut {
         Some((Cut::Lapsed, _)) => (Status::Timeout, Verdict::Abandoned),
         Some(_) => (Status::Cancelled, Verdict::Abandoned),
-        None if end.status.success() => (Status::Ok, Verdict::Accepted),
+        None if end.status.success() && end.undelivered.is_none() => {
+            (Status::Ok, Verdict::Accepted)
+        }
         None => (Status::Error, Verdict::Rejected),
     }
+}
+
+/// Why a run has failed whose program did not.
+pub(super) fn undelivered(error: &std::io::Error) -> String {
+    format!("the output could not be written: {error}")
 }
 
 /// The ground for the verdict: how the program ended, which its result tells.

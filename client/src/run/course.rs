@@ -16,13 +16,16 @@ use std::time::Duration;
 use ledger::digest::RecordHash;
 use ledger::record::{AgentState, Mode, Status, ToolUse};
 
-use super::child;
-use super::closing::Closing;
+use super::child::Ready;
+use super::closing::{self, Closing};
 use super::heal::{Down, Healer};
 use super::message::{Cut, End, Event};
+use super::output::{Flow, Pump};
 use super::program::Program;
+use super::signals::{Signals, is_end};
 use super::supervisor::{self, Watch};
-use super::{Options, RunError};
+use super::watcher::Watcher;
+use super::{LeftBehind, Options, RunError, descendants, name};
 use crate::agent::{Action, ActionResult, Agent, AgentError};
 use crate::disclosure::Secret;
 use crate::permit::Permit;
@@ -43,6 +46,7 @@ pub(super) struct Course<'a, T> {
     socket: Socket,
     jobs: Channel<Job>,
     events: Channel<Event>,
+    watcher: Watcher,
     /// What is started next.
     program: Program,
     /// How often CMD was started again because it failed.
@@ -68,14 +72,17 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     pub(super) fn begin(
         agent: &'a mut Agent<T>,
         options: &'a Options,
+        signals: Signals,
         caller: Caller,
     ) -> Result<Self, RunError> {
+        descendants::adopt()?;
+        let watcher = Watcher::start(&options.watcher)?;
         let socket = Socket::bind(&options.runtime)?;
-        let (jobs, events) = (mpsc::channel(), mpsc::channel());
+        let jobs = mpsc::channel();
         socket.serve(&jobs.0, caller.notice)?;
         agent.start((caller.now_ms)())?;
         let charter = agent.charter()?;
-        supervisor::pass_signals_on(&events.0)?;
+        let events = signals.listen();
         let heartbeat = Duration::from_millis(charter.liveness.heartbeat_ms);
         let standing = agent.standing().map(|standing| standing.state);
         if charter.mode == Mode::Enforce && standing == Some(AgentState::Autohealing) {
@@ -105,6 +112,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             socket,
             jobs,
             events,
+            watcher,
         })
     }
 
@@ -136,37 +144,34 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     /// Asks for leave and runs CMD under it.
     fn live(&mut self) -> Result<Over, RunError> {
         self.forget_events()?;
+        let ready = Ready::new(self.options.wants_terminal, &self.events.0)?;
         let now_ms = self.now_ms();
         let (permit, tool) = self.ask_leave(now_ms)?;
-        let (socket, goal, intent) = (&self.socket, self.goal, permit.intent());
-        let running = child::spawn(self.options, &self.program, socket, goal, intent);
-        let running = match running {
-            Ok(running) => running,
-            Err(error) => {
-                // A permit that nobody acted upon. What cannot be said now is settled by the next run.
-                let result = ActionResult::of(intent, Status::Cancelled);
-                let _ = self.agent.result(result, self.now_ms());
-                return Err(error);
-            }
-        };
+        let enforces = self.mode == Mode::Enforce;
         let watch = Watch {
             grace: self.options.grace,
             stop_ms: stop_before_lapse(&permit, now_ms, self.options.grace),
-            enforces: self.mode == Mode::Enforce,
+            enforces,
+            left_behind: self
+                .options
+                .left_behind
+                .unwrap_or(LeftBehind::by_mode(enforces)),
             caller: self.caller,
         };
         let steps = self.agent.progress();
-        let life = Life::new(goal, &permit, tool, running.lines(), steps);
-        self.attend(life, running, watch)
+        let life = Life::new(self.goal, &permit, tool, ready.lines(), steps);
+        let lived = self.attend(life, ready, watch);
+        if lived.is_err() {
+            // A permit that nobody acted upon. What cannot be said now is settled by the next run.
+            let result = ActionResult::of(permit.intent(), Status::Cancelled);
+            let _ = self.agent.result(result, self.now_ms());
+        }
+        lived
     }
 
-    /// The clerk works while the supervisor watches.
-    fn attend(
-        &mut self,
-        mut life: Life,
-        running: child::Running,
-        watch: Watch,
-    ) -> Result<Over, RunError> {
+    /// The clerk works while the supervisor watches. An error means that CMD was not started: afterwards nothing fails.
+    fn attend(&mut self, mut life: Life, ready: Ready, watch: Watch) -> Result<Over, RunError> {
+        let (goal, intent) = (life.goal, life.intent);
         let news_of = self.events.0.clone();
         let clerk = Clerk {
             standing: self.agent.standing().copied(),
@@ -182,10 +187,19 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             }),
             caller: self.caller,
         };
-        let ((jobs, job_queue), (events, event_queue)) = (&mut self.jobs, &mut self.events);
+        let (jobs, job_queue) = (&self.jobs.0, &mut self.jobs.1);
+        let (options, program, socket) = (self.options, &self.program, &self.socket);
+        let (watcher, event_queue) = (&mut self.watcher, &self.events.1);
         let end = std::thread::scope(|scope| {
-            let clerk = scope.spawn(move || clerk.work(job_queue));
-            let end = supervisor::watch(running, watch, events, event_queue);
+            let thread = std::thread::Builder::new().name("clerk".to_owned());
+            let clerk = thread.spawn_scoped(scope, move || clerk.work(job_queue));
+            let clerk = clerk.map_err(|source| RunError::Machine {
+                what: "there is no thread for what the program says",
+                source,
+            })?;
+            let running = ready.start(options, program, socket, goal, intent);
+            let end =
+                running.map(|running| supervisor::watch(running, watch, watcher, event_queue));
             // A clerk that is gone has nothing more to log, and has said why.
             let _ = jobs.send(Job::Finish);
             let _ = clerk.join();
@@ -201,7 +215,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     /// What came in before CMD is there is about a life that is over, unless it is a signal to end.
     fn forget_events(&self) -> Result<(), RunError> {
         let ends = |event| match event {
-            Event::Signal { number, .. } if supervisor::is_end(number) => Some(number),
+            Event::Signal { number, .. } if is_end(number) => Some(number),
             _ => None,
         };
         let signal = self.events.1.try_iter().find_map(ends);
@@ -210,12 +224,12 @@ impl<'a, T: Transport + Send> Course<'a, T> {
 
     fn ask_leave(&mut self, now_ms: u64) -> Result<(Permit, ToolUse), RunError> {
         let program = &self.program;
-        let scope = format!("run:{}", program.name()).parse();
         let tool = ToolUse {
-            name: program.name().parse().map_err(AgentError::from)?,
+            name: name::tool(program.name()).map_err(AgentError::from)?,
             digest: program.digest(),
         };
-        let mut action = Action::new(self.goal, scope.map_err(AgentError::from)?);
+        let scope = name::scope(program.name()).map_err(AgentError::from)?;
+        let mut action = Action::new(self.goal, scope);
         action.tool = Some(tool.clone());
         let argv = Secret::kept("argv", program.argv()).map_err(AgentError::from)?;
         action.inputs = vec![argv];
@@ -305,7 +319,29 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         let caller = self.caller;
         let agent = &mut *self.agent;
         Closing { agent, caller }.run(&mut over.life, &over.end, self.options.patience);
-        Next::Done(over.end.status)
+        Next::Done(self.deliver(over))
+    }
+
+    /// Waits until whoever takes the output has all of it, and tells how the run has ended then.
+    fn deliver(&self, over: &mut Over) -> ExitStatus {
+        let end = &mut over.end;
+        while end.late.iter().any(|pump| pump.flow() == Flow::Goes) {
+            match self.events.1.recv() {
+                Ok(Event::Signal { number, .. }) if is_end(number) => {
+                    return ExitStatus::from_raw(number);
+                }
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        let late = || end.late.iter().find_map(Pump::take_error);
+        match end.undelivered.take().or_else(late) {
+            Some(error) => {
+                (self.caller.notice)(&format!("error: {}", closing::undelivered(&error)));
+                failed(end.status)
+            }
+            None => end.status,
+        }
     }
 
     fn stay_down(&mut self, over: &mut Over, down: Down) -> ExitStatus {
@@ -337,6 +373,14 @@ impl From<Down> for RunError {
             Down::Signal(number) => Self::Signal(number),
             Down::Because(why) => Self::NotHealed(why),
         }
+    }
+}
+
+/// A program that went well, and whose output did not, ends as one that could not write: with 1.
+fn failed(status: ExitStatus) -> ExitStatus {
+    match status.success() {
+        true => ExitStatus::from_raw(1 << 8),
+        false => status,
     }
 }
 

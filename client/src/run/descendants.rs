@@ -1,63 +1,69 @@
-//! What CMD has started in its turn: it ends with CMD when authority ends, or CMD could act on by a process of its own.
+//! What CMD has started in its turn, and what it leaves behind.
 //!
-//! Linux gives a process whose parent has died to init, or to the nearest process above it that asks for such. From the
-//! moment that authority ends this process asks. So what is below CMD then stays below this process until it has
-//! ended, and is found in `/proc`. What had left CMD before, as a daemon does, is out of reach.
+//! Linux gives a process whose parent has died to init, or to the nearest process above it that asks for such. This process
+//! asks from the start, so whatever CMD starts stays below it, however often it forks, and is found in `/proc`.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal,
-    set_child_subreaper, waitpid,
+    set_child_subreaper, wait,
 };
 
-/// How long what was killed may take to be gone: a moment, unless a device holds it.
-const GONE_AFTER_KILL: Duration = Duration::from_secs(2);
+use super::RunError;
 
-/// How soon it is looked at again whether all are gone.
-const LOOK: Duration = Duration::from_millis(20);
+/// What became of a child.
+pub(super) enum Change {
+    Ended(ExitStatus),
+    /// It was stopped, as by a key at the terminal.
+    Stopped,
+}
 
 /// Takes in what loses its parent from now on.
-pub(super) fn adopt() {
-    // Where this cannot be had, what CMD itself has started is found as long as CMD is there.
-    let _ = set_child_subreaper(Some(getpid()));
+pub(super) fn adopt() -> Result<(), RunError> {
+    let adopted = set_child_subreaper(Some(getpid()));
+    adopted.map_err(|error| RunError::Machine {
+        what: "what the program leaves behind could not be found",
+        source: error.into(),
+    })
 }
 
-/// Sends a signal to every process below this one but CMD, which has got it.
-pub(super) fn signal(signal: Signal, cmd: Pid) {
-    for (pid, parent) in below(getpid()) {
-        if pid != cmd.as_raw_pid() {
-            send(signal, pid, parent);
-        }
-    }
-}
-
-/// Waits until every process below this one has ended, and kills what has not when the time is over. Whether all are
-/// gone. CMD has ended, and been waited for: all children that are left are adopted ones.
-pub(super) fn end(within: Duration, cmd: Pid) -> bool {
-    let begun = Instant::now();
-    while !are_gone() {
-        let waited = begun.elapsed();
-        if waited >= within.saturating_add(GONE_AFTER_KILL) {
-            return false;
-        }
-        if waited >= within {
-            signal(Signal::KILL, cmd);
-        }
-        std::thread::sleep(LOOK);
-    }
-    true
-}
-
-/// Whether no child is left. What is below a child that ends becomes a child.
-fn are_gone() -> bool {
+/// The next child that has changed, if one has. One that has ended is gone for good.
+pub(super) fn reap() -> Option<(Pid, Change)> {
     loop {
-        match waitpid(None, WaitOptions::NOHANG) {
-            Ok(None) => return false,
-            Ok(Some(_)) | Err(Errno::INTR) => {}
-            Err(_) => return true,
+        match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+            Ok(Some((pid, status))) if status.stopped() => return Some((pid, Change::Stopped)),
+            Ok(Some((pid, status))) => {
+                let status = ExitStatus::from_raw(status.as_raw());
+                return Some((pid, Change::Ended(status)));
+            }
+            Err(Errno::INTR) => {}
+            Ok(None) | Err(_) => return None,
+        }
+    }
+}
+
+/// How many processes are below this one, without these.
+pub(super) fn count(without: &[Pid]) -> usize {
+    let is_other = |pid: &i32| !without.iter().any(|process| process.as_raw_pid() == *pid);
+    match children_of_this() {
+        // The usual case, and much cheaper than to look at all processes of the machine.
+        Some(children) if !children.iter().any(is_other) => 0,
+        _ => below(getpid())
+            .iter()
+            .filter(|(pid, _)| is_other(pid))
+            .count(),
+    }
+}
+
+/// Sends a signal to every process below one, without these.
+pub(super) fn signal(signal: Signal, top: Pid, without: &[Pid]) {
+    for (pid, parent) in below(top) {
+        if !without.iter().any(|process| process.as_raw_pid() == pid) {
+            send(signal, pid, parent);
         }
     }
 }
@@ -65,18 +71,28 @@ fn are_gone() -> bool {
 /// The handle names one process; that it still has its parent tells that the number was not given to another meanwhile.
 fn send(signal: Signal, pid: i32, parent: i32) {
     let named = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    if let Some(handle) = named.filter(|_| parent_of(pid) == Some(parent)) {
+    let is_still = |_: &_| stat_of(pid).is_some_and(|stat| stat.parent == parent);
+    if let Some(handle) = named.filter(is_still) {
         // One that is gone already needs no signal.
         let _ = pidfd_send_signal(&handle, signal);
     }
 }
 
-/// Every process below one, with its parent, as `/proc` has them at this moment.
+/// The children of this process, where the kernel lists them.
+fn children_of_this() -> Option<Vec<i32>> {
+    let pid = getpid().as_raw_pid();
+    let list = std::fs::read_to_string(format!("/proc/self/task/{pid}/children")).ok()?;
+    list.split_ascii_whitespace()
+        .map(|pid| pid.parse().ok())
+        .collect()
+}
+
+/// Every process below one, with its parent, as `/proc` has them at this moment; not those that have ended.
 fn below(top: Pid) -> Vec<(i32, i32)> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for pid in processes() {
-        if let Some(parent) = parent_of(pid) {
-            children.entry(parent).or_default().push(pid);
+        if let Some(stat) = stat_of(pid).filter(|stat| !stat.has_ended) {
+            children.entry(stat.parent).or_default().push(pid);
         }
     }
     let (mut found, mut parents) = (Vec::new(), vec![top.as_raw_pid()]);
@@ -94,14 +110,28 @@ fn processes() -> impl Iterator<Item = i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-fn parent_of(pid: i32) -> Option<i32> {
-    parent_in(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+/// What `/proc` says of a process.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    has_ended: bool,
+    parent: i32,
 }
 
-/// The fourth field of `stat` (proc(5)); the second is a name in parentheses, in which anything may stand.
-fn parent_in(stat: &str) -> Option<i32> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_ascii_whitespace().nth(1)?.parse().ok()
+fn stat_of(pid: i32) -> Option<Stat> {
+    Stat::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+impl Stat {
+    /// The third and the fourth field of `stat` (proc(5)); the second is a name in parentheses, in which anything may
+    /// stand.
+    fn parse(text: &str) -> Option<Self> {
+        let (_, fields) = text.rsplit_once(')')?;
+        let mut fields = fields.split_ascii_whitespace();
+        Some(Self {
+            has_ended: matches!(fields.next()?, "Z" | "X" | "x"),
+            parent: fields.next()?.parse().ok()?,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -110,10 +140,11 @@ mod tests {
 
     #[test]
     fn a_parent_is_found_behind_any_name() {
-        assert_eq!(parent_in("12 (sh) S 7 12 12 0 -1"), Some(7));
-        assert_eq!(parent_in("12 (a) R 1 (b) S 7 12 12"), Some(7));
-        assert_eq!(parent_in("12 (sh"), None);
-        assert_eq!(parent_in(""), None);
+        let stat = |has_ended, parent| Some(Stat { has_ended, parent });
+        assert_eq!(Stat::parse("12 (sh) S 7 12 12 0 -1"), stat(false, 7));
+        assert_eq!(Stat::parse("12 (a) R 1 (b) Z 7 12 12"), stat(true, 7));
+        assert_eq!(Stat::parse("12 (sh"), None);
+        assert_eq!(Stat::parse(""), None);
     }
 
     #[test]

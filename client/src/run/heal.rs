@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use ledger::record::AgentState;
 
+use super::descendants;
 use super::message::Event;
-use super::supervisor::is_end;
+use super::signals::is_end;
 use crate::agent::{Agent, AgentError, Outlook, Speaker};
 use crate::http::Ask;
 use crate::speaker::{Caller, RETRY, with_sources};
@@ -164,6 +165,7 @@ impl<T: Transport> Healer<'_, T> {
                 Ok(Event::Signal { number, .. }) if is_end(number) => {
                     return Err(Down::Signal(number));
                 }
+                Ok(Event::Children) => while descendants::reap().is_some() {},
                 // A program that has ended has nothing more to say, nor the clerk that served it.
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => return Ok(()),

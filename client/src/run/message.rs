@@ -5,20 +5,23 @@ use std::process::ExitStatus;
 
 use ledger::codes::Refusal;
 
+use super::output::Pump;
 use crate::disclosure::Secret;
 use crate::speaker::News;
 
 /// What there is to know.
 pub(super) enum Event {
-    /// CMD ended.
-    Ended(io::Result<ExitStatus>),
+    /// A child has ended or was stopped.
+    Children,
     /// This process got a signal.
     Signal {
         /// Which.
         number: i32,
-        /// Whether CMD got it too, from the terminal.
-        reached_all: bool,
+        /// Whether the kernel has sent it, as it does for a key of the terminal, and not a process.
+        by_the_kernel: bool,
     },
+    /// A stream of CMD's has ended, and all of it is delivered, or cannot be.
+    Output,
     /// The log has answered, or refuses to hear this process.
     News(News),
 }
@@ -42,4 +45,10 @@ pub(super) struct End {
     pub(super) was_asked_to_end: bool,
     pub(super) duration_ms: u64,
     pub(super) outputs: Result<Vec<Secret>, Refusal>,
+    /// How many processes CMD has left behind.
+    pub(super) left_behind: usize,
+    /// Why not all of the output was delivered.
+    pub(super) undelivered: Option<io::Error>,
+    /// What still delivers, where the result could not wait for it.
+    pub(super) late: Vec<Pump>,
 }

@@ -4,9 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ledger::digest::Digest;
 
@@ -16,7 +14,6 @@ pub struct Program {
     path: PathBuf,
     called: OsString,
     arguments: Vec<OsString>,
-    name: String,
     digest: Digest,
 }
 
@@ -36,12 +33,6 @@ pub enum ProgramError {
         path: PathBuf,
         /// Why.
         source: io::Error,
-    },
-    /// Its name is no part of a scope.
-    #[error("the program {path:?} has a name that is not UTF-8")]
-    Name {
-        /// Where it is.
-        path: PathBuf,
     },
 }
 
@@ -66,10 +57,7 @@ impl Program {
         let path = found.ok_or_else(|| ProgramError::NotFound {
             called: called.to_owned(),
         })?;
-        let name = Path::new(called).file_name().and_then(OsStr::to_str);
-        let name = name.ok_or_else(|| ProgramError::Name { path: path.clone() })?;
         Ok(Self {
-            name: name.to_owned(),
             called: called.to_owned(),
             digest: digest(&path)?,
             path,
@@ -90,8 +78,9 @@ impl Program {
     }
 
     /// Its name without directories: the resource of the scope that it runs under.
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> &[u8] {
+        let name = Path::new(&self.called).file_name();
+        name.unwrap_or(&self.called).as_bytes()
     }
 
     /// The digest of its file.
@@ -107,16 +96,22 @@ impl Program {
             .collect()
     }
 
-    pub(super) fn command(&self, leash: Option<&[OsString]>) -> Command {
-        let Some((first, rest)) = leash.and_then(<[OsString]>::split_first) else {
-            let mut command = Command::new(&self.path);
-            command.arg0(&self.called).args(&self.arguments);
-            return command;
-        };
-        let mut command = Command::new(first);
-        command.args(rest).arg(&self.path).arg(&self.called);
-        command.args(&self.arguments);
-        command
+    /// The file that is executed. It names a directory, so that it is looked for nowhere else.
+    pub(super) fn path(&self) -> PathBuf {
+        match self.path.as_os_str().as_bytes().contains(&b'/') {
+            true => self.path.clone(),
+            false => Path::new(".").join(&self.path),
+        }
+    }
+
+    /// What it is called: its first word.
+    pub(super) fn called(&self) -> &OsStr {
+        &self.called
+    }
+
+    /// Its further words.
+    pub(super) fn arguments(&self) -> &[OsString] {
+        &self.arguments
     }
 }
 

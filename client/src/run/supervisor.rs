@@ -1,25 +1,38 @@
 //! The supervisor: watches CMD and the clock, and never the network.
+//!
+//! ```text
+//! CMD runs ──▶ CMD has ended ──▶ what it left behind is gone, or kept ──▶ its output is delivered
+//!     └─ authority ends: SIGTERM, and SIGKILL after the grace, to CMD and to all below it ─┘
+//! ```
 
-use std::io;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use ledger::record::AgentState;
-use rustix::fd::OwnedFd;
-use rustix::process::{Pid, Signal, pidfd_send_signal};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::Signals;
+use rustix::process::{Signal, getpid, kill_process};
+use signal_hook::consts::{SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH};
 
 use super::child::Running;
+use super::descendants::{self, Change};
 use super::message::{Cut, End, Event};
-use super::output::Stream;
-use super::{RunError, descendants};
+use super::output::{Flow, Pump};
+use super::signals::is_end;
+use super::terminal::Terminal;
+use super::watcher::Watcher;
+use super::{LeftBehind, cgroup};
 use crate::http::{Ask, Standing};
 use crate::speaker::{Caller, News};
 
 /// How long CMD's output may go on after its end: what it left behind may hold its pipes open for ever.
 const OUTPUT_AFTER_END: Duration = Duration::from_secs(2);
+
+/// How long what was killed may take to be gone: a moment, unless a device holds it.
+const GONE_AFTER_KILL: Duration = Duration::from_secs(2);
+
+/// How soon it is looked at again whether all are gone.
+const LOOK_FOR_THE_LEFT: Duration = Duration::from_millis(20);
 
 /// What CMD is held to.
 #[derive(Clone, Copy)]
@@ -29,84 +42,89 @@ pub(super) struct Watch {
     pub(super) stop_ms: u64,
     /// Whether the rules bind. Beside a log that observes, CMD runs as it would without.
     pub(super) enforces: bool,
+    /// What becomes of processes that outlive CMD.
+    pub(super) left_behind: LeftBehind,
     pub(super) caller: Caller,
 }
 
 /// CMD under watch.
-struct Supervisor {
-    pid: Pid,
-    handle: OwnedFd,
+struct Supervisor<'a> {
+    running: Running,
     watch: Watch,
+    watcher: &'a mut Watcher,
+    begun: Instant,
     lease_ends_ms: Option<u64>,
     cut: Option<(Cut, String)>,
     was_asked_to_end: bool,
     /// Whether people know what a log that enforces would have ended CMD for.
     was_told: bool,
+    /// Whether people know that CMD has left processes behind.
+    was_told_of_the_left: bool,
     ending: Ending,
+    over: Option<Over>,
 }
 
-/// How far CMD's end has been brought on.
+/// How far the end of CMD, and of what it left behind, has been brought on.
 #[derive(Clone, Copy)]
 enum Ending {
     NotBegun,
     Asked(Instant),
-    Forced,
+    Forced(Instant),
 }
 
-/// Watches until CMD has ended.
+/// CMD has ended.
+struct Over {
+    status: ExitStatus,
+    duration_ms: u64,
+    at: Instant,
+    /// How many processes it left behind.
+    left_behind: usize,
+    /// Whether they are dealt with.
+    is_alone: bool,
+    /// A signal that came afterwards: nobody waits for the output any more.
+    signal: Option<i32>,
+}
+
+/// Watches until CMD has ended, nothing of it acts any more, and its output is delivered.
 pub(super) fn watch(
     running: Running,
     watch: Watch,
-    events: &Sender<Event>,
+    watcher: &mut Watcher,
     queue: &Receiver<Event>,
-) -> Result<End, RunError> {
-    let begun = Instant::now();
-    let (mut child, output) = (running.child, running.output);
-    let pid = Pid::from_child(&child);
-    let waiter = events.clone();
-    std::thread::spawn(move || waiter.send(Event::Ended(child.wait())));
-    let mut supervisor = Supervisor {
-        pid,
-        handle: running.handle,
+) -> End {
+    if let Some(group) = &running.cgroup {
+        watcher.is_in(group);
+    }
+    let supervisor = Supervisor {
+        running,
         watch,
+        watcher,
+        begun: Instant::now(),
         lease_ends_ms: None,
         cut: None,
         was_asked_to_end: false,
         was_told: false,
+        was_told_of_the_left: false,
         ending: Ending::NotBegun,
+        over: None,
     };
-    let status = supervisor.watch(queue);
-    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    if status.is_ok() && supervisor.cut.is_some() {
-        supervisor.end_descendants();
-    }
-    output
-        .iter()
-        .for_each(|stream| stream.wait(OUTPUT_AFTER_END));
-    Ok(End {
-        status: status.map_err(|source| RunError::Machine {
-            what: "the program could not be waited for",
-            source,
-        })?,
-        cut: supervisor.cut,
-        was_asked_to_end: supervisor.was_asked_to_end,
-        duration_ms,
-        outputs: output.iter().map(Stream::secret).collect(),
-    })
+    supervisor.watch(queue)
 }
 
-impl Supervisor {
-    fn watch(&mut self, queue: &Receiver<Event>) -> io::Result<ExitStatus> {
+impl Supervisor<'_> {
+    fn watch(mut self, queue: &Receiver<Event>) -> End {
         loop {
+            self.tell_the_watcher();
             let cause = match queue.recv_timeout(self.next_look()) {
-                Ok(Event::Ended(status)) => return status,
                 Ok(event) => self.hear(event),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(io::Error::other("the thread that waits is gone"));
-                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
             };
+            // Also without a word from a child: a look costs nothing.
+            self.reap();
             self.bring_on(cause.or_else(|| self.by_the_clock()));
+            if self.is_over() {
+                return self.end();
+            }
         }
     }
 
@@ -115,14 +133,9 @@ impl Supervisor {
         match event {
             Event::Signal {
                 number,
-                reached_all,
+                by_the_kernel,
             } => {
-                self.was_asked_to_end |= is_end(number);
-                if !reached_all {
-                    Signal::from_named_raw(number)
-                        .into_iter()
-                        .for_each(|signal| self.send(signal));
-                }
+                self.pass(number, by_the_kernel);
                 None
             }
             Event::News(News::Standing(standing)) => {
@@ -130,8 +143,62 @@ impl Supervisor {
                 ends_authority(&standing).map(|why| (Cut::Fenced, why))
             }
             Event::News(News::Fenced(reason)) => Some((Cut::Fenced, reason)),
-            Event::Ended(_) => None,
+            Event::Children | Event::Output => None,
         }
+    }
+
+    /// Passes a signal on, unless it has reached CMD already.
+    fn pass(&mut self, number: i32, by_the_kernel: bool) {
+        let terminal = &self.running.terminal;
+        match number {
+            SIGWINCH => terminal.resize(),
+            SIGCONT => terminal.resume(),
+            _ => {}
+        }
+        if let Some(over) = &mut self.over {
+            over.signal = over.signal.or(is_end(number).then_some(number));
+            return;
+        }
+        self.was_asked_to_end |= is_end(number);
+        let is_of_the_terminal = matches!(number, SIGWINCH | SIGTSTP | SIGTTIN | SIGTTOU);
+        match by_the_kernel {
+            true if terminal.reaches_cmd() => {
+                if number == SIGTSTP {
+                    let _ = kill_process(getpid(), Signal::STOP);
+                }
+            }
+            // The size is passed on as one, and the rest is about this process.
+            true if is_of_the_terminal => {}
+            // CMD was not waited for yet, so its number is its own.
+            _ => drop(process::send_signal(
+                self.running.pid.as_raw_pid().unsigned_abs(),
+                number,
+            )),
+        }
+    }
+
+    fn reap(&mut self) {
+        while let Some((pid, change)) = descendants::reap() {
+            match change {
+                _ if pid != self.running.pid => {}
+                Change::Ended(status) => self.has_ended(status),
+                Change::Stopped if self.cut.is_none() => self.running.terminal.suspend(pid),
+                Change::Stopped => {}
+            }
+        }
+    }
+
+    fn has_ended(&mut self, status: ExitStatus) {
+        let took = self.begun.elapsed().as_millis();
+        self.running.terminal.end();
+        self.over = Some(Over {
+            status,
+            duration_ms: u64::try_from(took).unwrap_or(u64::MAX),
+            at: Instant::now(),
+            left_behind: descendants::count(&[self.watcher.pid()]),
+            is_alone: false,
+            signal: None,
+        });
     }
 
     fn by_the_clock(&self) -> Option<(Cut, String)> {
@@ -146,6 +213,8 @@ impl Supervisor {
     /// SIGTERM at once, SIGKILL after the grace, to CMD and to what it has started.
     fn bring_on(&mut self, cause: Option<(Cut, String)>) {
         match cause {
+            // Nothing acts any more: what is left is to say what came of it.
+            Some(_) if self.over.as_ref().is_some_and(|over| over.is_alone) => return,
             Some(cause) if self.watch.enforces => self.take_note(cause),
             Some((_, why)) if !std::mem::replace(&mut self.was_told, true) => {
                 (self.watch.caller.notice)(&format!("the log only observes: {why}"));
@@ -153,16 +222,16 @@ impl Supervisor {
             _ => {}
         }
         match self.ending {
-            Ending::NotBegun if self.cut.is_some() => {
-                descendants::adopt();
-                self.send(Signal::TERM);
-                descendants::signal(Signal::TERM, self.pid);
+            Ending::NotBegun if self.cut.is_some() || self.left_is_to_end() => {
+                self.send_all(Signal::TERM);
                 self.ending = Ending::Asked(Instant::now());
             }
             Ending::Asked(since) if since.elapsed() >= self.watch.grace => {
-                self.send(Signal::KILL);
-                self.ending = Ending::Forced;
+                self.kill_all();
+                self.ending = Ending::Forced(Instant::now());
             }
+            // What was just starting another process may have got away with it.
+            Ending::Forced(_) => self.kill_all(),
             _ => {}
         }
     }
@@ -176,37 +245,156 @@ impl Supervisor {
         }
     }
 
-    /// What CMD has started has what is left of the grace, and no more.
-    fn end_descendants(&self) {
-        let left = match self.ending {
-            Ending::Asked(since) => self.watch.grace.saturating_sub(since.elapsed()),
-            Ending::NotBegun | Ending::Forced => Duration::ZERO,
+    /// Whether what CMD left behind has had its time, or somebody asks for the end of it.
+    fn left_is_to_end(&self) -> bool {
+        let Some(over) = self.over.as_ref().filter(|over| !over.is_alone) else {
+            return false;
         };
-        if !descendants::end(left, self.pid) {
-            (self.watch.caller.notice)("warning: a process that the program started does not end");
+        let had_its_time = over.at.elapsed() >= self.watch.grace;
+        over.signal.is_some() || (self.watch.left_behind == LeftBehind::End && had_its_time)
+    }
+
+    fn send_all(&self, signal: Signal) {
+        let (watcher, cmd) = (self.watcher.pid(), self.running.pid);
+        descendants::signal(signal, getpid(), &[watcher, cmd]);
+        // The leader of a session passes a signal on to the program, which has got it just now.
+        let is_leader = matches!(self.running.terminal, Terminal::Own(_));
+        if self.over.is_none() && (!is_leader || signal == Signal::KILL) {
+            // It may be gone already, which is as good as any answer to a signal.
+            let _ = kill_process(cmd, signal);
         }
     }
 
-    fn send(&self, signal: Signal) {
-        // CMD may be gone already, which is as good as any answer to a signal.
-        let _ = pidfd_send_signal(&self.handle, signal);
+    fn kill_all(&self) {
+        if let Some(group) = &self.running.cgroup {
+            cgroup::kill(group.path());
+        }
+        self.send_all(Signal::KILL);
+    }
+
+    /// Whether nothing of CMD acts any more, and whoever takes its output has it.
+    fn is_over(&mut self) -> bool {
+        if self.over.is_none() || !self.is_alone() {
+            return false;
+        }
+        let goes = |pump: &Pump| pump.flow() == Flow::Goes;
+        let is_delivered = !self.running.pumps.iter().any(goes);
+        let has_signal = self.over.as_ref().is_some_and(|over| over.signal.is_some());
+        // The result cannot wait for longer than its permit lasts.
+        is_delivered || has_signal || (self.watch.enforces && self.by_the_clock().is_some())
+    }
+
+    /// Whether what CMD has left behind is gone, or may stay.
+    fn is_alone(&mut self) -> bool {
+        let count = || descendants::count(&[self.watcher.pid()]);
+        let Some(over) = &self.over else {
+            return false;
+        };
+        if over.is_alone {
+            return true;
+        }
+        let may_stay = self.watch.left_behind == LeftBehind::Keep && self.cut.is_none();
+        let is_alone = match self.ending {
+            _ if over.left_behind == 0 || count() == 0 => true,
+            Ending::NotBegun => may_stay,
+            Ending::Forced(since) if since.elapsed() >= GONE_AFTER_KILL => {
+                (self.watch.caller.notice)(
+                    "warning: a process that the program started does not end",
+                );
+                true
+            }
+            Ending::Asked(_) | Ending::Forced(_) => false,
+        };
+        if is_alone {
+            self.be_alone();
+        } else {
+            self.tell_of_the_left();
+        }
+        is_alone
+    }
+
+    fn be_alone(&mut self) {
+        self.watcher.free();
+        for pump in &self.running.pumps {
+            pump.finish(OUTPUT_AFTER_END);
+        }
+        if let Some(over) = &mut self.over {
+            over.is_alone = true;
+        }
+    }
+
+    fn tell_of_the_left(&mut self) {
+        let is_known = self.cut.is_some() || self.was_told_of_the_left;
+        let Some(over) = self.over.as_ref().filter(|_| !is_known) else {
+            return;
+        };
+        self.was_told_of_the_left = true;
+        let count = over.left_behind;
+        let what = match self.watch.left_behind {
+            LeftBehind::Wait => "the run waits for them".to_owned(),
+            _ => format!(
+                "they are ended in {} ms (--left-behind says what else could become of them)",
+                self.watch.grace.as_millis()
+            ),
+        };
+        (self.watch.caller.notice)(&format!(
+            "the program has ended and left processes behind: {count}; {what}"
+        ));
+    }
+
+    fn end(self) -> End {
+        let Running { pumps, .. } = self.running;
+        let over = self.over.expect("whoever ends has an end");
+        let outputs = pumps.iter().map(Pump::secret).collect();
+        let undelivered = pumps.iter().find_map(Pump::take_error);
+        let is_abandoned = over.signal.is_some();
+        let late = |pump: &Pump| pump.flow() == Flow::Goes && !is_abandoned;
+        End {
+            status: over.signal.map_or(over.status, ExitStatus::from_raw),
+            cut: self.cut,
+            was_asked_to_end: self.was_asked_to_end || is_abandoned,
+            duration_ms: over.duration_ms,
+            outputs,
+            left_behind: over.left_behind,
+            undelivered,
+            late: pumps.into_iter().filter(late).collect(),
+        }
+    }
+
+    /// Until when CMD may live, should this process be unable to end it.
+    fn tell_the_watcher(&mut self) {
+        if self.watch.enforces && self.over.as_ref().is_none_or(|over| !over.is_alone) {
+            let left = self.authority_left();
+            self.watcher.until(left, self.watch.grace);
+        }
+    }
+
+    fn authority_left(&self) -> Duration {
+        let now_ms = (self.watch.caller.now_ms)();
+        let ends_ms = self
+            .lease_ends_ms
+            .unwrap_or(u64::MAX)
+            .min(self.watch.stop_ms);
+        Duration::from_millis(ends_ms.saturating_sub(now_ms))
     }
 
     /// How long nothing happens by itself. A look every second costs nothing and sees a clock that was set.
     fn next_look(&self) -> Duration {
         const LOOK: Duration = Duration::from_secs(1);
-        let now_ms = (self.watch.caller.now_ms)();
+        if self.over.as_ref().is_some_and(|over| !over.is_alone) {
+            return LOOK_FOR_THE_LEFT;
+        }
         let pause = match self.ending {
             Ending::NotBegun if !self.watch.enforces => LOOK,
-            Ending::NotBegun => {
-                let lease_ends_ms = self.lease_ends_ms.unwrap_or(u64::MAX);
-                let due_ms = lease_ends_ms.min(self.watch.stop_ms);
-                Duration::from_millis(due_ms.saturating_sub(now_ms))
-            }
+            Ending::NotBegun => self.authority_left(),
             Ending::Asked(since) => self.watch.grace.saturating_sub(since.elapsed()),
-            Ending::Forced => LOOK,
+            Ending::Forced(_) => LOOK_FOR_THE_LEFT,
         };
-        pause.min(LOOK)
+        // A time that is over already has been heard of: it is not waited for again.
+        match pause.is_zero() {
+            true => LOOK,
+            false => pause.min(LOOK),
+        }
     }
 }
 
@@ -223,36 +411,4 @@ fn ends_authority(standing: &Standing) -> Option<String> {
         )),
         Ask::GoOn => None,
     }
-}
-
-/// Whether a signal asks for the end.
-pub(super) const fn is_end(number: i32) -> bool {
-    matches!(number, SIGTERM | SIGINT | SIGQUIT | SIGHUP)
-}
-
-/// Signals that a terminal sends go to CMD as well, which is of the same group: passed on they would come twice.
-pub(super) fn pass_signals_on(events: &Sender<Event>) -> Result<(), RunError> {
-    use std::io::IsTerminal as _;
-    let from_terminal = [SIGINT, SIGQUIT];
-    let at_terminal = io::stdin().is_terminal();
-    let events = events.clone();
-    let mut signals =
-        Signals::new([SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT]).map_err(|source| {
-            RunError::Machine {
-                what: "signals cannot be passed on",
-                source,
-            }
-        })?;
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            let event = Event::Signal {
-                number: signal,
-                reached_all: at_terminal && from_terminal.contains(&signal),
-            };
-            if events.send(event).is_err() {
-                return;
-            }
-        }
-    });
-    Ok(())
 }

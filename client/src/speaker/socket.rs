@@ -38,21 +38,32 @@ pub struct SocketError {
 }
 
 impl Socket {
-    /// Makes the socket. Its directory is open to its owner alone, so nobody else gets as far as its own mode.
-    pub(crate) fn bind(runtime: &Path) -> Result<Self, SocketError> {
-        let failed = |source| SocketError {
+    /// Makes the socket in the first of these directories in which it can be.
+    pub(crate) fn bind(runtime: &[PathBuf]) -> Result<Self, SocketError> {
+        let mut made = Err(io::ErrorKind::NotFound.into());
+        for directory in runtime {
+            made = Self::bind_in(directory);
+            if made.is_ok() {
+                break;
+            }
+        }
+        made.map_err(|source| SocketError {
             what: "the program's socket could not be made",
             source,
-        };
+        })
+    }
+
+    /// Its directory is open to its owner alone, so nobody else gets as far as its own mode. The path of a socket has
+    /// about a hundred bytes, so that a directory which is there and open may still be none for it.
+    fn bind_in(runtime: &Path) -> io::Result<Self> {
         let private = |mode| std::fs::Permissions::from_mode(mode);
         let directory = tempfile::Builder::new()
             .prefix("dragons-")
             .permissions(private(0o700))
-            .tempdir_in(runtime)
-            .map_err(failed)?;
+            .tempdir_in(runtime)?;
         let path = directory.path().join("socket");
-        let listener = UnixListener::bind(&path).map_err(failed)?;
-        std::fs::set_permissions(&path, private(0o600)).map_err(failed)?;
+        let listener = UnixListener::bind(&path)?;
+        std::fs::set_permissions(&path, private(0o600))?;
         Ok(Self {
             path,
             listener,
@@ -72,7 +83,8 @@ impl Socket {
             source,
         })?;
         let (jobs, open) = (jobs.clone(), Arc::new(AtomicUsize::new(0)));
-        std::thread::spawn(move || {
+        let serving = std::thread::Builder::new().name("socket".to_owned());
+        let serving = serving.spawn(move || {
             for stream in listener.incoming().flatten() {
                 if !is_own(&stream) {
                     notice("warning: another user reached for the program's socket");
@@ -82,15 +94,22 @@ impl Socket {
                     open.fetch_sub(1, Ordering::Relaxed);
                     continue;
                 }
-                let (jobs, open) = (jobs.clone(), Arc::clone(&open));
-                std::thread::spawn(move || {
+                let (jobs, count) = (jobs.clone(), Arc::clone(&open));
+                let conversation = std::thread::Builder::new().name("conversation".to_owned());
+                let conversation = conversation.spawn(move || {
                     // Whoever hangs up does not want an answer.
                     let _ = converse(&stream, &jobs);
-                    open.fetch_sub(1, Ordering::Relaxed);
+                    count.fetch_sub(1, Ordering::Relaxed);
                 });
+                if conversation.is_err() {
+                    open.fetch_sub(1, Ordering::Relaxed);
+                }
             }
         });
-        Ok(())
+        serving.map(drop).map_err(|source| SocketError {
+            what: "the program's socket could not be served",
+            source,
+        })
     }
 }
 
