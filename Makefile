@@ -33,7 +33,7 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy wasm web unit browser doc deny
 
-.PHONY: help demo demo-steps setup test steps build bench prove fleet fuzz samples screenshots pictures $(STEPS)
+.PHONY: help demo demo-steps setup test steps build bench bench-run prove fleet fuzz samples screenshots pictures $(STEPS)
 
 help:
 	@echo 'make demo    a first look: a log, an agent, its evidence, until Ctrl-C'
@@ -42,6 +42,7 @@ help:
 	@echo 'make web     the verifier page, into web/dist'
 	@echo 'make build   the programs dragons and dragonsd, in release'
 	@echo 'make bench   figures of the real service and of the replay, in release'
+	@echo 'make bench-run    figures of dragons run alone, in release'
 	@echo 'make prove   how well the replay finds the faults of a fleet, in release'
 	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
 	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
@@ -71,7 +72,12 @@ build: web
 # Prints figures and judges nothing; quote them with the fdatasync of the run.
 bench:
 	$(CARGO) bench --locked -p tests --bench service
+	$(CARGO) bench --locked -p tests --bench run
 	$(CARGO) bench --locked -p proving --bench replay
+
+# What `dragons run` costs; `bench` prints it too.
+bench-run:
+	$(CARGO) bench --locked -p tests --bench run
 
 # A month of a hundred agents with faults; `unit` holds eight shorter runs.
 prove:

@@ -140,6 +140,27 @@ impl World {
         self.dragons(&[&common, options, &["--"], program].concat())
     }
 
+    /// A command that another one runs, such as a shell that says `exec "$@"`.
+    ///
+    /// # Panics
+    /// If there is no other.
+    pub fn within(&self, outer: &[&str], inner: &Command) -> Command {
+        let (program, arguments) = outer.split_first().expect("a program");
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .arg(inner.get_program())
+            .args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.current_dir(self.service.scratch("agent"));
+        command
+    }
+
     /// `dragons run` with a script.
     pub fn shell(&self, script: &str) -> Command {
         self.run(&[], &["sh", "-c", script])

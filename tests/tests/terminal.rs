@@ -1,0 +1,167 @@
+//! `dragons run` at a terminal: a program there does not notice it, and neither does the person.
+
+use std::process::Command;
+
+use tests::{Screen, World};
+
+fn at_a_terminal(world: &World, options: &[&str], script: &str) -> Screen {
+    Screen::start(&world.run(options, &["sh", "-c", script]))
+}
+
+fn kill(signal: &str, pid: u32) {
+    let pid = pid.to_string();
+    assert!(
+        Command::new("kill")
+            .args([signal, &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[test]
+fn a_program_at_a_terminal_has_one_and_its_output_is_committed_to() {
+    let world = World::new();
+    let script = "test -t 0 && test -t 1 && test -t 2 && echo three; stty size; echo to stderr >&2; : > /dev/tty && echo controlled; read x; echo got $x; exit 4";
+    let mut screen = at_a_terminal(&world, &[], script);
+    for words in ["three\r\n", "24 80\r\n", "to stderr\r\n", "controlled\r\n"] {
+        screen.until(words);
+    }
+    screen.keys("hello\r");
+    screen.until("got hello\r\n");
+    assert_eq!(screen.end(), Some(4));
+    let disclosed = world.disclosed();
+    let output = disclosed.iter().find(|(name, _)| name == "output");
+    let output = String::from_utf8(output.unwrap().1.clone()).unwrap();
+    assert!(
+        output.starts_with("three\r\n24 80\r\nto stderr\r\n"),
+        "{output}"
+    );
+    assert!(output.ends_with("got hello\r\n"), "{output}");
+}
+
+#[test]
+fn keys_that_are_signals_come_once() {
+    let world = World::new();
+    for options in [&[][..], &["--no-pty"]] {
+        let script =
+            "trap 'echo caught' INT; trap 'exit 7' QUIT; echo up; while :; do sleep 0.01; done";
+        let mut screen = at_a_terminal(&world, options, script);
+        screen.until("up\r\n");
+        screen.keys("\x03");
+        screen.until("caught\r\n");
+        screen.keys("\x1c");
+        let rest = screen.until("\n");
+        assert!(!rest.contains("caught"), "{options:?}: {rest}");
+        assert_eq!(screen.end(), Some(7), "{options:?}");
+    }
+}
+
+#[test]
+fn a_signal_from_elsewhere_arrives_at_a_terminal() {
+    let world = World::new();
+    for options in [&[][..], &["--no-pty"]] {
+        let mut screen = at_a_terminal(
+            &world,
+            options,
+            "trap 'echo caught; exit 6' INT; echo up; while :; do sleep 0.01; done",
+        );
+        screen.until("up\r\n");
+        kill("-INT", screen.child.id());
+        screen.until("caught\r\n");
+        assert_eq!(screen.end(), Some(6));
+    }
+}
+
+#[test]
+fn a_program_sees_the_size_of_the_terminal_change() {
+    let world = World::new();
+    for options in [&[][..], &["--no-pty"]] {
+        let mut screen = at_a_terminal(
+            &world,
+            options,
+            "trap 'stty size' WINCH; echo up; while :; do sleep 0.01; done",
+        );
+        screen.until("up\r\n");
+        screen.resize(40, 100);
+        screen.until("40 100\r\n");
+        screen.keys("\x03");
+        assert_eq!(screen.end(), Some(130));
+    }
+}
+
+/// As from a shell with job control: Ctrl-Z stops the program and the run, and `fg` lets both go on.
+#[test]
+fn a_run_is_a_job_of_its_shell() {
+    let world = World::new();
+    for options in [&[][..], &["--no-pty"]] {
+        let run = world.run(
+            options,
+            &["sh", "-c", "echo up; read x; echo got $x; exit 9"],
+        );
+        let mut screen = Screen::start(&world.within(
+            &[
+                "bash",
+                "--norc",
+                "--noprofile",
+                "-ic",
+                "set -m; \"$@\"; echo back; fg; echo $? end",
+                "bash",
+            ],
+            &run,
+        ));
+        screen.until("up\r\n");
+        screen.keys("\x1a");
+        screen.until("back");
+        screen.keys("hello\r");
+        screen.until("got hello\r\n");
+        screen.until("9 end");
+        screen.end();
+    }
+}
+
+#[test]
+fn the_terminal_is_as_it_was_when_the_run_is_over() {
+    let world = World::new();
+    let run = world.run(&[], &["sh", "-c", "stty raw -echo; echo up; kill -9 $$"]);
+    let outer = ["sh", "-c", "\"$@\"; echo code $?; read x", "sh"];
+    let mut screen = Screen::start(&world.within(&outer, &run));
+    screen.until("up");
+    screen.until("code 137");
+    assert!(screen.echoes());
+    screen.keys("end\r");
+    screen.end();
+}
+
+/// A pipeline: what is a terminal stays one, and what is a pipe is committed to.
+#[test]
+fn in_a_pipeline_each_descriptor_stays_what_it_is() {
+    let world = World::new();
+    let script = "test -t 0 && echo in >&2; test -t 1 || echo out >&2; test -t 2 && echo err >&2; echo through";
+    let run = world.run(&[], &["sh", "-c", script]);
+    let outer = ["sh", "-c", "\"$@\" | sed s/^/taken-/", "sh"];
+    let mut screen = Screen::start(&world.within(&outer, &run));
+    for words in ["in\r\n", "out\r\n", "err\r\n", "taken-through\r\n"] {
+        screen.until(words);
+    }
+    screen.end();
+    let disclosed = world.disclosed();
+    assert!(disclosed.contains(&("stdout".to_owned(), b"through\n".to_vec())));
+    assert!(!disclosed.iter().any(|(name, _)| name == "stderr"));
+}
+
+/// A terminal that is handed on is not read by the run, so there is nothing to commit to.
+#[test]
+fn without_a_terminal_of_its_own_a_program_has_the_persons() {
+    let world = World::new();
+    let mut screen = at_a_terminal(&world, &["--no-pty"], "tty; read x; exit 3");
+    assert_eq!(screen.until("\r\n"), screen.name());
+    screen.keys("x\r");
+    assert_eq!(screen.end(), Some(3));
+    let names: Vec<String> = world
+        .disclosed()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["argv"]);
+}
