@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use tlog::{Hash, LeafIndex, TreeSize};
 
 pub use answer::{
-    Agent, Agents, Ask, Charter, Consistency, LoggedAs, Place, Requests, Standing, Submitted,
+    Agent, Agents, Ask, Charter, Consistency, Lease, LoggedAs, Place, Requests, Standing, Submitted,
     Waiting,
 };
 pub use look::Look;
@@ -243,6 +243,15 @@ impl Service {
     /// As every call.
     pub fn agent(&self, name: &Name) -> Result<(Agent, Value), ServiceError> {
         self.get(&format!("/v1/agents/{name}"))?.json_and_value()
+    }
+
+    /// A lease, as it stands now.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub fn lease(&self, lease: &RecordHash) -> Result<Lease, ServiceError> {
+        self.get(&format!("/v1/leases/{lease}"))?.json()
     }
 
     /// Hands a record to the log.

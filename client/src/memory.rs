@@ -220,6 +220,7 @@ impl MemoryLog {
             expires_ms: now_ms + LEASE_MS,
             renew_until_ms: None,
             parent: None,
+            after: self.contents.borrow().state.agent(&manifest.agent).and_then(govern::Agent::after),
             purpose: parsed("an example"),
         };
         self.by_operator(Body::Lease(Box::new(lease)), &[])
@@ -383,6 +384,7 @@ impl Transport for MemoryLog {
             }),
             manifest_hash: agent.manifest_hash(),
             registration: Some(agent.registration()),
+            after: agent.after(),
             pulse_age_ms: contents.state.pulse_age_ms(agent, contents.now_ms),
             progress_age_ms: contents.state.progress_age_ms(agent, contents.now_ms),
             open_goals: agent.open_goals().copied().collect(),

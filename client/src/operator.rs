@@ -3,7 +3,7 @@
 //! Each builds a record bound to the log, signs it, hands it in, and checks the proof that comes back.
 
 use ledger::codes::Refusal;
-use ledger::digest::{Digest, RecordHash};
+use ledger::digest::RecordHash;
 use ledger::key::PrivateKey;
 use ledger::record::{
     AgentState, Body, Budget, Lease, LeaseRenewal, LeaseRevocation, Manifest, Order, Record,
@@ -12,7 +12,7 @@ use ledger::record::{
 use ledger::scope::Pattern;
 use ledger::text::{Name, Text};
 
-use crate::http::ServiceError;
+use crate::http::{Agent, ServiceError};
 use crate::identity::LogIdentity;
 use crate::submission::{Logged, SubmitError, hand_in};
 use crate::transport::Transport;
@@ -91,8 +91,9 @@ impl Operator<'_> {
     ///
     /// [`OperatorError`].
     pub fn grant(&self, grant: Grant) -> Result<Logged, OperatorError> {
+        let known = self.known(&grant.agent)?;
         let lease = Lease {
-            manifest_hash: self.active_manifest(&grant.agent)?,
+            manifest_hash: known.manifest_hash,
             agent: grant.agent,
             allow: grant.allow,
             deny: grant.deny,
@@ -103,18 +104,29 @@ impl Operator<'_> {
                 .renewable_ms
                 .map(|span| self.now_ms.saturating_add(span)),
             parent: grant.parent,
+            after: known.after,
             purpose: grant.purpose,
         };
         self.submit(Body::Lease(Box::new(lease)), &[])
     }
 
-    /// Gives a lease that is valid more time, up to a moment.
+    /// Gives a lease that is valid more time: from the moment at which it ends now, up to another.
     ///
     /// # Errors
     ///
     /// [`OperatorError`].
-    pub fn renew(&self, lease: RecordHash, expires_ms: u64) -> Result<Logged, OperatorError> {
-        self.submit(Body::LeaseRenewal(LeaseRenewal { lease, expires_ms }), &[])
+    pub fn renew(
+        &self,
+        lease: RecordHash,
+        from_ms: u64,
+        expires_ms: u64,
+    ) -> Result<Logged, OperatorError> {
+        let renewal = LeaseRenewal {
+            lease,
+            from_ms,
+            expires_ms,
+        };
+        self.submit(Body::LeaseRenewal(renewal), &[])
     }
 
     /// Ends a lease.
@@ -127,7 +139,8 @@ impl Operator<'_> {
         self.submit(Body::LeaseRevocation(revocation), &[])
     }
 
-    /// Orders an agent into quarantine, out of it into healing, or to a stop, which ends its lease.
+    /// Orders an agent into quarantine, out of it into healing, or to a stop, which ends its lease. A release names what
+    /// was decided last; the others do if that can be read, and go out all the same if not.
     ///
     /// # Errors
     ///
@@ -138,7 +151,18 @@ impl Operator<'_> {
         to: AgentState,
         reason: Text,
     ) -> Result<Logged, OperatorError> {
-        self.submit(Body::Order(Order { agent, to, reason }), &[])
+        let after = match (self.known(&agent), to) {
+            (Ok(known), _) => known.after,
+            (Err(error), AgentState::Autohealing) => return Err(error),
+            (Err(_), _) => None,
+        };
+        let order = Order {
+            agent,
+            to,
+            after,
+            reason,
+        };
+        self.submit(Body::Order(order), &[])
     }
 
     fn active_registration(&self, agent: &Name) -> Result<Option<RecordHash>, OperatorError> {
@@ -152,12 +176,8 @@ impl Operator<'_> {
         }
     }
 
-    fn active_manifest(&self, agent: &Name) -> Result<Digest, OperatorError> {
-        Ok(self
-            .service
-            .agent(agent)
-            .map_err(SubmitError::from)?
-            .manifest_hash)
+    fn known(&self, agent: &Name) -> Result<Agent, OperatorError> {
+        Ok(self.service.agent(agent).map_err(SubmitError::from)?)
     }
 
     fn submit(&self, body: Body, more_keys: &[&PrivateKey]) -> Result<Logged, OperatorError> {

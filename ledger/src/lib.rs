@@ -19,6 +19,7 @@ pub mod codes;
 pub mod commitment;
 pub mod digest;
 pub mod envelope;
+pub mod escape;
 pub mod fingerprint;
 pub mod govern;
 pub mod json;

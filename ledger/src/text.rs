@@ -16,7 +16,7 @@ pub const MAX_TEXT_BYTES: usize = 1024;
 const MAX_EXCERPT_CHARACTERS: usize = 128;
 
 /// The name of an agent, a tool, a source, or a member of a free map:
-/// `[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}`.
+/// `[A-Za-z0-9+][A-Za-z0-9._:@+-]{0,127}`. What it lacks is [escaped](crate::escape).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Box<str>);
 
@@ -51,13 +51,13 @@ impl FromStr for Name {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        let starts = text.starts_with(|first: char| first.is_ascii_alphanumeric());
-        let rest = |c: char| c.is_ascii_alphanumeric() || "._:@-".contains(c);
+        let starts = text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '+');
+        let rest = |c: char| c.is_ascii_alphanumeric() || "._:@+-".contains(c);
         if starts && text.len() <= MAX_NAME_BYTES && text.chars().all(rest) {
             return Ok(Self(text.into()));
         }
         Err(Code::Malformed
-            .because("a name is 1 to 128 of A-Z a-z 0-9 . _ : @ -, the first a letter or digit"))
+            .because("a name is 1 to 128 of A-Z a-z 0-9 . _ : @ + -, the first a letter, a digit or +"))
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn names_are_plain() {
-        for good in ["a", "7", "Agent-1._:@", &"x".repeat(128)] {
+        for good in ["a", "7", "g++", "+5b", "Agent-1._:@", &"x".repeat(128)] {
             assert_eq!(good.parse::<Name>().unwrap().as_str(), good);
         }
         for bad in ["", "-a", ".a", "a b", "a/b", "ä", "a\n", &"x".repeat(129)] {

@@ -5,7 +5,9 @@ use ledger::envelope::{Envelope, MAX_ENVELOPE_BYTES, MAX_INTENT_BYTES, MAX_PAYLO
 use ledger::json::Value;
 use ledger::key::PrivateKey;
 use ledger::leaf::{Leaf, MAX_LEAF_BYTES};
-use ledger::record::{Kind, Record, SignedRecord};
+use ledger::record::{
+    Event, Kind, MAX_CALL_BYTES, MAX_EXT_BYTES, Record, SeenStatus, SignedRecord,
+};
 use proptest::prelude::*;
 
 /// A sound payload of each kind and phase, from the golden history.
@@ -193,6 +195,70 @@ fn ext_takes_free_members_and_no_hidden_text() {
     let hidden = Value::Object(vec![("x".to_owned(), Value::Text("\u{202e}".to_owned()))]);
     at(&mut payload, &[]).last_mut().unwrap().1 = hidden;
     assert_eq!(parse(kind, &payload), Err(Code::Malformed));
+}
+
+#[test]
+fn ext_is_short_where_nobody_looked_at_it_before() {
+    let short = [Kind::Heartbeat, Kind::Receipt, Kind::Observation];
+    for (kind, payload) in payloads() {
+        let with_ext = |bytes: usize| {
+            let mut payload = payload.clone();
+            let inside = Value::Text("x".repeat(bytes - r#"{"x":""}"#.len()));
+            let ext = Value::Object(vec![("x".to_owned(), inside)]);
+            assert_eq!(ext.to_json().len(), bytes);
+            at(&mut payload, &[]).push(("ext".to_owned(), ext));
+            parse(kind, &payload).map(drop)
+        };
+        assert_eq!(with_ext(MAX_EXT_BYTES), Ok(()), "{kind}");
+        let longer = if short.contains(&kind) { Err(Code::TooLarge) } else { Ok(()) };
+        assert_eq!(with_ext(MAX_EXT_BYTES + 1), longer, "{kind}");
+    }
+}
+
+#[test]
+fn an_observation_says_what_it_may() {
+    let (kind, payload) = payloads().into_iter().find(|(kind, _)| *kind == Kind::Observation).unwrap();
+    let says = |changes: &[(&str, Value)]| {
+        let mut payload = payload.clone();
+        for (name, value) in changes {
+            let members = at(&mut payload, &[]);
+            members.iter_mut().find(|(it, _)| it == name).unwrap().1 = value.clone();
+        }
+        let record = parse(kind, &payload)?;
+        assert_eq!(record.to_payload(), payload.to_json());
+        Ok(())
+    };
+    let text = |text: &str| Value::Text(text.to_owned());
+    let malformed = Err(Code::Malformed);
+    for event in Event::ALL {
+        assert_eq!(says(&[("event", (*event).into())]), Ok(()));
+    }
+    for status in SeenStatus::ALL {
+        assert_eq!(says(&[("status", (*status).into())]), Ok(()));
+    }
+    assert_eq!(says(&[("event", text("seen"))]), malformed);
+    assert_eq!(says(&[("status", text("done"))]), malformed);
+    assert_eq!(says(&[("call", text(&"x".repeat(MAX_CALL_BYTES)))]), Ok(()));
+    assert_eq!(says(&[("call", text(&"x".repeat(MAX_CALL_BYTES + 1)))]), malformed);
+    let times = |began: u64, ended: u64| says(&[("began_ms", began.into()), ("ended_ms", ended.into())]);
+    assert_eq!(times(5, 5), Ok(()));
+    assert_eq!(times(6, 5), malformed);
+    assert_eq!(says(&[("began_ms", Value::Null), ("ended_ms", 5.into())]), Ok(()));
+}
+
+#[test]
+fn a_pulse_tells_the_state_or_does_not() {
+    let (kind, payload) = payloads().into_iter().find(|(kind, _)| *kind == Kind::Pulse).unwrap();
+    let root = "jqVkZVr+iqY5gpLU5DzeVQCz+dk0nDI2mKcPUvgn7JA=";
+    let told = |state: &str| {
+        let json = payload.to_json().replace("\"state\":null", &format!("\"state\":{state}"));
+        let record = Record::parse(kind, json.as_bytes()).map_err(|refusal| refusal.code)?;
+        assert_eq!(record.to_payload(), json);
+        Ok(())
+    };
+    assert_eq!(told(&format!("{{\"entries\":3,\"root\":\"{root}\"}}")), Ok(()));
+    assert_eq!(told("{\"entries\":3,\"root\":\"AAAA\"}"), Err(Code::Malformed));
+    assert_eq!(told("{\"entries\":3}"), Err(Code::Malformed));
 }
 
 /// A payload padded to a length by spaces inside, which strict JSON allows.

@@ -2,7 +2,7 @@
 
 use ledger::codes::Refusal;
 use ledger::digest::RecordHash;
-use ledger::govern::{LeaseState, State};
+use ledger::govern::{Agent, LeaseState, State};
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::pack::{Entry, Header, Line, Range, Selection};
@@ -116,6 +116,22 @@ impl Log {
             ext: None,
         };
         record.sign(keys).expect("a record that reads back")
+    }
+
+    /// What its signer says who knows the log as it is now: the newest decision about the agent that it is about, the end
+    /// that it extends.
+    pub fn knowing(&self, mut body: Body) -> Body {
+        let newest = |name| self.state.agent(name).and_then(Agent::after);
+        match &mut body {
+            Body::Lease(lease) => lease.after = newest(&lease.agent),
+            Body::Order(order) => order.after = newest(&order.agent),
+            Body::LeaseRenewal(renewal) => {
+                let lease = self.state.lease(&renewal.lease);
+                renewal.from_ms = lease.map_or(0, LeaseState::expires_ms);
+            }
+            _ => {}
+        }
+        body
     }
 
     /// Lets a record in as the service does, if the rules do.

@@ -110,6 +110,7 @@ impl Plane {
     /// Signs something with the control key and logs it, whether the rules take it or not.
     pub(crate) fn assert(&mut self, body: Body, now_ms: u64) {
         let at = self.clock_ms(now_ms);
+        let body = self.log.knowing(body);
         let signed = self.log.sign(body, at, &[&self.control()]);
         self.admit_regardless(&signed, now_ms);
     }

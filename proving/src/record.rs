@@ -5,7 +5,7 @@ use ledger::digest::{Digest, RecordHash};
 use ledger::key::PublicKey;
 use ledger::record::{
     AgentState, Amounts, Body, Budget, Chain, Charter, Check, FileSet, Goal, Heartbeat, Intent,
-    Lease, LeaseRenewal, LeaseRevocation, Limits, Liveness, Manifest, Mode, Observation, Order,
+    Lease, LeaseRenewal, LeaseRevocation, Limits, Liveness, Manifest, Mode, Event, Observation, Order,
     Outcome, Phase, Pulse, RULES, Receipt, Refused, Registration, ResultOf, SignedRecord, Status,
     Thresholds, ToolUse, Verdict,
 };
@@ -88,13 +88,18 @@ pub fn lease(agent: &Name, manifest_hash: Digest, from_ms: u64, to_ms: u64) -> L
         expires_ms: to_ms,
         renew_until_ms: Some(to_ms + (to_ms - from_ms)),
         parent: None,
+        after: None,
         purpose: text("proving"),
     }
 }
 
-/// More time for a lease.
+/// More time for a lease. From when, whoever signs it knows: see [`Log::knowing`](crate::Log::knowing).
 pub const fn renewal(lease: RecordHash, expires_ms: u64) -> Body {
-    Body::LeaseRenewal(LeaseRenewal { lease, expires_ms })
+    Body::LeaseRenewal(LeaseRenewal {
+        lease,
+        from_ms: 0,
+        expires_ms,
+    })
 }
 
 /// The end of a lease.
@@ -110,6 +115,7 @@ pub fn order(agent: &Name, to: AgentState) -> Body {
     Body::Order(Order {
         agent: agent.clone(),
         to,
+        after: None,
         reason: text("proving"),
     })
 }
@@ -216,6 +222,7 @@ pub const fn pulse(n: u64, agents: u64, witnessed: Option<String>) -> Body {
     Body::Pulse(Pulse {
         n,
         agents,
+        state: None,
         witnessed,
     })
 }
@@ -226,7 +233,12 @@ pub fn observation(agent: &Name, source_id: &str) -> Body {
         source: name("proving"),
         source_id: text(source_id),
         agent: agent.clone(),
-        event: text("seen"),
+        event: Event::AlertOpened,
+        call: None,
+        status: None,
+        began_ms: None,
+        ended_ms: None,
+        digest: None,
         detail: text("proving"),
     }))
 }

@@ -267,7 +267,8 @@ impl Simulation {
     }
 
     fn by_operator(&mut self, body: Body, now: u64) {
-        let signed = self.plane.log.sign(body, now, &[&self.operator]);
+        let log = &self.plane.log;
+        let signed = log.sign(log.knowing(body), now, &[&self.operator]);
         self.take(&signed, now);
     }
 

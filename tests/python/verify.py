@@ -212,7 +212,7 @@ LINES = {  # The members of each line of a pack, and what may follow.
     "proof": ({"proof": list}, ["index"]),
     "index": ({"index": int, "leaf": str}, ["index"]),
 }
-SELECTION = rb'{"range":{"from":([0-9]+),"to":([0-9]+)}}|{"(?:agent|goal)":"[A-Za-z0-9._:@-]+"}'
+SELECTION = rb'{"range":{"from":([0-9]+),"to":([0-9]+)}}|{"(?:agent|goal)":"[A-Za-z0-9._:@+-]+"}'
 
 def read_line(data, limit, may_come):
     need(data.endswith(b"\n") and len(data) <= limit, "pack-malformed", "no line, or too long a one")

@@ -73,6 +73,7 @@ fn pulse(n: u64, charter: &SignedRecord, at_ms: u64) -> SignedRecord {
     let body = Body::Pulse(Pulse {
         n,
         agents: 0,
+        state: None,
         witnessed: None,
     });
     let log = Some(charter.hash());

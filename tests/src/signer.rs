@@ -6,7 +6,7 @@ use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::record::{
     AgentState, Body, Budget, Chain, FileSet, Goal, Heartbeat, Instance, Lease, Manifest,
-    Observation, Order, Phase, Receipt, Record, Registration, SignedRecord,
+    Event, Observation, Order, Phase, Receipt, Record, Registration, SignedRecord,
 };
 use serde_json::Value;
 
@@ -57,7 +57,12 @@ impl Signer {
             source: agent.parse().expect("a name"),
             source_id: text(source_id),
             agent: agent.parse().expect("a name"),
-            event: text("seen"),
+            event: Event::AlertOpened,
+            call: None,
+            status: None,
+            began_ms: None,
+            ended_ms: None,
+            digest: None,
             detail: text("by a test"),
         }));
         sign(&self.record(body), &[&self.observer])
@@ -82,6 +87,7 @@ impl Signer {
             expires_ms: now + HOUR_MS,
             renew_until_ms: None,
             parent: None,
+            after: None,
             purpose: "a test".parse().expect("free text"),
         }));
         sign(&self.record(body), &[&self.operator])
@@ -94,6 +100,7 @@ impl Signer {
         let body = Body::Order(Order {
             agent,
             to: AgentState::Stopped,
+            after: None,
             reason,
         });
         sign(&self.record(body), &[&self.operator])

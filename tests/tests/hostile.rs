@@ -41,12 +41,13 @@ fn payload(kind: Kind, payload: &str) -> String {
 fn cases(signer: &Signer) -> Vec<Case> {
     let sound = signer.stop("a").envelope().to_json();
     let pulse = |log: &str| {
-        format!("{{\"log\":{log},\"n\":7,\"agents\":0,\"witnessed\":null,\"at_ms\":1}}")
+        format!("{{\"log\":{log},\"n\":7,\"agents\":0,\"state\":null,\"witnessed\":null,\"at_ms\":1}}")
     };
     let other_log = format!("\"sha256:{}\"", "0".repeat(64));
     let mut foreign = signer.record(Body::Pulse(Pulse {
         n: 1,
         agents: 0,
+        state: None,
         witnessed: None,
     }));
     let stranger = PrivateKey::from_seed(&[99; 32]);
@@ -269,6 +270,7 @@ fn hostile_bodies_get_their_code_and_log_nothing() {
     let by_operator = signer.by_operator(Body::Pulse(Pulse {
         n: 2,
         agents: 0,
+        state: None,
         witnessed: None,
     }));
     let answer = service.post(by_operator.envelope().to_json());

@@ -96,6 +96,7 @@ fn order(signer: &Signer, to: AgentState) -> SignedRecord {
     signer.by_operator(Body::Order(Order {
         agent: AGENT.parse().unwrap(),
         to,
+        after: None,
         reason: "a test".parse().unwrap(),
     }))
 }

@@ -163,9 +163,12 @@ fn of_refusal(refused: &Refused) -> String {
 }
 
 fn of_observation(seen: &Observation) -> String {
-    let (event, detail) = (seen.event.as_str(), seen.detail.as_str());
+    let (event, detail) = (seen.event, seen.detail.as_str());
+    let status = seen.status.map_or(String::new(), |it| format!(", {it}"));
+    let call = seen.call.as_ref();
+    let call = call.map_or(String::new(), |call| format!(" of {}", call.as_str()));
     let colon = if detail.is_empty() { "" } else { ": " };
-    format!("{event}{colon}{detail}, seen by {}", seen.source)
+    format!("{event}{call}{status}{colon}{detail}, seen by {}", seen.source)
 }
 
 #[cfg(test)]
@@ -187,6 +190,7 @@ mod tests {
         let order = Body::Order(Order {
             agent: agent.name.clone(),
             to: AgentState::Quarantined,
+            after: None,
             reason: "a hidden\u{200b} reason".parse().unwrap(),
         });
         let order = log.sign(order, START_MS, &[&keys.operator]);

@@ -96,8 +96,9 @@ pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
 fn renew(session: &Session, options: &RenewOptions) -> Result<()> {
     let service = session.service()?;
     let expires_ms = now_ms()?.saturating_add(options.span.ms);
+    let from_ms = service.lease(&options.lease)?.expires_ms;
     let logged = logged::as_operator(session, &service, &options.cosigners, |operator| {
-        operator.renew(options.lease, expires_ms)
+        operator.renew(options.lease, from_ms, expires_ms)
     })?;
     let members = [
         ("lease", options.lease.into()),

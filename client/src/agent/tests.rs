@@ -481,6 +481,7 @@ fn an_order_ends_it() {
     let order = Body::Order(Order {
         agent: version().agent,
         to: AgentState::Stopped,
+        after: None,
         reason: "a test".parse().unwrap(),
     });
     world.log.by_operator(order, &[]);

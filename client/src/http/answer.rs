@@ -58,6 +58,9 @@ pub struct Agent {
     /// Its lease, if it has had one.
     #[serde(deserialize_with = "parsed_or_null")]
     pub lease: Option<RecordHash>,
+    /// The newest lease, lease revocation or order about it: what the next lease or order names.
+    #[serde(default, deserialize_with = "parsed_or_null")]
+    pub after: Option<RecordHash>,
     /// When that lease ends: milliseconds since the epoch; `None` if it is not in force.
     #[serde(default)]
     pub lease_ends_ms: Option<u64>,
@@ -77,6 +80,13 @@ pub struct Agent {
     /// Its intents without a result; not told of an agent in a list.
     #[serde(default, deserialize_with = "parsed_each")]
     pub open_intents: Vec<RecordHash>,
+}
+
+/// A lease as the service sees it.
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+pub struct Lease {
+    /// When it ends by itself, renewals counted in: milliseconds since the epoch.
+    pub expires_ms: u64,
 }
 
 /// A page of agents.

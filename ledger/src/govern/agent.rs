@@ -119,6 +119,8 @@ pub struct Agent {
     pub(super) last: Option<RecordHash>,
     pub(super) chain_at_ms: u64,
     pub(super) lease: Option<RecordHash>,
+    /// The newest lease, revocation or order about the agent.
+    pub(super) after: Option<RecordHash>,
     pub(super) progress: u64,
     pub(super) beat_ms: u64,
     pub(super) progress_ms: u64,
@@ -158,6 +160,7 @@ impl Agent {
             last: None,
             chain_at_ms: 0,
             lease: None,
+            after: None,
             progress: 0,
             beat_ms: 0,
             progress_ms: 0,
@@ -216,6 +219,11 @@ impl Agent {
     /// The lease in force or the last one.
     pub const fn lease(&self) -> Option<RecordHash> {
         self.lease
+    }
+
+    /// The newest lease, lease revocation or order about it: what the next lease or order names in `after`.
+    pub const fn after(&self) -> Option<RecordHash> {
+        self.after
     }
 
     /// The key that the active manifest names.

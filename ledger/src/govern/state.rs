@@ -11,7 +11,7 @@ use super::lease::{Ended, LeaseState};
 use crate::digest::RecordHash;
 use crate::key::{KeyId, PublicKey};
 use crate::record::{
-    AgentState, Body, Charter, CheckedRecord, Heartbeat, Kind, Lease, LeaseRenewal, Mode, Order,
+    AgentState, Body, Charter, CheckedRecord, Heartbeat, Kind, Lease, LeaseRenewal, LeaseRevocation, Mode, Order,
     Phase, Receipt, Refused, Registration, Rule, Transition,
 };
 use crate::text::Name;
@@ -227,7 +227,7 @@ impl State {
             Body::Manifest(registration) => self.apply_registration(checked, registration),
             Body::Lease(lease) => self.apply_lease(checked, received_ms, lease),
             Body::LeaseRenewal(renewal) => self.apply_renewal(renewal),
-            Body::LeaseRevocation(revocation) => self.end_lease(revocation.lease, Ended::Revoked),
+            Body::LeaseRevocation(revocation) => self.apply_revocation(hash, revocation),
             Body::Order(order) => self.apply_order(hash, received_ms, order),
             Body::Heartbeat(_) | Body::Receipt(_) if !self.is_in_its_own_name(checked) => {}
             Body::Heartbeat(beat) => self.apply_heartbeat(hash, received_ms, record.at_ms, beat),
@@ -305,6 +305,7 @@ impl State {
         };
         self.change_agent(&lease.agent, |agent| {
             agent.lease = Some(hash);
+            agent.after = Some(hash);
             agent.open_epoch(opening);
         });
     }
@@ -315,6 +316,14 @@ impl State {
             lease.earned = false;
         });
         self.requeue_holders(renewal.lease);
+    }
+
+    fn apply_revocation(&mut self, hash: RecordHash, revocation: &LeaseRevocation) {
+        self.end_lease(revocation.lease, Ended::Revoked);
+        let holder = self.lease(&revocation.lease);
+        if let Some(holder) = holder.map(|lease| lease.terms().agent.clone()) {
+            self.change_agent(&holder, |agent| agent.after = Some(hash));
+        }
     }
 
     /// Ends a lease before its time. What ended it first stays the reason. What becomes of the
@@ -342,6 +351,7 @@ impl State {
         };
         self.change_agent(&order.agent, |agent| {
             agent.enter(order.to, agent.transitions + 1);
+            agent.after = Some(hash);
             if order.to == AgentState::Autohealing {
                 agent.open_epoch(opening);
                 agent.heals_ms.clear();

@@ -28,6 +28,9 @@ pub struct Lease {
     pub renew_until_ms: Option<u64>,
     /// The lease of another agent that this one is a part of.
     pub parent: Option<RecordHash>,
+    /// The newest lease, revocation or order about the agent that its signer knew of; `None` for none at all. It is
+    /// logged only while that is so, so a grant that was lost on the way undoes nothing that was decided since.
+    pub after: Option<RecordHash>,
     /// What for.
     pub purpose: Text,
 }
@@ -48,6 +51,8 @@ pub struct Budget {
 pub struct LeaseRenewal {
     /// The lease.
     pub lease: RecordHash,
+    /// The end that it extends: when the lease ends by itself until now.
+    pub from_ms: u64,
     /// The first millisecond after it, from now on.
     pub expires_ms: u64,
 }
@@ -73,6 +78,7 @@ impl Lease {
             expires_ms: members.required("expires_ms", integer)?,
             renew_until_ms: members.nullable("renew_until_ms", integer)?,
             parent: members.nullable("parent", parsed)?,
+            after: members.nullable("after", parsed)?,
             purpose: members.required("purpose", Text::read)?,
         })
     }
@@ -87,6 +93,7 @@ impl Lease {
         out.put("expires_ms", self.expires_ms);
         out.put("renew_until_ms", self.renew_until_ms);
         out.put("parent", self.parent);
+        out.put("after", self.after);
         out.put("purpose", &self.purpose);
     }
 }
@@ -119,12 +126,14 @@ impl LeaseRenewal {
     pub(super) fn read(members: &mut Members) -> Result<Self, Refusal> {
         Ok(Self {
             lease: members.required("lease", parsed)?,
+            from_ms: members.required("from_ms", integer)?,
             expires_ms: members.required("expires_ms", integer)?,
         })
     }
 
     pub(super) fn write(&self, out: &mut Fields) {
         out.put("lease", self.lease);
+        out.put("from_ms", self.from_ms);
         out.put("expires_ms", self.expires_ms);
     }
 }

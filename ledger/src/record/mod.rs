@@ -27,9 +27,9 @@ pub use heartbeat::{Heartbeat, Seen};
 pub(crate) use lease::patterns;
 pub use lease::{Budget, Lease, LeaseRenewal, LeaseRevocation};
 pub use manifest::{FileSet, Manifest, Model, Prompt, Registration, Tool};
-pub use observation::Observation;
+pub use observation::{Event, MAX_CALL_BYTES, Observation, SeenStatus};
 pub use order::Order;
-pub use pulse::Pulse;
+pub use pulse::{Pulse, StateRoot};
 pub use receipt::{
     Amounts, Check, Goal, Intent, Outcome, Phase, Receipt, ResultOf, Status, ToolUse, Verdict,
 };
@@ -74,7 +74,7 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let known = Self::ALL.iter().find(|word| word.as_str() == text);
                 known.copied().ok_or_else(|| {
-                    $crate::codes::Code::Malformed.because(format!("{} is no {}", $crate::text::quoted(text), $what))
+                    $crate::codes::Code::Malformed.because(format!("{} is not a valid {}", $crate::text::quoted(text), $what))
                 })
             }
         }
@@ -118,6 +118,10 @@ words! {
     }
 }
 
+/// The largest `ext` of what an agent or an observer signs, in bytes as it is written: there are many of these, and
+/// nobody has looked at them before they are logged.
+pub const MAX_EXT_BYTES: usize = 1024;
+
 const TYPE_PREFIX: &str = "application/vnd.dragons.";
 const TYPE_SUFFIX: &str = ".v1+json";
 
@@ -136,6 +140,11 @@ impl Kind {
                 false
             }
         }
+    }
+
+    /// Whether agents or observers sign it.
+    const fn has_short_ext(self) -> bool {
+        matches!(self, Self::Heartbeat | Self::Receipt | Self::Observation)
     }
 
     /// The media type of the payload, which the signature covers.
@@ -331,6 +340,9 @@ impl Record {
         let body = Body::read(kind, &mut members)?;
         let at_ms = members.required("at_ms", integer)?;
         let ext = members.take_if_present("ext").map(read_ext).transpose()?;
+        if let Some(ext) = ext.as_ref().filter(|_| kind.has_short_ext()) {
+            within("ext", ext.to_json().len(), MAX_EXT_BYTES)?;
+        }
         members.finish()?;
         Ok(Self {
             log,

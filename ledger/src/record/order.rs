@@ -1,6 +1,7 @@
 //! Orders: an operator's command to change an agent's state.
 
 use crate::codes::{Code, Refusal};
+use crate::digest::RecordHash;
 use crate::json::{Members, parsed};
 use crate::record::{AgentState, Fields};
 use crate::text::{Name, Text};
@@ -12,6 +13,9 @@ pub struct Order {
     pub agent: Name,
     /// The state ordered: quarantined, stopped or autohealing.
     pub to: AgentState,
+    /// The newest lease, revocation or order about the agent that its signer knew of, or `None` for none. An order to
+    /// `quarantined` or `stopped` may have `None` always: the kill switch needs no look first.
+    pub after: Option<RecordHash>,
     /// Why.
     pub reason: Text,
 }
@@ -26,6 +30,7 @@ impl Order {
         Ok(Self {
             agent,
             to,
+            after: members.nullable("after", parsed)?,
             reason: members.required("reason", Text::read)?,
         })
     }
@@ -33,6 +38,7 @@ impl Order {
     pub(super) fn write(&self, out: &mut Fields) {
         out.put("agent", &self.agent);
         out.put("to", self.to);
+        out.put("after", self.after);
         out.put("reason", &self.reason);
     }
 }

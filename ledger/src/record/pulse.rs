@@ -1,7 +1,7 @@
 //! Pulses: the control plane's own sign of life.
 
 use crate::codes::Refusal;
-use crate::json::{Members, Value, integer};
+use crate::json::{Members, Value, integer, object, parsed};
 use crate::record::Fields;
 use tlog::checkpoint::SignedCheckpoint;
 
@@ -10,10 +10,37 @@ use tlog::checkpoint::SignedCheckpoint;
 pub struct Pulse {
     /// Its number, from 1.
     pub n: u64,
-    /// How many agents are registered.
+    /// How many agents were ever registered.
     pub agents: u64,
+    /// The governance state in front of this leaf, or `None` where it is not told.
+    pub state: Option<StateRoot>,
     /// The text of the newest cosigned checkpoint, which bounds the log's clock.
     pub witnessed: Option<String>,
+}
+
+/// The governance state, in short: what it comes to is a list of entries under one root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateRoot {
+    /// How many entries it has.
+    pub entries: u64,
+    /// The root over them.
+    pub root: tlog::Hash,
+}
+
+impl StateRoot {
+    fn read(path: &str, value: Value) -> Result<Self, Refusal> {
+        let mut members = Members::open(path, value)?;
+        let state = Self {
+            entries: members.required("entries", integer)?,
+            root: members.required("root", parsed)?,
+        };
+        members.finish().map(|()| state)
+    }
+
+    fn to_value(self) -> Value {
+        let (entries, root) = (self.entries.into(), self.root.to_string().into());
+        object([("entries", entries), ("root", root)])
+    }
 }
 
 impl Pulse {
@@ -21,6 +48,7 @@ impl Pulse {
         Ok(Self {
             n: members.required("n", integer)?,
             agents: members.required("agents", integer)?,
+            state: members.nullable("state", StateRoot::read)?,
             witnessed: members.nullable("witnessed", read_checkpoint)?,
         })
     }
@@ -28,6 +56,7 @@ impl Pulse {
     pub(super) fn write(&self, out: &mut Fields) {
         out.put("n", self.n);
         out.put("agents", self.agents);
+        out.put("state", self.state.map(StateRoot::to_value));
         out.put("witnessed", self.witnessed.as_deref());
     }
 }

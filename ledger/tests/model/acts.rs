@@ -5,7 +5,7 @@ use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::record::{
     Amounts, Body, Budget, Chain, Check, FileSet, Goal, Heartbeat, Instance, Intent, Kind, Lease,
-    LeaseRenewal, LeaseRevocation, Manifest, Observation, Order, Outcome, Phase, Pulse, Receipt,
+    LeaseRenewal, LeaseRevocation, Manifest, Event, Observation, Order, Outcome, Phase, Pulse, Receipt,
     Refused, Registration, ResultOf, Role, Status, ToolUse, Transition, Verdict,
 };
 use ledger::text::Name;
@@ -94,6 +94,7 @@ impl Fleet {
             } => {
                 let renewal = LeaseRenewal {
                     lease: any_lease(lease)?,
+                    from_ms: 0,
                     expires_ms: self.now + for_s * SECOND,
                 };
                 let by = if by_control { vec![key(3)] } else { operators };
@@ -110,6 +111,7 @@ impl Fleet {
                 let order = Order {
                     agent: name,
                     to,
+                    after: None,
                     reason: text("x"),
                 };
                 (Body::Order(order), operators)
@@ -147,6 +149,7 @@ impl Fleet {
                 let pulse = Pulse {
                     n,
                     agents: agents().len() as u64,
+                    state: None,
                     witnessed: None,
                 };
                 (Body::Pulse(pulse), vec![key(3)])
@@ -160,7 +163,12 @@ impl Fleet {
                     source: name.clone(),
                     source_id: text("x"),
                     agent: name,
-                    event: text("x"),
+                    event: Event::AlertOpened,
+                    call: None,
+                    status: None,
+                    began_ms: None,
+                    ended_ms: None,
+                    digest: None,
                     detail: text("x"),
                 };
                 (Body::Observation(observation.into()), vec![key(4)])
@@ -439,6 +447,7 @@ impl Fleet {
                 Some(_) if twists.contains(&Twist::Prev) => Some(RecordHash::new(digest())),
                 parent => parent,
             },
+            after: None,
             purpose: text("x"),
         }
     }

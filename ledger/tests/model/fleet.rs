@@ -130,6 +130,7 @@ impl Fleet {
         let pulse = Pulse {
             n: self.state.pulses() + 1,
             agents: self.state.agent_count(),
+            state: None,
             witnessed: None,
         };
         let record = self.record(Body::Pulse(pulse));

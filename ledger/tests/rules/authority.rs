@@ -5,7 +5,7 @@ use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::record::{
     AgentState, Body, Chain, Charter, Heartbeat, Lease, LeaseRenewal, LeaseRevocation, Mode,
-    Observation, Order, Phase, Receipt, Record, Role, Rule,
+    Event, Observation, Order, Phase, Receipt, Record, Role, Rule,
 };
 
 use crate::world::{HOUR, MINUTE, SECOND, START, World, agent_key, charter, digest, instance, key};
@@ -97,6 +97,7 @@ fn the_first_record_is_a_charter_and_no_other_is_one() {
     let pulse = Body::Pulse(ledger::record::Pulse {
         n: 1,
         agents: 0,
+        state: None,
         witnessed: None,
     });
     let record = Record {
@@ -118,6 +119,7 @@ fn a_record_of_another_log_is_refused_before_its_signature_is_looked_at() {
     let order = Order {
         agent: "a".parse().unwrap(),
         to: AgentState::Stopped,
+        after: None,
         reason: "x".parse().unwrap(),
     };
     let mut record = world.record(Body::Order(order));
@@ -136,6 +138,7 @@ fn who_must_sign_what() {
     let order = Body::Order(Order {
         agent: agent(),
         to: AgentState::Stopped,
+        after: None,
         reason: text(),
     });
     let seen = Body::Observation(
@@ -143,7 +146,12 @@ fn who_must_sign_what() {
             source: agent(),
             source_id: text(),
             agent: agent(),
-            event: text(),
+            event: Event::AlertOpened,
+            call: None,
+            status: None,
+            began_ms: None,
+            ended_ms: None,
+            digest: None,
             detail: text(),
         }
         .into(),
@@ -226,6 +234,7 @@ fn the_clock_of_authority_is_near_the_logs() {
     let order = Order {
         agent: "a".parse().unwrap(),
         to: AgentState::Stopped,
+        after: None,
         reason: "x".parse().unwrap(),
     };
     let mut record = world.record(Body::Order(order));
@@ -401,6 +410,7 @@ fn a_renewal_goes_forward_and_not_too_far() {
     let renew = |world: &mut World, to: u64, by: &PrivateKey| {
         let renewal = LeaseRenewal {
             lease,
+            from_ms: 0,
             expires_ms: to,
         };
         let record = world.record(Body::LeaseRenewal(renewal));
@@ -519,6 +529,7 @@ fn a_restart_alone_earns_no_renewal() {
     let renew = |world: &mut World, for_ms: u64, by: &PrivateKey| {
         let renewal = LeaseRenewal {
             lease,
+            from_ms: 0,
             expires_ms: world.now + for_ms,
         };
         let record = world.record(Body::LeaseRenewal(renewal));
@@ -541,7 +552,7 @@ fn a_lease_that_ends_before_it_begins_breaks_no_arithmetic() {
         ..world.lease("a", HOUR)
     };
     let lease = world.apply_all_the_same(Body::Lease(backwards.into()), &key(2));
-    let renewal = |expires_ms| Body::LeaseRenewal(LeaseRenewal { lease, expires_ms });
+    let renewal = |expires_ms| Body::LeaseRenewal(LeaseRenewal { lease, from_ms: 0, expires_ms });
     world.apply_all_the_same(renewal(START + HOUR), &key(2));
     world.now += 2 * MINUTE;
     let record = world.record(renewal(START + 2 * HOUR));

@@ -148,6 +148,7 @@ fn what_is_admitted_changes_at_the_millisecond() {
     let renew = |world: &mut World| {
         let renewal = LeaseRenewal {
             lease: world.agent().lease().unwrap(),
+            from_ms: 0,
             expires_ms: world.now + 2 * HOUR,
         };
         let record = world.record(Body::LeaseRenewal(renewal));
@@ -157,6 +158,7 @@ fn what_is_admitted_changes_at_the_millisecond() {
         let order = Order {
             agent: "a".parse().unwrap(),
             to: AgentState::Quarantined,
+            after: None,
             reason: "x".parse().unwrap(),
         };
         let mut record = world.record(Body::Order(order));

@@ -191,6 +191,7 @@ fn judge_grant(faults: &[Fault]) -> Result<(), Code> {
         let order = Order {
             agent: "a".parse().unwrap(),
             to: AgentState::Quarantined,
+            after: None,
             reason: "x".parse().unwrap(),
         };
         let record = world.record(Body::Order(order));
@@ -325,6 +326,7 @@ fn sleep(world: &mut World, ms: u64) {
         let pulse = ledger::record::Pulse {
             n: world.state.pulses() + 1,
             agents: 1,
+            state: None,
             witnessed: None,
         };
         let record = world.record(Body::Pulse(pulse));

@@ -2,7 +2,7 @@
 
 use ledger::codes::Code;
 use ledger::digest::{Digest, RecordHash};
-use ledger::govern::{Agent, State};
+use ledger::govern::{Agent, LeaseState, State};
 use ledger::key::PrivateKey;
 use ledger::record::{
     AgentState, Amounts, Body, Budget, Chain, Charter, CharterKey, Check, FileSet, Goal, Heartbeat,
@@ -120,13 +120,28 @@ impl World {
         self.state.agent(&"a".parse().unwrap()).unwrap()
     }
 
+    /// What its signer says now who knows the log as it is.
     pub(crate) fn record(&self, body: Body) -> Record {
         Record {
             log: Some(self.log),
             at_ms: self.now,
-            body,
+            body: self.knowing(body),
             ext: None,
         }
+    }
+
+    fn knowing(&self, mut body: Body) -> Body {
+        let newest = |name| self.state.agent(name).and_then(Agent::after);
+        match &mut body {
+            Body::Lease(lease) => lease.after = newest(&lease.agent),
+            Body::Order(order) => order.after = newest(&order.agent),
+            Body::LeaseRenewal(renewal) => {
+                let lease = self.state.lease(&renewal.lease);
+                renewal.from_ms = lease.map_or(0, LeaseState::expires_ms);
+            }
+            _ => {}
+        }
+        body
     }
 
     /// Signs and submits, as the service would take it: admit, apply, then whatever is due.
@@ -208,6 +223,7 @@ impl World {
         let pulse = Pulse {
             n: self.state.pulses() + 1,
             agents: 1,
+            state: None,
             witnessed: None,
         };
         let record = self.record(Body::Pulse(pulse));
@@ -278,6 +294,7 @@ impl World {
             expires_ms: self.now + for_ms,
             renew_until_ms: Some(self.now + 24 * HOUR),
             parent: None,
+            after: None,
             purpose: "test".parse().unwrap(),
         }
     }
@@ -291,6 +308,7 @@ impl World {
         let order = Order {
             agent: "a".parse().unwrap(),
             to,
+            after: None,
             reason: "test".parse().unwrap(),
         };
         let record = self.record(Body::Order(order));

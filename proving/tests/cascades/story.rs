@@ -112,12 +112,12 @@ impl Story {
 
     pub(crate) fn by_control(&mut self, body: Body) -> SignedRecord {
         let control = self.log.keys().control.clone();
-        self.by(body, &control)
+        self.by(self.log.knowing(body), &control)
     }
 
     pub(crate) fn by_operators(&mut self, body: Body) -> SignedRecord {
         let operator = self.log.keys().operator.clone();
-        self.by(body, &operator)
+        self.by(self.log.knowing(body), &operator)
     }
 
     /// Somebody signs something, and it goes into the log.

@@ -28,6 +28,7 @@ fn group(store: &MemoryStore, trust: &Trust, from: u64, to: u64) -> Group {
         let body = Body::Pulse(Pulse {
             n,
             agents: 0,
+            state: None,
             witnessed: None,
         });
         let record = Record {

@@ -55,6 +55,8 @@ pub(super) struct Agent {
     pub(super) last: Option<String>,
     /// Its lease: the one in force, or the last one.
     pub(super) lease: Option<String>,
+    /// The newest lease, lease revocation or order about it: what the next lease or order names in `after`.
+    pub(super) after: Option<String>,
     /// When that lease ends, in milliseconds since the epoch; `null` if it is not in force.
     pub(super) lease_ends_ms: Option<u64>,
     /// What is asked of whoever runs the agent.
@@ -222,6 +224,7 @@ fn describe(published: &Published, agent: &govern::Agent) -> Agent {
         head: agent.head().map(|hash| hash.to_string()),
         last: agent.last().map(|hash| hash.to_string()),
         lease: agent.lease().map(|hash| hash.to_string()),
+        after: agent.after().map(|hash| hash.to_string()),
         lease_ends_ms: standing::lease_ends_ms(published, agent),
         ask: standing::ask(agent, published),
         manifest_hash: agent.manifest_hash().to_string(),

@@ -387,6 +387,7 @@ impl Speaker {
             expires_ms: self.at_ms + LEASE_MS,
             renew_until_ms: None,
             parent: None,
+            after: None,
             purpose: "test".parse().unwrap(),
         };
         change(&mut lease);

@@ -129,6 +129,7 @@ async fn worked() -> (World, RecordHash) {
     }));
     let renewal = Body::LeaseRenewal(LeaseRenewal {
         lease: parent,
+        from_ms: START + HOUR_MS,
         expires_ms: START + 2 * HOUR_MS,
     });
     let beat = world.beat(&chain);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::body::Body as HttpBody;
 use axum::http::Request;
-use ledger::record::{Body, LeaseRenewal, Mode, Observation};
+use ledger::record::{Body, LeaseRenewal, Mode, Event, Observation};
 use serde_json::Value;
 
 use crate::world::{HOUR_MS, JSON_LINES, Reply, START, World, after, lease, registration};
@@ -30,7 +30,12 @@ async fn worked() -> Worked {
         source: "test".parse().unwrap(),
         source_id: "1".parse().unwrap(),
         agent: "a".parse().unwrap(),
-        event: "<script>alert(1)</script>".parse().unwrap(),
+        event: Event::Other,
+        call: Some("<script>alert(1)</script>".parse().unwrap()),
+        status: None,
+        began_ms: None,
+        ended_ms: None,
+        digest: None,
         detail: "\"><img src=x onerror=alert(1)> zero\u{200b}width"
             .parse()
             .unwrap(),
@@ -252,6 +257,7 @@ async fn a_long_life_is_told_page_by_page() {
     let Worked { world, lease, .. } = worked().await;
     let renewal = Body::LeaseRenewal(LeaseRenewal {
         lease: lease.parse().unwrap(),
+        from_ms: START + HOUR_MS,
         expires_ms: START + 2 * HOUR_MS,
     });
     assert_eq!(world.submit(&world.signed(renewal, &[2])).await.status, 200);

@@ -11,7 +11,7 @@ use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::record::{
     self, AgentState, Amounts, Budget, Chain, Charter, CharterKey, FileSet, Goal, Heartbeat,
-    Instance, Intent, Lease, Limits, Liveness, Manifest, Mode, Observation, Order, Phase, Receipt,
+    Instance, Intent, Lease, Limits, Liveness, Manifest, Mode, Event, Observation, Order, Phase, Receipt,
     Record, Registration, ResultOf, Role, SignedRecord, Status, Thresholds, ToolUse,
 };
 use serde_json::Value;
@@ -186,7 +186,12 @@ impl World {
             source: "test".parse().unwrap(),
             source_id: text(&n.to_string()),
             agent: "a".parse().unwrap(),
-            event: text("seen"),
+            event: Event::AlertOpened,
+            call: None,
+            status: None,
+            began_ms: None,
+            ended_ms: None,
+            digest: None,
             detail: text(""),
         };
         self.signed(record::Body::Observation(Box::new(seen)), &[4])
@@ -243,6 +248,7 @@ impl World {
         let order = Order {
             agent: agent.parse().unwrap(),
             to,
+            after: None,
             reason: "test".parse().unwrap(),
         };
         self.signed(record::Body::Order(order), &[2])
@@ -418,6 +424,7 @@ pub(crate) fn lease(agent: &str) -> Lease {
         expires_ms: START + HOUR_MS,
         renew_until_ms: None,
         parent: None,
+        after: None,
         purpose: "test".parse().unwrap(),
     }
 }

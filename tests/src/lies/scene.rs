@@ -64,12 +64,12 @@ impl Scene {
 
     pub(super) fn operators_say(&mut self, body: Body) -> RecordHash {
         let operator = self.keys().operator;
-        self.say(body, &operator)
+        self.say(self.log.knowing(body), &operator)
     }
 
     pub(super) fn control_says(&mut self, body: Body) -> RecordHash {
         let control = self.keys().control;
-        self.say(body, &control)
+        self.say(self.log.knowing(body), &control)
     }
 
     /// The agent's next record, whatever it is.

@@ -31,6 +31,7 @@ impl Plan {
         let pulse = Pulse {
             n: self.state().pulses() + 1,
             agents: self.state().agent_count(),
+            state: None,
             witnessed: None,
         };
         let late_ms = due_ms.map(|due_ms| self.now_ms().saturating_sub(due_ms));
@@ -115,6 +116,7 @@ impl Plan {
         let expires_ms = state.renewable_until_ms(lease.hash(), now_ms).ok()?;
         (expires_ms > ends_ms).then_some(LeaseRenewal {
             lease: lease.hash(),
+            from_ms: ends_ms,
             expires_ms,
         })
     }
