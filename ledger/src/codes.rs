@@ -289,6 +289,10 @@ codes! {
             "The agent's fifth transition says that it is the sixth.";
         RefusalUnfounded "refusal-unfounded" Breach Control (None) "A refused record was not to be refused."
             "`scope-denied` for an intent that the lease allows.";
+        PulseUnfounded "pulse-unfounded" Breach Control (None) "A pulse says what is not so."
+            "A pulse counts 12 agents, and 3 were ever registered.";
+        AfterMismatch "after-mismatch" Breach Control (Some(409)) "The record rests on what is no longer so; it does nothing."
+            "A lease that was lost on the way arrives after the agent was stopped.";
     }
     Log "log" "What the log shows of itself: its tree, its checkpoints, its clock." {
         RootMismatch "root-mismatch" Problem Log (None) "The hashes do not lead to the root of the checkpoint."
@@ -317,6 +321,8 @@ codes! {
             "An order to stop that was carried out yesterday is logged again today.";
         SplitView "split-view" Problem Log (None) "An agent was shown another log than this one."
             "A heartbeat carries the log's signature on another root at size 90.";
+        CheckpointNotInCharter "checkpoint-not-in-charter" Problem Log (None) "The checkpoint is signed by a key that the charter does not name."
+            "The log signs on with a key that an amendment has taken away.";
     }
     Pack "pack" "What is wrong with a file of evidence, whatever the log says." {
         PackMalformed "pack-malformed" Problem Producer (None) "The evidence cannot be read."
@@ -355,10 +361,10 @@ codes! {
 }
 
 impl Code {
-    /// Whether a record that this is wrong with does nothing of what it says: it has a problem, or it
-    /// is nobody's whose record it claims to be. Other breaches are breaches because they did it.
+    /// Whether a record that this is wrong with does nothing of what it says: it has a problem, it
+    /// is nobody's whose record it claims to be, or it was overtaken. Other breaches are breaches because they did it.
     pub fn voids(self) -> bool {
-        self.class() == Class::Problem || self == Self::KeyNotAgents
+        self.class() == Class::Problem || matches!(self, Self::KeyNotAgents | Self::AfterMismatch)
     }
 
     /// A refusal by this code, with its reason in numbers or names.
