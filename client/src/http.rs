@@ -22,8 +22,8 @@ use serde::de::DeserializeOwned;
 use tlog::{Hash, LeafIndex, TreeSize};
 
 pub use answer::{
-    Agent, Agents, Ask, Charter, Consistency, Lease, LoggedAs, Place, Requests, Standing, Submitted,
-    Waiting,
+    Agent, Agents, Ask, Charter, Consistency, Lease, LoggedAs, Place, Requests, Standing,
+    Submitted, Waiting,
 };
 pub use look::Look;
 pub use pack::Wanted;

@@ -220,7 +220,12 @@ impl MemoryLog {
             expires_ms: now_ms + LEASE_MS,
             renew_until_ms: None,
             parent: None,
-            after: self.contents.borrow().state.agent(&manifest.agent).and_then(govern::Agent::after),
+            after: self
+                .contents
+                .borrow()
+                .state
+                .agent(&manifest.agent)
+                .and_then(govern::Agent::after),
             purpose: parsed("an example"),
         };
         self.by_operator(Body::Lease(Box::new(lease)), &[])

@@ -38,8 +38,8 @@ pub struct SignatureBytes([u8; 64]);
 pub struct NotAKey;
 
 impl KeyId {
-    /// Names a public key.
-    pub fn of(key: &[u8; 32]) -> Self {
+    /// Names a public key by its bytes.
+    pub fn of(key: &[u8]) -> Self {
         let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
             *Digest::of(&[key]).as_bytes();
         Self(id)

@@ -56,8 +56,9 @@ impl FromStr for Name {
         if starts && text.len() <= MAX_NAME_BYTES && text.chars().all(rest) {
             return Ok(Self(text.into()));
         }
-        Err(Code::Malformed
-            .because("a name is 1 to 128 of A-Z a-z 0-9 . _ : @ + -, the first a letter, a digit or +"))
+        Err(Code::Malformed.because(
+            "a name is 1 to 128 of A-Z a-z 0-9 . _ : @ + -, the first a letter, a digit or +",
+        ))
     }
 }
 

@@ -210,14 +210,21 @@ fn ext_is_short_where_nobody_looked_at_it_before() {
             parse(kind, &payload).map(drop)
         };
         assert_eq!(with_ext(MAX_EXT_BYTES), Ok(()), "{kind}");
-        let longer = if short.contains(&kind) { Err(Code::TooLarge) } else { Ok(()) };
+        let longer = if short.contains(&kind) {
+            Err(Code::TooLarge)
+        } else {
+            Ok(())
+        };
         assert_eq!(with_ext(MAX_EXT_BYTES + 1), longer, "{kind}");
     }
 }
 
 #[test]
 fn an_observation_says_what_it_may() {
-    let (kind, payload) = payloads().into_iter().find(|(kind, _)| *kind == Kind::Observation).unwrap();
+    let (kind, payload) = payloads()
+        .into_iter()
+        .find(|(kind, _)| *kind == Kind::Observation)
+        .unwrap();
     let says = |changes: &[(&str, Value)]| {
         let mut payload = payload.clone();
         for (name, value) in changes {
@@ -239,25 +246,43 @@ fn an_observation_says_what_it_may() {
     assert_eq!(says(&[("event", text("seen"))]), malformed);
     assert_eq!(says(&[("status", text("done"))]), malformed);
     assert_eq!(says(&[("call", text(&"x".repeat(MAX_CALL_BYTES)))]), Ok(()));
-    assert_eq!(says(&[("call", text(&"x".repeat(MAX_CALL_BYTES + 1)))]), malformed);
-    let times = |began: u64, ended: u64| says(&[("began_ms", began.into()), ("ended_ms", ended.into())]);
+    assert_eq!(
+        says(&[("call", text(&"x".repeat(MAX_CALL_BYTES + 1)))]),
+        malformed
+    );
+    let times =
+        |began: u64, ended: u64| says(&[("began_ms", began.into()), ("ended_ms", ended.into())]);
     assert_eq!(times(5, 5), Ok(()));
     assert_eq!(times(6, 5), malformed);
-    assert_eq!(says(&[("began_ms", Value::Null), ("ended_ms", 5.into())]), Ok(()));
+    assert_eq!(
+        says(&[("began_ms", Value::Null), ("ended_ms", 5.into())]),
+        Ok(())
+    );
 }
 
 #[test]
 fn a_pulse_tells_the_state_or_does_not() {
-    let (kind, payload) = payloads().into_iter().find(|(kind, _)| *kind == Kind::Pulse).unwrap();
+    let (kind, payload) = payloads()
+        .into_iter()
+        .find(|(kind, _)| *kind == Kind::Pulse)
+        .unwrap();
     let root = "jqVkZVr+iqY5gpLU5DzeVQCz+dk0nDI2mKcPUvgn7JA=";
     let told = |state: &str| {
-        let json = payload.to_json().replace("\"state\":null", &format!("\"state\":{state}"));
+        let json = payload
+            .to_json()
+            .replace("\"state\":null", &format!("\"state\":{state}"));
         let record = Record::parse(kind, json.as_bytes()).map_err(|refusal| refusal.code)?;
         assert_eq!(record.to_payload(), json);
         Ok(())
     };
-    assert_eq!(told(&format!("{{\"entries\":3,\"root\":\"{root}\"}}")), Ok(()));
-    assert_eq!(told("{\"entries\":3,\"root\":\"AAAA\"}"), Err(Code::Malformed));
+    assert_eq!(
+        told(&format!("{{\"entries\":3,\"root\":\"{root}\"}}")),
+        Ok(())
+    );
+    assert_eq!(
+        told("{\"entries\":3,\"root\":\"AAAA\"}"),
+        Err(Code::Malformed)
+    );
     assert_eq!(told("{\"entries\":3}"), Err(Code::Malformed));
 }
 

@@ -15,6 +15,7 @@ use tlog::tree::{self, MemoryTree};
 use tlog::{LeafIndex, TreeSize, leaf_hash, subset};
 
 use crate::keys::Keys;
+use crate::record;
 
 /// A log in memory.
 #[derive(Debug)]
@@ -132,6 +133,12 @@ impl Log {
             _ => {}
         }
         body
+    }
+
+    /// The pulse that comes next, with what was witnessed.
+    pub fn pulse(&self, witnessed: Option<String>) -> Body {
+        let (n, agents) = (self.state.pulses() + 1, self.state.agent_count());
+        record::pulse(n, agents, witnessed)
     }
 
     /// Lets a record in as the service does, if the rules do.

@@ -158,11 +158,9 @@ impl Plane {
 
     /// A pulse with the newest checkpoint, which the witness cosigns by its own clock.
     fn pulse(&mut self, at_ms: u64) {
-        let state = self.log.state();
-        let (n, agents) = (state.pulses() + 1, state.agent_count());
         let right_s = (at_ms + self.lag_ms) / 1000;
         let witnessed = self.log.cosigned(self.log.size(), right_s).to_string();
-        self.own(record::pulse(n, agents, Some(witnessed)), at_ms);
+        self.own(self.log.pulse(Some(witnessed)), at_ms);
     }
 
     /// Logs a refusal, where one is to be logged. The script leaves a minute between two of a code, so there is
@@ -172,6 +170,9 @@ impl Plane {
         let Some(agent) = state.attributable(record) else {
             return;
         };
+        if state.is_denied_already(record) {
+            return;
+        }
         let is_denial = state.is_denial(record, refusal.code);
         let epoch = state.agent(&agent).map_or(0, ledger::govern::Agent::epoch);
         let mut refused = record::refused(&agent, epoch, record.signed(), refusal.code);

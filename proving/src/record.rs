@@ -4,10 +4,10 @@ use ledger::codes::Code;
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PublicKey;
 use ledger::record::{
-    AgentState, Amounts, Body, Budget, Chain, Charter, Check, FileSet, Goal, Heartbeat, Intent,
-    Lease, LeaseRenewal, LeaseRevocation, Limits, Liveness, Manifest, Mode, Event, Observation, Order,
-    Outcome, Phase, Pulse, RULES, Receipt, Refused, Registration, ResultOf, SignedRecord, Status,
-    Thresholds, ToolUse, Verdict,
+    AgentState, Amounts, Body, Budget, Chain, Charter, Check, Event, FileSet, Goal, Heartbeat,
+    Intent, Lease, LeaseRenewal, LeaseRevocation, Limits, Liveness, Manifest, Mode, Observation,
+    Order, Outcome, Phase, Pulse, RULES, Receipt, Refused, Registration, ResultOf, SignedRecord,
+    Status, Thresholds, ToolUse, Verdict,
 };
 use ledger::scope::Pattern;
 use ledger::text::{Name, Text};

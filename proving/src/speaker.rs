@@ -73,7 +73,11 @@ impl Identity {
     pub fn leased(&self, log: &mut Log, for_ms: u64, now_ms: u64) -> RecordHash {
         let lease = record::lease(&self.name, self.manifest_hash, now_ms, now_ms + for_ms);
         let operator = log.keys().operator.clone();
-        let signed = log.sign(log.knowing(Body::Lease(Box::new(lease))), now_ms, &[&operator]);
+        let signed = log.sign(
+            log.knowing(Body::Lease(Box::new(lease))),
+            now_ms,
+            &[&operator],
+        );
         let hash = signed.hash();
         log.submit(signed, now_ms).expect("a lease by the rules");
         hash

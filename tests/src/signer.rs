@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::record::{
-    AgentState, Body, Budget, Chain, FileSet, Goal, Heartbeat, Instance, Lease, Manifest,
-    Event, Observation, Order, Phase, Receipt, Record, Registration, SignedRecord,
+    AgentState, Body, Budget, Chain, Event, FileSet, Goal, Heartbeat, Instance, Lease, Manifest,
+    Observation, Order, Phase, Receipt, Record, Registration, SignedRecord,
 };
 use serde_json::Value;
 

@@ -41,7 +41,9 @@ fn payload(kind: Kind, payload: &str) -> String {
 fn cases(signer: &Signer) -> Vec<Case> {
     let sound = signer.stop("a").envelope().to_json();
     let pulse = |log: &str| {
-        format!("{{\"log\":{log},\"n\":7,\"agents\":0,\"state\":null,\"witnessed\":null,\"at_ms\":1}}")
+        format!(
+            "{{\"log\":{log},\"n\":7,\"agents\":0,\"state\":null,\"witnessed\":null,\"at_ms\":1}}"
+        )
     };
     let other_log = format!("\"sha256:{}\"", "0".repeat(64));
     let mut foreign = signer.record(Body::Pulse(Pulse {

@@ -168,7 +168,10 @@ fn of_observation(seen: &Observation) -> String {
     let call = seen.call.as_ref();
     let call = call.map_or(String::new(), |call| format!(" of {}", call.as_str()));
     let colon = if detail.is_empty() { "" } else { ": " };
-    format!("{event}{call}{status}{colon}{detail}, seen by {}", seen.source)
+    format!(
+        "{event}{call}{status}{colon}{detail}, seen by {}",
+        seen.source
+    )
 }
 
 #[cfg(test)]

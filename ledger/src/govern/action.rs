@@ -3,6 +3,7 @@
 use super::agent::{Agent, MAX_OPEN};
 use super::state::State;
 use crate::codes::{Code, Refusal};
+use crate::digest::RecordHash;
 use crate::envelope::{Checked, Validity};
 use crate::key::KeyId;
 use crate::record::{
@@ -36,7 +37,8 @@ pub(super) struct Place<'a> {
 
 impl State {
     /// Whether a refusal by this code of this record is a *denial*, which counts towards
-    /// quarantine: of an intent in the epoch in force, each record once.
+    /// quarantine: of an intent in the epoch in force, each record once. That there is no budget left is one only where
+    /// the agent used it up itself.
     pub fn is_denial(&self, record: &CheckedRecord, code: Code) -> bool {
         let Body::Receipt(receipt) = &record.record().body else {
             return false;
@@ -44,10 +46,24 @@ impl State {
         let Some(agent) = self.agent(&receipt.chain.agent) else {
             return false;
         };
-        matches!(receipt.phase, Phase::Intent(_))
-            && is_denial_code(code)
+        let Phase::Intent(intent) = &receipt.phase else {
+            return false;
+        };
+        is_denial_code(code)
             && receipt.chain.epoch == agent.epoch
             && !agent.denials.contains(&record.hash())
+            && (code != Code::BudgetExceeded || self.is_spent_by_itself(agent, intent))
+    }
+
+    /// Whether a refusal of this record is in the log as one that counts, so that it is not told again.
+    pub fn is_denied_already(&self, record: &CheckedRecord) -> bool {
+        let agent = record.record().agent().and_then(|name| self.agent(name));
+        agent.is_some_and(|agent| agent.denials.contains(&record.hash()))
+    }
+
+    fn is_spent_by_itself(&self, agent: &Agent, intent: &Intent) -> bool {
+        let lease = agent.lease;
+        lease.is_some_and(|lease| !self.affords_alone(lease, &intent.reserve))
     }
 
     /// Checks agent, key, signature and chain of a heartbeat.
@@ -60,7 +76,17 @@ impl State {
         let chain = &beat.chain;
         let agent = self.known_agent(&chain.agent)?;
         let restarts = agent.is_restarted_by(chain);
-        self.is_signed_by(record, agent, restarts || chain.epoch == agent.epoch)?;
+        let spoken = if restarts {
+            agent.lease
+        } else {
+            agent.epoch_lease
+        };
+        self.is_signed_by(
+            record,
+            agent,
+            spoken,
+            restarts || chain.epoch == agent.epoch,
+        )?;
         if restarts {
             is_new_instance(agent, chain.instance)?;
             let lease = agent
@@ -93,7 +119,7 @@ impl State {
     ) -> Result<Place<'_>, Refusal> {
         let chain = &receipt.chain;
         let agent = self.known_agent(&chain.agent)?;
-        self.is_signed_by(record, agent, chain.epoch == agent.epoch)?;
+        self.is_signed_by(record, agent, agent.epoch_lease, chain.epoch == agent.epoch)?;
         in_epoch(agent, chain)?;
         if agent.next_seq == 0 {
             return Err(Code::SequenceGap.because("an epoch begins with a heartbeat"));
@@ -248,7 +274,7 @@ impl State {
             return Err(Code::CapabilityMissing.because(format!("no capability covers {scope}")));
         }
         lineage().try_for_each(|lease| lease.permits(scope))?;
-        lineage().try_for_each(|lease| lease.affords(&intent.reserve))
+        self.affords(lease, &intent.reserve)
     }
 
     /// Key and signature. In the epoch in force the key is that of the manifest that the epoch's
@@ -258,13 +284,14 @@ impl State {
         &self,
         record: &CheckedRecord,
         agent: &Agent,
+        lease: Option<RecordHash>,
         in_force: bool,
     ) -> Result<(), Refusal> {
         let unknown = |checked: &&Checked| self.validity(record, checked) == Validity::Unknown;
         if let Some(checked) = record.signatures().iter().find(unknown) {
             return Err(Code::KeyUnknown.because(checked.keyid));
         }
-        let lease = agent.lease.and_then(|lease| self.lease(&lease));
+        let lease = lease.and_then(|lease| self.lease(&lease));
         let key = lease.map_or(agent.version.key, super::LeaseState::agent_key);
         let counts = |id: &KeyId| agent.keys.contains(id) && (!in_force || *id == key);
         match record.signatures().iter().find(|by| !counts(&by.keyid)) {
@@ -279,24 +306,6 @@ impl State {
         let (size, last) = (seen.size, agent.seen_size);
         if size < last {
             return Err(Code::Malformed.because(format!("seen: size {size} after {last}")));
-        }
-        Ok(())
-    }
-
-    /// Whether the log has signed the head that an agent says it was shown.
-    pub(crate) fn is_signed_by_the_log(&self, seen: &Seen) -> Result<(), Refusal> {
-        let charter = self.charter_in_force()?;
-        let origin = &charter.origin;
-        let (size, root, sig) = (seen.size, seen.root, &seen.sig);
-        let note = format!("{origin}\n{size}\n{root}\n\n\u{2014} {origin} {sig}\n");
-        let signed = tlog::checkpoint::SignedCheckpoint::parse(&note);
-        let signed = signed.map_err(|error| Code::Malformed.because(format!("seen: {error}")))?;
-        if !charter
-            .log_keys
-            .iter()
-            .any(|key| signed.verify(key).is_ok())
-        {
-            return Err(Code::Malformed.because("seen: the signature is not the log's"));
         }
         Ok(())
     }
@@ -349,7 +358,7 @@ fn in_sequence(agent: &Agent, chain: &Chain) -> Result<(), Refusal> {
     agent.head.map_or(Ok(()), |head| is_previous(chain, head))
 }
 
-fn is_previous(chain: &Chain, want: crate::digest::RecordHash) -> Result<(), Refusal> {
+fn is_previous(chain: &Chain, want: RecordHash) -> Result<(), Refusal> {
     if chain.prev != want {
         return Err(Code::PreviousMismatch.because(format!("prev {}, want {want}", chain.prev)));
     }
@@ -373,7 +382,7 @@ fn forbids(agent: &Agent, what: &str) -> Refusal {
     Code::StateForbids.because(format!("{} is {}: no {what}", agent.name(), agent.state()))
 }
 
-fn is_open_goal(agent: &Agent, goal: &crate::digest::RecordHash) -> Result<(), Refusal> {
+fn is_open_goal(agent: &Agent, goal: &RecordHash) -> Result<(), Refusal> {
     if agent.goals.contains_key(goal) {
         Ok(())
     } else {

@@ -2,23 +2,19 @@
 
 use std::sync::Arc;
 
-use litemap::LiteMap;
-use rpds::RedBlackTreeSetSync;
-
 use super::charter::Approval;
+use super::recent::{Denials, PastInstances};
 use crate::digest::{Digest, RecordHash};
 use crate::key::KeyId;
 use crate::record::{
-    AgentState, Amounts, Chain, Heartbeat, Instance, Registration, Rule, Transition,
+    AgentState, Amounts, Chain, Heartbeat, Instance, Mode, Registration, Rule, Transition,
 };
 use crate::scope::Pattern;
 use crate::text::Name;
+use litemap::LiteMap;
 
 /// The most goals, and the most intents, that an agent may have open at once.
 pub const MAX_OPEN: usize = 64;
-
-/// How many past instances of an agent are remembered, so that none of them comes back.
-const MAX_PAST_INSTANCES: usize = 16;
 
 /// A registered version of an agent, as far as the rules need it. Leases keep the one that
 /// they name, so a new registration takes nothing from a lease that runs.
@@ -113,12 +109,16 @@ pub struct Agent {
     /// The process that had the epoch before, if it may go on in this one: only leases opened
     /// epochs since, and a lease fences nobody.
     pub(super) goes_on: Option<Instance>,
-    pub(super) past_instances: Vec<Instance>,
+    pub(super) past_instances: PastInstances,
     pub(super) next_seq: u64,
     pub(super) head: Option<RecordHash>,
     pub(super) last: Option<RecordHash>,
     pub(super) chain_at_ms: u64,
+    /// The newest lease: what the agent may do.
     pub(super) lease: Option<RecordHash>,
+    /// The lease of the epoch: with which key and as which version the agent speaks. It is the newest but for an agent
+    /// in quarantine, whose new lease opens no epoch.
+    pub(super) epoch_lease: Option<RecordHash>,
     /// The newest lease, revocation or order about the agent.
     pub(super) after: Option<RecordHash>,
     pub(super) progress: u64,
@@ -132,9 +132,8 @@ pub struct Agent {
     pub(super) healing: Healing,
     /// When the agent entered autohealing by itself, within the last 24 hours.
     pub(super) heals_ms: Vec<u64>,
-    /// Refused intents of the epoch that count as denials: as many as the charter's
-    /// `denials_max`, so shared by the copies of an agent like the maps of the state.
-    pub(super) denials: RedBlackTreeSetSync<RecordHash>,
+    /// Refused intents that count as denials.
+    pub(super) denials: Denials,
     /// Where the agent stands in the deadline queue.
     pub(super) deadline_ms: Option<u64>,
 }
@@ -154,12 +153,13 @@ impl Agent {
             opened_by_lease: 0,
             instance: None,
             goes_on: None,
-            past_instances: Vec::new(),
+            past_instances: PastInstances::default(),
             next_seq: 0,
             head: None,
             last: None,
             chain_at_ms: 0,
             lease: None,
+            epoch_lease: None,
             after: None,
             progress: 0,
             beat_ms: 0,
@@ -171,7 +171,7 @@ impl Agent {
             since_degraded: SinceDegraded::default(),
             healing: Healing::default(),
             heals_ms: Vec::new(),
-            denials: RedBlackTreeSetSync::default(),
+            denials: Denials::default(),
             deadline_ms: None,
         }
     }
@@ -281,14 +281,22 @@ impl Agent {
         self.epoch += 1;
         self.opened_by_lease = self.opened_by_lease << 1 | u64::from(opening.by == Opener::Lease);
         self.opening = Some(opening);
+        if let Some(instance) = self.instance {
+            self.past_instances.remember(instance, opening.received_ms);
+        }
         let last = self.instance.take().or(self.goes_on);
         self.goes_on = last.filter(|_| opening.by == Opener::Lease);
         self.next_seq = 0;
         self.head = Some(opening.record);
         self.chain_at_ms = 0;
         self.progress = 0;
-        self.denials = RedBlackTreeSetSync::default();
+        self.epoch_lease = self.lease;
         self.causes = Causes::default();
+    }
+
+    /// Whether it is in quarantine, and new authority waits for its release. In observe mode a state holds nothing up.
+    pub(super) fn is_held(&self, mode: Mode) -> bool {
+        self.state == AgentState::Quarantined && mode == Mode::Enforce
     }
 
     /// Whether the epoch after this one was opened by a lease.
@@ -302,7 +310,7 @@ impl Agent {
 
     /// Whether the instance has spoken for this agent before.
     pub(super) fn has_spoken(&self, instance: Instance) -> bool {
-        self.past_instances.contains(&instance)
+        self.past_instances.contains(instance)
     }
 
     /// Whether a heartbeat here is one by which the agent opens its next epoch itself.
@@ -317,25 +325,21 @@ impl Agent {
     }
 
     /// Adds one of the agent's records to its chain.
-    pub(super) fn extend_chain(&mut self, chain: &Chain, hash: RecordHash, at_ms: u64) {
+    pub(super) fn extend_chain(
+        &mut self,
+        chain: &Chain,
+        hash: RecordHash,
+        at_ms: u64,
+        received_ms: u64,
+    ) {
         if self.instance.is_none() {
             self.instance = Some(chain.instance);
-            self.remember(chain.instance);
+            self.past_instances.remember(chain.instance, received_ms);
         }
         self.next_seq = chain.seq + 1;
         self.head = Some(hash);
         self.last = Some(hash);
         self.chain_at_ms = at_ms;
-    }
-
-    fn remember(&mut self, instance: Instance) {
-        if self.has_spoken(instance) {
-            return;
-        }
-        if self.past_instances.len() == MAX_PAST_INSTANCES {
-            self.past_instances.remove(0);
-        }
-        self.past_instances.push(instance);
     }
 
     /// Takes a heartbeat as a sign of life. `spacing_ms` is how far apart beats count as healing.

@@ -12,6 +12,9 @@ use crate::record::{
 };
 use crate::text::Name;
 
+/// The most refusals that are counted together: 100,000 in each second of the minute, more than any service answers.
+const MAX_REFUSED: u64 = 6_000_000;
+
 impl State {
     pub(super) fn admit_registration(
         &self,
@@ -62,11 +65,13 @@ impl State {
         Ok(())
     }
 
-    /// An agent's key is no charter key and no other agent's.
+    /// An agent's key was never a key of a charter or of the log, and is no other agent's.
     fn is_free_key(&self, agent: &Name, key: KeyId) -> Result<(), Refusal> {
-        let charter = self.charter_in_force()?;
-        if charter.keys.iter().any(|held| held.key.id() == key) {
+        if self.was_charter_key(&key) {
             return Err(Code::KeyNotAgents.because(format!("{key} is a key of the charter")));
+        }
+        if self.was_log_key(&key) {
+            return Err(Code::KeyNotAgents.because(format!("{key} is a key of the log")));
         }
         match self.owner(&key) {
             Some(owner) if owner != agent => {
@@ -90,19 +95,16 @@ impl State {
             .parent
             .map(|parent| self.may_be_parted(parent, lease, received_ms));
         let parent = parent.transpose()?;
-        self.is_released(agent)?;
+        is_after(agent, lease.after)?;
+        self.is_healed(agent)?;
         is_covered_by_capabilities(agent, lease)?;
         parent.map_or(Ok(()), |parent| is_within(lease, parent))
     }
 
-    /// What heals or is quarantined gets no lease. In observe mode a state restricts nothing.
-    fn is_released(&self, agent: &Agent) -> Result<(), Refusal> {
-        let held = matches!(
-            agent.state,
-            AgentState::Autohealing | AgentState::Quarantined
-        );
-        if held && self.mode() == Mode::Enforce {
-            let why = format!("{} is {}: release it first", agent.name(), agent.state);
+    /// What heals gets no lease. In observe mode a state restricts nothing.
+    fn is_healed(&self, agent: &Agent) -> Result<(), Refusal> {
+        if agent.state == AgentState::Autohealing && self.mode() == Mode::Enforce {
+            let why = format!("{} is {}: no lease", agent.name(), agent.state);
             return Err(Code::StateForbids.because(why));
         }
         Ok(())
@@ -120,9 +122,21 @@ impl State {
         if from >= to {
             return Err(Code::Malformed.because(format!("it ends at {to}, begins at {from}")));
         }
-        let most = received_ms + charter.limits.lease_max_ms;
-        if to > most {
-            return Err(Code::LeaseWidened.because(format!("expires_ms {to}, at most {most}")));
+        if received_ms >= to {
+            let why = format!("it ended at {to} and came at {received_ms}");
+            return Err(Code::LeaseExpired.because(why));
+        }
+        let limits = &charter.limits;
+        let least = received_ms.saturating_sub(limits.authority_age_ms);
+        if from < least {
+            let why = format!("not_before_ms {from}, at least {least}");
+            return Err(Code::LeaseWidened.because(why));
+        }
+        let most = received_ms + limits.lease_max_ms;
+        let renewable = ("renew_until_ms", lease.renew_until_ms.unwrap_or(0));
+        let ends = [("expires_ms", to), renewable];
+        if let Some((name, ms)) = ends.into_iter().find(|(_, ms)| *ms > most) {
+            return Err(Code::LeaseWidened.because(format!("{name} {ms}, at most {most}")));
         }
         let another = agent
             .lease
@@ -177,20 +191,24 @@ impl State {
             let why = format!("expires_ms {got}: it must be above {now} and at most {most}");
             return Err(Code::RenewalTooLong.because(why));
         }
+        if renewal.from_ms != now {
+            let why = format!("from_ms {}: it ends at {now}", renewal.from_ms);
+            return Err(Code::AfterMismatch.because(why));
+        }
         Ok(())
     }
 
     /// Until when control may renew a lease at `now_ms`: for its own length from then, within
-    /// what the lease lets control do, if its agent has earned it.
+    /// what the lease and the charter let control do, if its agent has earned it.
     ///
     /// # Errors
     /// Why the lease is not in force, or `renewal-unearned`.
     pub fn renewable_until_ms(&self, lease: RecordHash, now_ms: u64) -> Result<u64, Refusal> {
-        let terms = self.in_force(lease, now_ms)?.terms();
+        let held = self.in_force(lease, now_ms)?;
         self.has_earned_renewal(lease)?;
-        // A log may hold a lease that ends before it begins; nothing is granted by it.
-        let length_ms = terms.expires_ms.saturating_sub(terms.not_before_ms);
-        Ok((now_ms + length_ms).min(terms.renew_until_ms.unwrap_or(0)))
+        let most_ms = self.charter_in_force()?.limits.lease_max_ms;
+        let until_ms = held.terms().renew_until_ms.unwrap_or(0);
+        Ok((now_ms + held.term_ms().min(most_ms)).min(until_ms))
     }
 
     /// Control renews only for an agent that is running under its active manifest and has made
@@ -240,12 +258,14 @@ impl State {
         let agent = self.known_agent(&order.agent)?;
         self.operators_signed(record, received_ms)?;
         if order.to != AgentState::Autohealing {
-            return Ok(());
+            // The kill switch needs no look first.
+            return order.after.map_or(Ok(()), |_| is_after(agent, order.after));
         }
         let lease = agent
             .lease
             .ok_or_else(|| Code::LeaseUnknown.because("no lease to heal under"))?;
         self.in_force(lease, received_ms)?;
+        is_after(agent, order.after)?;
         if agent.state != AgentState::Quarantined {
             let why = format!("{} is {}, not quarantined", agent.name(), agent.state);
             return Err(Code::StateForbids.because(why));
@@ -293,11 +313,26 @@ impl State {
     ) -> Result<(), Refusal> {
         let agent = self.known_agent(&refused.agent)?;
         self.role_signed(record, Role::Control, received_ms)?;
-        // What brings no envelope moves nothing, whatever epoch it was refused in.
-        if refused.envelope.is_some() && refused.epoch != agent.epoch {
-            return Err(Code::RefusalUnfounded.because(format!("the epoch is {}", agent.epoch)));
+        let unfounded = |why: String| Err(Code::RefusalUnfounded.because(why));
+        if agent.denials.contains(&refused.refused) {
+            return unfounded(format!("{} counts already", refused.refused));
         }
-        Ok(())
+        let (epoch, count) = (agent.epoch, refused.count);
+        match &refused.envelope {
+            Some(_) if refused.epoch != epoch => unfounded(format!("the epoch is {epoch}")),
+            Some(_) if count != 1 => unfounded(format!("{count} of one record")),
+            Some(_) => Ok(()),
+            // What brings no envelope moves nothing, whatever epoch it was refused in; but a denial brings one, and
+            // nobody was refused what nobody can have sent.
+            None if refused.is_of_an_intent() && is_always_told(refused.code) => {
+                unfounded(format!("{} of an intent that is not shown", refused.code))
+            }
+            None if count > MAX_REFUSED => unfounded(format!("{count} within a minute")),
+            None if refused.epoch > epoch => {
+                unfounded(format!("epoch {}, in force is {epoch}", refused.epoch))
+            }
+            None => Ok(()),
+        }
     }
 
     pub(super) fn admit_pulse(
@@ -310,6 +345,16 @@ impl State {
         let (got, want) = (pulse.n, self.pulses + 1);
         if got != want {
             return Err(Code::TransitionNumber.because(format!("pulse {got}, want {want}")));
+        }
+        self.is_witnessed(pulse)?;
+        let (got, want) = (pulse.agents, self.agent_count());
+        if got != want {
+            let why = format!("it counts {got} agents, {want} were registered");
+            return Err(Code::PulseUnfounded.because(why));
+        }
+        if pulse.state.is_some() {
+            let why = "it tells a state, and these rules have none to compare it with";
+            return Err(Code::PulseUnfounded.because(why));
         }
         Ok(())
     }
@@ -380,6 +425,21 @@ impl State {
         };
         self.agent(name)
     }
+}
+
+/// Whether it was signed in the knowledge of the newest lease, revocation or order about the agent.
+fn is_after(agent: &Agent, after: Option<RecordHash>) -> Result<(), Refusal> {
+    if after != agent.after {
+        let told = |it: Option<RecordHash>| it.map_or("null".to_owned(), |it| it.to_string());
+        let why = format!("after is {}, want {}", told(after), told(agent.after));
+        return Err(Code::AfterMismatch.because(why));
+    }
+    Ok(())
+}
+
+/// Denials of these codes count whatever the agent's lease has left, so they are always told with their envelope.
+const fn is_always_told(code: Code) -> bool {
+    matches!(code, Code::ScopeDenied | Code::CapabilityMissing)
 }
 
 fn meets_operators(charter: &Charter, signers: &[KeyId]) -> Result<(), Refusal> {

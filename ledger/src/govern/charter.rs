@@ -65,19 +65,32 @@ impl State {
             meets_roots(&before.charter, &signers)?;
         }
         charter.check()?;
-        self.keys_are_no_agents(charter)?;
+        self.keys_stay_what_they_are(charter)?;
         meets_roots(charter, &signers)
     }
 
-    /// An agent's key is no charter key, whichever of the two came first.
-    fn keys_are_no_agents(&self, charter: &Charter) -> Result<(), Refusal> {
-        let mut ids = charter.keys.iter().map(|held| held.key.id());
-        match ids.find_map(|id| Some((id, self.owner(&id)?))) {
-            None => Ok(()),
-            Some((id, agent)) => {
-                Err(Code::CharterInvalid.because(format!("{id} is a key of the agent {agent}")))
-            }
-        }
+    /// A key that was brought as an agent's, a charter's or the log's never becomes one of another kind.
+    fn keys_stay_what_they_are(&self, charter: &Charter) -> Result<(), Refusal> {
+        let is_agents = |id: &KeyId| {
+            let agent = self.owner(id)?;
+            Some(format!("{id} is a key of the agent {agent}"))
+        };
+        let is_logs = |id: &KeyId| {
+            self.was_log_key(id)
+                .then(|| format!("{id} is a key of the log"))
+        };
+        let is_charters = |id: &KeyId| {
+            self.was_charter_key(id)
+                .then(|| format!("{id} is a key of the charter"))
+        };
+        let mut keys = charter.keys.iter().map(|held| held.key.id());
+        let of_people = keys.find_map(|id| is_agents(&id).or_else(|| is_logs(&id)));
+        let of_log = || {
+            let mut keys = charter.log_key_ids();
+            keys.find_map(|id| is_agents(&id).or_else(|| is_charters(&id)))
+        };
+        let wrong = of_people.or_else(of_log);
+        wrong.map_or(Ok(()), |why| Err(Code::CharterInvalid.because(why)))
     }
 
     /// Ends the leases and manifests that enough operators do not stand behind any more. A lease

@@ -1,12 +1,10 @@
 //! The clocks, and the causes of transitions.
 
 use super::agent::{Agent, Opener};
+use super::recent::counts;
 use super::state::State;
 use crate::record::{AgentState, Liveness, Mode, Rule, Transition};
 use crate::text::Name;
-
-/// The span in which heals are counted towards quarantine.
-const HEAL_WINDOW_MS: u64 = 24 * 60 * 60 * 1000;
 
 impl State {
     /// The next transition that is due at `now_ms`. Sign it with the control key, admit it,
@@ -99,7 +97,10 @@ impl State {
         let (holds, to) = match rule {
             Rule::ManifestDrift => (active && agent.causes.drift, Quarantined),
             Rule::Denials => (
-                active && agent.denials.size() as u64 >= charter.limits.denials_max.max(1),
+                active
+                    && agent
+                        .denials
+                        .reach(charter.limits.denials_max.max(1), now_ms),
                 Quarantined,
             ),
             Rule::Finished => (
@@ -287,7 +288,7 @@ fn still_since_ms(agent: &Agent, gap_end_ms: u64) -> Option<u64> {
 
 /// More heals within a day than one healing has attempts.
 fn too_many_heals(agent: &Agent, clocks: &Liveness, now_ms: u64) -> bool {
-    let recent = |at: &&u64| now_ms.saturating_sub(**at) < HEAL_WINDOW_MS;
+    let recent = |at: &&u64| counts(**at, now_ms);
     agent.heals_ms.iter().filter(recent).count() as u64 > clocks.heal_attempts
 }
 
@@ -295,8 +296,7 @@ impl Agent {
     /// Counts one more entry into autohealing, and forgets those that no longer count. One more
     /// than the attempts is too many, so no log can make it count further.
     pub(super) fn count_heal(&mut self, now_ms: u64, attempts: u64) {
-        self.heals_ms
-            .retain(|at| now_ms.saturating_sub(*at) < HEAL_WINDOW_MS);
+        self.heals_ms.retain(|at| counts(*at, now_ms));
         if self.heals_ms.len() as u64 > attempts {
             self.heals_ms.remove(0);
         }

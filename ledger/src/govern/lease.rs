@@ -10,7 +10,7 @@ use super::charter::Approval;
 use crate::codes::{Code, Refusal};
 use crate::digest::RecordHash;
 use crate::key::KeyId;
-use crate::record::{Amounts, Lease};
+use crate::record::{Amounts, Budget, Lease};
 use crate::scope::Scope;
 
 /// The most leases in a line of sub-leases, the first included.
@@ -25,7 +25,12 @@ pub struct LeaseState {
     pub(super) approval: Approval,
     pub(super) expires_ms: u64,
     pub(super) ended: Option<Ended>,
-    pub(super) spent: Spent,
+    /// When it was logged.
+    received_ms: u64,
+    /// What was reserved and used under this lease itself.
+    pub(super) own: Spent,
+    /// What its sub-leases pass up.
+    pub(super) from_below: Spent,
     /// Sub-leases, which end with this one. There may be one for every job that an agent hands
     /// on, and each receipt changes the lease, so its copies share them.
     pub(super) children: RedBlackTreeSetSync<RecordHash>,
@@ -60,6 +65,7 @@ pub struct Spent {
 impl LeaseState {
     pub(super) fn new(
         hash: RecordHash,
+        received_ms: u64,
         terms: Lease,
         version: Arc<Version>,
         approval: Approval,
@@ -71,7 +77,9 @@ impl LeaseState {
             version,
             approval,
             ended: None,
-            spent: Spent::default(),
+            received_ms,
+            own: Spent::default(),
+            from_below: Spent::default(),
             children: RedBlackTreeSetSync::default(),
             earned: false,
         }
@@ -97,9 +105,16 @@ impl LeaseState {
         self.ended
     }
 
-    /// What was reserved and used.
+    /// How long it was granted for, from when it could first be used.
+    pub fn term_ms(&self) -> u64 {
+        let begins_ms = self.terms.not_before_ms.max(self.received_ms);
+        // A log may hold a lease that ends before it begins; nothing is granted by it.
+        self.terms.expires_ms.saturating_sub(begins_ms)
+    }
+
+    /// What was reserved and used, by sub-leases too as far as they pass it up.
     pub const fn spent(&self) -> Spent {
-        self.spent
+        self.own.plus(&self.from_below)
     }
 
     /// The key that signs for the agent under this lease.
@@ -146,45 +161,24 @@ impl LeaseState {
         }
         Ok(())
     }
-
-    /// Whether one more action with this reserve fits into the budget of this lease alone.
-    pub(super) fn affords(&self, reserve: &Amounts) -> Result<(), Refusal> {
-        let (most, spent) = (self.terms.budget.actions, self.spent.actions);
-        fits("actions", most, spent, 1)?;
-        self.has_tokens(reserve)?;
-        self.has_money(reserve)
-    }
-
-    /// Whether a result that used so much more than it had reserved stays within the budget. A
-    /// budget that is overrun already is not overrun again by who needs no more of it.
-    pub(super) fn bears(&self, more: &Amounts) -> Result<(), Refusal> {
-        if more.tokens > 0 {
-            self.has_tokens(more)?;
-        }
-        if more.cost_micros > 0 {
-            self.has_money(more)?;
-        }
-        Ok(())
-    }
-
-    fn has_tokens(&self, more: &Amounts) -> Result<(), Refusal> {
-        let (most, spent) = (self.terms.budget.tokens, self.spent.tokens);
-        fits("tokens", most, spent, more.tokens)
-    }
-
-    fn has_money(&self, more: &Amounts) -> Result<(), Refusal> {
-        let (most, spent) = (self.terms.budget.cost_micros, self.spent.cost_micros);
-        fits("cost_micros", most, spent, more.cost_micros)
-    }
 }
 
-fn fits(what: &str, most: Option<u64>, spent: u128, more: u64) -> Result<(), Refusal> {
-    match most {
-        Some(most) if spent + u128::from(more) > u128::from(most) => {
-            let why = format!("{what}: {spent} spent and {more} wanted of {most}");
-            Err(Code::BudgetExceeded.because(why))
+/// Whether so much fits into a budget; `None` is unlimited.
+fn fits(budget: &Budget, spent: &Spent) -> Result<(), Refusal> {
+    let amounts = [
+        ("actions", budget.actions, spent.actions),
+        ("tokens", budget.tokens, spent.tokens),
+        ("cost_micros", budget.cost_micros, spent.cost_micros),
+    ];
+    let over = |(_, most, spent): &(&str, Option<u64>, u128)| {
+        most.is_some_and(|most| *spent > u128::from(most))
+    };
+    match amounts.into_iter().find(over) {
+        None => Ok(()),
+        Some((what, most, spent)) => {
+            let most = most.unwrap_or_default();
+            Err(Code::BudgetExceeded.because(format!("{what}: {spent} wanted in all, of {most}")))
         }
-        _ => Ok(()),
     }
 }
 
@@ -198,10 +192,109 @@ impl Spent {
 
     /// A result commits what was used in place of what was reserved.
     pub(super) fn commit(&mut self, reserved: &Amounts, used: &Amounts) {
-        let settle =
-            |sum: u128, out: u64, into: u64| sum - u128::from(out).min(sum) + u128::from(into);
-        self.tokens = settle(self.tokens, reserved.tokens, used.tokens);
-        self.cost_micros = settle(self.cost_micros, reserved.cost_micros, used.cost_micros);
+        let amounts = |of: &Amounts| Self {
+            actions: 0,
+            tokens: of.tokens.into(),
+            cost_micros: of.cost_micros.into(),
+        };
+        self.replace(&amounts(reserved), &amounts(used));
+    }
+
+    /// Counts one thing in place of another.
+    pub(super) fn replace(&mut self, out: &Self, into: &Self) {
+        let settle = |sum: u128, out: u128, into: u128| sum.saturating_sub(out) + into;
+        self.actions = settle(self.actions, out.actions, into.actions);
+        self.tokens = settle(self.tokens, out.tokens, into.tokens);
+        self.cost_micros = settle(self.cost_micros, out.cost_micros, into.cost_micros);
+    }
+
+    const fn plus(&self, other: &Self) -> Self {
+        Self {
+            actions: self.actions + other.actions,
+            tokens: self.tokens + other.tokens,
+            cost_micros: self.cost_micros + other.cost_micros,
+        }
+    }
+
+    /// As much of it as a budget has.
+    fn within(&self, budget: &Budget) -> Self {
+        let least = |spent: u128, most: Option<u64>| most.map_or(spent, |it| spent.min(it.into()));
+        Self {
+            actions: least(self.actions, budget.actions),
+            tokens: least(self.tokens, budget.tokens),
+            cost_micros: least(self.cost_micros, budget.cost_micros),
+        }
+    }
+
+    /// What of it is no more than was there before may well be over a budget: it is not what exceeds it.
+    fn beyond(&self, before: &Self) -> Self {
+        let more = |now: u128, then: u128| if now > then { now } else { 0 };
+        Self {
+            actions: more(self.actions, before.actions),
+            tokens: more(self.tokens, before.tokens),
+            cost_micros: more(self.cost_micros, before.cost_micros),
+        }
+    }
+}
+
+impl State {
+    /// What a lease may use up. An amount that it does not limit is limited by the lease above it.
+    fn budget_of(&self, lease: RecordHash) -> Budget {
+        self.lineage(lease)
+            .fold(Budget::default(), |budget, above| {
+                let held = &above.terms.budget;
+                Budget {
+                    actions: budget.actions.or(held.actions),
+                    tokens: budget.tokens.or(held.tokens),
+                    cost_micros: budget.cost_micros.or(held.cost_micros),
+                }
+            })
+    }
+
+    /// What a lease passes up to the lease above it: what it and its own sub-leases used, and no more than its budget.
+    pub(super) fn passed_up(&self, lease: RecordHash) -> Spent {
+        let spent = self.lease(&lease).map(LeaseState::spent);
+        spent.unwrap_or_default().within(&self.budget_of(lease))
+    }
+
+    /// Whether one more action with this reserve fits into the budgets of a lease and of all above it.
+    pub(super) fn affords(&self, lease: RecordHash, reserve: &Amounts) -> Result<(), Refusal> {
+        self.lineage(lease).try_for_each(|held| {
+            let mut spent = held.spent();
+            spent.reserve(reserve);
+            fits(&self.budget_of(held.hash), &spent)
+        })
+    }
+
+    /// As [`State::affords`], of a lease alone and without what its sub-leases pass up: whether it is by the agent's own
+    /// doing that there is not enough.
+    pub(super) fn affords_alone(&self, lease: RecordHash, reserve: &Amounts) -> bool {
+        self.lease(&lease).is_none_or(|held| {
+            let mut own = held.own;
+            own.reserve(reserve);
+            fits(&self.budget_of(lease), &own).is_ok()
+        })
+    }
+
+    /// Whether a result that used so much, where so much was reserved, stays within the budgets of its lease and of all
+    /// above it. A budget that is overrun already is not overrun again by who needs no more of it.
+    pub(super) fn bears(
+        &self,
+        lease: RecordHash,
+        reserved: &Amounts,
+        used: &Amounts,
+    ) -> Result<(), Refusal> {
+        let (mut out, mut into) = (Spent::default(), Spent::default());
+        out.commit(&Amounts::default(), reserved);
+        into.commit(&Amounts::default(), used);
+        for held in self.lineage(lease) {
+            let (before, budget) = (held.spent(), self.budget_of(held.hash));
+            let mut after = before;
+            after.replace(&out, &into);
+            fits(&budget, &after.beyond(&before))?;
+            (out, into) = (before.within(&budget), after.within(&budget));
+        }
+        Ok(())
     }
 }
 

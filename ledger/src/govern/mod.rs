@@ -10,6 +10,8 @@
 //! | `state.rs` | the state, and how a record changes it |
 //! | `agent.rs` | one agent: chain, liveness, open work |
 //! | `lease.rs` | one lease: validity, ancestors, budget |
+//! | `recent.rs` | what counts for a day |
+//! | `heads.rs` | whose signature makes a head the log's |
 //! | `admit.rs` | the order of checks |
 //! | `charter.rs` | the charter and its amendments |
 //! | `authority.rs` | what operators and control may sign |
@@ -26,7 +28,9 @@ mod agent;
 mod authority;
 mod charter;
 mod duties;
+mod heads;
 mod lease;
+mod recent;
 mod remarks;
 mod state;
 

@@ -8,7 +8,7 @@ use super::agent::Agent;
 use super::state::State;
 use crate::codes::{Class, Code, Refusal};
 use crate::digest::RecordHash;
-use crate::record::{AgentState, Amounts, Body, CheckedRecord, Heartbeat, Mode, Phase, Receipt};
+use crate::record::{AgentState, Body, CheckedRecord, Heartbeat, Mode, Phase, Receipt};
 
 /// A breach in a record that was rightly logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,13 @@ impl State {
     }
 
     fn drift(&self, agent: &Agent, beat: &Heartbeat) -> Option<Refusal> {
-        let lease = self.lease(&agent.lease?)?;
+        let restarts = agent.is_restarted_by(&beat.chain);
+        let spoken = if restarts {
+            agent.lease
+        } else {
+            agent.epoch_lease
+        };
+        let lease = self.lease(&spoken?)?;
         let (got, want) = (beat.manifest_hash, lease.version.manifest_hash);
         (got != want)
             .then(|| Code::ManifestDrift.because(format!("it runs {got}, its lease names {want}")))
@@ -49,12 +55,7 @@ impl State {
             return None;
         };
         let open = agent.intents.get(&result.intent)?;
-        let more = Amounts {
-            tokens: result.usage.tokens.saturating_sub(open.reserve.tokens),
-            cost_micros: (result.usage.cost_micros).saturating_sub(open.reserve.cost_micros),
-        };
-        let mut lineage = self.lineage(open.lease);
-        lineage.find_map(|lease| lease.bears(&more).err())
+        self.bears(open.lease, &open.reserve, &result.usage).err()
     }
 
     /// In observe mode: a goal, an intent or a start that came when its lease was not in force, but

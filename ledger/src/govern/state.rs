@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 use tlog::LeafIndex;
+use tlog::checkpoint::SignedCheckpoint;
 
 use super::agent::{Agent, MAX_OPEN, OpenIntent, Opener, Opening, Version};
 use super::charter::Approval;
-use super::lease::{Ended, LeaseState};
+use super::heads::LogKeys;
+use super::lease::{Ended, LeaseState, Spent};
+use super::recent::Denials;
 use crate::digest::RecordHash;
 use crate::key::{KeyId, PublicKey};
 use crate::record::{
-    AgentState, Body, Charter, CheckedRecord, Heartbeat, Kind, Lease, LeaseRenewal, LeaseRevocation, Mode, Order,
-    Phase, Receipt, Refused, Registration, Rule, Transition,
+    AgentState, Body, Charter, CheckedRecord, Heartbeat, Lease, LeaseRenewal, LeaseRevocation,
+    Mode, Order, Phase, Pulse, Receipt, Refused, Registration, Rule, Transition,
 };
 use crate::text::Name;
 
@@ -36,6 +39,8 @@ pub struct State {
     pub(super) constitution: Option<Arc<Constitution>>,
     /// Every key that a charter or a manifest has ever brought.
     keys: HashTrieMapSync<KeyId, Known>,
+    /// The keys that sign heads: of each charter that changed them.
+    pub(super) log_keys: Arc<Vec<LogKeys>>,
     agents: RedBlackTreeMapSync<Name, Arc<Agent>>,
     /// The names of the agents in each state: of many agents those in trouble are few, and asked for first.
     by_state: RedBlackTreeMapSync<AgentState, RedBlackTreeSetSync<Name>>,
@@ -44,6 +49,8 @@ pub struct State {
     pub(super) deadlines: RedBlackTreeSetSync<(u64, Name)>,
     pub(super) pulses: u64,
     pub(super) last_pulse_ms: Option<u64>,
+    /// The size of the newest head that a pulse has shown to be witnessed.
+    pub(super) witnessed_size: u64,
 }
 
 /// A key, and the agent that has or had it, if it is an agent's.
@@ -142,7 +149,12 @@ impl State {
             .map_or(0, |names| names.size() as u64)
     }
 
-    /// How many agents are registered.
+    /// Whether a key was ever one of a charter's people.
+    pub(super) fn was_charter_key(&self, id: &KeyId) -> bool {
+        self.keys.get(id).is_some_and(|known| known.owner.is_none())
+    }
+
+    /// How many agents were ever registered.
     pub fn agent_count(&self) -> u64 {
         self.agents.size() as u64
     }
@@ -175,7 +187,7 @@ impl State {
             let owner = self.owner(&key.id()).cloned();
             self.keys.insert_mut(key.id(), Known { key, owner });
         }
-        self.apply_body(received_ms, record);
+        self.apply_body(index, received_ms, record);
         if after_gap {
             self.end_gap(received_ms);
         }
@@ -220,10 +232,10 @@ impl State {
         self.requeue_all();
     }
 
-    fn apply_body(&mut self, received_ms: u64, checked: &CheckedRecord) {
+    fn apply_body(&mut self, index: LeafIndex, received_ms: u64, checked: &CheckedRecord) {
         let (hash, record) = (checked.hash(), checked.record());
         match &record.body {
-            Body::Charter(charter) => self.apply_charter(hash, record.log, charter),
+            Body::Charter(charter) => self.apply_charter(index, hash, record.log, charter),
             Body::Manifest(registration) => self.apply_registration(checked, registration),
             Body::Lease(lease) => self.apply_lease(checked, received_ms, lease),
             Body::LeaseRenewal(renewal) => self.apply_renewal(renewal),
@@ -233,11 +245,8 @@ impl State {
             Body::Heartbeat(beat) => self.apply_heartbeat(hash, received_ms, record.at_ms, beat),
             Body::Receipt(receipt) => self.apply_receipt(hash, received_ms, record.at_ms, receipt),
             Body::Transition(transition) => self.apply_transition(hash, received_ms, transition),
-            Body::Refusal(refused) => self.apply_refusal(refused),
-            Body::Pulse(pulse) => {
-                self.pulses = pulse.n;
-                self.last_pulse_ms = Some(received_ms);
-            }
+            Body::Refusal(refused) => self.apply_refusal(refused, received_ms),
+            Body::Pulse(pulse) => self.apply_pulse(pulse, received_ms),
             Body::Observation(_) => {}
         }
     }
@@ -250,9 +259,22 @@ impl State {
         agent.is_some_and(|agent| signers.all(|by| agent.keys.contains(&by.keyid)))
     }
 
-    fn apply_charter(&mut self, hash: RecordHash, log: Option<RecordHash>, charter: &Charter) {
+    fn apply_charter(
+        &mut self,
+        index: LeafIndex,
+        hash: RecordHash,
+        log: Option<RecordHash>,
+        charter: &Charter,
+    ) {
         let log = log.unwrap_or(hash);
         let charter = charter.clone();
+        if !self
+            .log_keys
+            .last()
+            .is_some_and(|held| held.are_of(&charter))
+        {
+            Arc::make_mut(&mut self.log_keys).push(LogKeys::of(&charter, index.get()));
+        }
         self.constitution = Some(Arc::new(Constitution { log, hash, charter }));
         self.end_what_is_distrusted();
         // Its clocks are others, so are all deadlines.
@@ -290,7 +312,8 @@ impl State {
         let hash = record.hash();
         let (version, before) = (Arc::clone(&agent.version), agent.lease);
         let approval = Approval::of(charter, record.signatures());
-        let granted = LeaseState::new(hash, lease.clone(), version, approval);
+        let granted = LeaseState::new(hash, received_ms, lease.clone(), version, approval);
+        let opens = !agent.is_held(self.mode());
         self.leases.insert_mut(hash, Arc::new(granted));
         if let Some(parent) = lease.parent {
             self.change_lease(parent, |parent| parent.children.insert_mut(hash));
@@ -306,7 +329,9 @@ impl State {
         self.change_agent(&lease.agent, |agent| {
             agent.lease = Some(hash);
             agent.after = Some(hash);
-            agent.open_epoch(opening);
+            if opens {
+                agent.open_epoch(opening);
+            }
         });
     }
 
@@ -355,6 +380,7 @@ impl State {
             if order.to == AgentState::Autohealing {
                 agent.open_epoch(opening);
                 agent.heals_ms.clear();
+                agent.denials = Denials::default();
                 agent.begin_healing(1, received_ms);
             }
         });
@@ -398,13 +424,15 @@ impl State {
             return;
         };
         let lease = agent.lease;
-        let version = lease
+        // Who restarts does so under the newest lease.
+        let restarts = agent.is_restarted_by(&beat.chain);
+        let spoken = if restarts { lease } else { agent.epoch_lease };
+        let version = spoken
             .and_then(|lease| self.lease(&lease))
             .map(|lease| &lease.version);
         let drifted = version.is_some_and(|version| version.manifest_hash != beat.manifest_hash);
         let starts =
             beat.chain.seq == 0 && agent.state == AgentState::Stopped && agent.awaits_start();
-        let restarts = agent.is_restarted_by(&beat.chain);
         if !restarts && !agent.is_spoken_for_by(&beat.chain) {
             // A fenced process is no sign of life of the one that took over.
             return;
@@ -423,7 +451,7 @@ impl State {
                 });
                 agent.causes.restarted = agent.may_be_restarted();
             }
-            agent.extend_chain(&beat.chain, hash, at_ms);
+            agent.extend_chain(&beat.chain, hash, at_ms, received_ms);
             agent.beat(beat, received_ms, spacing_ms);
             agent.causes.drift |= drifted;
             agent.causes.started |= starts;
@@ -443,7 +471,7 @@ impl State {
         let in_epoch = agent.is_spoken_for_by(&receipt.chain);
         self.change_agent(name, |agent| {
             if in_epoch {
-                agent.extend_chain(&receipt.chain, hash, at_ms);
+                agent.extend_chain(&receipt.chain, hash, at_ms, received_ms);
                 agent.made_progress(received_ms);
             }
             match change {
@@ -493,7 +521,7 @@ impl State {
         }
     }
 
-    /// Charges the lease that an intent was made under, and every lease above it.
+    /// Charges the lease that an intent was made under, and with what that passes up the leases above it.
     fn charge(&mut self, work: Work, receipt: &Receipt) {
         let (lease, open) = match work {
             Work::IntentOpened(open) | Work::IntentClosed { open, .. } => (open.lease, open),
@@ -503,24 +531,44 @@ impl State {
             Phase::Result(result) => Some(result.usage),
             _ => None,
         };
+        let passed_up = self.passed_up(lease);
+        self.change_lease(lease, |lease| match &used {
+            None => lease.own.reserve(&open.reserve),
+            Some(used) => lease.own.commit(&open.reserve, used),
+        });
+        self.pass_up(lease, passed_up);
+    }
+
+    /// Takes up into the leases above one what it passes up now, in place of what it passed up before.
+    fn pass_up(&mut self, lease: RecordHash, before: Spent) {
         let lineage: Vec<RecordHash> = self.lineage(lease).map(LeaseState::hash).collect();
-        for lease in lineage {
-            self.change_lease(lease, |lease| match &used {
-                None => lease.spent.reserve(&open.reserve),
-                Some(used) => lease.spent.commit(&open.reserve, used),
+        let (mut below, mut before) = (lease, before);
+        for above in lineage.into_iter().skip(1) {
+            let (now, was) = (self.passed_up(below), self.passed_up(above));
+            self.change_lease(above, |lease| lease.from_below.replace(&before, &now));
+            (below, before) = (above, was);
+        }
+    }
+
+    fn apply_refusal(&mut self, refused: &Refused, received_ms: u64) {
+        let of_this_epoch = |agent: &Agent| agent.epoch == refused.epoch;
+        let counts = refused.is_of_an_intent()
+            && refused.envelope.is_some()
+            && super::action::is_denial_code(refused.code);
+        if counts && self.agent(&refused.agent).is_some_and(of_this_epoch) {
+            self.change_agent(&refused.agent, |agent| {
+                agent.denials.count(refused.refused, received_ms);
             });
         }
     }
 
-    fn apply_refusal(&mut self, refused: &Refused) {
-        let of_this_epoch = |agent: &Agent| agent.epoch == refused.epoch;
-        let is_intent = refused.kind == Kind::Receipt && refused.phase.as_deref() == Some("intent");
-        let counts =
-            is_intent && refused.envelope.is_some() && super::action::is_denial_code(refused.code);
-        if counts && self.agent(&refused.agent).is_some_and(of_this_epoch) {
-            self.change_agent(&refused.agent, |agent| {
-                agent.denials.insert_mut(refused.refused);
-            });
+    fn apply_pulse(&mut self, pulse: &Pulse, received_ms: u64) {
+        self.pulses = pulse.n;
+        self.last_pulse_ms = Some(received_ms);
+        let witnessed = pulse.witnessed.as_deref();
+        let head = witnessed.and_then(|text| SignedCheckpoint::parse(text).ok());
+        if let Some(head) = head.filter(|head| self.signed_in_force(head).is_ok()) {
+            self.witnessed_size = self.witnessed_size.max(head.unverified().size.get());
         }
     }
 

@@ -46,6 +46,11 @@ impl Refused {
         Ok(refused)
     }
 
+    /// Whether an intent was refused.
+    pub fn is_of_an_intent(&self) -> bool {
+        self.kind == Kind::Receipt && self.phase.as_deref() == Some("intent")
+    }
+
     fn check(&self) -> Result<(), Refusal> {
         let is_receipt = self.kind == Kind::Receipt;
         let known = |phase: &String| PHASES.contains(&phase.as_str());

@@ -4,9 +4,10 @@ use ledger::codes::Code;
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::record::{
-    Amounts, Body, Budget, Chain, Check, FileSet, Goal, Heartbeat, Instance, Intent, Kind, Lease,
-    LeaseRenewal, LeaseRevocation, Manifest, Event, Observation, Order, Outcome, Phase, Pulse, Receipt,
-    Refused, Registration, ResultOf, Role, Status, ToolUse, Transition, Verdict,
+    AgentState, Amounts, Body, Budget, Chain, Check, Event, FileSet, Goal, Heartbeat, Instance,
+    Intent, Kind, Lease, LeaseRenewal, LeaseRevocation, Manifest, Observation, Order, Outcome,
+    Phase, Pulse, Receipt, Refused, Registration, ResultOf, Role, Status, ToolUse, Transition,
+    Verdict,
 };
 use ledger::text::Name;
 
@@ -18,6 +19,9 @@ use crate::world::{SECOND, digest, instance, key};
 
 /// Seeds of the keys that become operators', one after another.
 pub(crate) const OPERATOR_SEEDS: [u8; 6] = [2, 30, 31, 32, 33, 34];
+
+/// Seeds of the keys that become the log's, one after another.
+pub(crate) const LOG_SEEDS: [u8; 3] = [6, 40, 41];
 
 /// Seeds of the agents' keys, first and second.
 pub(crate) const AGENT_SEEDS: [(u8, u8); 3] = [(5, 15), (8, 18), (10, 20)];
@@ -92,9 +96,17 @@ impl Fleet {
                 by_control,
                 for_s,
             } => {
+                let lease = any_lease(lease)?;
+                let ends_ms = self
+                    .history()
+                    .find(lease)
+                    .map(|_| self.history().expires_ms(lease));
                 let renewal = LeaseRenewal {
-                    lease: any_lease(lease)?,
-                    from_ms: 0,
+                    lease,
+                    from_ms: match ends_ms {
+                        Some(ends_ms) if !twists.contains(&Twist::After) => ends_ms,
+                        _ => 1,
+                    },
                     expires_ms: self.now + for_s * SECOND,
                 };
                 let by = if by_control { vec![key(3)] } else { operators };
@@ -109,9 +121,9 @@ impl Fleet {
             }
             Act::Order(to) => {
                 let order = Order {
+                    after: self.after(&name, to != AgentState::Autohealing, twists),
                     agent: name,
                     to,
-                    after: None,
                     reason: text("x"),
                 };
                 (Body::Order(order), operators)
@@ -146,9 +158,10 @@ impl Fleet {
                         n = n.saturating_add_signed(*off);
                     }
                 }
+                let miscounts = twists.contains(&Twist::Names);
                 let pulse = Pulse {
                     n,
-                    agents: agents().len() as u64,
+                    agents: self.history().agents() + u64::from(miscounts),
                     state: None,
                     witnessed: None,
                 };
@@ -186,12 +199,18 @@ impl Fleet {
         };
         let phase = self.phase(&name, act, &[]);
         let chain = self.chain(&name, &[])?;
-        let mut epoch = chain.epoch;
+        let (mut epoch, mut count) = (chain.epoch, 1);
         for twist in twists {
-            if let Twist::Epoch(off) = twist {
-                epoch = epoch.saturating_add_signed(*off);
+            match twist {
+                Twist::Epoch(off) => epoch = epoch.saturating_add_signed(*off),
+                Twist::Seq(off) => count = 6_000_000u64.saturating_add_signed(*off),
+                _ => {}
             }
         }
+        let code = match twists.contains(&Twist::Names) {
+            true => Code::CapabilityMissing,
+            false => Code::BudgetExceeded,
+        };
         let record = self.record(Body::Receipt(Receipt { chain, phase }.into()));
         let signed = record.sign(&[&self.key_of(agent)]).expect("a sound form");
         Some(Refused {
@@ -200,8 +219,8 @@ impl Fleet {
             kind: Kind::Receipt,
             phase: Some("intent".to_owned()),
             refused: signed.hash(),
-            code: Code::CapabilityMissing,
-            count: 1,
+            code,
+            count,
             envelope: is_told.then(|| signed.envelope().clone()),
         })
     }
@@ -220,7 +239,7 @@ impl Fleet {
         let (first, second) = AGENT_SEEDS[agent];
         let history = self.history();
         let name = &agents()[agent];
-        let version = match history.lease_of(name) {
+        let version = match history.lease_of_epoch(name) {
             Some(lease) => Some(history.version_of(lease)),
             None => history
                 .registration(name)
@@ -300,7 +319,7 @@ impl Fleet {
         };
         twist(&mut chain, twists);
         let shown = twists.iter().find_map(|twist| match twist {
-            Twist::Seen { size, by_log } => Some(seen(*size, *by_log)),
+            Twist::Seen { size, by } => Some(seen(*size, *by)),
             _ => None,
         });
         Some(Heartbeat {
@@ -426,7 +445,20 @@ impl Fleet {
             unreachable!("only grants make leases")
         };
         let active = self.history().registration(name);
-        let not_before_ms = self.now + from_s * SECOND;
+        let mut not_before_ms = self.now + from_s * SECOND;
+        let mut expires_ms = not_before_ms + for_s * SECOND;
+        let age_ms = self.history().charter().limits.authority_age_ms;
+        for twist in twists {
+            match twist {
+                Twist::Before => not_before_ms = self.now - age_ms - for_s % 2,
+                Twist::Seq(off) => {
+                    not_before_ms = self.now - SECOND;
+                    expires_ms = self.now.saturating_add_signed(*off);
+                }
+                _ => {}
+            }
+        }
+        let renewable_s = if for_s % 10 == 4 { 300 } else { 128 };
         Lease {
             agent: name.clone(),
             manifest_hash: match active {
@@ -441,14 +473,24 @@ impl Fleet {
                 cost_micros: None,
             },
             not_before_ms,
-            expires_ms: not_before_ms + for_s * SECOND,
-            renew_until_ms: (for_s % 2 == 0).then_some(self.now + 300 * SECOND),
+            expires_ms,
+            renew_until_ms: (for_s % 2 == 0).then_some(self.now + renewable_s * SECOND),
             parent: match parent.and_then(|parent| self.any_lease(parent)) {
                 Some(_) if twists.contains(&Twist::Prev) => Some(RecordHash::new(digest())),
                 parent => parent,
             },
-            after: None,
+            after: self.after(name, false, twists),
             purpose: text("x"),
+        }
+    }
+
+    /// The newest decision about the agent, or none where it may be left out and the twist says so, or another.
+    fn after(&self, name: &Name, may_be_null: bool, twists: &[Twist]) -> Option<RecordHash> {
+        let newest = self.history().newest_decision(name);
+        match twists.contains(&Twist::After) {
+            false => newest,
+            true if may_be_null && self.leaves.len() % 2 == 0 => None,
+            true => Some(RecordHash::new(digest())),
         }
     }
 
@@ -476,7 +518,7 @@ fn twist(chain: &mut Chain, twists: &[Twist]) {
     }
 }
 
-fn manifest(name: &Name, version: u64) -> Manifest {
+pub(crate) fn manifest(name: &Name, version: u64) -> Manifest {
     let nothing = FileSet {
         root: Digest::of(&[]),
         files: 0,
@@ -496,7 +538,7 @@ fn manifest(name: &Name, version: u64) -> Manifest {
     }
 }
 
-fn patterns(texts: &[&str]) -> Vec<ledger::scope::Pattern> {
+pub(crate) fn patterns(texts: &[&str]) -> Vec<ledger::scope::Pattern> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 

@@ -8,6 +8,7 @@ use ledger::scope::{Pattern, Scope};
 use ledger::text::Name;
 
 use crate::history::{History, Leaf, Opener};
+use crate::leases::Spent;
 
 use AgentState::{Autohealing, Degraded, Quarantined, Running, Stopped};
 
@@ -54,7 +55,12 @@ impl History<'_> {
         let epoch = openings.len() as u64;
         let restarts = self.restarts(leaf);
         let lease = self.lease_of(agent);
-        let key = lease
+        let speaks_under = if restarts {
+            lease
+        } else {
+            self.lease_of_epoch(agent)
+        };
+        let key = speaks_under
             .map_or(active.key, |lease| self.version_of(lease).key)
             .id();
         let is_of_now = restarts || chain.epoch == epoch;
@@ -109,7 +115,7 @@ impl History<'_> {
     }
 
     /// A heartbeat that opens the next epoch itself.
-    fn restarts(self, leaf: &Leaf) -> bool {
+    pub(crate) fn restarts(self, leaf: &Leaf) -> bool {
         let next = self.epoch(&leaf.chain().expect("an agent's").agent) + 1;
         leaf.beat()
             .is_some_and(|beat| beat.chain.epoch == next && beat.chain.seq == 0)
@@ -302,21 +308,42 @@ impl History<'_> {
 
     fn admit_budget(self, lease: RecordHash, tokens: u64, cost_micros: u64) -> Judged {
         for lease in self.lineage(lease) {
-            let budget = self.lease(lease).expect("a lease of the lineage").budget;
-            let spent = self.spent(lease);
-            let sums = [
-                (spent.actions + 1, budget.actions),
-                (spent.tokens + u128::from(tokens), budget.tokens),
-                (
-                    spent.cost_micros + u128::from(cost_micros),
-                    budget.cost_micros,
-                ),
-            ];
-            for (sum, bound) in sums {
-                let over = bound.is_some_and(|bound| sum > u128::from(bound));
-                refuse_if(over, Code::BudgetExceeded)?;
-            }
+            let fits = self.fits(lease, self.spent(lease), tokens, cost_micros);
+            refuse_if(!fits, Code::BudgetExceeded)?;
         }
         Ok(())
+    }
+
+    /// Whether one more action fits into what a lease may use up, after so much was spent.
+    fn fits(self, lease: RecordHash, spent: Spent, tokens: u64, cost_micros: u64) -> bool {
+        let budget = self.budget(lease);
+        let sums = [
+            (spent.actions + 1, budget.actions),
+            (spent.tokens + u128::from(tokens), budget.tokens),
+            (
+                spent.cost_micros + u128::from(cost_micros),
+                budget.cost_micros,
+            ),
+        ];
+        let within =
+            |(sum, most): &(u128, Option<u64>)| most.is_none_or(|most| *sum <= most.into());
+        sums.iter().all(within)
+    }
+
+    /// Whether a refusal of this record by this code counts towards quarantine: the budget is the agent's own doing.
+    pub(crate) fn denies(self, leaf: &Leaf, code: Code) -> bool {
+        let Some(Phase::Intent(intent)) = leaf.receipt().map(|receipt| &receipt.phase) else {
+            return false;
+        };
+        let agent = &leaf.chain().expect("a receipt").agent;
+        match code {
+            Code::ScopeDenied | Code::CapabilityMissing => true,
+            Code::BudgetExceeded => {
+                let lease = self.lease_of(agent).expect("looked at already");
+                let (tokens, cost) = (intent.reserve.tokens, intent.reserve.cost_micros);
+                !self.fits(lease, self.spent_alone(lease), tokens, cost)
+            }
+            _ => false,
+        }
     }
 }

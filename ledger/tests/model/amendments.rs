@@ -2,8 +2,9 @@
 
 use ledger::record::{Charter, CharterKey, Mode, Role};
 
-use crate::acts::{AGENT_SEEDS, OPERATOR_SEEDS, text};
+use crate::acts::{AGENT_SEEDS, LOG_SEEDS, OPERATOR_SEEDS, text};
 use crate::fleet::Fleet;
+use crate::remarks::log_key;
 use crate::steps::{Amendment, Twist};
 use crate::world::{SECOND, key};
 
@@ -53,6 +54,16 @@ impl Fleet {
                 }
                 charter.thresholds.operator = operators;
             }
+            Amendment::LogKey => {
+                let named = |seed: &u8| charter.log_keys.contains(&log_key(*seed).verifier_key());
+                let next = LOG_SEEDS
+                    .into_iter()
+                    .find(|seed| !named(seed))
+                    .expect("one is left");
+                charter.log_keys = vec![log_key(next).verifier_key()];
+            }
+            Amendment::DistrustControl => charter.distrusted.push(key(3).public().id()),
+            Amendment::LogsKey => charter.keys.push(key_of(LOG_SEEDS[0], Role::Observer)),
             Amendment::AgentsKey => charter.keys.push(key_of(AGENT_SEEDS[0].0, Role::Observer)),
             Amendment::Contradiction => clocks.tolerance_ms = clocks.degraded_after_ms,
         }

@@ -1,15 +1,17 @@
 //! What operators, control and observers may sign, one kind after another.
 
 use ledger::codes::Code;
+use ledger::digest::RecordHash;
 use ledger::key::KeyId;
 use ledger::record::{
-    AgentState, Body, Charter, Lease, LeaseRenewal, LeaseRevocation, Order, Registration, Role,
-    Transition,
+    AgentState, Body, Charter, Lease, LeaseRenewal, LeaseRevocation, Order, Refused, Registration,
+    Role, Transition,
 };
 use ledger::scope::Pattern;
+use ledger::text::Name;
 
 use crate::admit::{Judged, refuse_if};
-use crate::history::{History, Leaf, brings_key, has_role};
+use crate::history::{History, Leaf, brings_key, has_role, is_log_key};
 
 use AgentState::{Autohealing, Quarantined, Running};
 
@@ -28,13 +30,13 @@ impl History<'_> {
                 let agent = &refused.agent;
                 refuse_if(self.registration(agent).is_none(), Code::AgentUnknown)?;
                 self.signed_by(leaf, &[Role::Control])?;
-                let moves = refused.envelope.is_some();
-                let other = refused.epoch != self.epoch(agent);
-                refuse_if(moves && other, Code::RefusalUnfounded)
+                refuse_if(!self.may_be_so(refused), Code::RefusalUnfounded)
             }
             Body::Pulse(pulse) => {
                 self.signed_by(leaf, &[Role::Control])?;
-                refuse_if(pulse.n != self.pulses() + 1, Code::TransitionNumber)
+                refuse_if(pulse.n != self.pulses() + 1, Code::TransitionNumber)?;
+                refuse_if(pulse.agents != self.agents(), Code::PulseUnfounded)?;
+                refuse_if(pulse.state.is_some(), Code::PulseUnfounded)
             }
             Body::Observation(seen) => {
                 refuse_if(self.registration(&seen.agent).is_none(), Code::AgentUnknown)?;
@@ -42,6 +44,22 @@ impl History<'_> {
             }
             Body::Charter(_) | Body::Heartbeat(_) | Body::Receipt(_) => {
                 unreachable!("judged elsewhere")
+            }
+        }
+    }
+
+    /// Whether what control says that it refused can be so.
+    fn may_be_so(self, refused: &Refused) -> bool {
+        let epoch = self.epoch(&refused.agent);
+        let of_intent = refused.phase.as_deref() == Some("intent");
+        let always_shown = matches!(refused.code, Code::ScopeDenied | Code::CapabilityMissing);
+        if self.denied(&refused.agent).contains(&refused.refused) {
+            return false;
+        }
+        match &refused.envelope {
+            Some(_) => refused.epoch == epoch && refused.count == 1,
+            None => {
+                !(of_intent && always_shown) && refused.epoch <= epoch && refused.count <= 6_000_000
             }
         }
     }
@@ -69,10 +87,24 @@ impl History<'_> {
             || clocks.tolerance_ms > clocks.degraded_after_ms / 2
             || clocks.heal_attempts < 1;
         refuse_if(contradicts, Code::CharterInvalid)?;
-        for key in &charter.keys {
-            let mut registrations = self.0.iter().filter_map(Leaf::registration);
-            let is_an_agents = registrations.any(|version| version.key == key.key);
-            refuse_if(is_an_agents, Code::CharterInvalid)?;
+        let trusted = |role: Role| {
+            let held = charter.keys.iter().map(|key| key.key.id());
+            held.filter(|id| has_role(charter, *id, role)).count() as u64
+        };
+        let enough_left = (1..=trusted(Role::Root)).contains(&charter.thresholds.root)
+            && (1..=trusted(Role::Operator)).contains(&charter.thresholds.operator)
+            && trusted(Role::Control) > 0;
+        refuse_if(!enough_left, Code::CharterInvalid)?;
+        let people: Vec<KeyId> = charter.keys.iter().map(|key| key.key.id()).collect();
+        for id in &people {
+            let is_anothers =
+                self.was_an_agents(*id) || self.was_the_logs(*id) || is_log_key(charter, *id);
+            refuse_if(is_anothers, Code::CharterInvalid)?;
+        }
+        for key in &charter.log_keys {
+            let id = KeyId::of(key.key_bytes());
+            let is_anothers = self.was_an_agents(id) || self.was_in_a_charter(id);
+            refuse_if(is_anothers, Code::CharterInvalid)?;
         }
         let enough = roots(old) >= old.thresholds.root && roots(charter) >= charter.thresholds.root;
         refuse_if(!enough, Code::CharterNotAuthorized)
@@ -128,7 +160,7 @@ impl History<'_> {
     fn admit_manifest(self, leaf: &Leaf, registration: &Registration) -> Judged {
         let active = self.registration(&registration.agent);
         let new = registration.key.id();
-        let in_charter = self.charter().keys.iter().any(|key| key.key.id() == new);
+        let in_charter = self.was_in_a_charter(new) || self.was_the_logs(new);
         let of_another = self
             .0
             .iter()
@@ -168,8 +200,12 @@ impl History<'_> {
             Code::ManifestNotActive,
         )?;
         refuse_if(lease.not_before_ms >= lease.expires_ms, Code::Malformed)?;
-        let longest = t + self.charter().limits.lease_max_ms;
-        refuse_if(lease.expires_ms > longest, Code::LeaseWidened)?;
+        refuse_if(lease.expires_ms <= t, Code::LeaseExpired)?;
+        let limits = &self.charter().limits;
+        let longest = t + limits.lease_max_ms;
+        let until = lease.expires_ms.max(lease.renew_until_ms.unwrap_or(0));
+        let begins_too_early = lease.not_before_ms + limits.authority_age_ms < t;
+        refuse_if(until > longest || begins_too_early, Code::LeaseWidened)?;
         let current = self.lease_of(&lease.agent);
         let another = current.is_some_and(|current| self.valid(current, t));
         refuse_if(lease.not_before_ms > t && another, Code::LeaseNotYetValid)?;
@@ -179,13 +215,9 @@ impl History<'_> {
             let too_deep = self.lineage(parent).len() > MAX_DEPTH;
             refuse_if(above.agent == lease.agent || too_deep, Code::LeaseWidened)?;
         }
-        if self.enforces() {
-            let state = self.state(&lease.agent);
-            refuse_if(
-                matches!(state, Autohealing | Quarantined),
-                Code::StateForbids,
-            )?;
-        }
+        self.is_after(&lease.agent, lease.after)?;
+        let heals = self.state(&lease.agent) == Autohealing;
+        refuse_if(heals && self.enforces(), Code::StateForbids)?;
         let within = |allowed: &Pattern, by: &[Pattern]| by.iter().any(|one| one.covers(allowed));
         let capabilities = &registration.manifest.capabilities;
         for allowed in &lease.allow {
@@ -214,16 +246,28 @@ impl History<'_> {
             refuse_if(!runs || !self.earned(renewal.lease), Code::RenewalUnearned)?;
         }
         let longest = if by_control {
-            let length = lease.expires_ms - lease.not_before_ms;
-            lease.renew_until_ms.unwrap_or(0).min(t + length)
+            let granted = self.find(renewal.lease).expect("a lease that was logged");
+            let usable_from = lease.not_before_ms.max(self.0[granted].received_ms);
+            let bounds = [
+                t + (lease.expires_ms - usable_from),
+                lease.renew_until_ms.unwrap_or(0),
+                t + self.charter().limits.lease_max_ms,
+            ];
+            bounds.into_iter().min().expect("three of them")
         } else {
             t + self.charter().limits.lease_max_ms
         };
-        let forward = renewal.expires_ms > self.expires_ms(renewal.lease);
+        let ends = self.expires_ms(renewal.lease);
         refuse_if(
-            !forward || renewal.expires_ms > longest,
+            renewal.expires_ms <= ends || renewal.expires_ms > longest,
             Code::RenewalTooLong,
-        )
+        )?;
+        refuse_if(renewal.from_ms != ends, Code::AfterMismatch)
+    }
+
+    /// Signed by somebody who knew the newest decision about the agent.
+    fn is_after(self, agent: &Name, after: Option<RecordHash>) -> Judged {
+        refuse_if(after != self.newest_decision(agent), Code::AfterMismatch)
     }
 
     fn admit_revocation(self, leaf: &Leaf, revocation: &LeaseRevocation) -> Judged {
@@ -239,11 +283,15 @@ impl History<'_> {
         )?;
         self.signed_by(leaf, &[Role::Operator])?;
         if order.to != Autohealing {
-            return Ok(());
+            return match order.after {
+                None => Ok(()),
+                after => self.is_after(&order.agent, after),
+            };
         }
         let lease = self.lease_of(&order.agent).ok_or(Code::LeaseUnknown)?;
         self.not_valid(lease, leaf.received_ms)
             .map_or(Ok(()), Err)?;
+        self.is_after(&order.agent, order.after)?;
         refuse_if(self.state(&order.agent) != Quarantined, Code::StateForbids)
     }
 

@@ -1,6 +1,9 @@
 //! Ages, and the transitions that are due: each rule asked for each agent.
 
+use std::collections::BTreeMap;
+
 use ledger::codes::Code;
+use ledger::digest::RecordHash;
 use ledger::record::{AgentState, Body, Rule};
 use ledger::text::Name;
 
@@ -58,7 +61,7 @@ impl<'a> History<'a> {
         let progress = self.progress_age(agent, t);
         match rule {
             Rule::ManifestDrift => self.has_drifted(agent),
-            Rule::Denials => self.denials(agent) >= self.charter().limits.denials_max.max(1),
+            Rule::Denials => self.denials(agent, t) >= self.charter().limits.denials_max.max(1),
             Rule::Finished => self.has_finished(agent),
             Rule::LeaseEnded if to == Stopped => !leased && pulse >= clocks.autoheal_after_ms,
             Rule::LeaseEnded => !leased,
@@ -158,7 +161,8 @@ impl<'a> History<'a> {
 
     /// A heartbeat of the epoch with another manifest than its lease's.
     fn has_drifted(self, agent: &Name) -> bool {
-        let Some(lease) = self.lease_of(agent).and_then(|lease| self.lease(lease)) else {
+        let lease = self.lease_of_epoch(agent);
+        let Some(lease) = lease.and_then(|lease| self.lease(lease)) else {
             return false;
         };
         let drifts = |leaf: &Leaf| {
@@ -168,10 +172,14 @@ impl<'a> History<'a> {
         self.in_epoch(agent).iter().any(|(_, leaf)| drifts(leaf))
     }
 
-    /// Different refused intents of the epoch, as far as they count.
-    pub(crate) fn denials(self, agent: &Name) -> u64 {
-        let mut counted = Vec::new();
+    /// Different refused intents that count, with when each was logged first: since operators last began healing by
+    /// hand.
+    fn denials_logged(self, agent: &Name) -> BTreeMap<RecordHash, u64> {
+        let mut counted = BTreeMap::new();
         for (at, leaf) in self.0.iter().enumerate() {
+            if leaf.moves(agent) == Some((Autohealing, None)) {
+                counted.clear();
+            }
             let Body::Refusal(refused) = &leaf.record.body else {
                 continue;
             };
@@ -180,15 +188,24 @@ impl<'a> History<'a> {
                 Code::ScopeDenied | Code::CapabilityMissing | Code::BudgetExceeded
             );
             let intent = refused.phase.as_deref() == Some("intent") && refused.envelope.is_some();
-            let now = refused.epoch == self.epoch(agent);
             let then = refused.epoch == self.before(at).epoch(agent);
-            if refused.agent == *agent && denies && intent && now && then {
-                counted.push(refused.refused);
+            if refused.agent == *agent && denies && intent && then {
+                counted.entry(refused.refused).or_insert(leaf.received_ms);
             }
         }
-        counted.sort_unstable();
-        counted.dedup();
-        counted.len() as u64
+        counted
+    }
+
+    /// The records whose refusal counts already. None of these histories lasts a day and more.
+    pub(crate) fn denied(self, agent: &Name) -> Vec<RecordHash> {
+        self.denials_logged(agent).into_keys().collect()
+    }
+
+    /// How many denials count at `t`.
+    pub(crate) fn denials(self, agent: &Name, t: u64) -> u64 {
+        let logged = self.denials_logged(agent);
+        let of_a_day = |logged_ms: &&u64| t - **logged_ms < DAY_MS;
+        logged.values().filter(of_a_day).count() as u64
     }
 
     /// The agent's last beat of the epoch says goodbye, and left nothing open.

@@ -227,21 +227,26 @@ impl Fleet {
             }
             Err(code) => {
                 self.codes.push(code);
-                self.log_denial(&signed, &checked, code);
+                let denies = self.history().denies(&leaf, code);
+                self.log_denial(&signed, &checked, code, denies);
             }
         }
     }
 
     /// A denial is logged at once, with its envelope.
-    fn log_denial(&mut self, signed: &SignedRecord, checked: &CheckedRecord, code: Code) {
+    fn log_denial(
+        &mut self,
+        signed: &SignedRecord,
+        checked: &CheckedRecord,
+        code: Code,
+        denies: bool,
+    ) {
         let Body::Receipt(receipt) = &signed.record().body else {
             return;
         };
         let agent = receipt.chain.agent.clone();
-        let denies = matches!(
-            code,
-            Code::ScopeDenied | Code::CapabilityMissing | Code::BudgetExceeded
-        );
+        let counts = self.history().denied(&agent).contains(&signed.hash());
+        let denies = denies && !counts;
         assert_eq!(self.state.is_denial(checked, code), denies, "{self:?}");
         if !denies {
             return;
@@ -292,6 +297,7 @@ impl Fleet {
         same!("last", agent.last(), history.last(name));
         same!("instance", agent.instance(), history.instance(name));
         same!("lease", agent.lease(), history.lease_of(name));
+        same!("after", agent.after(), history.newest_decision(name));
         same!(
             "transitions",
             agent.transitions(),

@@ -1,5 +1,7 @@
 //! The log as a list, and what a look through all of it says. Nothing is remembered.
 
+use std::collections::BTreeSet;
+
 use ledger::digest::RecordHash;
 use ledger::key::KeyId;
 use ledger::record::{
@@ -74,6 +76,13 @@ impl Leaf {
         }
     }
 
+    pub(crate) fn charter(&self) -> Option<&Charter> {
+        match &self.record.body {
+            Body::Charter(charter) => Some(charter),
+            _ => None,
+        }
+    }
+
     pub(crate) fn registration(&self) -> Option<&Registration> {
         match &self.record.body {
             Body::Manifest(registration) => Some(registration),
@@ -99,6 +108,13 @@ impl<'a> History<'a> {
 
     pub(crate) fn log(self) -> Option<RecordHash> {
         self.0.first().map(|leaf| leaf.hash)
+    }
+
+    /// How many agents were ever registered.
+    pub(crate) fn agents(self) -> u64 {
+        let registered = self.0.iter().filter_map(Leaf::registration);
+        let names: BTreeSet<_> = registered.map(|version| &version.agent).collect();
+        names.len() as u64
     }
 
     /// How many pulses there are.
@@ -148,6 +164,43 @@ impl<'a> History<'a> {
         })
     }
 
+    /// The newest lease, revocation or order about the agent.
+    pub(crate) fn newest_decision(self, agent: &Name) -> Option<RecordHash> {
+        let is_about = |leaf: &&Leaf| match &leaf.record.body {
+            Body::Lease(lease) => lease.agent == *agent,
+            Body::Order(order) => order.agent == *agent,
+            Body::LeaseRevocation(revocation) => self
+                .lease(revocation.lease)
+                .is_some_and(|lease| lease.agent == *agent),
+            _ => false,
+        };
+        self.0.iter().rev().find(is_about).map(|leaf| leaf.hash)
+    }
+
+    /// The lease of the epoch in force: the newest when the epoch was opened.
+    pub(crate) fn lease_of_epoch(self, agent: &Name) -> Option<RecordHash> {
+        let opening = self.openings(agent).pop()?;
+        self.before(opening.at + 1).lease_of(agent)
+    }
+
+    /// Whether a charter ever gave a key to people.
+    pub(crate) fn was_in_a_charter(self, id: KeyId) -> bool {
+        let mut charters = self.0.iter().filter_map(Leaf::charter);
+        charters.any(|charter| charter.keys.iter().any(|key| key.key.id() == id))
+    }
+
+    /// Whether a charter ever named a key as the log's, by its bytes.
+    pub(crate) fn was_the_logs(self, id: KeyId) -> bool {
+        let mut charters = self.0.iter().filter_map(Leaf::charter);
+        charters.any(|charter| is_log_key(charter, id))
+    }
+
+    /// Whether an agent ever had a key.
+    pub(crate) fn was_an_agents(self, id: KeyId) -> bool {
+        let mut registrations = self.0.iter().filter_map(Leaf::registration);
+        registrations.any(|version| version.key.id() == id)
+    }
+
     /// The lease that was granted last, in force or not.
     pub(crate) fn lease_of(self, agent: &Name) -> Option<RecordHash> {
         let granted = |leaf: &&Leaf| leaf.lease().is_some_and(|lease| lease.agent == *agent);
@@ -174,7 +227,14 @@ impl<'a> History<'a> {
         for (at, leaf) in self.0.iter().enumerate() {
             let next = openings.len() as u64 + 1;
             let by = match &leaf.record.body {
-                Body::Lease(lease) if lease.agent == *agent => Opener::Lease,
+                Body::Lease(lease) if lease.agent == *agent => {
+                    let then = self.before(at);
+                    // It waits for the release.
+                    if then.enforces() && then.state(agent) == AgentState::Quarantined {
+                        continue;
+                    }
+                    Opener::Lease
+                }
                 Body::Order(o) if o.agent == *agent && o.to == AgentState::Autohealing => {
                     Opener::Control
                 }
@@ -283,6 +343,12 @@ pub(crate) fn has_role(charter: &Charter, id: KeyId, role: Role) -> bool {
     let mut keys = charter.keys.iter();
     keys.any(|key| key.key.id() == id && key.roles.contains(&role))
         && !charter.distrusted.contains(&id)
+}
+
+/// Whether a charter names a key as the log's, by its bytes.
+pub(crate) fn is_log_key(charter: &Charter, id: KeyId) -> bool {
+    let mut keys = charter.log_keys.iter();
+    keys.any(|key| KeyId::of(key.key_bytes()) == id)
 }
 
 /// Whether a record certifies a key: charters and manifests do.

@@ -3,7 +3,7 @@
 use ledger::codes::Code;
 use ledger::digest::RecordHash;
 use ledger::key::KeyId;
-use ledger::record::{AgentState, Amounts, Body, Charter, Lease, Phase, Role};
+use ledger::record::{AgentState, Amounts, Body, Budget, Charter, Lease, Phase, Role};
 use ledger::text::Name;
 
 use crate::history::{History, Leaf, has_role};
@@ -125,16 +125,33 @@ impl<'a> History<'a> {
         self.not_valid(hash, t).is_none()
     }
 
-    /// What the intents under a lease and under its sub-leases cost it.
+    /// What the intents under a lease cost it, and what its sub-leases pass up.
     pub(crate) fn spent(self, hash: RecordHash) -> Spent {
+        let mut spent = self.spent_alone(hash);
+        let parts = self.0.iter().filter(|leaf| {
+            let parent = leaf.lease().and_then(|lease| lease.parent);
+            parent == Some(hash)
+        });
+        for part in parts {
+            let (used, budget) = (self.spent(part.hash), self.budget(part.hash));
+            let least =
+                |used: u128, most: Option<u64>| most.map_or(used, |most| used.min(most.into()));
+            spent.actions += least(used.actions, budget.actions);
+            spent.tokens += least(used.tokens, budget.tokens);
+            spent.cost_micros += least(used.cost_micros, budget.cost_micros);
+        }
+        spent
+    }
+
+    /// What the intents under a lease itself cost it.
+    pub(crate) fn spent_alone(self, hash: RecordHash) -> Spent {
         let mut spent = Spent::default();
         for (at, leaf) in self.0.iter().enumerate() {
             let Some(Phase::Intent(intent)) = leaf.receipt().map(|receipt| &receipt.phase) else {
                 continue;
             };
             let agent = &leaf.chain().expect("a receipt").agent;
-            let under = self.before(at).lease_of(agent);
-            let charged = under.is_some_and(|lease| self.lineage(lease).contains(&hash));
+            let charged = self.before(at).lease_of(agent) == Some(hash);
             if !charged || self.before(at).open_intents(agent).len() >= 64 {
                 continue;
             }
@@ -144,6 +161,19 @@ impl<'a> History<'a> {
             spent.cost_micros += u128::from(amounts.cost_micros);
         }
         spent
+    }
+
+    /// What a lease may use up: where it says nothing, what the nearest above it says.
+    pub(crate) fn budget(self, hash: RecordHash) -> Budget {
+        let line = self.lineage(hash).into_iter();
+        let budgets: Vec<Budget> = line
+            .filter_map(|lease| Some(self.lease(lease)?.budget))
+            .collect();
+        Budget {
+            actions: budgets.iter().find_map(|budget| budget.actions),
+            tokens: budgets.iter().find_map(|budget| budget.tokens),
+            cost_micros: budgets.iter().find_map(|budget| budget.cost_micros),
+        }
     }
 
     /// What the first result of an intent says that it used.

@@ -12,6 +12,7 @@ mod amendments;
 mod authority;
 mod clocks;
 mod fleet;
+mod golden;
 mod history;
 mod leases;
 mod remarks;

@@ -1,42 +1,75 @@
 //! What a record shows that is rightly logged, and what an agent says that it was shown.
 
 use ledger::codes::{Class, Code};
-use ledger::record::{Body, Phase, Seen};
+use ledger::record::{Amounts, Body, Phase, Seen};
 use tlog::TreeSize;
 use tlog::checkpoint::{self, Checkpoint};
 use tlog::note::{KeyName, SigningKey};
 
+use crate::acts::LOG_SEEDS;
 use crate::admit::{Judged, refuse_if};
 use crate::history::{History, Leaf};
 
-/// A head of a size, signed by the log or by somebody who has its name.
-pub(crate) fn seen(size: u64, by_log: bool) -> Seen {
-    let name = KeyName::parse("example.com/log").unwrap();
-    let key = SigningKey::new(name.clone(), &[if by_log { 6 } else { 7 }; 32]);
-    let root = tlog::leaf_hash(b"any root");
-    let note = checkpoint::sign(
-        &key,
-        &Checkpoint::new(name.into(), TreeSize::new(size), root),
-    );
+/// A key with the log's name.
+pub(crate) fn log_key(seed: u8) -> SigningKey {
+    key_of("example.com/log", seed)
+}
+
+/// A key of a log of any name.
+fn key_of(origin: &str, seed: u8) -> SigningKey {
+    SigningKey::new(KeyName::parse(origin).unwrap(), &[seed; 32])
+}
+
+/// A head of a size, signed by a key with the log's name.
+pub(crate) fn seen(size: u64, by: u8) -> Seen {
+    shown("example.com/log", size, tlog::leaf_hash(b"any root"), by)
+}
+
+fn shown(origin: &str, size: u64, root: tlog::Hash, by: u8) -> Seen {
+    let name = KeyName::parse(origin).unwrap();
+    let head = Checkpoint::new(name.into(), TreeSize::new(size), root);
+    let note = checkpoint::sign(&key_of(origin, by), &head);
     let sig = note.trim_end().rsplit(' ').next().unwrap().to_owned();
     Seen { size, root, sig }
 }
 
 impl History<'_> {
+    /// The seeds of the log's keys in force before or after the last leaf of a size.
+    fn log_seeds_at(self, size: u64) -> Vec<u8> {
+        let leaves = |count: u64| usize::try_from(count).expect("a small log");
+        let in_force = |count: u64| {
+            let count = leaves(count).clamp(1, self.0.len());
+            let charter = self.before(count).charter();
+            let is_named = |seed: &u8| {
+                let key = key_of(&charter.origin, *seed).verifier_key();
+                charter.log_keys.contains(&key)
+            };
+            LOG_SEEDS.into_iter().filter(is_named)
+        };
+        in_force(size.saturating_sub(1))
+            .chain(in_force(size))
+            .collect()
+    }
+
     /// The log signed it, and no smaller size follows a larger.
     pub(crate) fn admit_seen(self, leaf: &Leaf) -> Judged {
         let Some(beat) = leaf.beat() else {
             return Ok(());
         };
-        let Some(shown) = &beat.seen else {
+        let Some(seen) = &beat.seen else {
             return Ok(());
         };
-        refuse_if(*shown != seen(shown.size, true), Code::Malformed)?;
+        let origin = &self.charter().origin;
+        let by_log = self
+            .log_seeds_at(seen.size)
+            .into_iter()
+            .any(|seed| *seen == shown(origin, seen.size, seen.root, seed));
+        refuse_if(!by_log, Code::Malformed)?;
         let own = self.own(&beat.chain.agent).into_iter().rev();
         let last = own
             .filter_map(|(_, leaf)| leaf.beat()?.seen.as_ref())
             .next();
-        let steps_back = last.is_some_and(|last| shown.size < last.size);
+        let steps_back = last.is_some_and(|last| seen.size < last.size);
         refuse_if(steps_back, Code::Malformed)
     }
 
@@ -44,7 +77,11 @@ impl History<'_> {
     pub(crate) fn remark(self, leaf: &Leaf) -> Option<(Code, Class)> {
         let agent = &leaf.chain()?.agent;
         let lease = self.lease_of(agent)?;
-        let named = self.lease(lease)?.manifest_hash;
+        let speaks_under = match self.restarts(leaf) {
+            true => lease,
+            false => self.lease_of_epoch(agent)?,
+        };
+        let named = self.lease(speaks_under)?.manifest_hash;
         match &leaf.record.body {
             Body::Heartbeat(beat) if beat.manifest_hash != named => {
                 return Some((Code::ManifestDrift, Class::Breach));
@@ -76,21 +113,25 @@ impl History<'_> {
         let Some(lease) = self.before(*at).lease_of(agent) else {
             return false;
         };
-        self.lineage(lease).into_iter().any(|lease| {
-            let spent = self.spent(lease);
-            let budget = self.lease(lease).expect("a lease of the lineage").budget;
-            let over = |spent: u128, reserved: u64, used: u64, most: Option<u64>| {
-                let after = spent + u128::from(used) - u128::from(reserved.min(used));
-                used > reserved && most.is_some_and(|most| after > u128::from(most))
-            };
-            let (out, used) = (&intent.reserve, &result.usage);
-            over(spent.tokens, out.tokens, used.tokens, budget.tokens)
-                || over(
-                    spent.cost_micros,
-                    out.cost_micros,
-                    used.cost_micros,
-                    budget.cost_micros,
-                )
-        })
+        let amounts = |of: &Amounts| [u128::from(of.tokens), u128::from(of.cost_micros)];
+        // What the result takes the place of, and what it comes to: of its lease, then of what each passes up.
+        let (mut out, mut into) = (amounts(&intent.reserve), amounts(&result.usage));
+        for lease in self.lineage(lease) {
+            let (spent, budget) = (self.spent(lease), self.budget(lease));
+            let (before, most) = (
+                [spent.tokens, spent.cost_micros],
+                [budget.tokens, budget.cost_micros],
+            );
+            for n in 0..2 {
+                let after = before[n] - out[n] + into[n];
+                let capped = |sum: u128| most[n].map_or(sum, |most| sum.min(most.into()));
+                let over = most[n].is_some_and(|most| after > most.into());
+                if over && after > before[n] {
+                    return true;
+                }
+                (out[n], into[n]) = (capped(before[n]), capped(after));
+            }
+        }
+        false
     }
 }

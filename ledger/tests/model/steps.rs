@@ -90,6 +90,12 @@ pub(crate) enum Amendment {
     Distrust,
     /// One operator is enough, or two are needed.
     Threshold(u64),
+    /// Another key signs the log's heads.
+    LogKey,
+    /// The only control key is distrusted.
+    DistrustControl,
+    /// A key of the log gets a role.
+    LogsKey,
     /// An agent's key gets a role.
     AgentsKey,
     /// Its clocks contradict each other.
@@ -113,10 +119,12 @@ pub(crate) enum Twist {
     At(i64),
     /// The goal, lease, manifest or state that it speaks of.
     Names,
+    /// What its signer knew.
+    After,
     /// A head that the agent was shown.
     Seen {
         size: u64,
-        by_log: bool,
+        by: u8,
     },
 }
 
@@ -227,7 +235,7 @@ fn any_plot() -> impl Strategy<Value = Vec<(u64, Act, Option<Twist>)>> {
         };
         let shown = Twist::Seen {
             size: 3,
-            by_log: is_told,
+            by: if is_told { 6 } else { 7 },
         };
         let lost = Act::Transition(Rule::PulseLost, AgentState::Degraded);
         vec![
@@ -242,6 +250,7 @@ fn any_plot() -> impl Strategy<Value = Vec<(u64, Act, Option<Twist>)>> {
             (0, lost, Some(Twist::Epoch(off))),
             (0, register, Some(Twist::Names)),
             (0, Act::Pulse, Some(Twist::Seq(off))),
+            (0, Act::Pulse, Some(Twist::Names)),
             (0, Act::Goal, None),
             (0, unbacked, None),
         ]
@@ -329,12 +338,15 @@ fn any_grant() -> impl Strategy<Value = Act> {
 
 fn any_amendment() -> impl Strategy<Value = Amendment> {
     prop_oneof![
-        any::<bool>().prop_map(|slower| Amendment::Clocks { slower }),
-        Just(Amendment::Mode),
-        Just(Amendment::Distrust),
-        (1..3u64).prop_map(Amendment::Threshold),
-        Just(Amendment::AgentsKey),
-        Just(Amendment::Contradiction),
+        1 => any::<bool>().prop_map(|slower| Amendment::Clocks { slower }),
+        1 => Just(Amendment::Mode),
+        1 => Just(Amendment::Distrust),
+        3 => (1..3u64).prop_map(Amendment::Threshold),
+        1 => Just(Amendment::LogKey),
+        1 => Just(Amendment::DistrustControl),
+        1 => Just(Amendment::LogsKey),
+        1 => Just(Amendment::AgentsKey),
+        1 => Just(Amendment::Contradiction),
     ]
 }
 
@@ -354,7 +366,7 @@ fn any_twist() -> impl Strategy<Value = Twist> {
         1 => Just(Twist::Agent),
         1 => (0..11u8).prop_map(Twist::Key),
         1 => Just(Twist::Forged),
-        2 => Just(Twist::Unsigned),
+        4 => Just(Twist::Unsigned),
         1 => (-2..3i64).prop_map(Twist::Epoch),
         1 => (1..5u8).prop_map(Twist::Instance),
         1 => (-1..2i64).prop_map(Twist::Seq),
@@ -366,7 +378,8 @@ fn any_twist() -> impl Strategy<Value = Twist> {
         1 => minutes(24 * 60).prop_map(Twist::At),
         1 => (-20_000..1_000i64).prop_map(Twist::At),
         2 => Just(Twist::Names),
-        2 => (0..5u64, prop::bool::weighted(0.8))
-            .prop_map(|(size, by_log)| Twist::Seen { size, by_log }),
+        2 => (0..40u64, prop::sample::select(vec![6u8, 6, 6, 40, 41, 7]))
+            .prop_map(|(size, by)| Twist::Seen { size, by }),
+        2 => Just(Twist::After),
     ]
 }

@@ -4,8 +4,8 @@ use ledger::codes::Code;
 use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::record::{
-    AgentState, Body, Chain, Charter, Heartbeat, Lease, LeaseRenewal, LeaseRevocation, Mode,
-    Event, Observation, Order, Phase, Receipt, Record, Role, Rule,
+    AgentState, Body, Chain, Charter, Event, Heartbeat, Lease, LeaseRenewal, LeaseRevocation, Mode,
+    Observation, Order, Phase, Receipt, Record, Role, Rule,
 };
 
 use crate::world::{HOUR, MINUTE, SECOND, START, World, agent_key, charter, digest, instance, key};
@@ -552,7 +552,13 @@ fn a_lease_that_ends_before_it_begins_breaks_no_arithmetic() {
         ..world.lease("a", HOUR)
     };
     let lease = world.apply_all_the_same(Body::Lease(backwards.into()), &key(2));
-    let renewal = |expires_ms| Body::LeaseRenewal(LeaseRenewal { lease, from_ms: 0, expires_ms });
+    let renewal = |expires_ms| {
+        Body::LeaseRenewal(LeaseRenewal {
+            lease,
+            from_ms: 0,
+            expires_ms,
+        })
+    };
     world.apply_all_the_same(renewal(START + HOUR), &key(2));
     world.now += 2 * MINUTE;
     let record = world.record(renewal(START + 2 * HOUR));

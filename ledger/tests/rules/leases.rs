@@ -9,7 +9,11 @@ use crate::world::{HOUR, MINUTE, World, agent_key, instance, key};
 
 fn renew(world: &mut World, expires_ms: u64, by: &[&PrivateKey]) -> Result<RecordHash, Code> {
     let lease = world.agent().lease().unwrap();
-    let record = world.record(Body::LeaseRenewal(LeaseRenewal { lease, from_ms: 0, expires_ms }));
+    let record = world.record(Body::LeaseRenewal(LeaseRenewal {
+        lease,
+        from_ms: 0,
+        expires_ms,
+    }));
     world.offer(&record, by)
 }
 

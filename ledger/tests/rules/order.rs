@@ -33,6 +33,7 @@ enum Fault {
     Before,
     Clock,
     Lease,
+    After,
     State,
     Capability,
     Scope,
@@ -41,8 +42,8 @@ enum Fault {
 }
 
 use Fault::{
-    Agent, Before, Budget, Capability, Clock, Epoch, Instance, Json, Key, Kind, NotItsKey, Payload,
-    Prev, Rest, Role, Scope, Seq, Signature, Size, State, Threshold,
+    After, Agent, Before, Budget, Capability, Clock, Epoch, Instance, Json, Key, Kind, NotItsKey,
+    Payload, Prev, Rest, Role, Scope, Seq, Signature, Size, State, Threshold,
 };
 
 /// An intent, with everything that can be wrong with one, in the order of checks.
@@ -86,7 +87,7 @@ const HEARTBEAT: [(Fault, Code); 12] = [
 ];
 
 /// A lease, under a charter that wants two operators.
-const GRANT: [(Fault, Code); 10] = [
+const GRANT: [(Fault, Code); 11] = [
     (Fault::Log, Code::OriginMismatch),
     (Agent, Code::AgentUnknown),
     (Key, Code::KeyUnknown),
@@ -95,6 +96,7 @@ const GRANT: [(Fault, Code); 10] = [
     (Threshold, Code::ThresholdNotMet),
     (Clock, Code::Stale),
     (Fault::Lease, Code::LeaseUnknown),
+    (After, Code::AfterMismatch),
     (State, Code::StateForbids),
     (Scope, Code::CapabilityMissing),
 ];
@@ -188,14 +190,24 @@ fn judge_grant(faults: &[Fault]) -> Result<(), Code> {
     let record = world.record(Body::Manifest(registration.into()));
     world.offer(&record, &[&one, &two, &agent]).unwrap();
     if has(State) {
-        let order = Order {
-            agent: "a".parse().unwrap(),
-            to: AgentState::Quarantined,
-            after: None,
-            reason: "x".parse().unwrap(),
+        let order = |to| {
+            Body::Order(Order {
+                agent: "a".parse().unwrap(),
+                to,
+                after: None,
+                reason: "x".parse().unwrap(),
+            })
         };
-        let record = world.record(Body::Order(order));
-        world.offer(&record, &[&one, &two]).unwrap();
+        let healing = [
+            order(AgentState::Quarantined),
+            Body::Lease(world.lease("a", HOUR).into()),
+            order(AgentState::Autohealing),
+        ];
+        for body in healing {
+            let record = world.record(body);
+            world.offer(&record, &[&one, &two]).unwrap();
+        }
+        world.now += 1;
     }
     let mut lease: Lease = world.lease("a", HOUR);
     lease.parent = has(Fault::Lease).then_some(world.log);
@@ -213,6 +225,9 @@ fn judge_grant(faults: &[Fault]) -> Result<(), Code> {
         keys.push(key(4));
     }
     let mut record = world.record(Body::Lease(lease.into()));
+    if let (true, Body::Lease(lease)) = (has(After), &mut record.body) {
+        lease.after = Some(world.log);
+    }
     if has(Clock) {
         record.at_ms -= 25 * HOUR;
     }
@@ -325,7 +340,7 @@ fn sleep(world: &mut World, ms: u64) {
         world.now = end.min(world.now + MINUTE);
         let pulse = ledger::record::Pulse {
             n: world.state.pulses() + 1,
-            agents: 1,
+            agents: world.state.agent_count(),
             state: None,
             witnessed: None,
         };

@@ -158,7 +158,11 @@ fn take(world: &mut World, step: &Step) {
                 let expires_ms = world.now + for_s * SECOND;
                 operators_say(
                     world,
-                    Body::LeaseRenewal(LeaseRenewal { lease, from_ms: 0, expires_ms }),
+                    Body::LeaseRenewal(LeaseRenewal {
+                        lease,
+                        from_ms: 0,
+                        expires_ms,
+                    }),
                 );
             }
         }

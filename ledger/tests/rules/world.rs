@@ -222,7 +222,7 @@ impl World {
     pub(crate) fn pulse(&mut self) {
         let pulse = Pulse {
             n: self.state.pulses() + 1,
-            agents: 1,
+            agents: self.state.agent_count(),
             state: None,
             witnessed: None,
         };

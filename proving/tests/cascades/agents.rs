@@ -152,7 +152,7 @@ fn what_rests_on_an_agents_problem_is_the_agents() {
     story.me.said(&skipping);
     story.log.force_resting(skipping, story.now);
     let observer = story.log.keys().observer.clone();
-    let pulse = record::pulse(story.log.state().pulses() + 1, 1, None);
+    let pulse = story.log.pulse(None);
     story.by(pulse, &observer);
     story.beat_on();
     story.live(40);

@@ -396,7 +396,7 @@ fn what_a_distrusted_key_granted_ends_and_nobody_is_to_blame() {
     story.by(amendment, &root);
     for _ in 0..3 {
         story.now += MINUTE;
-        let pulse = record::pulse(story.log.state().pulses() + 1, 1, None);
+        let pulse = story.log.pulse(None);
         story.by_control(pulse);
     }
     let want = one(Code::DutyMissed, Class::Breach, Party::Control);
@@ -452,7 +452,7 @@ fn a_charter_that_does_not_count_puts_a_duty_off_and_no_further() {
         story.by(usurped, &operator);
         for _ in 0..minutes {
             story.now += MINUTE;
-            let pulse = record::pulse(story.log.state().pulses() + 1, 1, None);
+            let pulse = story.log.pulse(None);
             story.by_control(pulse);
         }
         story.found()

@@ -78,7 +78,7 @@ fn a_wrong_transition_number_is_one() {
     let mut story = Story::new();
     for _ in 0..31 {
         story.now += MINUTE;
-        let body = record::pulse(story.log.state().pulses() + 1, 1, None);
+        let body = story.log.pulse(None);
         story.by_control(body);
     }
     let agent = story.log.state().agent(&story.me.identity.name).unwrap();
@@ -102,7 +102,7 @@ fn a_forgotten_transition_is_missed_once() {
     let mut story = Story::new();
     for _ in 0..50 {
         story.now += MINUTE;
-        let body = record::pulse(story.log.state().pulses() + 1, 1, None);
+        let body = story.log.pulse(None);
         story.by_control(body);
     }
     story.live(3);
@@ -115,7 +115,7 @@ fn a_cause_that_passes_in_time_is_no_duty() {
     let mut story = Story::new();
     for _ in 0..30 {
         story.now += MINUTE;
-        let body = record::pulse(story.log.state().pulses() + 1, 1, None);
+        let body = story.log.pulse(None);
         story.by_control(body);
     }
     story.now += MINUTE / 2;
@@ -212,7 +212,7 @@ fn of_several_duties_the_first_comes_first() {
 fn a_forged_pulse_is_the_log_s_and_the_next_one_goes_on() {
     let forge = |story: &mut Story, is_believed: bool| {
         let observer = story.log.keys().observer.clone();
-        let pulse = record::pulse(story.log.state().pulses() + 1, 1, None);
+        let pulse = story.log.pulse(None);
         match is_believed {
             true => story.believed(pulse, &observer),
             false => story.by(pulse, &observer),

@@ -5,6 +5,7 @@
 
 mod agents;
 mod authority;
+mod claims;
 mod control;
 mod records;
 mod story;

@@ -178,8 +178,7 @@ fn what_was_due_before_a_forgery_may_have_been_logged_in_its_place() {
                 let observer = story.log.keys().observer.clone();
                 story.by(record::pulse(1, 1, None), &observer);
             }
-            let n = story.log.state().pulses() + 1;
-            story.by_control(record::pulse(n, 1, None));
+            story.by_control(story.log.pulse(None));
         }
         story.found()
     };

@@ -60,7 +60,7 @@ impl Story {
     }
 
     pub(crate) fn pulse(&mut self) {
-        let body = record::pulse(self.log.state().pulses() + 1, 1, None);
+        let body = self.log.pulse(None);
         let control = self.log.keys().control.clone();
         let signed = self.log.sign(body, self.now, &[&control]);
         self.hold(signed);

@@ -30,7 +30,7 @@ fn a_transition_has_the_tolerance_to_the_millisecond() {
         let mut story = Story::new();
         for _ in 0..30 {
             story.now += MINUTE;
-            let pulse = record::pulse(story.log.state().pulses() + 1, 1, None);
+            let pulse = story.log.pulse(None);
             story.by_control(pulse);
         }
         story.now += ms;
@@ -93,8 +93,7 @@ fn a_clock_that_is_late_itself_speaks_against_nobody() {
 fn witnessed(story: &mut Story, apart_s: i64) -> Found {
     let now_s = (story.now / 1000).checked_add_signed(apart_s).unwrap();
     let head = story.log.cosigned(story.log.size(), now_s).to_string();
-    let n = story.log.state().pulses() + 1;
-    story.by_control(record::pulse(n, 1, Some(head)));
+    story.by_control(story.log.pulse(Some(head)));
     let head = story.log.cosigned(story.log.size(), START / 1000 + 3600);
     let pack = story.log.pack_of(0, story.log.size().get(), &head);
     found(&verify(pack.as_bytes(), &story.log.trust_witnessed(), None))
@@ -171,6 +170,5 @@ fn what_an_amendment_makes_due_is_due_at_once() {
 /// A pulse of a control plane that does nothing else.
 fn bare_pulse(story: &mut Story, after_ms: u64) {
     story.now += after_ms;
-    let n = story.log.state().pulses() + 1;
-    story.by_control(record::pulse(n, 1, None));
+    story.by_control(story.log.pulse(None));
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::body::Body as HttpBody;
 use axum::http::Request;
-use ledger::record::{Body, LeaseRenewal, Mode, Event, Observation};
+use ledger::record::{Body, Event, LeaseRenewal, Mode, Observation};
 use serde_json::Value;
 
 use crate::world::{HOUR_MS, JSON_LINES, Reply, START, World, after, lease, registration};

@@ -10,8 +10,8 @@ use axum::response::Response;
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::record::{
-    self, AgentState, Amounts, Budget, Chain, Charter, CharterKey, FileSet, Goal, Heartbeat,
-    Instance, Intent, Lease, Limits, Liveness, Manifest, Mode, Event, Observation, Order, Phase, Receipt,
+    self, AgentState, Amounts, Budget, Chain, Charter, CharterKey, Event, FileSet, Goal, Heartbeat,
+    Instance, Intent, Lease, Limits, Liveness, Manifest, Mode, Observation, Order, Phase, Receipt,
     Record, Registration, ResultOf, Role, SignedRecord, Status, Thresholds, ToolUse,
 };
 use serde_json::Value;

@@ -28,6 +28,8 @@ pub(super) fn blame(state: &State, record: &CheckedRecord, code: Code) -> Blame 
         Code::KeyNotAgents if signer(state, record) == Party::Agent => {
             return blame_holder(state, record, agent);
         }
+        // Its signer said what was so then; who let it in afterwards had to look.
+        Code::AfterMismatch => Party::Control,
         Code::CharterMissing
         | Code::CharterVersion
         | Code::CharterInvalid
@@ -91,7 +93,7 @@ pub(super) const fn check_of(code: Code) -> CheckId {
     match code {
         Code::ReferenceUnknown | Code::RecordRepeated => CheckId::Chains,
         Code::OriginMismatch | Code::CharterMissing => CheckId::Leaves,
-        Code::CharterVersion | Code::CharterInvalid => CheckId::Authority,
+        Code::CharterVersion | Code::CharterInvalid | Code::AfterMismatch => CheckId::Authority,
         Code::SplitView => CheckId::Consistency,
         Code::GoalUnknown
         | Code::IntentUnknown

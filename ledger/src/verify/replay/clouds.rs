@@ -95,6 +95,7 @@ const fn lacks_something(code: Code) -> bool {
             | Code::TransitionNumber
             | Code::TransitionUnfounded
             | Code::RefusalUnfounded
+            | Code::AfterMismatch
     )
 }
 

@@ -231,8 +231,22 @@ impl Replay {
             Judgement::Wrong(refusal) if self.clouds.explain(about, refusal.code) => {
                 Judgement::Rests(refusal)
             }
+            Judgement::Wrong(refusal) if self.miscounts_for_another(record, refusal.code) => {
+                Judgement::Rests(refusal)
+            }
             other => other,
         }
+    }
+
+    /// Whether a pulse counts wrong where nobody knows what it had to count: a record before it does not hold.
+    fn miscounts_for_another(&self, record: &CheckedRecord, code: Code) -> bool {
+        let Body::Pulse(pulse) = &record.record().body else {
+            return false;
+        };
+        let is_dark = self.problem.or(self.last_problem).is_some();
+        code == Code::PulseUnfounded
+            && is_dark
+            && self.histories.state().is_witnessed(pulse).is_ok()
     }
 
     /// What an agent says next tells whether anything of it is missing.

@@ -27,10 +27,27 @@ pub(super) fn check_refused(
         return unfounded("it is of another kind or phase".to_owned());
     }
     match histories.judge(&record, received_ms) {
-        Judgement::Wrong(refusal) if refusal.code == refused.code => Ok(()),
+        Judgement::Wrong(refusal) if refusal.code == refused.code => {
+            is_by_its_own_doing(histories, refused, &record)
+        }
         Judgement::Rests(_) => Ok(()),
         Judgement::Wrong(refusal) => unfounded(format!("it is {refusal}")),
         Judgement::Sound(_) => unfounded(format!("{} was to be logged", refused.refused)),
+    }
+}
+
+/// That there is no budget left is held against an agent only where it used it up itself.
+fn is_by_its_own_doing(
+    histories: &Histories,
+    refused: &Refused,
+    record: &CheckedRecord,
+) -> Result<(), Refusal> {
+    let counts = refused.code != Code::BudgetExceeded
+        || !refused.is_of_an_intent()
+        || histories.state().is_denial(record, refused.code);
+    match counts {
+        true => Ok(()),
+        false => Err(Code::RefusalUnfounded.because("its sub-leases used up the budget")),
     }
 }
 

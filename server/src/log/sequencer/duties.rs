@@ -73,6 +73,9 @@ impl Plan {
         let Some(agent) = self.state().attributable(record) else {
             return Ok(());
         };
+        if self.state().is_denied_already(record) {
+            return Ok(());
+        }
         let is_denial = self.state().is_denial(record, refusal.code);
         let refused = Refused {
             epoch: self.epoch_of(&agent),
@@ -85,7 +88,7 @@ impl Plan {
             envelope: is_denial.then(|| record.signed().envelope().clone()),
         };
         let at_once = refusals.note(refused, self.now_ms());
-        self.refusals(at_once.into_iter().collect())
+        self.refusals(at_once)
     }
 
     /// Renews the lease of the agent that has just spoken, where the lease lets control do that, less than half of
@@ -108,7 +111,7 @@ impl Plan {
         let lease = state.lease(&state.agent(agent)?.lease()?)?;
         let (terms, ends_ms) = (lease.terms(), lease.expires_ms());
         let renewable = terms.renew_until_ms.is_some_and(|until| until > ends_ms);
-        let term_ms = terms.expires_ms.saturating_sub(terms.not_before_ms);
+        let term_ms = lease.term_ms();
         let left_ms = ends_ms.saturating_sub(now_ms);
         if !renewable || left_ms >= term_ms / 2 {
             return None;

@@ -46,16 +46,18 @@ impl Refusals {
     }
 
     /// Takes note of a refusal, of count 1, and gives back what is to be logged at once.
-    pub(super) fn note(&mut self, refused: Refused, now_ms: u64) -> Option<Refused> {
+    pub(super) fn note(&mut self, refused: Refused, now_ms: u64) -> Vec<Refused> {
         let is_known = self.remembered.contains(&refused.refused);
         self.remember(refused.refused);
         // With the envelope, so a denial: alone, whatever else is being counted. The rules count it once in its epoch;
         // that it was refused for another reason before, such as its place, must not hide it from them.
         if refused.envelope.is_some() {
-            return Some(refused);
+            let mut at_once = self.close_naming(refused.refused);
+            at_once.push(refused);
+            return at_once;
         }
         if is_known {
-            return None;
+            return Vec::new();
         }
         let key = (refused.agent.clone(), refused.code);
         let Some(window) = self.windows.get_mut(&key) else {
@@ -67,11 +69,22 @@ impl Refusals {
                     counted: None,
                 },
             );
-            return Some(refused);
+            return vec![refused];
         };
         let count = window.counted.as_ref().map_or(0, |counted| counted.count) + 1;
         window.counted = Some(Refused { count, ..refused });
-        None
+        Vec::new()
+    }
+
+    /// Closes the windows whose last record this is, and gives back their counts: once it is denied, no other refusal
+    /// names it.
+    fn close_naming(&mut self, refused: RecordHash) -> Vec<Refused> {
+        let names_it = |window: &Window| {
+            let last = window.counted.as_ref().map(|counted| counted.refused);
+            last == Some(refused)
+        };
+        let closed = self.windows.extract_if(.., |_, window| names_it(window));
+        closed.filter_map(|(_, window)| window.counted).collect()
     }
 
     /// Closes the windows that have ended, and gives back their counts.
@@ -119,9 +132,9 @@ mod tests {
     fn the_first_is_logged_at_once_and_the_rest_counted() {
         let mut refusals = Refusals::default();
         let first = refused("a", Code::Stale, 0);
-        assert_eq!(refusals.note(first.clone(), 1_000), Some(first));
+        assert_eq!(refusals.note(first.clone(), 1_000), [first]);
         for n in 1..=3 {
-            assert_eq!(refusals.note(refused("a", Code::Stale, n), 2_000), None);
+            assert_eq!(refusals.note(refused("a", Code::Stale, n), 2_000), []);
         }
         assert_eq!(refusals.next_deadline_ms(), Some(61_000));
         assert_eq!(refusals.due(60_999), []);
@@ -132,7 +145,7 @@ mod tests {
         assert_eq!(refusals.due(61_000), [counted]);
         assert_eq!(refusals.next_deadline_ms(), None);
         let next = refused("a", Code::Stale, 4);
-        assert_eq!(refusals.note(next.clone(), 61_000), Some(next));
+        assert_eq!(refusals.note(next.clone(), 61_000), [next]);
     }
 
     #[test]
@@ -143,7 +156,7 @@ mod tests {
             ("a", Code::StateForbids),
             ("b", Code::Stale),
         ]) {
-            assert!(refusals.note(refused(agent, code, n), 0).is_some());
+            assert_eq!(refusals.note(refused(agent, code, n), 0).len(), 1);
         }
         assert_eq!(refusals.drain(), [], "a first one is not counted again");
     }
@@ -151,9 +164,9 @@ mod tests {
     #[test]
     fn each_record_counts_once() {
         let mut refusals = Refusals::default();
-        assert!(refusals.note(refused("a", Code::Stale, 7), 0).is_some());
-        assert_eq!(refusals.note(refused("a", Code::Stale, 7), 1), None);
-        assert_eq!(refusals.note(refused("a", Code::EpochFenced, 7), 1), None);
+        assert_eq!(refusals.note(refused("a", Code::Stale, 7), 0).len(), 1);
+        assert_eq!(refusals.note(refused("a", Code::Stale, 7), 1), []);
+        assert_eq!(refusals.note(refused("a", Code::EpochFenced, 7), 1), []);
         assert_eq!(refusals.drain(), []);
     }
 
@@ -161,7 +174,7 @@ mod tests {
     fn what_was_logged_before_a_restart_is_remembered() {
         let mut refusals = Refusals::default();
         refusals.remember(refused("a", Code::Stale, 7).refused);
-        assert_eq!(refusals.note(refused("a", Code::Stale, 7), 0), None);
+        assert_eq!(refusals.note(refused("a", Code::Stale, 7), 0), []);
     }
 
     #[test]
@@ -177,8 +190,31 @@ mod tests {
                 envelope: Some(envelope),
                 ..refused("a", Code::ScopeDenied, n)
             };
-            assert_eq!(refusals.note(denial.clone(), 0), Some(denial));
+            assert_eq!(refusals.note(denial.clone(), 0), [denial]);
         }
+        assert_eq!(refusals.drain(), []);
+    }
+
+    #[test]
+    fn what_is_denied_is_named_by_no_count_behind_it() {
+        let mut refusals = Refusals::default();
+        let key = PrivateKey::from_seed(&[1; 32]);
+        let envelope = Envelope::sign(Kind::Receipt, vec![1], &[&key]).unwrap();
+        let stale = |n| refused("a", Code::Stale, n);
+        let again = Refused {
+            refused: envelope.record_hash(),
+            ..stale(0)
+        };
+        assert_eq!(refusals.note(stale(1), 0).len(), 1);
+        assert_eq!(refusals.note(stale(2), 0), []);
+        assert_eq!(refusals.note(again.clone(), 0), []);
+        let denial = Refused {
+            code: Code::ScopeDenied,
+            envelope: Some(envelope),
+            ..again.clone()
+        };
+        let counted = Refused { count: 2, ..again };
+        assert_eq!(refusals.note(denial.clone(), 0), [counted, denial]);
         assert_eq!(refusals.drain(), []);
     }
 }
