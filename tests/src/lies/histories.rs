@@ -8,9 +8,10 @@ use ledger::codes::{Class, Code, Party};
 use ledger::digest::{Digest, RecordHash};
 use ledger::record::{AgentState, Body, Phase, Rule, Seen, Status, Verdict as Judged};
 use ledger::verify::{CheckId, Verdict};
-use proving::keys::{instance, key};
+use proving::keys::{Keys, instance, key};
 use proving::{Log, record};
 use tlog::checkpoint::{self, Checkpoint};
+use tlog::note::SigningKey;
 
 use super::scene::{HOUR, MINUTE, SECOND, START, Scene};
 use super::{Fault, Layer, Sample, Shelf};
@@ -135,6 +136,24 @@ fn signing() -> Vec<History> {
             let root = scene.keys().root;
             scene.amend(|charter| charter.liveness.heal_attempts = 0, &root);
         };
+        "charter-without-a-control-key" CharterInvalid Authority Operator |scene| {
+            let root = scene.keys().root;
+            scene.amend(
+                |charter| charter.distrusted.push(Keys::of("lies").control.public().id()),
+                &root,
+            );
+        };
+        "charter-with-the-agents-key" CharterInvalid Authority Operator |scene| {
+            let root = scene.keys().root;
+            scene.amend(
+                |charter| {
+                    let mut observer = charter.keys[3].clone();
+                    observer.key = key("a").public();
+                    charter.keys.push(observer);
+                },
+                &root,
+            );
+        };
         "charter-by-an-operator" CharterNotAuthorized Signatures Operator |scene| {
             let operator = scene.keys().operator;
             scene.amend(|_| {}, &operator);
@@ -210,6 +229,43 @@ fn authority() -> Vec<History> {
             let mut lease = scene.lease();
             lease.expires_ms += 2 * 365 * 24 * HOUR;
             scene.grant(lease);
+        };
+        "lease-dated-back" LeaseWidened Authority Operator |scene| {
+            let mut lease = scene.lease();
+            lease.not_before_ms -= 25 * HOUR;
+            scene.grant(lease);
+        };
+        "lease-renewable-for-two-years" LeaseWidened Authority Operator |scene| {
+            let mut lease = scene.lease();
+            lease.renew_until_ms = Some(START + 2 * 365 * 24 * HOUR);
+            scene.grant(lease);
+        };
+        "lease-that-was-lost-on-the-way" AfterMismatch Authority Control |scene| {
+            let operator = scene.keys().operator;
+            let lost = Body::Lease(Box::new(scene.lease()));
+            let lost = scene.log.sign(scene.log.knowing(lost), scene.now, &[&operator]);
+            scene.pass(1, true);
+            let lease = scene.lease();
+            let lease = scene.grant(lease);
+            scene.follow(lease);
+            scene.hold(lost);
+        };
+        "quarantine-that-was-kept" AfterMismatch Authority Control |scene| {
+            let operator = scene.keys().operator;
+            let order = record::order(&record::name("a"), AgentState::Quarantined);
+            let kept = scene.log.sign(scene.log.knowing(order), scene.now, &[&operator]);
+            scene.pass(1, true);
+            let lease = scene.lease();
+            let lease = scene.grant(lease);
+            scene.follow(lease);
+            scene.hold(kept);
+        };
+        "renewal-from-another-end" AfterMismatch Authority Control |scene| {
+            let operator = scene.keys().operator;
+            let renewal = record::renewal(scene.lease, START + 48 * HOUR);
+            let lost = scene.log.sign(scene.log.knowing(renewal), scene.now, &[&operator]);
+            scene.operators_say(record::renewal(scene.lease, START + 25 * HOUR));
+            scene.hold(lost);
         };
         "renewal-by-two-years" RenewalTooLong Authority Operator |scene| {
             let two_years = START + 2 * 365 * 24 * HOUR;
@@ -330,9 +386,8 @@ fn control() -> Vec<History> {
         "duty-forgotten" DutyMissed Liveness Control |scene| {
             for _ in 0..33 {
                 scene.now += MINUTE;
-                let n = scene.log.state().pulses() + 1;
                 let control = scene.keys().control;
-                let pulse = scene.log.sign(record::pulse(n, 2, None), scene.now, &[&control]);
+                let pulse = scene.log.sign(scene.log.pulse(None), scene.now, &[&control]);
                 scene.log.force(pulse, scene.now);
             }
         };
@@ -362,6 +417,32 @@ fn control() -> Vec<History> {
             refused.envelope = Some(signed.envelope().clone());
             scene.control_says(Body::Refusal(Box::new(refused)));
         };
+        "denial-that-shows-nothing" RefusalUnfounded Liveness Control |scene| {
+            scene.refuse(|refused| refused.code = Code::ScopeDenied);
+        };
+        "denials-without-number" RefusalUnfounded Liveness Control |scene| {
+            scene.refuse(|refused| refused.count = 1_000_000_000_000_000);
+        };
+        "refusal-of-an-epoch-to-come" RefusalUnfounded Liveness Control |scene| {
+            scene.refuse(|refused| refused.epoch += 1);
+        };
+        "pulse-that-counts-agents-who-never-were" PulseUnfounded Liveness Control |scene| {
+            let n = scene.log.state().pulses() + 1;
+            scene.control_says(record::pulse(n, 987_654, None));
+        };
+        "pulse-with-a-head-that-nobody-signed" PulseUnfounded Liveness Control |scene| {
+            let honest = scene.log.checkpoint(scene.log.size()).unverified().clone();
+            let name = scene.keys().log.verifier_key().name().clone();
+            let foreign = checkpoint::sign(&SigningKey::new(name, &[99; 32]), &honest);
+            scene.control_says(scene.log.pulse(Some(foreign)));
+        };
+        "pulse-with-an-older-head" PulseUnfounded Liveness Control |scene| {
+            let older = scene.log.checkpoint(scene.log.size()).to_string();
+            scene.pass(1, true);
+            let newer = scene.log.checkpoint(scene.log.size()).to_string();
+            scene.control_says(scene.log.pulse(Some(newer)));
+            scene.control_says(scene.log.pulse(Some(older)));
+        };
     }
 }
 
@@ -381,8 +462,7 @@ fn views() -> Vec<History> {
             scene.pass(60, true);
             let an_hour_ago = START / SECOND;
             let head = scene.log.cosigned(scene.log.size(), an_hour_ago);
-            let n = scene.log.state().pulses() + 1;
-            scene.control_says(record::pulse(n, 2, Some(head.to_string())));
+            scene.control_says(scene.log.pulse(Some(head.to_string())));
         };
     }
 }

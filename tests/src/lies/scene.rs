@@ -1,10 +1,11 @@
 //! A log of one agent, told step by step: what is said goes into it, whatever the rules say.
 
+use ledger::codes::Code;
 use ledger::digest::RecordHash;
 use ledger::key::PrivateKey;
 use ledger::record::{
-    AgentState, Body, Charter, Heartbeat, Lease, Phase, Rule, SignedRecord, Status, Transition,
-    Verdict,
+    AgentState, Body, Charter, Heartbeat, Lease, Phase, Refused, Rule, SignedRecord, Status,
+    Transition, Verdict,
 };
 use proving::keys::Keys;
 use proving::speaker::{Identity, Speaker};
@@ -109,8 +110,7 @@ impl Scene {
     }
 
     pub(super) fn pulse(&mut self) {
-        let n = self.log.state().pulses() + 1;
-        self.control_says(record::pulse(n, 2, None));
+        self.control_says(self.log.pulse(None));
     }
 
     /// Lets minutes pass. The agent beats, or is silent.
@@ -187,6 +187,19 @@ impl Scene {
         charter.previous = self.log.state().charter_hash();
         change(&mut charter);
         self.say(Body::Charter(Box::new(charter)), by);
+    }
+
+    /// Control says that it refused something, and does not show what.
+    pub(super) fn refuse(&mut self, change: impl FnOnce(&mut Refused)) {
+        let goal = record::receipt(self.agent.chain.clone(), record::goal("refused"));
+        let key = &self.agent.identity.key;
+        let signed = self.log.sign(goal, self.now, &[key]);
+        let agent = &self.agent.identity.name;
+        let epoch = self.agent.chain.epoch;
+        let mut refused = record::refused(agent, epoch, &signed, Code::StateForbids);
+        refused.phase = Some("intent".to_owned());
+        change(&mut refused);
+        self.control_says(Body::Refusal(Box::new(refused)));
     }
 
     pub(super) fn transition(&self, rule: Rule, to: AgentState) -> Transition {
