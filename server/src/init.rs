@@ -25,6 +25,9 @@ use crate::store::rocks::{OpenStoreError, RocksStore};
 /// The file that says how this log is verified, in the data folder.
 pub const TRUST_FILE: &str = "trust.json";
 
+/// The file beside a log key that says which log it signs.
+const SIGNS_FILE: &str = "log.json";
+
 /// The folder of the store, in the data folder.
 const STORE: &str = "store";
 
@@ -69,6 +72,8 @@ pub fn init(founding: &Founding, now_ms: u64) -> Result<RecordHash, InitError> {
         .clone()
         .unwrap_or_else(|| default_keys(&founding.data));
     let keys = Keys::find_or_draw(&folder)?;
+    keys.must_sign_no_other_log()?;
+    keys.must_differ()?;
     let name = KeyName::parse(&founding.origin)?;
     let log = SigningKey::new(name, &keys.get(KeyFile::Log).seed());
     let signing = LogKeys {
@@ -83,6 +88,7 @@ pub fn init(founding: &Founding, now_ms: u64) -> Result<RecordHash, InitError> {
     let store = RocksStore::create(&store_path(&founding.data))?;
     found(&store, &signing, charter, now_ms)?;
     drop(store);
+    keys.note_log(&founding.origin, fingerprint)?;
     write_trust(&founding.data, &signing.log, fingerprint)?;
     Ok(fingerprint)
 }
@@ -146,6 +152,48 @@ impl Keys {
             .expect("every file of KeyFile::ALL was found or drawn")
     }
 
+    /// A log key signs one log for ever: with another log of its name it would show two histories.
+    fn must_sign_no_other_log(&self) -> Result<(), InitError> {
+        let signs = self.folder.join(SIGNS_FILE);
+        match signs.symlink_metadata() {
+            Ok(_) => Err(InitError::LogKeyInUse {
+                key: KeyFile::Log.path(&self.folder),
+                signs,
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(InitError::file(&signs, error)),
+        }
+    }
+
+    /// Who signs as one thing signs as nothing else.
+    fn must_differ(&self) -> Result<(), InitError> {
+        for (n, (one, key, _)) in self.held.iter().enumerate() {
+            let mut others = self.held.iter().skip(n + 1);
+            if let Some((other, ..)) = others.find(|(_, other, _)| other.seed() == key.seed()) {
+                let [one, other] = [one, other].map(|file| file.path(&self.folder));
+                return Err(InitError::SameKey { one, other });
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes beside the log key which log it signs.
+    fn note_log(&self, origin: &str, charter: RecordHash) -> Result<(), InitError> {
+        let path = self.folder.join(SIGNS_FILE);
+        let members = [
+            ("origin", origin.into()),
+            ("charter", charter.to_string().into()),
+        ];
+        let text = object(members).to_json();
+        let write = || {
+            let mut file = fs::File::create_new(&path)?;
+            writeln!(file, "{text}")?;
+            file.sync_all()
+        };
+        write().map_err(|error| InitError::file(&path, error))?;
+        sync_folder(&self.folder)
+    }
+
     fn save(&self) -> Result<(), InitError> {
         create_folder(&self.folder)?;
         for (file, key, origin) in &self.held {
@@ -154,7 +202,7 @@ impl Keys {
                 Origin::Drawn => keys::create(&path, key)?,
                 Origin::Found if *file == KeyFile::Log => tracing::warn!(
                     path = %path.display(),
-                    "this log key was there before: two logs of one name and key are a fork"
+                    "this log key was there before: if it signs a log already, two logs of one name and key are a fork"
                 ),
                 Origin::Found => {}
             }
@@ -303,6 +351,25 @@ pub enum InitError {
     /// The charter does not stand.
     #[error("the charter does not stand")]
     Charter(#[source] Refusal),
+    /// The log key signs another log.
+    #[error(
+        "the key {} signs a log already, which {} names: two logs with one key are a fork; name another folder with --keys",
+        key.display(), signs.display()
+    )]
+    LogKeyInUse {
+        /// The key.
+        key: PathBuf,
+        /// The file that says which log.
+        signs: PathBuf,
+    },
+    /// Two files hold one key.
+    #[error("{} and {} hold the same key: each signs as something else", one.display(), other.display())]
+    SameKey {
+        /// One file.
+        one: PathBuf,
+        /// The other.
+        other: PathBuf,
+    },
     /// A key file is wrong.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -130,6 +130,44 @@ fn keys_that_are_there_are_used_and_not_overwritten() {
 }
 
 #[test]
+fn a_log_key_signs_one_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Some(folder.path().join("keys"));
+    let [first, second] = ["first", "second"].map(|name| Founding {
+        keys: keys.clone(),
+        ..founding(&folder.path().join(name))
+    });
+    init(&first, 1_000).unwrap();
+    let refused = init(&second, 2_000).unwrap_err();
+    assert!(
+        matches!(refused, InitError::LogKeyInUse { .. }),
+        "{refused}"
+    );
+    assert!(!second.data.exists(), "nothing was written");
+}
+
+#[test]
+fn no_two_files_hold_one_key() {
+    for (n, one) in KeyFile::ALL.into_iter().enumerate() {
+        for other in KeyFile::ALL.into_iter().skip(n + 1) {
+            let folder = tempfile::tempdir().unwrap();
+            let keys = folder.path().join("keys");
+            fs::create_dir(&keys).unwrap();
+            let key = keys::draw().unwrap();
+            keys::create(&one.path(&keys), &key).unwrap();
+            keys::create(&other.path(&keys), &key).unwrap();
+            let founding = Founding {
+                keys: Some(keys),
+                ..founding(&folder.path().join("data"))
+            };
+            let refused = init(&founding, 1_000).unwrap_err();
+            assert!(matches!(refused, InitError::SameKey { .. }), "{refused}");
+            assert!(!founding.data.exists());
+        }
+    }
+}
+
+#[test]
 fn members_of_the_charter_file_go_over_the_defaults() {
     let charter =
         with_file("{\"liveness\":{\"degraded_after_ms\":1500,\"tolerance_ms\":100}}\n").unwrap();

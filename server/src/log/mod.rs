@@ -37,7 +37,7 @@ pub use clock::{Clock, SystemClock};
 pub use health::{Disk, Health, Sequencing};
 pub use packs::PackReader;
 pub use published::{Published, ReadError};
-pub use recovery::{LeafError, RecoveryError, Replay, verified_root};
+pub use recovery::{LeafError, RecoveryError, Replay};
 pub use selecting::{MAX_SELECTED, select};
 pub(crate) use sequencer::Duty;
 pub use sequencer::{Fatal, GenesisError, Sequencer, found, judge_charter};

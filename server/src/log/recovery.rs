@@ -9,8 +9,7 @@ use ledger::digest::RecordHash;
 use ledger::govern::State;
 use ledger::leaf::Leaf;
 use ledger::record::{Body, SignedRecord};
-use tlog::checkpoint::{CheckpointError, ParseCheckpointError, SignedCheckpoint};
-use tlog::note::VerifierKey;
+use tlog::checkpoint::{ParseCheckpointError, SignedCheckpoint};
 use tlog::tile::Edge;
 use tlog::{Hash, LeafIndex, TreeSize, leaf_hash};
 
@@ -33,7 +32,7 @@ pub(super) struct Recovered {
 pub(super) fn recover(source: &Source) -> Result<Recovered, RecoveryError> {
     let store = source.store.as_ref();
     let head = store.head()?.ok_or(RecoveryError::Empty)?;
-    let signed = verified_root(&head, &source.key.verifier_key())?;
+    let signed = signed_head(&head)?;
     let mut replay = Replay::new();
     for from in (0..head.size.get()).step_by(CHUNK) {
         let to = head.size.get().min(from + CHUNK as u64);
@@ -43,14 +42,17 @@ pub(super) fn recover(source: &Source) -> Result<Recovered, RecoveryError> {
             compare_tiles(store, &tiles)?;
         }
     }
-    let computed = replay.edge.root();
-    if computed != signed {
+    let (size, computed) = (head.size, replay.edge.root());
+    if computed != signed.unverified().root {
         return Err(RecoveryError::Root {
-            size: head.size,
+            size,
             computed,
-            signed,
+            signed: signed.unverified().root,
         });
     }
+    // Only the leaves say which keys may sign it: an amendment may have replaced the one that did.
+    let unsigned = |refusal| RecoveryError::HeadSignature { size, refusal };
+    replay.state.signed_in_force(&signed).map_err(unsigned)?;
     nothing_beyond(store, head.size)?;
     let Replay {
         edge,
@@ -167,14 +169,14 @@ pub enum RecoveryError {
         #[source]
         error: ParseCheckpointError,
     },
-    /// The head is not signed by the log key.
+    /// The head is not signed by a log key that the charter names there.
     #[error("the head at size {size} is not signed by the log key")]
     HeadSignature {
         /// The size that it is kept under.
         size: TreeSize,
         /// Why.
         #[source]
-        error: CheckpointError,
+        refusal: Refusal,
     },
     /// The head speaks of another size than it is kept under.
     #[error("the head kept for size {size} speaks of size {signed}")]
@@ -219,20 +221,15 @@ pub enum RecoveryError {
     },
 }
 
-/// The root that a stored checkpoint vouches for, its signature and size checked.
-pub fn verified_root(head: &StoredCheckpoint, key: &VerifierKey) -> Result<Hash, RecoveryError> {
+/// The checkpoint in a stored head, of the size that it is kept under. Who signed it is to be checked.
+fn signed_head(head: &StoredCheckpoint) -> Result<SignedCheckpoint, RecoveryError> {
     let size = head.size;
     let malformed = |error| RecoveryError::HeadMalformed { size, error };
-    let unsigned = |error| RecoveryError::HeadSignature { size, error };
     let signed = SignedCheckpoint::parse(&head.checkpoint).map_err(malformed)?;
-    let verified = signed.verify(key).map_err(unsigned)?;
-    if verified.size() != size {
-        return Err(RecoveryError::HeadSize {
-            size,
-            signed: verified.size(),
-        });
+    match signed.unverified().size {
+        told if told == size => Ok(signed),
+        told => Err(RecoveryError::HeadSize { size, signed: told }),
     }
-    Ok(*verified.root())
 }
 
 fn compare_tiles(

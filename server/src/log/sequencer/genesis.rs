@@ -42,7 +42,8 @@ fn plan(keys: &LogKeys, charter: SignedRecord, now_ms: u64) -> Result<Group, Ref
         return Err(Code::CharterMissing.because("a log begins with its charter"));
     }
     let control = Arc::new(keys.control.clone());
-    let mut plan = Plan::new(Edge::new(), State::new(), now_ms, control);
+    let log_key = keys.log.verifier_key();
+    let mut plan = Plan::new(Edge::new(), State::new(), now_ms, control, log_key);
     plan.admit(&charter.check(&|_| None))?;
     let sign = |size, root| {
         let origin = Origin::from(keys.log.verifier_key().name().clone());

@@ -84,6 +84,15 @@ pub enum Fatal {
         /// The key's name.
         keyid: KeyId,
     },
+    /// An amendment of the charter took the log key away that this process signs with. It is logged as the last leaf of
+    /// its group, and nothing was signed with that key since.
+    #[error(
+        "the charter no longer names the log key {vkey}: put the key that it names in its place and start again"
+    )]
+    LogKeyReplaced {
+        /// The key, as the charter spelled it.
+        vkey: String,
+    },
     /// Somebody set the clock, or the machine slept.
     #[error("the wall clock and the monotonic clock have parted by {apart_ms} ms")]
     ClocksParted {

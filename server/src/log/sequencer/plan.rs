@@ -9,6 +9,7 @@ use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::record::{CheckedRecord, Kind, Role};
+use tlog::note::VerifierKey;
 use tlog::tile::{Edge, Tile};
 use tlog::{Hash, LeafIndex, TreeSize, leaf_hash};
 
@@ -30,6 +31,17 @@ pub(super) enum Verdict {
     Duplicate { index: LeafIndex },
     /// The rules refuse it.
     Refused(Refusal),
+}
+
+/// Whether the charter in force names the keys that the service signs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Office {
+    /// It names both.
+    Held,
+    /// It gives the control role to another key.
+    ControlLost,
+    /// Another key signs heads.
+    LogKeyReplaced,
 }
 
 /// What the store says of a submitted record.
@@ -59,7 +71,8 @@ pub(super) struct Plan {
     state: State,
     now_ms: u64,
     pub(super) control: Arc<PrivateKey>,
-    is_in_office: bool,
+    log_key: VerifierKey,
+    office: Office,
     /// What the service adds by itself.
     pub(super) duties: Vec<Duty>,
     first: LeafIndex,
@@ -72,14 +85,21 @@ pub(super) struct Plan {
 impl Plan {
     /// An empty plan on top of a tree and its state. `received_ms` never decreases, so a clock that went back a
     /// little stands still until it has caught up.
-    pub(super) fn new(edge: Edge, state: State, wall_ms: u64, control: Arc<PrivateKey>) -> Self {
+    pub(super) fn new(
+        edge: Edge,
+        state: State,
+        wall_ms: u64,
+        control: Arc<PrivateKey>,
+        log_key: VerifierKey,
+    ) -> Self {
         Self {
             now_ms: wall_ms.max(state.last_received_ms()),
             first: LeafIndex::new(edge.size().get()),
-            is_in_office: holds_office(&state, &control),
+            office: Office::of(&state, &control, &log_key),
             edge,
             state,
             control,
+            log_key,
             duties: Vec::new(),
             leaves: Vec::new(),
             mentions: Vec::new(),
@@ -98,9 +118,9 @@ impl Plan {
         &self.state
     }
 
-    /// Whether the charter gives the control role to the key that the service signs its own records with.
-    pub(super) const fn is_in_office(&self) -> bool {
-        self.is_in_office
+    /// Whether the charter names the keys that the service signs with.
+    pub(super) const fn office(&self) -> Office {
+        self.office
     }
 
     /// Judges a submitted record; keys that the pool's older state did not have are looked up here. If the rules
@@ -116,15 +136,20 @@ impl Plan {
         if let Some(index) = known.index.or(here) {
             return Ok(Verdict::Duplicate { index });
         }
+        if self.office == Office::LogKeyReplaced {
+            // The old key may sign the tree that the amendment ends, and none that is larger.
+            let why = "an amendment has just replaced the log key";
+            return Ok(Verdict::Refused(Code::Stopping.because(why)));
+        }
         match self.admit_upon(&record, &known.absent) {
-            // An amendment may just have taken the control key out of office: whoever follows does what is due.
-            Ok(verdict) if !self.is_in_office => Ok(verdict),
+            // An amendment may just have taken a key out of office: whoever follows does what is due.
+            Ok(verdict) if self.office != Office::Held => Ok(verdict),
             Ok(verdict) => {
                 self.transitions()?;
                 self.renewal(&record)?;
                 Ok(verdict)
             }
-            Err(refusal) if !self.is_in_office => Ok(Verdict::Refused(refusal)),
+            Err(refusal) if self.office != Office::Held => Ok(Verdict::Refused(refusal)),
             Err(refusal) => {
                 self.refused(&record, &refusal, refusals)?;
                 Ok(Verdict::Refused(refusal))
@@ -194,7 +219,7 @@ impl Plan {
             .extend(full.map(|(tile, hashes)| (key_of(tile), hashes)));
         self.state.apply(index, self.now_ms, record);
         if record.signed().kind() == Kind::Charter {
-            self.is_in_office = holds_office(&self.state, &self.control);
+            self.office = Office::of(&self.state, &self.control, &self.log_key);
         }
         self.indices.insert(record.hash(), index);
         self.mentions
@@ -204,9 +229,17 @@ impl Plan {
     }
 }
 
-fn holds_office(state: &State, control: &PrivateKey) -> bool {
-    let (charter, keyid) = (state.charter(), control.public().id());
-    charter.is_some_and(|charter| charter.grants(Role::Control, &keyid))
+impl Office {
+    fn of(state: &State, control: &PrivateKey, log_key: &VerifierKey) -> Self {
+        let (charter, keyid) = (state.charter(), control.public().id());
+        if charter.is_some_and(|charter| !charter.log_keys.contains(log_key)) {
+            return Self::LogKeyReplaced;
+        }
+        match charter.is_some_and(|charter| charter.grants(Role::Control, &keyid)) {
+            true => Self::Held,
+            false => Self::ControlLost,
+        }
+    }
 }
 
 fn key_of(tile: Tile) -> TileKey {

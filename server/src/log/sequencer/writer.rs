@@ -14,7 +14,7 @@ use tlog::tile::Edge;
 use tlog::{LeafIndex, TreeSize};
 use tokio::sync::{oneshot, watch};
 
-use super::plan::{Known, Plan, Verdict};
+use super::plan::{Known, Office, Plan, Verdict};
 use super::refusals::Refusals;
 use super::timing::{ClockPair, check_start};
 use super::{Fatal, Submission};
@@ -165,13 +165,16 @@ impl Writer {
                 answer,
             });
         }
-        let is_in_office = plan.is_in_office();
+        let office = plan.office();
         self.commit(plan)?;
         self.answer(waiting)?;
-        match is_in_office {
-            true => Ok(()),
-            false => Err(Fatal::OutOfOffice {
+        match office {
+            Office::Held => Ok(()),
+            Office::ControlLost => Err(Fatal::OutOfOffice {
                 keyid: self.control.public().id(),
+            }),
+            Office::LogKeyReplaced => Err(Fatal::LogKeyReplaced {
+                vkey: self.source.key.verifier_key().to_string(),
             }),
         }
     }
@@ -196,6 +199,7 @@ impl Writer {
             self.state.clone(),
             wall_ms,
             Arc::clone(&self.control),
+            self.source.key.verifier_key(),
         )
     }
 
