@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
+use client::charters;
 use client::http::Service;
 use client::identity::{LogIdentity, Source};
 use client::keys;
@@ -72,7 +73,7 @@ impl Session {
     /// If the trust file cannot be read, or the service not be asked.
     pub(crate) fn log(&self, service: &Service) -> Result<LogIdentity> {
         let log = match self.trust()? {
-            Some(trust) => LogIdentity::pinned(&trust)?,
+            Some(trust) => charters::followed(LogIdentity::pinned(&trust)?, service),
             None => LogIdentity::told_by(service)?,
         };
         if log.source == Source::Told {

@@ -11,6 +11,7 @@
 pub mod agent;
 pub mod amendment;
 pub mod asking;
+pub mod charters;
 pub mod disclosure;
 pub mod entry;
 pub mod export;

@@ -4,6 +4,7 @@ use ledger::digest::RecordHash;
 use ledger::record::SignedRecord;
 use tlog::LeafIndex;
 
+use crate::charters;
 use crate::entry::{Entry, EntryError};
 use crate::http::{LoggedAs, ServiceError, Standing};
 use crate::identity::LogIdentity;
@@ -64,7 +65,7 @@ pub fn hand_in(
     signed: &SignedRecord,
 ) -> Result<Logged, SubmitError> {
     let answer = transport.submit(signed.envelope())?;
-    let entry = Entry::open(&answer.proof, LeafIndex::new(answer.index), log)?;
+    let entry = charters::open(transport, log, &answer.proof, LeafIndex::new(answer.index))?;
     check_record(&entry, signed.hash())?;
     Ok(Logged {
         entry,
@@ -85,7 +86,7 @@ pub fn find(
     record: RecordHash,
 ) -> Result<Entry, SubmitError> {
     let index = LeafIndex::new(transport.place(&record)?.index);
-    let entry = Entry::open(&transport.proof(index, None)?, index, log)?;
+    let entry = charters::open(transport, log, &transport.proof(index, None)?, index)?;
     check_record(&entry, record)?;
     Ok(entry)
 }

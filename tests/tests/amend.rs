@@ -93,6 +93,54 @@ fn a_service_whose_control_key_is_taken_out_stops_and_says_so() {
     shell.succeed("verify @all.pack.jsonl --trust TRUST");
 }
 
+/// The steps of docs/operations.md for a log key that was stolen: the old key ends, the new one goes on, and whoever has
+/// the charter follows without being told.
+#[test]
+fn a_stolen_log_key_is_replaced_and_who_has_the_charter_follows() {
+    let mut shell = Shell::new();
+    shell.register_and_lease();
+    let new = public(&shell, "new-log");
+    shell.succeed(&format!(
+        "charter amend --log-key {new} -o @next.json --trust TRUST"
+    ));
+    shell.succeed("charter sign @next.json --key ROOT --trust TRUST");
+    shell.succeed("charter submit @next.json --trust TRUST");
+    assert!(!shell.service.wait().success());
+    let said = shell.service.stderr();
+    assert!(said.contains("no longer names the log key"), "{said}");
+    let status = shell
+        .service
+        .serve_command()
+        .stdout(std::process::Stdio::null())
+        .status();
+    assert!(!status.unwrap().success(), "the old key starts nothing");
+
+    std::fs::rename(
+        shell.service.key("log"),
+        shell.service.scratch("stolen.pem"),
+    )
+    .unwrap();
+    std::fs::copy(
+        shell.service.scratch("new-log.pem"),
+        shell.service.key("log"),
+    )
+    .unwrap();
+    shell.service.start();
+    assert_eq!(version(&shell), 2);
+    assert_eq!(shell.service.get("/readyz").status, 200);
+    let order = "agent quarantine greeter --reason test --key OPERATOR --trust TRUST";
+    shell.succeed(order);
+    assert_eq!(shell.json("agent show greeter")["state"], "quarantined");
+    shell.succeed("export -o @all.pack.jsonl --trust TRUST");
+    let report = shell.json("verify @all.pack.jsonl --trust TRUST --json");
+    assert_eq!(report["verdict"], "verified", "{report}");
+    assert_eq!(
+        report["findings"].as_array().map(Vec::len),
+        Some(0),
+        "{report}"
+    );
+}
+
 #[test]
 fn an_order_takes_as_many_operators_as_the_charter_asks_for() {
     let shell = Shell::new();

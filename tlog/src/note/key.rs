@@ -144,6 +144,15 @@ impl VerifierKey {
         }
     }
 
+    /// The key of a log of this name, from its 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseKeyError`] if they are not an Ed25519 key.
+    pub fn ed25519(name: KeyName, key: &[u8; 32]) -> Result<Self, ParseKeyError> {
+        Ok(Self::new(name, PublicKey::parse(ED25519, key)?))
+    }
+
     /// The key with which a witness of this name checks, from the Ed25519 key that it signs with.
     pub(crate) fn cosignature_v1(name: KeyName, key: VerifyingKey) -> Self {
         Self::new(name, PublicKey::CosignatureV1(key))

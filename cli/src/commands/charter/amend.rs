@@ -11,8 +11,9 @@ use client::identity::LogIdentity;
 use client::submission::hand_in;
 use ledger::fingerprint::Fingerprint;
 use ledger::json::{Value, object};
-use ledger::key::KeyId;
+use ledger::key::{KeyId, PublicKey};
 use ledger::record::{Charter, Mode};
+use tlog::note::{KeyName, VerifierKey};
 
 use super::{charter_of, in_force};
 use crate::commands::logged;
@@ -43,6 +44,10 @@ pub(crate) struct AmendOptions {
     /// Let what this key has signed count no more, beside taking it out; may be repeated
     #[arg(long, value_name = "KEYID")]
     distrust: Vec<KeyId>,
+    /// Let this key sign the log's heads, instead of those before: its public half in base64 as `keygen` prints it; may be
+    /// repeated. The service ends with the amendment, and starts again with the new key
+    #[arg(long, value_name = "KEY")]
+    log_key: Vec<PublicKey>,
     /// The file to write, such as next.charter.json
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
@@ -203,6 +208,13 @@ fn changes(options: AmendOptions, before: &Charter) -> Result<Value> {
         let added = options.add_key.into_iter().map(|NewKey(key)| key);
         let keys = kept.map(ledger::record::CharterKey::to_value).chain(added);
         changes.merge(object([("keys", Value::Array(keys.collect()))]));
+    }
+    if !options.log_key.is_empty() {
+        let name = KeyName::parse(&before.origin)?;
+        let vkey = |key: &PublicKey| VerifierKey::ed25519(name.clone(), key.as_bytes());
+        let vkeys: Result<Vec<_>, _> = options.log_key.iter().map(vkey).collect();
+        let vkeys = vkeys?.iter().map(ToString::to_string).collect();
+        changes.merge(object([("log_keys", vkeys)]));
     }
     if !options.distrust.is_empty() {
         let distrusted = before.distrusted.iter().chain(&options.distrust);
