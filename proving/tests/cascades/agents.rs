@@ -76,9 +76,8 @@ fn drift_and_overruns_are_the_agent_s_alone() {
     let mut lease = record::lease(&me.name, me.manifest_hash, story.now, story.now + HOUR);
     lease.budget.tokens = Some(15);
     let operator = story.log.keys().operator.clone();
-    let lease = story
-        .log
-        .sign(Body::Lease(Box::new(lease)), story.now, &[&operator]);
+    let lease = story.log.knowing(Body::Lease(Box::new(lease)));
+    let lease = story.log.sign(lease, story.now, &[&operator]);
     let last = story.log.state().agent(&me.name).unwrap().last();
     story.hold(lease.clone());
     story.me.follow(2, lease.hash(), last);

@@ -186,8 +186,8 @@ fn what_rests_on_a_manifest_that_no_operator_signed_is_the_operators() {
         story.live(1);
     }
     let alone = let_in(Code::ThresholdNotMet, Class::Problem, Party::Operator);
-    // The lease, three beats, and the start.
-    let want = with(alone, Code::RestsOnProblem, Party::Operator, 5);
+    // The lease, three beats, and the start; and three pulses, which count the newcomer.
+    let want = with(alone, Code::RestsOnProblem, Party::Operator, 8);
     assert_eq!(story.found(), want);
 }
 

@@ -17,6 +17,7 @@ fn a_lease_that_comes_back_does_nothing_and_is_controls_to_answer_for() {
         .log
         .knowing(Body::Lease(Box::new(story.lease(20 * HOUR))));
     let lost = story.log.sign(lost, story.now, &[&operator]);
+    story.now += 1;
     let again = story.by_operators(Body::Lease(Box::new(story.lease(20 * HOUR))));
     story.follow();
     story.live(2);

@@ -238,9 +238,14 @@ fn what_was_refused_twice_is_one_denial() {
     }
     story.settle();
     assert_eq!(story.state(), AgentState::Running);
-    assert_eq!(story.found(), Found::new());
+    let mut want = one(Code::RefusalUnfounded, Class::Breach, Party::Control);
+    assert_eq!(story.found(), want, "it counts already");
     story.transition(Rule::Denials, AgentState::Quarantined, 0);
-    let want = one(Code::TransitionUnfounded, Class::Breach, Party::Control);
+    want.extend(one(
+        Code::TransitionUnfounded,
+        Class::Breach,
+        Party::Control,
+    ));
     assert_eq!(story.found(), want);
 }
 

@@ -3,7 +3,6 @@
 use ledger::codes::{Class, Code, Party};
 use ledger::record::{AgentState, Body, Rule};
 use ledger::verify::verify;
-use proving::record;
 
 use crate::story::{Found, MINUTE, START, Story, found, let_in, one};
 
