@@ -130,11 +130,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_text_has_a_name_and_a_segment_of_its_own(text in "[+.0-9a-f:/ [\u{e4}]{1,12}") {
+        fn every_text_has_a_name_and_a_segment_of_its_own(text in r"[+.0-9a-f:/ \[ä]{1,12}") {
             let (name, segment) = (name(&text).unwrap(), segment(&text).unwrap());
             prop_assert_eq!(unescaped(name.as_str()), text.as_bytes());
             prop_assert_eq!(unescaped(&segment), text.as_bytes());
-            prop_assert!(format!("run:{segment}").parse::<Scope>().is_ok());
+            let scope = format!("run:{segment}");
+            prop_assert!(scope.parse::<Scope>().is_ok());
         }
     }
 }

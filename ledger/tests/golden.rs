@@ -12,6 +12,7 @@ use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::record::{AgentState, Body, CheckedRecord, Record, SignedRecord};
+use ledger::verify::{Trust, Verdict, verify};
 use serde_json::Value;
 use tlog::checkpoint::{self, Checkpoint};
 use tlog::note::{KeyName, SigningKey};
@@ -27,7 +28,16 @@ struct Golden {
 
 impl Golden {
     fn load() -> Self {
-        let json: Value = serde_json::from_str(include_str!("golden.json")).unwrap();
+        Self::read(include_str!("golden.json"))
+    }
+
+    /// The history that the model of the rules made.
+    fn second() -> Self {
+        Self::read(include_str!("golden-2.json"))
+    }
+
+    fn read(json: &str) -> Self {
+        let json: Value = serde_json::from_str(json).unwrap();
         let key = |(_, seed): (&String, &Value)| {
             let byte = u8::from_str_radix(seed.as_str().unwrap(), 16).unwrap();
             let key = PrivateKey::from_seed(&[byte; 32]);
@@ -76,7 +86,12 @@ fn checked(state: &State, leaf: &Leaf) -> CheckedRecord {
 
 #[test]
 fn every_record_writes_back_and_signs_alike() -> Outcome {
-    let golden = Golden::load();
+    [Golden::load(), Golden::second()]
+        .iter()
+        .try_for_each(writes_back)
+}
+
+fn writes_back(golden: &Golden) -> Outcome {
     for entry in golden.records() {
         let leaf = Leaf::parse(text(&entry["leaf"]).as_bytes())?;
         let envelope = leaf.envelope();
@@ -103,9 +118,8 @@ fn every_record_writes_back_and_signs_alike() -> Outcome {
     Ok(())
 }
 
-#[test]
-fn every_record_is_admitted_and_every_transition_was_due() -> Outcome {
-    let golden = Golden::load();
+/// The state behind a history of which every record is admitted, and every transition was due.
+fn state_of(golden: &Golden) -> Result<State, Box<dyn Error>> {
     let mut state = State::new();
     for (index, leaf) in golden.leaves().iter().enumerate() {
         let leaf = Leaf::parse(leaf)?;
@@ -123,6 +137,13 @@ fn every_record_is_admitted_and_every_transition_was_due() -> Outcome {
         );
         state.apply(LeafIndex::new(index as u64), leaf.received_ms(), &record);
     }
+    Ok(state)
+}
+
+#[test]
+fn every_record_is_admitted_and_every_transition_was_due() -> Outcome {
+    let golden = Golden::load();
+    let state = state_of(&golden)?;
     let agent = state.agent(&"reconciler".parse()?).unwrap();
     assert_eq!(agent.state(), AgentState::Stopped);
     assert_eq!(
@@ -135,6 +156,33 @@ fn every_record_is_admitted_and_every_transition_was_due() -> Outcome {
         state.log().unwrap().to_string(),
         text(&golden.json["trust"]["charter"])
     );
+    Ok(())
+}
+
+/// What the model let in, the rules let in, and the verifier finds nothing wrong with.
+#[test]
+fn the_models_history_is_verified() -> Outcome {
+    let golden = Golden::second();
+    let state = state_of(&golden)?;
+    let agent = state.agent(&"mender".parse()?).unwrap();
+    assert_eq!((agent.state(), agent.epoch()), (AgentState::Stopped, 3));
+    assert_eq!(state.charter().unwrap().version, 2);
+    let [first, second] = [0, 1].map(|n| text(&golden.json["vkeys"][n]).to_owned());
+    let trusting = |keys: &[&str]| -> Trust {
+        let logs: String = keys.iter().map(|key| format!("log {key}\n")).collect();
+        let charter = text(&golden.json["trust"]["charter"]);
+        let policy = format!("{logs}quorum none\n");
+        let trust = serde_json::json!({"policy": policy, "charter": charter});
+        trust.to_string().parse().unwrap()
+    };
+    for (pack, trust) in [
+        ("pack_amended", trusting(&[&first])),
+        ("pack", trusting(&[&first, &second])),
+    ] {
+        let report = verify(text(&golden.json[pack]).as_bytes(), &trust, None);
+        assert_eq!(report.findings, [], "{pack}");
+        assert_eq!(report.verdict, Verdict::Verified, "{pack}");
+    }
     Ok(())
 }
 

@@ -135,7 +135,7 @@ fn a_member_of_another_type_anywhere_is_refused() {
 }
 
 /// Members whose value may be `null`, by their names.
-const NULLABLE: [&str; 13] = [
+const NULLABLE: [&str; 15] = [
     "log",
     "previous",
     "replaces",
@@ -145,6 +145,8 @@ const NULLABLE: [&str; 13] = [
     "cost_micros",
     "renew_until_ms",
     "parent",
+    "after",
+    "state",
     "before",
     "seen",
     "record",
@@ -163,6 +165,9 @@ fn null_stands_only_where_a_value_may_be_absent() {
                 let in_budget = kind == Kind::Lease;
                 let may = match name.as_str() {
                     "tokens" | "cost_micros" => in_budget,
+                    "call" | "status" | "began_ms" | "ended_ms" | "digest" => {
+                        kind == Kind::Observation
+                    }
                     "envelope" => true,
                     name => NULLABLE.contains(&name),
                 };

@@ -338,7 +338,13 @@ fn what_a_log_should_never_have_taken_is_found_in_it() {
     assert!(changed(&|leaves| drop(leaves.remove(0))).starts_with(&[Code::CharterMissing]));
     let unregistered = changed(&|leaves| drop(leaves.remove(1)));
     assert!(!unregistered.is_empty());
-    let follows = |code: &Code| matches!(code, Code::AgentUnknown | Code::LeaseUnknown);
+    // The pulse counts the agent that is not there.
+    let follows = |code: &Code| {
+        matches!(
+            code,
+            Code::AgentUnknown | Code::LeaseUnknown | Code::PulseUnfounded
+        )
+    };
     assert!(unregistered.iter().all(follows), "{unregistered:?}");
 }
 
