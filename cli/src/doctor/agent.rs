@@ -362,6 +362,7 @@ mod tests {
             next_seq: 0,
             head: None,
             last: None,
+            after: None,
             lease: None,
             lease_ends_ms: None,
             manifest_hash,

@@ -82,7 +82,13 @@ fn a_count_is_told_in_the_epoch_that_is_in_force() {
     let speaker = bench.running("a", 5);
     bench.offer(vec![speaker.gap(1), speaker.gap(2)]);
     bench.clock.advance(1_000);
-    let (_, _, second_lease) = Speaker::introduced(&bench.trust, "a", 5, bench.clock.wall_ms());
+    let (mut operators, ..) = Speaker::introduced(&bench.trust, "a", 5, bench.clock.wall_ms());
+    let first = bench
+        .published()
+        .state
+        .agent(&"a".parse().unwrap())
+        .and_then(Agent::after);
+    let second_lease = operators.lease(|lease| lease.after = first);
     bench.offer_one(second_lease).unwrap();
     bench.clock.advance(60_000);
     bench.offer(vec![]);

@@ -20,7 +20,7 @@ fn keys_that_are_not_the_charters_are_refused() {
     let log = tlog::note::SigningKey::new(name, &[7; 32]);
     let refused = Log::open(store, LogKeys { log, ..keys() }, options(&clock)).err();
     assert!(
-        matches!(refused, Some(OpenError::Recovery(_))),
+        matches!(refused, Some(OpenError::NotLogKey { .. })),
         "{refused:?}"
     );
 }
