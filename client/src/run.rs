@@ -24,7 +24,6 @@ mod course;
 mod descendants;
 mod heal;
 mod message;
-mod name;
 mod output;
 mod program;
 mod signals;
@@ -81,6 +80,8 @@ pub struct Options {
     pub watcher: Vec<OsString>,
     /// Whether CMD gets a terminal of its own, where this process is at one.
     pub wants_terminal: bool,
+    /// Whether CMD gets a namespace of process numbers, with which all that it starts ends.
+    pub own_numbers: bool,
     /// What becomes of processes that outlive CMD: [by the mode](LeftBehind::by_mode) of the log if `None`.
     pub left_behind: Option<LeftBehind>,
 }

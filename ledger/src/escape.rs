@@ -1,4 +1,4 @@
-//! Escapes: how any text becomes a name, or a segment of a scope.
+//! Escapes: how any text becomes a name, or a segment of a scope; and any bytes, as the names of files are.
 //!
 //! Byte `b` that the alphabet lacks is `+hh`, in lower-case hex. A `+` is itself unless two hex digits or a `.` follow it,
 //! then it is `+2b`. A segment `.` or `..` is `+2e` or `+2e+2e`. What is too long then is `+.` and the first 32 hex digits
@@ -20,7 +20,8 @@ use crate::text::{MAX_NAME_BYTES, Name};
 const HASH_BYTES: usize = 16;
 
 /// The name that stands for a text; `None` for the empty one, which has none.
-pub fn name(text: &str) -> Option<Name> {
+pub fn name(text: impl AsRef<[u8]>) -> Option<Name> {
+    let text = text.as_ref();
     let plain = |at: usize, byte: u8| {
         byte.is_ascii_alphanumeric() || byte == b'+' || at > 0 && b"._:@-".contains(&byte)
     };
@@ -30,8 +31,9 @@ pub fn name(text: &str) -> Option<Name> {
 }
 
 /// The segment of a scope that stands for a text; `None` for the empty one, which has none.
-pub fn segment(text: &str) -> Option<String> {
-    let dots = matches!(text, "." | "..");
+pub fn segment(text: impl AsRef<[u8]>) -> Option<String> {
+    let text = text.as_ref();
+    let dots = matches!(text, b"." | b"..");
     let plain = |_, byte: u8| {
         byte.is_ascii_alphanumeric() || b"_@+-".contains(&byte) || byte == b'.' && !dots
     };
@@ -39,8 +41,7 @@ pub fn segment(text: &str) -> Option<String> {
     (!segment.is_empty()).then_some(segment)
 }
 
-fn escaped(text: &str, is_plain: impl Fn(usize, u8) -> bool) -> String {
-    let bytes = text.as_bytes();
+fn escaped(bytes: &[u8], is_plain: impl Fn(usize, u8) -> bool) -> String {
     let mut out = String::new();
     for (at, byte) in bytes.iter().enumerate() {
         let rest = bytes.get(at + 1..).unwrap_or_default();
@@ -63,11 +64,11 @@ fn reads_as_escape(rest: &[u8]) -> bool {
     }
 }
 
-fn bounded(text: &str, escaped: String, most: usize) -> String {
+fn bounded(text: &[u8], escaped: String, most: usize) -> String {
     if escaped.len() <= most {
         return escaped;
     }
-    let digest = Digest::of(&[text.as_bytes()]);
+    let digest = Digest::of(&[text]);
     let bytes = digest.as_bytes().iter().take(HASH_BYTES);
     bytes.fold("+.".to_owned(), |out, byte| format!("{out}{byte:02x}"))
 }

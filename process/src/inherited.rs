@@ -39,12 +39,12 @@ impl Inherited {
     /// Makes it so again. A child calls this between its fork and its exec, where little is allowed.
     pub(crate) fn restore(self) {
         for signal in 1..=LAST_SIGNAL {
-            let action = match self.ignores(signal) {
-                true => libc::SIG_IGN,
-                false => libc::SIG_DFL,
-            };
-            // SAFETY: neither of the two is a function of ours. What cannot be set, such as SIGKILL, stays as it is.
-            unsafe { libc::signal(signal, action) };
+            let mut action = Action::default();
+            if self.ignores(signal) {
+                action.handler = libc::SIG_IGN;
+            }
+            // What cannot be set, such as SIGKILL, stays as it is.
+            act(signal, Some(&action), None);
         }
         // SAFETY: the set is ours, made empty before it is filled, and only read by sigprocmask.
         unsafe {
@@ -58,20 +58,39 @@ impl Inherited {
     }
 }
 
+/// What the kernel knows of a signal. The C library keeps two signals for itself and does not say what becomes of them, but
+/// a program inherits these as well.
+#[repr(C)]
+#[derive(Default)]
+struct Action {
+    handler: libc::sighandler_t,
+    flags: libc::c_ulong,
+    restorer: usize,
+    mask: u64,
+}
+
+/// Asks the kernel, or tells it. What it does not allow stays as it is.
+fn act(signal: i32, new: Option<&Action>, old: Option<&mut Action>) {
+    let new = new.map_or(std::ptr::null(), std::ptr::from_ref);
+    let old = old.map_or(std::ptr::null_mut(), std::ptr::from_mut);
+    // SAFETY: both are null or structures of ours that hold no function, as rt_sigaction(2) lays them out.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old, size_of::<u64>()) };
+}
+
 const fn bit(signal: i32) -> u64 {
     1 << (signal - 1)
 }
 
 extern "C" fn note() {
     let (mut ignored, mut blocked) = (0, 0);
-    // SAFETY: both structures are ours, and filled by the calls before they are read. Nothing is changed.
+    // SAFETY: the mask is ours, and filled by the call before it is read. Nothing is changed.
     unsafe {
         let mut mask = std::mem::zeroed();
         libc::sigprocmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut mask);
         for signal in 1..=LAST_SIGNAL {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            let known = libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0;
-            if known && action.sa_sigaction == libc::SIG_IGN {
+            let mut action = Action::default();
+            act(signal, None, Some(&mut action));
+            if action.handler == libc::SIG_IGN {
                 ignored |= bit(signal);
             }
             if libc::sigismember(&raw const mask, signal) == 1 {

@@ -12,6 +12,7 @@
 
 mod file;
 mod inherited;
+mod namespace;
 mod session;
 mod signal;
 mod start;

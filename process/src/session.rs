@@ -19,9 +19,7 @@ pub(crate) fn begin() -> io::Result<()> {
     unsafe {
         checked(libc::setsid())?;
         checked(libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0))?;
-        let mut all = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
+        let all = hold_all();
         let leader = libc::getpid();
         match libc::fork() {
             -1 => Err(io::Error::last_os_error()),
@@ -31,25 +29,63 @@ pub(crate) fn begin() -> io::Result<()> {
                 // SIGTTOU, which is for those who ask from the background, is held back.
                 checked(libc::tcsetpgrp(libc::STDIN_FILENO, libc::getpid()))
             }
-            program => look_after(program, &all),
+            program => look_after(program, &all, None),
         }
     }
 }
 
+/// Holds all signals back, and gives the set of them.
+///
+/// # Safety
+///
+/// The caller is the child of a fork and has one thread.
+pub(crate) unsafe fn hold_all() -> libc::sigset_t {
+    // SAFETY: the set is ours, and filled before it is read.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
+        all
+    }
+}
+
+/// Does as the program does, until that has ended. One that cannot stop or die by a signal itself writes its statuses to a
+/// file, which does not block.
+///
 /// # Safety
 ///
 /// The caller is the child of a fork and has one thread, and all signals are held back.
-unsafe fn look_after(program: libc::pid_t, all: &libc::sigset_t) -> ! {
-    // SAFETY: this process has nothing to lose: it holds no file and no lock, and never returns.
+pub(crate) unsafe fn look_after(
+    program: libc::pid_t,
+    all: &libc::sigset_t,
+    statuses: Option<libc::c_int>,
+) -> ! {
+    let look = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 200_000_000,
+    };
+    // SAFETY: this process has nothing to lose: it holds no file but one and no lock, and never returns.
     unsafe {
         // The program's end is to be the end of what it holds open.
-        libc::syscall(libc::SYS_close_range, 0, libc::c_uint::MAX, 0);
+        close_all_but(statuses);
         loop {
-            match libc::sigwaitinfo(all, std::ptr::null_mut()) {
-                libc::SIGCHLD => follow(program, all),
-                libc::SIGCONT => drop(libc::kill(-program, libc::SIGCONT)),
+            let signal = match statuses {
+                None => libc::sigwaitinfo(all, std::ptr::null_mut()),
+                Some(_) => libc::sigtimedwait(all, std::ptr::null_mut(), &raw const look),
+            };
+            match signal {
+                libc::SIGCHLD => follow(program, all, statuses),
+                libc::SIGCONT => {
+                    libc::kill(-program, libc::SIGCONT);
+                    libc::kill(program, libc::SIGCONT);
+                }
                 signal if signal > 0 => drop(libc::kill(program, signal)),
-                _ => {}
+                _ => {
+                    let stopped = statuses.and_then(|file| newest(file));
+                    if stopped.is_some_and(|status| libc::WIFSTOPPED(status)) {
+                        libc::kill(libc::getpid(), libc::SIGSTOP);
+                    }
+                }
             }
         }
     }
@@ -60,21 +96,62 @@ unsafe fn look_after(program: libc::pid_t, all: &libc::sigset_t) -> ! {
 /// # Safety
 ///
 /// As for [`look_after`].
-unsafe fn follow(program: libc::pid_t, all: &libc::sigset_t) {
+unsafe fn follow(program: libc::pid_t, all: &libc::sigset_t, statuses: Option<libc::c_int>) {
     let mut status = 0;
     // SAFETY: the status is ours; the rest are numbers.
     unsafe {
         while libc::waitpid(program, &raw mut status, libc::WNOHANG | libc::WUNTRACED) == program {
             if libc::WIFSTOPPED(status) {
                 libc::kill(libc::getpid(), libc::SIGSTOP);
-            } else if libc::WIFEXITED(status) {
+                continue;
+            }
+            // One that was killed has not told the end of another.
+            let told = statuses.and_then(|file| newest(file));
+            let status = told
+                .filter(|told| !libc::WIFSTOPPED(*told))
+                .unwrap_or(status);
+            if libc::WIFEXITED(status) {
                 libc::_exit(libc::WEXITSTATUS(status));
-            } else {
-                let signal = libc::WTERMSIG(status);
-                libc::signal(signal, libc::SIG_DFL);
-                libc::kill(libc::getpid(), signal);
-                libc::sigprocmask(libc::SIG_UNBLOCK, all, std::ptr::null_mut());
-                libc::_exit(128 + signal);
+            }
+            let signal = libc::WTERMSIG(status);
+            libc::signal(signal, libc::SIG_DFL);
+            libc::kill(libc::getpid(), signal);
+            libc::sigprocmask(libc::SIG_UNBLOCK, all, std::ptr::null_mut());
+            libc::_exit(128 + signal);
+        }
+    }
+}
+
+/// The last status in a file.
+///
+/// # Safety
+///
+/// The file holds nothing but statuses, and does not block.
+unsafe fn newest(file: libc::c_int) -> Option<libc::c_int> {
+    let (mut status, mut last) = (0, None);
+    // SAFETY: as many bytes are read as the status has.
+    unsafe {
+        while libc::read(file, (&raw mut status).cast(), size_of::<libc::c_int>()) > 0 {
+            last = Some(status);
+        }
+    }
+    last
+}
+
+/// Closes all files but one.
+///
+/// # Safety
+///
+/// Nothing that this process does later needs another one.
+pub(crate) unsafe fn close_all_but(file: Option<libc::c_int>) {
+    let last = libc::c_uint::MAX;
+    // SAFETY: close_range takes three numbers.
+    unsafe {
+        match file.map(libc::c_int::unsigned_abs) {
+            None => drop(libc::syscall(libc::SYS_close_range, 0, last, 0)),
+            Some(file) => {
+                libc::syscall(libc::SYS_close_range, 0, file.saturating_sub(1), 0);
+                libc::syscall(libc::SYS_close_range, file + 1, last, 0);
             }
         }
     }

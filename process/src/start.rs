@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::{Inherited, session};
+use crate::{Inherited, namespace, session};
 
 /// Room for the digits of any process number, and for the NUL behind them.
 const PID_ROOM: usize = 12;
@@ -46,6 +46,8 @@ pub struct Start<'a> {
     pub place: Place,
     /// The file `cgroup.procs` of the group that it is to be in, open to be written.
     pub cgroup: Option<OwnedFd>,
+    /// Whether it gets process numbers of its own, and all that it starts ends with it.
+    pub own_numbers: bool,
     /// The signals that it begins with.
     pub signals: Inherited,
 }
@@ -63,12 +65,16 @@ impl Start<'_> {
         let mut command = Command::new(self.path);
         command.stdin(stdin).stdout(stdout).stderr(stderr);
         let (place, cgroup, signals) = (self.place, self.cgroup, self.signals);
+        let own_numbers = self.own_numbers;
         // SAFETY: getpid has no preconditions.
         let parent = unsafe { libc::getpid() };
         let in_the_child = move || {
             end_with(parent)?;
             if let Some(cgroup) = &cgroup {
                 join(cgroup);
+            }
+            if own_numbers {
+                namespace::begin()?;
             }
             take(place)?;
             signals.restore();
@@ -235,6 +241,7 @@ mod tests {
             stdio: [Stdio::null(), Stdio::piped(), Stdio::inherit()],
             place: Place::OwnGroup,
             cgroup: None,
+            own_numbers: false,
             signals: Inherited::before_main(),
         }
     }

@@ -177,6 +177,51 @@ fn a_run_that_was_killed_takes_along_what_its_program_has_started() {
     run.end();
 }
 
+/// Whether a process with these words on its command line is there.
+fn is_there(words: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.any(|line| {
+        String::from_utf8_lossy(&line)
+            .replace('\0', " ")
+            .contains(words)
+    })
+}
+
+#[test]
+fn in_a_namespace_of_its_own_nothing_outlives_the_program() {
+    let world = World::new();
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root makes a namespace here");
+        return;
+    }
+    let mark = format!("sleep 1000.{}", std::process::id());
+    let daemon = format!("setsid sh -c '{mark} &' >/dev/null 2>&1 </dev/null; echo $$; read x");
+    let options = ["--pid-namespace", "--left-behind", "keep"];
+    for (end, code) in [("exit 3", 3), ("kill -9 $$", 137)] {
+        let script = format!("{daemon}; {end}");
+        let mut run = Run::start(world.run(&options, &["sh", "-c", &script]));
+        assert_eq!(
+            run.line(),
+            "2\n",
+            "the first process looks after the program"
+        );
+        while !is_there(&mark) {
+            std::thread::yield_now();
+        }
+        run.say("end");
+        assert_eq!(run.end().0, Some(code));
+        assert!(!is_there(&mark), "{end}");
+    }
+    let script = "trap 'echo got; exit 5' TERM; echo up; read x; sleep 1000 & wait";
+    let mut run = Run::start(world.run(&options, &["sh", "-c", script]));
+    assert_eq!(run.line(), "up\n");
+    run.signal(Signal::TERM);
+    run.say("on");
+    assert_eq!(run.line(), "got\n");
+    assert_eq!(run.end().0, Some(5));
+}
+
 /// A service manager names by its number the process that its sockets and its watchdog are for.
 #[test]
 fn variables_that_name_the_process_name_the_program() {

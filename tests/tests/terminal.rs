@@ -44,14 +44,13 @@ fn a_program_at_a_terminal_has_one_and_its_output_is_committed_to() {
 fn keys_that_are_signals_come_once() {
     let world = World::new();
     for options in [&[][..], &["--no-pty"]] {
-        let script =
-            "trap 'echo caught' INT; trap 'exit 7' QUIT; echo up; while :; do sleep 0.01; done";
+        let script = "trap 'echo caught' INT; trap 'echo quit; exit 7' QUIT; echo up; while :; do sleep 0.01; done";
         let mut screen = at_a_terminal(&world, options, script);
         screen.until("up\r\n");
         screen.keys("\x03");
         screen.until("caught\r\n");
         screen.keys("\x1c");
-        let rest = screen.until("\n");
+        let rest = screen.until("quit");
         assert!(!rest.contains("caught"), "{options:?}: {rest}");
         assert_eq!(screen.end(), Some(7), "{options:?}");
     }

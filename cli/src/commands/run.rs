@@ -55,6 +55,9 @@ pub(crate) struct Options {
     /// What becomes of processes that outlive CMD; without it they are ended, and kept beside a log that only observes
     #[arg(long, value_enum, value_name = "WHAT")]
     left_behind: Option<LeftBehind>,
+    /// Run CMD in a PID namespace, so that whatever it has started ends with it; it takes the right to make one
+    #[arg(long)]
+    pid_namespace: bool,
     /// Hand the terminal on as it is: what CMD puts out there is not committed to, and counts as no progress
     #[arg(long)]
     no_pty: bool,
@@ -164,6 +167,7 @@ pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
             std::process::id().to_string().into(),
         ],
         wants_terminal: !options.no_pty,
+        own_numbers: options.pid_namespace,
         left_behind: options.left_behind.map(LeftBehind::into),
     };
     Ok(code(run::run(agent, &options, signals, caller)?))

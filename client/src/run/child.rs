@@ -113,11 +113,13 @@ impl Ready {
             stdio: self.stdio,
             place: self.place,
             cgroup: self.cgroup.as_ref().and_then(|group| group.members().ok()),
+            own_numbers: options.own_numbers,
             signals: Inherited::before_main(),
         };
         self.terminal.prepare();
         let child = start.spawn().map_err(|source| {
             self.terminal.end();
+            self.terminal.give_back();
             RunError::Machine {
                 what: "the program cannot be run",
                 source,

@@ -13,7 +13,9 @@ use std::process::ExitStatus;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
+use ledger::codes::Code;
 use ledger::digest::RecordHash;
+use ledger::escape;
 use ledger::record::{AgentState, Mode, Status, ToolUse};
 
 use super::child::Ready;
@@ -25,7 +27,7 @@ use super::program::Program;
 use super::signals::{Signals, is_end};
 use super::supervisor::{self, Watch};
 use super::watcher::Watcher;
-use super::{LeftBehind, Options, RunError, descendants, name};
+use super::{LeftBehind, Options, RunError, descendants};
 use crate::agent::{Action, ActionResult, Agent, AgentError};
 use crate::disclosure::Secret;
 use crate::permit::Permit;
@@ -224,11 +226,13 @@ impl<'a, T: Transport + Send> Course<'a, T> {
 
     fn ask_leave(&mut self, now_ms: u64) -> Result<(Permit, ToolUse), RunError> {
         let program = &self.program;
+        let nameless = || AgentError::from(Code::Malformed.because("the program has no name"));
         let tool = ToolUse {
-            name: name::tool(program.name()).map_err(AgentError::from)?,
+            name: escape::name(program.name()).ok_or_else(nameless)?,
             digest: program.digest(),
         };
-        let scope = name::scope(program.name()).map_err(AgentError::from)?;
+        let segment = escape::segment(program.name()).ok_or_else(nameless)?;
+        let scope = format!("run:{segment}").parse().map_err(AgentError::from)?;
         let mut action = Action::new(self.goal, scope);
         action.tool = Some(tool.clone());
         let argv = Secret::kept("argv", program.argv()).map_err(AgentError::from)?;

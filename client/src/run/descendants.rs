@@ -46,33 +46,39 @@ pub(super) fn reap() -> Option<(Pid, Change)> {
     }
 }
 
-/// How many processes are below this one, without these.
+/// How many processes are below this one and act, without these.
 pub(super) fn count(without: &[Pid]) -> usize {
+    if are_gone(without) {
+        return 0;
+    }
+    let acts = |found: &Found| !found.stat.has_ended && !found.is_one_of(without);
+    let found = below(getpid());
+    found.into_iter().filter(acts).count()
+}
+
+/// Whether no process is below this one, without these, not even one that was not waited for. It is much cheaper than to
+/// look at all processes of the machine, where the kernel lists children.
+pub(super) fn are_gone(without: &[Pid]) -> bool {
     let is_other = |pid: &i32| !without.iter().any(|process| process.as_raw_pid() == *pid);
     match children_of_this() {
-        // The usual case, and much cheaper than to look at all processes of the machine.
-        Some(children) if !children.iter().any(is_other) => 0,
-        _ => below(getpid())
-            .iter()
-            .filter(|(pid, _)| is_other(pid))
-            .count(),
+        Some(children) => !children.iter().any(is_other),
+        None => below(getpid()).iter().all(|found| found.is_one_of(without)),
     }
 }
 
 /// Sends a signal to every process below one, without these.
 pub(super) fn signal(signal: Signal, top: Pid, without: &[Pid]) {
-    for (pid, parent) in below(top) {
-        if !without.iter().any(|process| process.as_raw_pid() == pid) {
-            send(signal, pid, parent);
-        }
-    }
+    let found = below(top).into_iter();
+    found
+        .filter(|found| !found.stat.has_ended && !found.is_one_of(without))
+        .for_each(|found| send(signal, &found));
 }
 
 /// The handle names one process; that it still has its parent tells that the number was not given to another meanwhile.
-fn send(signal: Signal, pid: i32, parent: i32) {
-    let named = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    let is_still = |_: &_| stat_of(pid).is_some_and(|stat| stat.parent == parent);
-    if let Some(handle) = named.filter(is_still) {
+fn send(signal: Signal, found: &Found) {
+    let named = Pid::from_raw(found.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let parent = || stat_of(found.pid).map(|stat| stat.parent);
+    if let Some(handle) = named.filter(|_| parent() == Some(found.stat.parent)) {
         // One that is gone already needs no signal.
         let _ = pidfd_send_signal(&handle, signal);
     }
@@ -87,19 +93,20 @@ fn children_of_this() -> Option<Vec<i32>> {
         .collect()
 }
 
-/// Every process below one, with its parent, as `/proc` has them at this moment; not those that have ended.
-fn below(top: Pid) -> Vec<(i32, i32)> {
-    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+/// Every process below one, as `/proc` has them at this moment.
+fn below(top: Pid) -> Vec<Found> {
+    let mut children: BTreeMap<i32, Vec<Found>> = BTreeMap::new();
     for pid in processes() {
-        if let Some(stat) = stat_of(pid).filter(|stat| !stat.has_ended) {
-            children.entry(stat.parent).or_default().push(pid);
+        if let Some(stat) = stat_of(pid) {
+            let siblings = children.entry(stat.parent).or_default();
+            siblings.push(Found { pid, stat });
         }
     }
     let (mut found, mut parents) = (Vec::new(), vec![top.as_raw_pid()]);
     while let Some(parent) = parents.pop() {
-        for pid in children.remove(&parent).into_iter().flatten() {
-            found.push((pid, parent));
-            parents.push(pid);
+        for child in children.remove(&parent).into_iter().flatten() {
+            parents.push(child.pid);
+            found.push(child);
         }
     }
     found
@@ -108,6 +115,19 @@ fn below(top: Pid) -> Vec<(i32, i32)> {
 fn processes() -> impl Iterator<Item = i32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// A process.
+struct Found {
+    pid: i32,
+    stat: Stat,
+}
+
+impl Found {
+    fn is_one_of(&self, processes: &[Pid]) -> bool {
+        let is_this = |process: &Pid| process.as_raw_pid() == self.pid;
+        processes.iter().any(is_this)
+    }
 }
 
 /// What `/proc` says of a process.
@@ -151,6 +171,6 @@ mod tests {
     fn this_process_is_below_its_parent() {
         let parent = rustix::process::getppid().unwrap();
         let found = below(parent);
-        assert!(found.contains(&(getpid().as_raw_pid(), parent.as_raw_pid())));
+        assert!(found.iter().any(|found| found.is_one_of(&[getpid()])));
     }
 }

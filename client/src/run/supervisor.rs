@@ -31,6 +31,9 @@ const OUTPUT_AFTER_END: Duration = Duration::from_secs(2);
 /// How long what was killed may take to be gone: a moment, unless a device holds it.
 const GONE_AFTER_KILL: Duration = Duration::from_secs(2);
 
+/// How long the terminal stays CMD's for what it has said last.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
 /// How soon it is looked at again whether all are gone.
 const LOOK_FOR_THE_LEFT: Duration = Duration::from_millis(20);
 
@@ -149,31 +152,31 @@ impl Supervisor<'_> {
 
     /// Passes a signal on, unless it has reached CMD already.
     fn pass(&mut self, number: i32, by_the_kernel: bool) {
-        let terminal = &self.running.terminal;
-        match number {
-            SIGWINCH => terminal.resize(),
-            SIGCONT => terminal.resume(),
-            _ => {}
-        }
         if let Some(over) = &mut self.over {
             over.signal = over.signal.or(is_end(number).then_some(number));
             return;
         }
         self.was_asked_to_end |= is_end(number);
-        let is_of_the_terminal = matches!(number, SIGWINCH | SIGTSTP | SIGTTIN | SIGTTOU);
-        match by_the_kernel {
-            true if terminal.reaches_cmd() => {
-                if number == SIGTSTP {
-                    let _ = kill_process(getpid(), Signal::STOP);
-                }
+        let terminal = &self.running.terminal;
+        let has_reached_cmd = match number {
+            SIGCONT => {
+                terminal.resume();
+                false
             }
-            // The size is passed on as one, and the rest is about this process.
-            true if is_of_the_terminal => {}
-            // CMD was not waited for yet, so its number is its own.
-            _ => drop(process::send_signal(
-                self.running.pid.as_raw_pid().unsigned_abs(),
-                number,
-            )),
+            // A terminal of CMD's own says so itself when its size changes.
+            SIGWINCH if terminal.resize() => by_the_kernel,
+            // It is about this process, which has asked for something from the background.
+            SIGTTIN | SIGTTOU => by_the_kernel,
+            _ => by_the_kernel && terminal.reaches_cmd(),
+        };
+        if !has_reached_cmd {
+            // CMD was not waited for yet, so its number is its own. One that has ended needs no signal.
+            let cmd = self.running.pid.as_raw_pid().unsigned_abs();
+            let _ = process::send_signal(cmd, number);
+        }
+        if number == SIGTSTP && by_the_kernel {
+            // The shell around waits for the whole job to stop.
+            let _ = kill_process(getpid(), Signal::STOP);
         }
     }
 
@@ -274,11 +277,17 @@ impl Supervisor<'_> {
 
     /// Whether nothing of CMD acts any more, and whoever takes its output has it.
     fn is_over(&mut self) -> bool {
-        if self.over.is_none() || !self.is_alone() {
+        let Some(since) = self.over.as_ref().map(|over| over.at.elapsed()) else {
             return false;
-        }
+        };
         let goes = |pump: &Pump| pump.flow() == Flow::Goes;
         let is_delivered = !self.running.pumps.iter().any(goes);
+        if is_delivered || since >= LAST_WORDS {
+            self.running.terminal.give_back();
+        }
+        if !self.is_alone() {
+            return false;
+        }
         let has_signal = self.over.as_ref().is_some_and(|over| over.signal.is_some());
         // The result cannot wait for longer than its permit lasts.
         is_delivered || has_signal || (self.watch.enforces && self.by_the_clock().is_some())
@@ -286,7 +295,6 @@ impl Supervisor<'_> {
 
     /// Whether what CMD has left behind is gone, or may stay.
     fn is_alone(&mut self) -> bool {
-        let count = || descendants::count(&[self.watcher.pid()]);
         let Some(over) = &self.over else {
             return false;
         };
@@ -295,7 +303,7 @@ impl Supervisor<'_> {
         }
         let may_stay = self.watch.left_behind == LeftBehind::Keep && self.cut.is_none();
         let is_alone = match self.ending {
-            _ if over.left_behind == 0 || count() == 0 => true,
+            _ if descendants::are_gone(&[self.watcher.pid()]) => true,
             Ending::NotBegun => may_stay,
             Ending::Forced(since) if since.elapsed() >= GONE_AFTER_KILL => {
                 (self.watch.caller.notice)(
@@ -343,6 +351,7 @@ impl Supervisor<'_> {
     }
 
     fn end(self) -> End {
+        self.running.terminal.give_back();
         let Running { pumps, .. } = self.running;
         let over = self.over.expect("whoever ends has an end");
         let outputs = pumps.iter().map(Pump::secret).collect();

@@ -141,15 +141,25 @@ impl Terminal {
             Self::Lent(lent) => lent.take_back(),
             Self::Own(own) => {
                 let _ = rustix::io::write(&own.shared.wake, &1_u64.to_ne_bytes());
-                own.shared.give_back();
             }
         }
     }
 
-    /// The person's terminal has another size.
-    pub(super) fn resize(&self) {
+    /// CMD's last words are out: the person's terminal is as it was before.
+    pub(super) fn give_back(&self) {
         if let Self::Own(own) = self {
-            own.shared.resize();
+            own.shared.give_back();
+        }
+    }
+
+    /// The person's terminal has another size, and so has CMD's, if it has one of its own.
+    pub(super) fn resize(&self) -> bool {
+        match self {
+            Self::Own(own) => {
+                own.shared.resize();
+                true
+            }
+            Self::None | Self::Shared | Self::Lent(_) => false,
         }
     }
 
