@@ -142,9 +142,10 @@ fn orphans_are_reaped() {
 fn a_supervisor_that_is_stopped_does_not_let_its_program_outlive_its_authority() {
     let world = World::without_lease(2_000);
     world.lease();
-    let script = format!("{DAEMON}; echo $$; kill -STOP $PPID; exec sleep 1000");
+    let script = format!("{DAEMON}; echo $$; read x; kill -STOP $PPID; exec sleep 1000");
     let mut run = Run::start(world.run(&["--grace", "100ms"], &["sh", "-c", &script]));
     let (daemon, program) = (run.line(), run.line());
+    run.say("stop");
     for process in [&program, &daemon] {
         until_it_is_gone(process);
     }
