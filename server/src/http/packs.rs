@@ -38,7 +38,8 @@ pub(super) struct Wanted {
     #[serde(default, deserialize_with = "parsed_if_present")]
     #[param(value_type = Option<u64>)]
     from: Option<Decimal>,
-    /// The first entry behind the range; the end of the log if left out.
+    /// The first entry behind the range; the end of the log if left out. If the head of that size was kept, the pack comes
+    /// under it, otherwise under the newest.
     #[serde(default, deserialize_with = "parsed_if_present")]
     #[param(value_type = Option<u64>)]
     to: Option<Decimal>,

@@ -1,5 +1,8 @@
 //! Evidence packs, cut from a published head a piece at a time.
 //!
+//! A window up to a size whose head was kept comes under that head: then nothing behind it is left out, and its receiver
+//! can judge the whole. Any other comes under the newest head.
+//!
 //! The head is pinned when a pack begins, so the log grows on beside it, and no lock is held. What is sent is verified
 //! while it is sent, by the code that its receiver uses: the last piece is given away only when the leaves and the proof
 //! have led to the signed root. Whoever gets a whole pack has one that holds; a damaged store breaks it off.
@@ -9,7 +12,7 @@ use std::sync::Arc;
 
 use ledger::pack::{Entry, Header, Line, MAX_HASHES, Range, Selection};
 use tlog::checkpoint::SignedCheckpoint;
-use tlog::{LeafIndex, ProofError, leaf_hash, subset};
+use tlog::{Hash, LeafIndex, ProofError, TreeSize, leaf_hash, subset};
 
 use super::published::{Published, ReadError, false_proof};
 
@@ -19,10 +22,18 @@ const LEAVES_AT_ONCE: usize = 64;
 /// A pack on its way out.
 pub struct PackReader {
     published: Arc<Published>,
+    head: Head,
     leaves: Leaves,
     verifier: subset::Verifier,
     /// What was made and is not yet given away.
     held: Vec<u8>,
+}
+
+/// The signed head that a pack is proven against.
+struct Head {
+    size: TreeSize,
+    root: Hash,
+    checkpoint: SignedCheckpoint,
 }
 
 /// The leaves that are still to come.
@@ -38,15 +49,13 @@ impl PackReader {
     /// # Errors
     /// [`ReadError::Store`] or [`ReadError::FalseProof`] if the store is damaged.
     pub fn window(published: Arc<Published>, range: Range) -> Result<Self, ReadError> {
+        let head = Head::at_end_of(range, &published)?;
         let leaves = Leaves::Window(range.from().get()..range.to().get());
-        let proof = subset::prove(range.indices(), published.size, published.as_ref())?;
-        Self::begin(
-            published,
-            Selection::Range(range),
-            leaves,
-            range.count(),
-            proof,
-        )
+        let proof = subset::prove(range.indices(), head.size, published.as_ref())?;
+        let (selection, count) = (Selection::Range(range), range.count());
+        Ok(Self::begin(
+            published, head, selection, leaves, count, proof,
+        ))
     }
 
     /// Begins the pack of an agent or a goal, whose leaves these are, ascending.
@@ -68,34 +77,38 @@ impl PackReader {
         }
         let proof = subset::prove(&indices, size, published.as_ref())?;
         let count = indices.len() as u64;
+        let head = Head::newest(&published)?;
         let leaves = Leaves::Scattered(indices.into_iter());
-        Self::begin(published, selection, leaves, count, proof)
+        Ok(Self::begin(
+            published, head, selection, leaves, count, proof,
+        ))
     }
 
     fn begin(
         published: Arc<Published>,
+        head: Head,
         selection: Selection,
         leaves: Leaves,
         count: u64,
-        proof: Vec<tlog::Hash>,
-    ) -> Result<Self, ReadError> {
-        let size = published.size;
+        proof: Vec<Hash>,
+    ) -> Self {
         let header = Header {
             origin: published.origin().to_string(),
-            size,
+            size: head.size,
             selection,
             count,
         };
-        let checkpoint = Box::new(SignedCheckpoint::parse(&published.checkpoint)?);
+        let checkpoint = Box::new(head.checkpoint.clone());
         let mut held = Line::Header(header).to_string();
         held += &Line::Checkpoint(checkpoint).to_string();
         held += &Line::Proof(proof.clone()).to_string();
-        Ok(Self {
-            verifier: subset::Verifier::new(size, proof),
+        Self {
+            verifier: subset::Verifier::new(head.size, proof),
             held: held.into_bytes(),
             published,
+            head,
             leaves,
-        })
+        }
     }
 
     /// The next piece of the pack; `None` behind the last.
@@ -129,7 +142,7 @@ impl PackReader {
     }
 
     fn check_root(&self) -> Result<(), ReadError> {
-        let (size, expected) = (self.published.size, self.published.root);
+        let (size, expected) = (self.head.size, self.head.root);
         let computed = self.verifier.clone().finish().map_err(false_proof)?;
         match computed == expected {
             true => Ok(()),
@@ -139,6 +152,29 @@ impl PackReader {
                 expected,
             })),
         }
+    }
+}
+
+impl Head {
+    fn newest(published: &Published) -> Result<Self, ReadError> {
+        Ok(Self {
+            size: published.size,
+            root: published.root,
+            checkpoint: SignedCheckpoint::parse(&published.checkpoint)?,
+        })
+    }
+
+    /// The kept head that ends with the range, else the newest.
+    fn at_end_of(range: Range, published: &Published) -> Result<Self, ReadError> {
+        let size = TreeSize::new(range.to().get());
+        let Some(checkpoint) = published.kept_checkpoint(size)? else {
+            return Self::newest(published);
+        };
+        Ok(Self {
+            size,
+            root: published.root_at(size)?,
+            checkpoint: SignedCheckpoint::parse(&checkpoint)?,
+        })
     }
 }
 

@@ -249,6 +249,22 @@ impl Published {
         Ok(kept)
     }
 
+    /// The kept checkpoint of exactly this size, if there is one.
+    ///
+    /// # Errors
+    /// [`ReadError::Store`].
+    pub fn kept_checkpoint(&self, size: TreeSize) -> Result<Option<String>, ReadError> {
+        if size == self.size {
+            return Ok(Some(self.checkpoint.clone()));
+        }
+        let Some(below) = size.get().checked_sub(1) else {
+            return Ok(None);
+        };
+        let next = self.checkpoints_after(below, 1)?.pop();
+        let kept = next.filter(|next| next.size == size);
+        Ok(kept.map(|kept| kept.checkpoint))
+    }
+
     fn covers(&self, size: TreeSize) -> Result<(), ReadError> {
         let published = self.size;
         if size > published {
