@@ -54,6 +54,8 @@ pub enum Party {
     Observer,
     /// Whoever made the pack or the proof file.
     Producer,
+    /// Whoever made the evidence or passed it on: nothing that anybody signed covers what is wrong.
+    Unknown,
 }
 
 impl Class {
@@ -68,6 +70,17 @@ impl Class {
 }
 
 impl Party {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Agent,
+        Self::Operator,
+        Self::Control,
+        Self::Log,
+        Self::Observer,
+        Self::Producer,
+        Self::Unknown,
+    ];
+
     /// The word in a report.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -77,6 +90,20 @@ impl Party {
             Self::Log => "log",
             Self::Observer => "observer",
             Self::Producer => "producer",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// As people are told.
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::Agent => "the agent",
+            Self::Operator => "the operators",
+            Self::Control => "the control plane",
+            Self::Log => "the log",
+            Self::Observer => "an observer",
+            Self::Producer => "whoever made this evidence",
+            Self::Unknown => "whoever made it or passed it on",
         }
     }
 }
@@ -161,15 +188,15 @@ macro_rules! codes {
 
 codes! {
     Form "form" "What cannot be read, or could be read in two ways." {
-        Malformed "malformed" Problem Producer (Some(400)) "A member is missing, of the wrong type, or does not parse."
+        Malformed "malformed" Problem Log (Some(400)) "A member is missing, of the wrong type, or does not parse."
             "`expires_ms` is the text `\"tomorrow\"`.";
-        TooLarge "too-large" Problem Producer (Some(413)) "It is larger than the limit."
+        TooLarge "too-large" Problem Log (Some(413)) "It is larger than the limit."
             "A payload of 32,769 bytes, where 32,768 is the most.";
-        UnknownKind "unknown-kind" Problem Producer (Some(400)) "The payload type names no kind of record."
+        UnknownKind "unknown-kind" Problem Log (Some(400)) "The payload type names no kind of record."
             "The payload type ends in `heartbeet.v1+json`.";
-        UnknownMember "unknown-member" Problem Producer (Some(400)) "An object has a member that its kind does not have."
+        UnknownMember "unknown-member" Problem Log (Some(400)) "An object has a member that its kind does not have."
             "A lease says `alow` beside `allow`.";
-        NotStrictJson "not-strict-json" Problem Producer (Some(400)) "The bytes are not JSON of the strict subset."
+        NotStrictJson "not-strict-json" Problem Log (Some(400)) "The bytes are not JSON of the strict subset."
             "The member `agent` stands twice in one object.";
         LeafNotCanonical "leaf-not-canonical" Problem Log (Some(400)) "A leaf is not spelled the one way a leaf is spelled."
             "The leaf has a space after a colon, or its signatures out of order.";
@@ -177,19 +204,19 @@ codes! {
             "An intent names a parent that no record of the log has.";
     }
     Signature "signature" "Who signed, for which log, and when." {
-        OriginMismatch "origin-mismatch" Problem Producer (Some(403)) "The record was made for another log."
+        OriginMismatch "origin-mismatch" Problem Log (Some(403)) "The record was made for another log."
             "A heartbeat signed for the staging log is sent to the production log.";
-        KeyUnknown "key-unknown" Problem Producer (Some(403)) "A signature is by a key that nobody here has."
+        KeyUnknown "key-unknown" Problem Log (Some(403)) "A signature is by a key that nobody here has."
             "An order is signed by a key that no charter and no manifest names.";
-        KeyRepeated "key-repeated" Problem Producer (Some(403)) "Two signatures are by the same key."
+        KeyRepeated "key-repeated" Problem Log (Some(403)) "Two signatures are by the same key."
             "One operator signs twice, to reach a threshold of two.";
-        SignatureInvalid "signature-invalid" Problem Producer (Some(403)) "A signature does not verify."
+        SignatureInvalid "signature-invalid" Problem Log (Some(403)) "A signature does not verify."
             "One byte of the payload was changed after it had been signed.";
-        RoleMissing "role-missing" Problem Producer (Some(403)) "A signing key does not have the role that this kind needs."
+        RoleMissing "role-missing" Problem Log (Some(403)) "A signing key does not have the role that this kind needs."
             "A lease is signed by an observer's key.";
         ThresholdNotMet "threshold-not-met" Problem Operator (Some(403)) "Too few of the keys that count have signed."
             "One operator signs a lease, and the charter asks for two.";
-        Stale "stale" Problem Producer (Some(403)) "The time of the record is too far from that of its receipt."
+        Stale "stale" Problem Operator (Some(403)) "The time of the record is too far from that of its receipt."
             "A heartbeat arrives six minutes after the time in it.";
     }
     Charter "charter" "The constitution of the log." {
@@ -295,22 +322,6 @@ codes! {
             "A lease that was lost on the way arrives after the agent was stopped.";
     }
     Log "log" "What the log shows of itself: its tree, its checkpoints, its clock." {
-        RootMismatch "root-mismatch" Problem Log (None) "The hashes do not lead to the root of the checkpoint."
-            "One hash of an inclusion proof was changed.";
-        ProofMalformed "proof-malformed" Problem Log (None) "The proof does not have the form of one."
-            "A hash of 31 bytes in a proof file.";
-        ProofSurplus "proof-surplus" Problem Log (None) "The proof has hashes that it does not need."
-            "A proof with one hash more than the path from leaf to root has.";
-        IndexOutOfRange "index-out-of-range" Problem Log (None) "The index is not in a tree of this size."
-            "A proof for index 100 in a tree of size 100.";
-        CheckpointMalformed "checkpoint-malformed" Problem Log (None) "The checkpoint does not have the form of one."
-            "The size of a checkpoint is `007`.";
-        CheckpointSignatureInvalid "checkpoint-signature-invalid" Problem Log (None) "The log's signature on the checkpoint is missing or does not verify."
-            "A checkpoint whose root was changed after it had been signed.";
-        OriginUnknown "origin-unknown" Problem Log (None) "The checkpoint is of a log that the policy does not name."
-            "A checkpoint of `example.org/log`, and the policy names `example.com/log`.";
-        QuorumNotMet "quorum-not-met" Problem Log (None) "Too few witnesses have cosigned the checkpoint."
-            "Two witnesses have cosigned, and the policy asks for three.";
         Inconsistent "inconsistent" Problem Log (None) "Two checkpoints are not of one history."
             "The tree of size 90 is no beginning of the tree of size 100.";
         TimeRegressed "time-regressed" Problem Log (None) "A leaf was received before the one in front of it."
@@ -324,9 +335,29 @@ codes! {
         CheckpointNotInCharter "checkpoint-not-in-charter" Problem Log (None) "The checkpoint is signed by a key that the charter does not name."
             "The log signs on with a key that an amendment has taken away.";
     }
-    Pack "pack" "What is wrong with a file of evidence, whatever the log says." {
-        PackMalformed "pack-malformed" Problem Producer (None) "The evidence cannot be read."
+    Passing "passing on" "What may have happened on the way: nothing that the log has signed covers it." {
+        RootMismatch "root-mismatch" Problem Unknown (None) "The hashes do not lead to the root of the checkpoint."
+            "One hash of an inclusion proof was changed.";
+        ProofMalformed "proof-malformed" Problem Unknown (None) "The proof does not have the form of one."
+            "A hash of 31 bytes in a proof file.";
+        ProofSurplus "proof-surplus" Problem Unknown (None) "The proof has hashes that it does not need."
+            "A proof with one hash more than the path from leaf to root has.";
+        IndexOutOfRange "index-out-of-range" Problem Unknown (None) "The index is not in a tree of this size."
+            "A proof for index 100 in a tree of size 100.";
+        CheckpointMalformed "checkpoint-malformed" Problem Unknown (None) "The checkpoint does not have the form of one."
+            "The size of a checkpoint is `007`.";
+        CheckpointSignatureInvalid "checkpoint-signature-invalid" Problem Unknown (None) "The log's signature on the checkpoint is missing or does not verify."
+            "A checkpoint whose root was changed after it had been signed.";
+        OriginUnknown "origin-unknown" Problem Unknown (None) "The checkpoint is of a log that the policy does not name."
+            "A checkpoint of `example.org/log`, and the policy names `example.com/log`.";
+        QuorumNotMet "quorum-not-met" Problem Unknown (None) "Too few witnesses have cosigned the checkpoint."
+            "Two witnesses have cosigned, and the policy asks for three.";
+        TrustMismatch "trust-mismatch" Problem Unknown (None) "The charter is not the one that the trust pins."
+            "The charter at index 0 has another hash than the one in the trust.";
+        PackMalformed "pack-malformed" Problem Unknown (None) "The evidence cannot be read."
             "A line of the pack is not the one spelling of what it says.";
+    }
+    Pack "pack" "What is wrong with a file of evidence, whatever the log says." {
         PackCount "pack-count" Problem Producer (None) "The pack does not hold as many leaves as it says."
             "The pack says 20 leaves and holds 19.";
         PackOrder "pack-order" Problem Producer (None) "The lines of the pack are out of order."
@@ -335,8 +366,6 @@ codes! {
             "A leaf of `writer`, in a pack of the agent `reporter`.";
         PackIncomplete "pack-incomplete" Problem Producer (None) "The pack lacks records that it rests on."
             "A receipt is there, and the lease that it was made under is not.";
-        TrustMismatch "trust-mismatch" Problem Producer (None) "The charter is not the one that the trust pins."
-            "The charter at index 0 has another hash than the one in the trust.";
         DisclosureMismatch "disclosure-mismatch" Problem Producer (None) "A disclosure does not open its commitment."
             "The value that is told does not have the digest that was logged.";
     }

@@ -152,8 +152,7 @@ def check_subset(head, leaves, proof):
             return proof.take()
         left = left_size(size) if size > 1 else 0
         return node(root(start, left), root(start + left, size - left)) if left else leaves[start]
-    indices = sorted(leaves)
-    proof.reverse()
+    indices, _ = sorted(leaves), proof.reverse()
     proof.check(root(0, head.size), head.root, "root-mismatch")
 
 def check_consistency(trust, head, old, proof):
@@ -171,7 +170,8 @@ def check_consistency(trust, head, old, proof):
     trust.check_log(old)
     need(old.size <= head.size, "proof-malformed", "the sizes are reversed")
     found = roots(old.size, head.size, True) if old.size else (sha256(), head.root)
-    proof.check(found, (old.root, head.root), "inconsistent")
+    is_proof_bad = old.size < head.size and found[1] != head.root
+    proof.check(found, (old.root, head.root), "root-mismatch" if is_proof_bad else "inconsistent")
 
 # Leaves, proof files, packs: docs/formats.md and c2sp.org/tlog-proof.
 def read_leaf(data):

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use ledger::codes::Class;
-use ledger::verify::{Report, Status, Trust, verify};
-use tests::lies::{Fault, Sample, all};
+use ledger::codes::{Class, Party};
+use ledger::pack::Selection;
+use ledger::verify::{Report, Status, Trust, Verdict, verify};
+use tests::lies::{Fault, Forger, Sample, TRUST, all, forger, of_the_log};
 
 fn report(sample: &Sample) -> Report {
     let trust: Trust = sample.trust.parse().unwrap();
@@ -62,4 +63,118 @@ fn every_sample_has_a_name_of_its_own() {
     assert_eq!(names.len(), samples.len());
     let lies = samples.iter().filter(|sample| sample.fault.is_some());
     assert!(lies.count() >= 40);
+}
+
+/// Those whom evidence can accuse: what is lost, cut or changed on the way must never look like their doing.
+fn accused(report: &Report) -> Vec<String> {
+    let is_named = |by| !matches!(by, Party::Producer | Party::Unknown);
+    let findings = report.findings.iter().filter(|it| is_named(it.by));
+    findings
+        .map(|it| format!("{it}, by {}", it.by.as_str()))
+        .collect()
+}
+
+fn judged(evidence: &[u8]) -> Report {
+    let trust: Trust = TRUST.parse().unwrap();
+    verify(evidence, &trust, None)
+}
+
+#[test]
+fn nothing_that_happens_on_the_way_is_laid_to_anybody_in_the_log() {
+    for sample in of_the_log() {
+        let sound = sample.evidence;
+        assert_eq!(accused(&judged(&sound)), [""; 0], "{}", sample.name);
+        let text = String::from_utf8(sound.clone()).unwrap();
+        let mut damaged = vec![
+            ("CRLF", text.replace('\n', "\r\n").into_bytes()),
+            ("BOM", format!("\u{feff}{text}").into_bytes()),
+            ("no last line end", text.trim_end().as_bytes().to_vec()),
+            ("one more line end", format!("{text}\n").into_bytes()),
+            ("spaces", text.replace(':', ": ").into_bytes()),
+        ];
+        damaged.extend(
+            (0..sound.len())
+                .step_by(101)
+                .map(|at| ("cut", sound[..at].to_vec())),
+        );
+        damaged.extend((0..sound.len()).step_by(23).map(|at| {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 1 << (at % 7);
+            ("a bit", bytes)
+        }));
+        for (what, bytes) in damaged.into_iter().filter(|(_, bytes)| *bytes != sound) {
+            let report = judged(&bytes);
+            assert_eq!(accused(&report), [""; 0], "{what} in {}", sample.name);
+            assert_ne!(
+                report.verdict,
+                Verdict::Verified,
+                "{what} in {}",
+                sample.name
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_that_is_left_out_is_laid_to_anybody_in_the_log() {
+    let golden = Forger::golden();
+    for to in 1..=16 {
+        for from in 0..to {
+            let report = judged(golden.pack(from, to).as_bytes());
+            assert_eq!(accused(&report), [""; 0], "{from} up to {to}");
+            let is_whole = (from, to) == (0, 16);
+            assert_eq!(
+                report.verdict == Verdict::Verified,
+                is_whole,
+                "{from} up to {to}"
+            );
+        }
+    }
+    let agent = Selection::Agent("reconciler".parse().unwrap());
+    for left_out in 1_u32..1 << 14 {
+        // Every pair and every few of them.
+        if left_out.count_ones() > 2 && left_out % 61 != 0 {
+            continue;
+        }
+        let indices: Vec<u64> = (0..15)
+            .filter(|index| *index == 0 || left_out & (1 << (index - 1)) == 0)
+            .collect();
+        let pack = forger::text(&golden.selected(agent.clone(), &indices));
+        let report = judged(pack.as_bytes());
+        assert_eq!(accused(&report), [""; 0], "{indices:?}");
+        assert_ne!(report.verdict, Verdict::Verified, "{indices:?}");
+    }
+}
+
+#[test]
+fn a_later_head_makes_an_earlier_end_no_fresher() {
+    let trust: Trust = TRUST.parse().unwrap();
+    let golden = Forger::golden();
+    let now = Some(1_764_000_020_000);
+    let of = |pack: String| verify(pack.as_bytes(), &trust, now);
+    let status = |report: &Report, id: &str| {
+        let check = report.checks.iter().find(|check| check.id.as_str() == id);
+        check.unwrap().status
+    };
+    let whole = of(golden.whole());
+    assert_eq!(
+        (whole.verdict, status(&whole, "freshness")),
+        (Verdict::Verified, Status::Pass)
+    );
+    assert_eq!(whole.as_of.judged_to.map(|to| to.get()), Some(16));
+    let beginning = of(golden.pack(0, 10));
+    assert_eq!(beginning.verdict, Verdict::Incomplete);
+    assert_eq!(beginning.as_of.judged_to.map(|to| to.get()), Some(10));
+    for id in ["chains", "authority", "liveness", "outcomes", "freshness"] {
+        assert_eq!(status(&beginning, id), Status::Skipped, "{id}");
+    }
+    let told = beginning.told();
+    assert!(told.because.concat().contains("6 later"), "{told:?}");
+    let window = of(golden.pack(3, 16));
+    assert_eq!(
+        (window.verdict, window.as_of.judged_to),
+        (Verdict::Incomplete, None)
+    );
+    let late = verify(golden.whole().as_bytes(), &trust, Some(1_864_000_000_000));
+    assert_eq!(status(&late, "freshness"), Status::Skipped);
 }

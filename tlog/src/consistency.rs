@@ -39,7 +39,8 @@ pub fn prove<R: HashReader + ?Sized>(
 /// # Errors
 ///
 /// [`ProofError::SizesReversed`], [`ProofError::MissingHashes`] or [`ProofError::SurplusHashes`] if the proof has
-/// not the form that the sizes demand, and [`ProofError::RootMismatch`] with the size of the root that it misses.
+/// not the form that the sizes demand, and [`ProofError::RootMismatch`] with the size of the root that it misses. If that is
+/// the older, the proof itself is sound, and the trees are not of one history.
 pub fn verify(
     proof: &[Hash],
     old: TreeSize,
@@ -62,8 +63,9 @@ pub fn verify(
         _ => (*old_root, proof),
     };
     let steps = climb(seed, &descent.turns, siblings);
-    ProofError::check_root(old, last_parent(&steps.old, seed), *old_root)?;
+    // First the newer: hashes that lead to its root are of its tree, so what they say of the older one is so.
     ProofError::check_root(new, last_parent(&steps.new, seed), *new_root)?;
+    ProofError::check_root(old, last_parent(&steps.old, seed), *old_root)?;
     Ok(steps)
 }
 

@@ -114,7 +114,21 @@ impl Policy {
     /// [`CheckpointError`], which tells an unknown log, a wrong signature and a quorum that is not met apart.
     pub fn verify(&self, signed: &SignedCheckpoint) -> Result<VerifiedCheckpoint, CheckpointError> {
         let logs: Vec<&VerifierKey> = self.logs.iter().map(|log| &log.key).collect();
-        signed.verify_log(&logs)?;
+        self.verify_by(signed, &logs)
+    }
+
+    /// Checks a checkpoint as [`Policy::verify`] does, signed by any of these keys in place of those of the policy's logs:
+    /// for whoever knows the keys that a log has had since the policy was written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policy::verify`].
+    pub fn verify_by(
+        &self,
+        signed: &SignedCheckpoint,
+        logs: &[&VerifierKey],
+    ) -> Result<VerifiedCheckpoint, CheckpointError> {
+        signed.verify_log(logs)?;
         let mut cosignatures = Vec::new();
         let mut cosigned = Vec::with_capacity(self.witnesses.len());
         for witness in &self.witnesses {

@@ -1,10 +1,11 @@
-//! The page of codes, `docs/codes.md`, written from the one table of them in `ledger`.
+//! The page of codes, `docs/codes.md`, written from the one table of them in `ledger`, with the words for verdicts and checks.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
-use ledger::codes::{Code, Group};
+use ledger::codes::{Code, Group, Party};
+use ledger::verify::{CheckId, Headline};
 
 /// Where the page lies in the repository.
 const PAGE: &str = "docs/codes.md";
@@ -26,7 +27,7 @@ verification and the documents of HTTP errors use the same codes, and the text o
 - **Class.** A *problem* means that the record cannot be relied on. A *breach* means that the record is sound and shows
   somebody out of bounds. In observe mode a breach of time is *late* if the record was made in time and logged afterwards.
 - **By** says at whose fault it is, unless the record at hand says otherwise: a rule that a logged record breaks in
-  enforce mode is a breach by control too, which should have refused it.
+  enforce mode is a breach by control too, which should have refused it; and of a leaf that is not shown to be in the log, nothing is laid to anybody by name.
 - **HTTP** is the status by which the service refuses; what has none is found by verification only.
 ";
 
@@ -34,8 +35,33 @@ fn page() -> String {
     let sections = Group::ALL.iter().map(|group| section(*group));
     std::iter::once(INTRODUCTION.to_owned())
         .chain(sections)
+        .chain([verdicts(), checks(), parties()])
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// What a report comes to, in the words of the command and the page.
+fn verdicts() -> String {
+    let row = |it: &Headline| format!("| {} | {} |\n", it.title(), it.means());
+    let rows: String = Headline::ALL.iter().map(row).collect();
+    format!(
+        "## verdicts\n\nWhat a report comes to, in the words that people are told.\n\n| | |\n| --- | --- |\n{rows}"
+    )
+}
+
+fn checks() -> String {
+    let row = |id: &CheckId| format!("| `{id}` | {} | {} |\n", id.means(), id.leaves_open());
+    let rows: String = CheckId::ALL.iter().map(row).collect();
+    format!(
+        "## checks\n\nWhat each check of a report shows if it holds, and what it does not show even then.\n\n\
+         | check | shows that | does not show |\n| --- | --- | --- |\n{rows}"
+    )
+}
+
+fn parties() -> String {
+    let row = |by: &Party| format!("| `{}` | {} |\n", by.as_str(), by.told());
+    let rows: String = Party::ALL.iter().map(row).collect();
+    format!("## by\n\nAt whose fault something is.\n\n| by | who |\n| --- | --- |\n{rows}")
 }
 
 fn section(group: Group) -> String {

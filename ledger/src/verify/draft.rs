@@ -2,10 +2,11 @@
 
 use tlog::LeafIndex;
 
-use crate::codes::{Class, Refusal};
+use crate::codes::{Class, Party, Refusal};
 use crate::record::SignedRecord;
 use crate::table::Table;
 use crate::text::Name;
+use crate::verify::fault;
 use crate::verify::report::{
     AsOf, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict,
 };
@@ -43,6 +44,24 @@ impl Draft {
         self.find(refusal, index, agent);
     }
 
+    /// A check that does not hold, at the fault of somebody in particular.
+    pub(super) fn fail_by(
+        &mut self,
+        id: CheckId,
+        refusal: Refusal,
+        by: Party,
+        index: Option<LeafIndex>,
+    ) {
+        self.fail_for(id, refusal.to_string());
+        self.push_finding(Finding {
+            class: refusal.code.class(),
+            refusal,
+            by,
+            index,
+            agent: None,
+        });
+    }
+
     /// A check that does not hold, for reasons that were found before.
     pub(super) fn fail_for(&mut self, id: CheckId, detail: impl Into<String>) {
         self.push(id, Status::Fail, detail.into());
@@ -57,7 +76,7 @@ impl Draft {
     ) {
         self.push_finding(Finding {
             class: refusal.code.class(),
-            by: refusal.code.party(),
+            by: fault::of_evidence(refusal.code),
             refusal,
             index,
             agent: agent.cloned(),
@@ -65,7 +84,13 @@ impl Draft {
     }
 
     pub(super) fn push_finding(&mut self, finding: Finding) {
+        self.count_found(finding.class, 1);
         self.findings.push(finding);
+    }
+
+    /// Counts findings, also those that are too many to be listed.
+    pub(super) fn count_found(&mut self, class: Class, count: u64) {
+        *self.summary.found.entry(class).or_insert(0) += count;
     }
 
     /// Counts a record that was read.
@@ -99,9 +124,8 @@ impl Draft {
     }
 
     fn verdict(&self, demanded: impl Fn(CheckId) -> bool) -> Verdict {
-        let is_problem = |finding: &Finding| finding.class == Class::Problem;
         let is_open = |check: &Check| check.status == Status::Skipped && demanded(check.id);
-        if self.findings.iter().any(is_problem) {
+        if self.summary.found.get(&Class::Problem).is_some() {
             return Verdict::Failed;
         }
         match self.checks.iter().any(is_open) {

@@ -1,41 +1,84 @@
 //! Freshness: whether the evidence is as new as a living log lets it be.
 //!
 //! A log whose control plane is alive has a new leaf at least each `pulse_ms`. Evidence that is older than that is no
-//! worse for it; only, what was logged since cannot be told from it.
+//! worse for it; only, what was logged since cannot be told from it. What counts is the age of the last leaf that was
+//! judged: a head is signed and cosigned at any time, whatever was left out before it. Its witnesses' time only bounds the
+//! log's clock.
 
-use crate::codes::Code;
+use tlog::LeafIndex;
+
+use crate::codes::{Class, Code, Party, Refusal};
 use crate::govern::State;
 use crate::verify::draft::Draft;
-use crate::verify::report::CheckId;
+use crate::verify::report::{CheckId, Finding};
 
-/// How far the clock of whoever verifies may be behind those of the log and its witnesses.
+/// How far the clock of whoever verifies may be behind that of the log.
 const MAX_AHEAD_MS: u64 = 2 * 60 * 1000;
 
-/// Judges the newest time in the evidence by the time that the verifier was given.
-pub(super) fn conclude(draft: &mut Draft, now_ms: Option<u64>, state: Option<&State>) {
-    let id = CheckId::Freshness;
-    let newest_ms = draft.as_of.received_ms.max(draft.as_of.witnessed_ms);
-    let (Some(now_ms), Some(newest_ms)) = (now_ms, newest_ms) else {
-        return draft.skip(id, "there are no two times to compare");
-    };
-    if newest_ms > now_ms.saturating_add(MAX_AHEAD_MS) {
-        let why = format!("{newest_ms} is ahead of the time of the verification, {now_ms}");
-        return draft.fail(id, Code::ClockImplausible.because(why), None, None);
+/// How far the clocks of the log and of its witnesses may be apart.
+pub(super) const CLOCKS_APART_MS: u64 = 60_000;
+
+/// The last leaf of evidence that is shown to be in the log, and when that received it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastLeaf {
+    pub(super) index: LeafIndex,
+    pub(super) received_ms: u64,
+}
+
+/// What witnesses saw, the log had received: it cannot have done so after they saw it.
+pub(super) fn check_clock(last: LastLeaf, witnessed_ms: Option<u64>) -> Result<(), Finding> {
+    let LastLeaf { index, received_ms } = last;
+    match witnessed_ms {
+        Some(at) if received_ms > at.saturating_add(CLOCKS_APART_MS) => {
+            let why = format!("a leaf received at {received_ms} was witnessed at {at}");
+            Err(implausible(
+                Code::ClockImplausible.because(why),
+                Party::Log,
+                index,
+            ))
+        }
+        _ => Ok(()),
     }
-    let age_ms = now_ms.saturating_sub(newest_ms);
-    let clocks = state
-        .and_then(State::charter)
-        .map(|charter| &charter.liveness);
+}
+
+/// Judges the age of the last leaf by the time that the verifier was given.
+pub(super) fn conclude(draft: &mut Draft, now_ms: Option<u64>, last: LastLeaf, state: &State) {
+    let id = CheckId::Freshness;
+    let LastLeaf { index, received_ms } = last;
+    let Some(now_ms) = now_ms else {
+        return draft.skip(id, "no time was given to judge it by");
+    };
+    if received_ms > now_ms.saturating_add(MAX_AHEAD_MS) {
+        let why = format!("{received_ms} is ahead of the time of the verification, {now_ms}");
+        let refusal = Code::ClockImplausible.because(why);
+        draft.fail_for(id, refusal.to_string());
+        // Whose clock is wrong, the log's or that of whoever verifies, nobody can tell from here.
+        return draft.push_finding(implausible(refusal, Party::Unknown, index));
+    }
+    let age_ms = now_ms.saturating_sub(received_ms);
+    let clocks = state.charter().map(|charter| &charter.liveness);
     match clocks.map(|clocks| clocks.pulse_ms + clocks.tolerance_ms) {
         Some(most) if age_ms <= most => {
             draft.pass(
                 id,
-                format!("{age_ms} ms old; the log speaks at least each {most} ms"),
+                format!(
+                    "the last entry is {age_ms} ms old; the log speaks at least each {most} ms"
+                ),
             );
         }
         _ => draft.skip(
             id,
-            format!("{age_ms} ms old: what was logged since is not in it"),
+            format!("the last entry is {age_ms} ms old: what was logged since is not in it"),
         ),
+    }
+}
+
+const fn implausible(refusal: Refusal, by: Party, index: LeafIndex) -> Finding {
+    Finding {
+        class: Class::Problem,
+        refusal,
+        by,
+        index: Some(index),
+        agent: None,
     }
 }

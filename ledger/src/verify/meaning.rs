@@ -24,7 +24,7 @@ impl CheckId {
             }
             Self::Signatures => "each record is signed by keys that the charter leads to",
             Self::Chains => {
-                "the records of each agent follow one upon the other, so one left out would show"
+                "the records of each agent follow one upon the other, and one left out between them would show"
             }
             Self::Authority => {
                 "what everybody did was allowed to them at that moment, by the records before it"
@@ -34,7 +34,9 @@ impl CheckId {
             }
             Self::Outcomes => "what was begun was ended, and what was accepted rests on a check",
             Self::Disclosures => "the values that are told are those that were committed to",
-            Self::Freshness => "the checkpoint is about as new as it should be, by the time given",
+            Self::Freshness => {
+                "the last entry is as new as a log that lives lets it be, by the time given"
+            }
         }
     }
 

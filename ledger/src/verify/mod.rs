@@ -10,17 +10,19 @@
 //!
 //! A *pack* holds a window of the log, or what belongs to an agent or a goal: records of that log, in its tree, whose
 //! disclosures open their commitments. A window that begins with the first leaf is replayed: it shows who signed what,
-//! whether everybody was allowed to do what they did, and whether the control plane did what was due. In any other
-//! pack something may have been left out that speaks against somebody, so what it comes to is at best *incomplete*.
+//! whether everybody was allowed to do what they did, and whether the control plane did what was due. Only one that also
+//! reaches the size of its checkpoint is judged as a whole: from any other something may have been left out that speaks
+//! against somebody, so what it comes to is at best *incomplete*.
 //!
-//! What is found has somebody at whose fault it is. Of leaves that are not shown to be in the log that is whoever made
-//! the pack: they say nothing of anybody else.
+//! What is found has somebody at whose fault it is, and is laid to nobody whom the evidence does not show to be at fault.
 
 mod causes;
 mod disclosures;
 mod draft;
+mod fault;
 mod freshness;
 mod head;
+mod log_keys;
 mod meaning;
 mod pack;
 mod paths;
@@ -30,6 +32,7 @@ mod replay;
 mod report;
 mod shown;
 mod tally;
+mod told;
 mod trust;
 
 use crate::codes::Refusal;
@@ -39,6 +42,7 @@ pub use report::{AsOf, Check, CheckId, Finding, Report, Status, Summary, TraceSt
 pub use shown::{entry_of_line, entry_of_proof};
 pub use tally::MAX_LISTED_FINDINGS;
 use tlog::proof::MAX_PROOF_FILE_BYTES;
+pub use told::{Headline, Told};
 pub use trust::{MAX_TRUST_BYTES, Trust};
 
 /// What a pack begins with: its header's first member.
@@ -105,7 +109,9 @@ impl Verifier {
     /// Ends the evidence where whoever reads it cannot go on: compressed bytes that are none, or that grow without end.
     /// What came before counts; what is wrong becomes a finding, and nothing that follows is read.
     pub fn refuse(&mut self, refusal: Refusal) {
-        self.refused.get_or_insert(refusal);
+        if !self.is_settled() {
+            self.refused = Some(refusal);
+        }
     }
 
     /// Takes the next bytes.

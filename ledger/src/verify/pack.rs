@@ -1,33 +1,29 @@
-//! The verification of a pack: its window of the log is whole, and holds records of that log.
+//! The verification of a pack, as its lines come: leaves in their places, records of the log that the trust names, and, from
+//! the first leaf on, the replay. What it comes to is said at the end, in [`conclusion`].
 
-use tlog::checkpoint::VerifiedCheckpoint;
-use tlog::{Hash, LeafIndex, ProofError, consistency, leaf_hash, subset};
+mod conclusion;
+mod coverage;
 
-use crate::codes::{Code, Group, Party, Refusal};
+use tlog::checkpoint::{Checkpoint, SignedCheckpoint};
+use tlog::{Hash, LeafIndex, ProofError, leaf_hash, subset};
+
+use self::coverage::Coverage;
+use crate::codes::{Code, Party, Refusal};
 use crate::pack::{Earlier, Entry, Header, Line, Membership, Reader, Selection};
 use crate::record::SignedRecord;
 use crate::text::Name;
-use crate::verify::causes::with_causes;
 use crate::verify::disclosures::Disclosures;
 use crate::verify::draft::Draft;
-use crate::verify::freshness;
-use crate::verify::head::{check_checkpoint, checkpoint_refusal, inclusion_refusal, signed_by_log};
+use crate::verify::fault::{self, Shown};
+use crate::verify::freshness::LastLeaf;
+use crate::verify::head::{Signers, is_by_a_key_unknown};
+use crate::verify::log_keys::LogKeys;
 use crate::verify::paths::{Keeper, Paths};
 use crate::verify::records::{Keyring, check_first, check_log, read_leaf};
 use crate::verify::replay::{self, Replay};
 use crate::verify::report::{CheckId, Finding, Report};
 use crate::verify::tally::Tallies;
 use crate::verify::trust::Trust;
-
-/// Why what needs all of a pack is not checked.
-const NOT_WHOLE: &str = "the pack is not what it says it holds";
-
-/// Why what the leaves say is not held against anybody.
-const NOT_PROVEN: &str = "the leaves are not shown to be in the log";
-
-/// Why nothing is replayed.
-const NOT_FROM_START: &str = "the pack does not begin with the first entry of the log";
-const NO_CHARTER: &str = "the charter that the trust names is not there";
 
 /// Verifies a pack that comes in chunks.
 #[derive(Debug, Default)]
@@ -84,8 +80,7 @@ struct Pack {
     /// Why the header is not of this checkpoint. Nothing behind it is looked at: a header can claim leaves without end,
     /// a checkpoint that the log signed cannot.
     mismatch: Option<Refusal>,
-    /// What the comparison with an earlier checkpoint came to, if there is one.
-    earlier: Option<Result<String, Refusal>>,
+    earlier: Option<Box<Earlier>>,
     /// The first thing wrong with the proof is enough.
     inclusion: Option<Result<subset::Verifier, ProofError>>,
     keeps_paths: bool,
@@ -95,8 +90,10 @@ struct Pack {
     keyring: Keyring,
     /// Only a pack of all leaves from the first on can be replayed.
     replay: Option<Box<Replay>>,
+    /// Whether the first leaf is the charter that the trust pins.
+    is_pinned: bool,
     leaves: u64,
-    last_received_ms: Option<u64>,
+    last: Option<LastLeaf>,
 }
 
 /// The checkpoint of a pack.
@@ -104,8 +101,20 @@ struct Pack {
 enum Head {
     #[default]
     Absent,
-    Refused,
-    Verified(Box<VerifiedCheckpoint>),
+    /// By a key of the policy, or of a log of it by a key that only the charters may know: whether it counts is said when
+    /// these have been read.
+    Held(Box<SignedCheckpoint>),
+    Refused(Box<SignedCheckpoint>),
+}
+
+impl Head {
+    /// What it says, if it can be the log's at all.
+    fn claim(&self) -> Option<&Checkpoint> {
+        match self {
+            Self::Held(signed) => Some(signed.unverified()),
+            Self::Absent | Self::Refused(_) => None,
+        }
+    }
 }
 
 impl Pack {
@@ -119,32 +128,27 @@ impl Pack {
                 self.header = Some(header);
             }
             Line::Checkpoint(signed) => {
-                self.checkpoint = match check_checkpoint(&mut self.draft, &signed, trust) {
-                    Some(verified) => Head::Verified(Box::new(verified)),
-                    None => Head::Refused,
+                let none = LogKeys::default();
+                let is_signed = Signers::of(trust, &none).verify(&signed).is_ok();
+                self.checkpoint = match is_signed || is_by_a_key_unknown(&signed, trust) {
+                    true => Head::Held(signed),
+                    false => Head::Refused(signed),
                 };
                 self.mismatch = self.check_header().err();
             }
-            Line::Earlier(earlier) => self.check_earlier(&earlier, trust),
+            Line::Earlier(earlier) => self.earlier = Some(earlier),
             Line::Disclosures(disclosures) => self.disclosures.take(disclosures),
             Line::Proof(proof) => self.begin_inclusion(proof, trust),
             Line::Leaf(entry) => self.check_leaf(&entry, trust),
         }
     }
 
-    fn check_earlier(&mut self, earlier: &Earlier, trust: &Trust) {
-        if let Head::Verified(newer) = &self.checkpoint {
-            self.earlier = Some(check_consistency(earlier, newer, trust));
-        }
-    }
-
     fn begin_inclusion(&mut self, proof: Vec<Hash>, trust: &Trust) {
-        if let Head::Verified(checkpoint) = &self.checkpoint {
-            let size = checkpoint.size();
+        if let Some(&Checkpoint { size, root, .. }) = self.checkpoint.claim() {
             self.keeper = self.keeps_paths.then(|| Keeper::new(size, proof.clone()));
             self.inclusion = Some(Ok(subset::Verifier::new(size, proof)));
-            let replay = || Box::new(Replay::new(trust.policy.clone(), checkpoint.root()));
-            self.replay = self.is_from_start().then(replay);
+            let replay = || Box::new(Replay::new(trust.policy.clone(), &root));
+            self.replay = self.coverage().is_from_start().then(replay);
         }
     }
 
@@ -158,7 +162,7 @@ impl Pack {
         self.leaves += 1;
         let mut leaf = replay::Leaf {
             index,
-            received_ms: self.last_received_ms.unwrap_or(0),
+            received_ms: self.last.map_or(0, |last| last.received_ms),
             hash,
         };
         let record = read_leaf(bytes).and_then(|(received_ms, record)| {
@@ -200,19 +204,21 @@ impl Pack {
 
     /// A log's time never goes back from one leaf to the next.
     fn check_time(&mut self, leaf: replay::Leaf) -> u64 {
-        let received_ms = leaf.received_ms;
-        self.draft.as_of.received_ms = Some(received_ms);
-        let last_ms = self.last_received_ms.unwrap_or(0);
+        let (index, received_ms) = (leaf.index, leaf.received_ms);
+        let last_ms = self.last.map_or(0, |last| last.received_ms);
         if received_ms < last_ms {
             let why = format!("received at {received_ms}, after {last_ms}");
             let refusal = Code::TimeRegressed.because(why);
-            self.find(CheckId::Leaves, refusal, leaf.index, None);
+            self.find(CheckId::Leaves, refusal, index, None);
         }
-        *self.last_received_ms.insert(received_ms.max(last_ms))
+        let received_ms = received_ms.max(last_ms);
+        self.last = Some(LastLeaf { index, received_ms });
+        received_ms
     }
 
     fn check_record(&mut self, leaf: replay::Leaf, record: SignedRecord, trust: &Trust) {
         let is_pinned = record.hash() == trust.charter;
+        self.is_pinned |= is_pinned && leaf.index == LeafIndex::new(0);
         if let Err(refusal) = check_first(leaf.index, &record, trust) {
             self.find(CheckId::Leaves, refusal, leaf.index, None);
             self.replay = None;
@@ -224,8 +230,9 @@ impl Pack {
         // Where the selection brings the keys with it, they are known without a replay.
         if self.brings_authority() && (is_pinned || self.keyring.has_charter()) {
             let about = record.record().agent().cloned();
-            if let Err(refusal) = self.keyring.check(record, trust) {
-                self.find(CheckId::Signatures, refusal, leaf.index, about);
+            if let Err(refusal) = self.keyring.check(leaf.index, record, trust) {
+                let by = fault::of_signature_in_a_part(refusal.code);
+                self.find_by(CheckId::Signatures, refusal, by, leaf.index, about);
             }
         }
     }
@@ -236,12 +243,24 @@ impl Pack {
         }
     }
 
-    /// Something in a leaf that is nobody's but the log's, which took it in.
+    /// Something that a leaf shows by itself.
     fn find(&mut self, check: CheckId, refusal: Refusal, index: LeafIndex, agent: Option<Name>) {
-        let by = match refusal.code.group() {
-            Group::Form | Group::Signature => Party::Log,
-            _ => refusal.code.party(),
+        let shown = match self.is_pinned {
+            true => Shown::Log,
+            false => Shown::Leaf,
         };
+        let by = fault::of_leaf(refusal.code, shown);
+        self.find_by(check, refusal, by, index, agent);
+    }
+
+    fn find_by(
+        &mut self,
+        check: CheckId,
+        refusal: Refusal,
+        by: Party,
+        index: LeafIndex,
+        agent: Option<Name>,
+    ) {
         let finding = Finding {
             class: refusal.code.class(),
             refusal,
@@ -257,54 +276,16 @@ impl Pack {
         matches!(selection, Some(Selection::Agent(_) | Selection::Goal(_)))
     }
 
-    fn is_from_start(&self) -> bool {
-        let selection = self.header.as_ref().map(|header| &header.selection);
-        matches!(selection, Some(Selection::Range(range)) if range.from() == LeafIndex::new(0))
+    fn coverage(&self) -> Coverage {
+        self.header.as_ref().map_or(Coverage::Part, Coverage::of)
     }
 
-    fn finish(
-        mut self,
-        end: Result<(), Refusal>,
-        trust: &Trust,
-        now_ms: Option<u64>,
-    ) -> (Report, Option<Paths>) {
-        let is_whole = end.is_ok();
-        let membership = self.membership.take();
-        let end = end.and_then(|()| membership.map_or(Ok(()), Membership::finish));
-        self.conclude_form(end);
-        self.conclude_head();
-        let is_proven = self.conclude_inclusion(is_whole);
-        let rest = self.replay.as_mut().map(|replay| replay.finish());
-        self.take_found(rest);
-        if !is_proven {
-            self.tallies.lay_to_the_producer();
-        }
-        let why_not = match (is_whole, is_proven) {
-            (false, _) => Some(NOT_WHOLE),
-            (true, false) => Some(NOT_PROVEN),
-            (true, true) => None,
-        };
-        self.conclude_consistency();
-        self.conclude_records(why_not.filter(|_| !is_whole));
-        self.conclude_replay(why_not);
-        let why_not = (!is_whole).then_some(NOT_WHOLE);
-        std::mem::take(&mut self.disclosures).conclude(&mut self.draft, why_not);
-        let replayed = self.replay.as_ref().filter(|_| is_proven);
-        freshness::conclude(&mut self.draft, now_ms, replayed.map(|it| it.state()));
-        let report = self.draft.finish(|check| match check {
-            CheckId::Witnesses => trust.policy.needs_witnesses(),
-            CheckId::Consistency | CheckId::Disclosures | CheckId::Freshness => false,
-            _ => true,
-        });
-        (report, self.paths)
-    }
-
-    /// What the header says of the checkpoint is so, as far as the checkpoint is the log's at all.
+    /// What the header says of the checkpoint is so, as far as the checkpoint can be the log's at all.
     fn check_header(&self) -> Result<(), Refusal> {
-        let (Some(header), Head::Verified(checkpoint)) = (&self.header, &self.checkpoint) else {
+        let (Some(header), Some(head)) = (&self.header, self.checkpoint.claim()) else {
             return Ok(());
         };
-        let (origin, size) = (checkpoint.origin(), checkpoint.size());
+        let (origin, size) = (&head.origin, head.size);
         if header.origin == origin.as_str() && header.size == size {
             return Ok(());
         }
@@ -313,172 +294,6 @@ impl Pack {
             "the header speaks of {other} with {others} entries, the checkpoint of {origin} with {size}"
         )))
     }
-
-    fn conclude_form(&mut self, end: Result<(), Refusal>) {
-        match (end, &self.header) {
-            (Err(refusal), _) => self.draft.fail(CheckId::Form, refusal, None, None),
-            (Ok(()), Some(header)) => {
-                let detail = format!("a pack of {}", header.selection);
-                self.draft.pass(CheckId::Form, detail);
-            }
-            (Ok(()), None) => self.draft.skip(CheckId::Form, "there is no header"),
-        }
-    }
-
-    fn conclude_head(&mut self) {
-        if matches!(self.checkpoint, Head::Absent) {
-            for check in [CheckId::Checkpoint, CheckId::Witnesses] {
-                self.draft.skip(check, "the evidence cannot be read");
-            }
-        }
-    }
-
-    /// Whether all leaves are in the tree of the checkpoint.
-    fn conclude_inclusion(&mut self, is_whole: bool) -> bool {
-        let (Some(inclusion), Head::Verified(checkpoint)) =
-            (self.inclusion.take(), &self.checkpoint)
-        else {
-            let why = "there is no checkpoint that the log signed";
-            self.draft.skip(CheckId::Inclusion, why);
-            return false;
-        };
-        if !is_whole {
-            self.draft.skip(CheckId::Inclusion, NOT_WHOLE);
-            return false;
-        }
-        let (size, root) = (checkpoint.size(), *checkpoint.root());
-        let shown = inclusion.and_then(subset::Verifier::finish);
-        let shown = shown.and_then(|computed| match computed == root {
-            true => Ok(()),
-            false => Err(ProofError::RootMismatch {
-                size,
-                computed,
-                expected: root,
-            }),
-        });
-        match shown {
-            Ok(()) => {
-                let detail = match &self.header {
-                    Some(Header {
-                        selection: Selection::Range(_),
-                        ..
-                    }) => format!("all of them are in the tree of {size}, and none is left out"),
-                    _ => format!("all of them are in the tree of {size}; others may be left out"),
-                };
-                self.draft.pass(CheckId::Inclusion, detail);
-                self.paths = self.keeper.take().map(|keeper| keeper.shown_to(root));
-                true
-            }
-            Err(error) => {
-                let refusal = inclusion_refusal(&error);
-                self.draft.fail(CheckId::Inclusion, refusal, None, None);
-                false
-            }
-        }
-    }
-
-    /// The checkpoint against an earlier one, and against those that agents and witnesses saw.
-    fn conclude_consistency(&mut self) {
-        let id = CheckId::Consistency;
-        let heads = self.replay.as_ref().map_or(0, |replay| replay.heads());
-        match self.earlier.take() {
-            Some(Err(refusal)) => self.draft.fail(id, refusal, None, None),
-            _ if self.tallies.fail(&mut self.draft, id) => {}
-            Some(Ok(detail)) => self.draft.pass(id, detail),
-            None if heads > 0 => {
-                let detail = format!("{heads} heads that agents or witnesses saw are of this log");
-                self.draft.pass(id, detail);
-            }
-            None => self
-                .draft
-                .skip(id, "there is no other head to compare it with"),
-        }
-    }
-
-    /// Leaves and signatures. What was found to be wrong is wrong, also in a pack that was not read to its end; all
-    /// else needs all of it.
-    fn conclude_records(&mut self, why_not: Option<&str>) {
-        let count = self.leaves;
-        let detail = format!("{count} entries, records of this log");
-        self.conclude(CheckId::Leaves, why_not, detail);
-        let replay = self.replay.as_ref();
-        let has_keys = replay.is_some_and(|replay| replay.has_charter())
-            || self.brings_authority() && self.keyring.has_charter();
-        let why_not = match (has_keys, self.is_from_start() || self.brings_authority()) {
-            (true, _) => why_not,
-            (false, true) => Some(NO_CHARTER),
-            (false, false) => Some("the keys that count stand in records before these"),
-        };
-        let detail = format!("{count} entries, signed by keys that the charter leads to");
-        self.conclude(CheckId::Signatures, why_not, detail);
-    }
-
-    /// What the rules say of everybody.
-    fn conclude_replay(&mut self, why_not: Option<&str>) {
-        let beyond = self.replay.as_ref().and_then(|replay| replay.beyond());
-        let beyond = beyond.map(ToOwned::to_owned);
-        let why_not = match (&self.replay, self.is_from_start()) {
-            (Some(replay), _) if replay.has_charter() => why_not.or(beyond.as_deref()),
-            (_, false) => Some(NOT_FROM_START),
-            (_, true) => why_not.or(Some(NO_CHARTER)),
-        };
-        for (id, detail) in [
-            (CheckId::Chains, "the records of each agent hang together"),
-            (
-                CheckId::Authority,
-                "everybody was allowed to do what they did",
-            ),
-            (
-                CheckId::Liveness,
-                "what was due was logged in time, and every change of state has its cause",
-            ),
-            (CheckId::Outcomes, "what was begun was finished in its time"),
-        ] {
-            self.conclude(id, why_not, detail.to_owned());
-        }
-    }
-
-    fn conclude(&mut self, id: CheckId, why_not: Option<&str>, detail: String) {
-        if self.tallies.fail(&mut self.draft, id) {
-            return;
-        }
-        match why_not {
-            Some(why) => self.draft.skip(id, why),
-            None => self.draft.pass(id, detail),
-        }
-    }
-}
-
-fn check_consistency(
-    earlier: &Earlier,
-    newer: &VerifiedCheckpoint,
-    trust: &Trust,
-) -> Result<String, Refusal> {
-    let older = verify_earlier(earlier, newer, trust)?;
-    let (old, new) = (older.size(), newer.size());
-    let shown = consistency::verify(&earlier.consistency, old, older.root(), new, newer.root());
-    shown.map_err(|error| match error {
-        ProofError::RootMismatch { .. } => Code::Inconsistent.because(with_causes(&error)),
-        _ => inclusion_refusal(&error),
-    })?;
-    Ok(format!("the tree of {new} extends that of {old}"))
-}
-
-/// The log itself must have signed it. Its witnesses do not matter: the newer checkpoint has those that count.
-fn verify_earlier(
-    earlier: &Earlier,
-    newer: &VerifiedCheckpoint,
-    trust: &Trust,
-) -> Result<VerifiedCheckpoint, Refusal> {
-    let signed = &earlier.checkpoint;
-    let origin = &signed.unverified().origin;
-    if origin != newer.origin() {
-        let newer = newer.origin();
-        return Err(
-            Code::OriginUnknown.because(format!("the earlier one is of {origin}, not {newer}"))
-        );
-    }
-    signed_by_log(signed, trust).map_err(|error| checkpoint_refusal(&error))
 }
 
 #[cfg(test)]

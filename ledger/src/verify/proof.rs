@@ -6,9 +6,12 @@ use tlog::{LeafIndex, inclusion, leaf_hash};
 
 use crate::codes::{Code, Party, Refusal};
 use crate::record::{Body, SignedRecord};
+use crate::text::Name;
 use crate::verify::causes::with_causes;
 use crate::verify::draft::Draft;
-use crate::verify::head::{check_checkpoint, inclusion_refusal};
+use crate::verify::fault::{self, Shown};
+use crate::verify::head::{Signers, check_checkpoint, inclusion_refusal};
+use crate::verify::log_keys::LogKeys;
 use crate::verify::records::{check_first, check_log, check_roots, read_leaf};
 use crate::verify::report::{CheckId, Finding, Report, TraceStep};
 use crate::verify::trust::Trust;
@@ -72,7 +75,8 @@ fn check_file(draft: &mut Draft, file: &ProofFile, trust: &Trust) {
         CheckId::Form,
         format!("a proof file for entry {}", file.index),
     );
-    let checkpoint = check_checkpoint(draft, &file.checkpoint, trust);
+    let none = LogKeys::default();
+    let checkpoint = check_checkpoint(draft, &file.checkpoint, Signers::of(trust, &none));
     check_inclusion(draft, file, checkpoint.as_ref());
     draft.skip(
         CheckId::Consistency,
@@ -117,20 +121,21 @@ fn check_leaf(draft: &mut Draft, file: &ProofFile, trust: &Trust) -> Option<Sign
         draft.skip(CheckId::Leaves, "the file does not hold the leaf");
         return None;
     };
-    let index = Some(file.index);
     let (received_ms, record) = match read_leaf(bytes) {
         Ok(leaf) => leaf,
         Err(refusal) => {
-            fail_leaf(draft, refusal, file.index);
+            fail_leaf(draft, refusal, file.index, None);
             return None;
         }
     };
-    draft.as_of.received_ms = Some(received_ms);
     draft.count(&record);
     let sound = check_log(&record, trust).and_then(|()| check_first(file.index, &record, trust));
     if let Err(refusal) = sound {
-        draft.fail(CheckId::Leaves, refusal, index, record.record().agent());
+        fail_leaf(draft, refusal, file.index, record.record().agent());
         return None;
+    }
+    if draft.trace.is_some() {
+        draft.as_of.received_ms = Some(received_ms);
     }
     draft.pass(
         CheckId::Leaves,
@@ -139,19 +144,19 @@ fn check_leaf(draft: &mut Draft, file: &ProofFile, trust: &Trust) -> Option<Sign
     Some(record)
 }
 
-/// What is no record is the log's fault if it is in the tree, and otherwise that of whoever made the file.
-fn fail_leaf(draft: &mut Draft, refusal: Refusal, index: LeafIndex) {
+/// What is wrong with the leaf is somebody's whom it names only if it is in the tree.
+fn fail_leaf(draft: &mut Draft, refusal: Refusal, index: LeafIndex, agent: Option<&Name>) {
     draft.fail_for(CheckId::Leaves, refusal.to_string());
     let by = match draft.trace {
-        Some(_) => Party::Log,
-        None => Party::Producer,
+        Some(_) => fault::of_leaf(refusal.code, Shown::Leaf),
+        None => Party::Unknown,
     };
     draft.push_finding(Finding {
         class: refusal.code.class(),
         refusal,
         by,
         index: Some(index),
-        agent: None,
+        agent: agent.cloned(),
     });
 }
 
@@ -173,7 +178,7 @@ fn check_signatures(
                     CheckId::Signatures,
                     format!("signed by {count} of its roots"),
                 ),
-                Err(refusal) => draft.fail(CheckId::Signatures, refusal, Some(index), None),
+                Err(refusal) => fail_signatures(draft, refusal, index),
             }
         }
         _ => draft.skip(
@@ -181,6 +186,14 @@ fn check_signatures(
             "the keys that count for it stand in other records",
         ),
     }
+}
+
+fn fail_signatures(draft: &mut Draft, refusal: Refusal, index: LeafIndex) {
+    let by = match draft.trace {
+        Some(_) => fault::of_leaf(refusal.code, Shown::Log),
+        None => Party::Unknown,
+    };
+    draft.fail_by(CheckId::Signatures, refusal, by, Some(index));
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 use tlog::LeafIndex;
 
 use crate::codes::{Code, Refusal};
+use crate::digest::RecordHash;
 use crate::envelope::{Checked, Validity};
 use crate::key::{KeyId, PublicKey};
 use crate::leaf::Leaf;
 use crate::record::{Body, Charter, CheckedRecord, Kind, Role, SignedRecord};
 use crate::table::Table;
+use crate::verify::log_keys::LogKeys;
 use crate::verify::trust::Trust;
 
 /// When the log received a leaf, and the record in it.
@@ -67,7 +69,8 @@ pub(super) fn check_roots(record: &CheckedRecord, charter: &Charter) -> Result<u
 #[derive(Debug, Default)]
 pub(super) struct Keyring {
     keys: Table<KeyId, Option<PublicKey>>,
-    charter: Option<Box<Charter>>,
+    charter: Option<(RecordHash, Box<Charter>)>,
+    log_keys: LogKeys,
 }
 
 impl Keyring {
@@ -76,17 +79,28 @@ impl Keyring {
         self.charter.is_some()
     }
 
+    /// The keys of the log, by the charters that have come.
+    pub(super) const fn log_keys(&self) -> &LogKeys {
+        &self.log_keys
+    }
+
     /// Checks a record's signatures with the keys of the records before it, and takes up those that it brings.
     ///
     /// A key counts if a charter or a manifest brought it that was signed by as many roots or operators as it needs.
     /// What the holder of a key may do is not looked at.
-    pub(super) fn check(&mut self, record: SignedRecord, trust: &Trust) -> Result<(), Refusal> {
+    pub(super) fn check(
+        &mut self,
+        index: LeafIndex,
+        record: SignedRecord,
+        trust: &Trust,
+    ) -> Result<(), Refusal> {
         let record = record.check(&|id| self.keys.get(id).copied().flatten());
         check_valid(record.signatures())?;
         match &record.record().body {
             Body::Charter(charter) => {
                 self.check_charter(&record, charter, trust)?;
-                self.charter = Some(charter.clone());
+                self.log_keys.take(index, charter);
+                self.charter = Some((record.hash(), charter.clone()));
             }
             Body::Manifest(_) => self.check_operators(&record)?,
             _ => return Ok(()),
@@ -105,15 +119,23 @@ impl Keyring {
         trust: &Trust,
     ) -> Result<(), Refusal> {
         if record.hash() != trust.charter {
-            let missing = || Code::CharterMissing.because("no charter came before it");
-            check_roots(record, self.charter.as_deref().ok_or_else(missing)?)?;
+            let (before, roots) = self.charter()?;
+            if charter.previous != Some(before) {
+                return Err(Code::PackIncomplete.because("the charter before this one is missing"));
+            }
+            check_roots(record, roots)?;
         }
         check_roots(record, charter).map(drop)
     }
 
-    fn check_operators(&self, record: &CheckedRecord) -> Result<(), Refusal> {
+    fn charter(&self) -> Result<(RecordHash, &Charter), Refusal> {
         let missing = || Code::CharterMissing.because("no charter came before it");
-        let charter = self.charter.as_deref().ok_or_else(missing)?;
+        let (hash, charter) = self.charter.as_ref().ok_or_else(missing)?;
+        Ok((*hash, charter))
+    }
+
+    fn check_operators(&self, record: &CheckedRecord) -> Result<(), Refusal> {
+        let (_, charter) = self.charter()?;
         let operators = signers(record, charter, Role::Operator);
         let want = charter.thresholds.operator;
         if operators < want {

@@ -1,8 +1,11 @@
 //! The report: what every verification gives, wherever it runs.
 //!
 //! ```text
-//! {"report":"dragons.report/v1","verdict":…,"as_of":{…},"checks":[…],"findings":[…],"summary":{…},"trace":[…]|null}
+//! {"report":"dragons.report/v1","verdict":…,"as_of":{…},"state":null,"checks":[…],"findings":[…],"summary":{…},
+//!  "trace":[…]|null}
 //! ```
+//!
+//! `state` is where the root of the governance state will stand; nobody computes it yet.
 
 use std::fmt;
 
@@ -56,7 +59,7 @@ words! {
         Outcomes = "outcomes",
         /// The disclosed values open their commitments.
         Disclosures = "disclosures",
-        /// The checkpoint is as new as it should be.
+        /// The last leaf that was judged is as new as it should be.
         Freshness = "freshness",
     }
 }
@@ -95,7 +98,9 @@ pub struct Report {
 pub struct AsOf {
     /// The size of the tree whose checkpoint was verified.
     pub size: Option<TreeSize>,
-    /// When the log received the last leaf, by its own word: milliseconds since the epoch.
+    /// How many leaves from the first on were shown without a hole, and so can be judged one after another.
+    pub judged_to: Option<TreeSize>,
+    /// When the log received the newest leaf of the evidence, by its own word: milliseconds since the epoch.
     pub received_ms: Option<u64>,
     /// When the last of the witnesses saw the checkpoint: milliseconds since the epoch.
     pub witnessed_ms: Option<u64>,
@@ -134,6 +139,8 @@ pub struct Summary {
     pub records: LiteMap<Kind, u64>,
     /// How many agents they name.
     pub agents: u64,
+    /// How much was found of each class, listed or not.
+    pub found: LiteMap<Class, u64>,
 }
 
 /// A step of the way from a leaf to the root. The first is the leaf itself, which nothing was joined for.
@@ -168,12 +175,9 @@ impl Finding {
 }
 
 impl Report {
-    /// How many of the findings are of a class.
+    /// How much was found of a class, listed or not.
     pub fn count(&self, class: Class) -> u64 {
-        self.findings
-            .iter()
-            .filter(|finding| finding.class == class)
-            .count() as u64
+        self.summary.found.get(&class).copied().unwrap_or(0)
     }
 
     /// The report as JSON: always the same bytes for the same report.
@@ -189,6 +193,7 @@ impl Report {
             ("report", FORMAT.into()),
             ("verdict", self.verdict.into()),
             ("as_of", self.as_of.to_value()),
+            ("state", Value::Null),
             ("checks", self.checks.iter().map(Check::to_value).collect()),
             (
                 "findings",
@@ -216,6 +221,7 @@ impl AsOf {
     fn to_value(self) -> Value {
         object([
             ("size", self.size.map(TreeSize::get).into()),
+            ("judged_to", self.judged_to.map(TreeSize::get).into()),
             ("received_ms", self.received_ms.into()),
             ("witnessed_ms", self.witnessed_ms.into()),
         ])

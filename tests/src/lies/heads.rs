@@ -1,6 +1,6 @@
 //! Checkpoints that the log did not sign, that too few have witnessed, or that are of another history.
 
-use ledger::codes::{Code, Party};
+use ledger::codes::Code;
 use ledger::pack::{Earlier, Line};
 use ledger::verify::CheckId;
 use serde_json::json;
@@ -11,11 +11,11 @@ use tlog::{EMPTY_ROOT, TreeSize};
 use super::forger::{Forger, ORIGIN, name, origin, signed, text, witness};
 use super::{Group, Layer, Shelf, TRUST};
 
-const FORM: Group = Group::of(Layer::Log, CheckId::Form, Party::Log);
-const CHECKPOINT: Group = Group::of(Layer::Log, CheckId::Checkpoint, Party::Log);
-const WITNESSES: Group = Group::of(Layer::Log, CheckId::Witnesses, Party::Log);
-const CONSISTENCY: Group = Group::of(Layer::Log, CheckId::Consistency, Party::Log);
-const INCLUSION: Group = Group::of(Layer::Log, CheckId::Inclusion, Party::Log);
+const FORM: Group = Group::of(Layer::Log, CheckId::Form);
+const CHECKPOINT: Group = Group::of(Layer::Log, CheckId::Checkpoint);
+const WITNESSES: Group = Group::of(Layer::Log, CheckId::Witnesses);
+const CONSISTENCY: Group = Group::of(Layer::Log, CheckId::Consistency);
+const INCLUSION: Group = Group::of(Layer::Log, CheckId::Inclusion);
 
 pub(super) fn fill(shelf: &mut Shelf) {
     forged(shelf);
@@ -276,11 +276,6 @@ fn consistency(shelf: &mut Shelf) {
             altered(&|e| e.checkpoint = fork.checkpoint(5)),
         ),
         (
-            "earlier-fork-proven-by-itself",
-            Code::Inconsistent,
-            with(fork.earlier(5)),
-        ),
-        (
             "earlier-of-the-same-size",
             Code::Inconsistent,
             with(Earlier {
@@ -323,12 +318,20 @@ fn consistency(shelf: &mut Shelf) {
         ),
         (
             "earlier-hashes-swapped",
-            Code::Inconsistent,
+            Code::RootMismatch,
             altered(&|e| e.consistency.swap(0, 1)),
         ),
     ] {
         shelf.lie(CONSISTENCY, name, code, pack);
     }
+    // Its hashes lead to the fork alone: only the leaves of the pack show that the log signed two histories.
+    let by_leaves = Group {
+        layer: Layer::Records,
+        ..CONSISTENCY
+    };
+    let own = with(fork.earlier(5));
+    let code = Code::Inconsistent;
+    shelf.lie(by_leaves, "earlier-fork-proven-by-itself", code, own);
     // A log that has two keys, of which one has truly signed.
     let second = thief.verifier_key();
     let trust = TRUST.replace("\\nquorum", &format!("\\nlog {second}\\nquorum"));

@@ -310,6 +310,14 @@ fn chain() -> Vec<History> {
             let signed = scene.agent.beat(&scene.log, scene.now - 1);
             scene.go_on(signed);
         };
+        "problem-behind-a-thousand-breaches" SequenceGap Chains Agent |scene| {
+            let most = ledger::verify::MAX_LISTED_FINDINGS as u64;
+            for earlier in 1..=most {
+                let signed = scene.agent.beat(&scene.log, scene.now - earlier);
+                scene.go_on(signed);
+            }
+            scene.beat_with(|beat| beat.chain.seq += 1);
+        };
         "clock-set-forward" ClockAhead Chains Agent |scene| {
             let signed = scene.agent.beat(&scene.log, scene.now + 3 * MINUTE);
             scene.go_on(signed);

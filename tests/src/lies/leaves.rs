@@ -11,9 +11,9 @@ use super::forger::{Forger, envelope, key, leaf, of_envelope, payload, signature
 use super::heads::add_order;
 use super::{Group, Layer, Shelf};
 
-const LEAVES: Group = Group::of(Layer::Log, CheckId::Leaves, Party::Log);
-const RECORDS: Group = Group::of(Layer::Records, CheckId::Leaves, Party::Log);
-const SIGNATURES: Group = Group::of(Layer::Records, CheckId::Signatures, Party::Log);
+const LEAVES: Group = Group::by(Layer::Log, CheckId::Leaves, Party::Log);
+const RECORDS: Group = Group::by(Layer::Records, CheckId::Leaves, Party::Log);
+const SIGNATURES: Group = Group::by(Layer::Records, CheckId::Signatures, Party::Log);
 
 /// What an observer saw: no other record rests on it.
 const SEEN: usize = 10;
@@ -275,7 +275,7 @@ fn history(shelf: &mut Shelf) {
     let mut headless = Forger::golden();
     headless.leaves.remove(0);
     let operator = Group {
-        by: Party::Operator,
+        by: Some(Party::Operator),
         ..LEAVES
     };
     shelf.lie(
@@ -287,12 +287,13 @@ fn history(shelf: &mut Shelf) {
     let mut usurped = Forger::golden();
     let charter = payload(0).replacen("observer", "overseer", 1);
     usurped.leaves[0] = leaf(1_764_000_000_005, Kind::Charter, &charter, &["root"]);
-    let producer = Group {
-        by: Party::Producer,
+    // Whether the log or the reader's trust is another one, nobody can tell from here.
+    let unknown = Group {
+        by: Some(Party::Unknown),
         ..LEAVES
     };
     shelf.lie(
-        producer,
+        unknown,
         "log-of-another-charter",
         Code::TrustMismatch,
         usurped.whole(),

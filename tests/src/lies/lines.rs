@@ -1,15 +1,14 @@
-//! Packs whose lines are not what they should be: the work of whoever made the pack.
+//! Packs whose lines are not what they should be: the work of whoever made the pack or passed it on.
 
-use ledger::codes::{Code, Party};
+use ledger::codes::Code;
 use ledger::verify::CheckId;
 
 use super::forger::Forger;
 use super::{Group, Layer, Shelf};
 
-const FORM: Group = Group::of(Layer::Log, CheckId::Form, Party::Producer);
-/// Hashes are the log's word, so a proof that does not read is laid to it.
-const PROOF: Group = Group::of(Layer::Log, CheckId::Form, Party::Log);
-const INCLUSION: Group = Group::of(Layer::Log, CheckId::Inclusion, Party::Log);
+const FORM: Group = Group::of(Layer::Log, CheckId::Form);
+const PROOF: Group = Group::of(Layer::Log, CheckId::Form);
+const INCLUSION: Group = Group::of(Layer::Log, CheckId::Inclusion);
 
 pub(super) fn fill(shelf: &mut Shelf) {
     leaves(shelf);

@@ -12,6 +12,7 @@ mod heads;
 mod histories;
 mod leaves;
 mod lines;
+mod parts;
 mod proofs;
 mod scene;
 mod selections;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 
 pub use forger::Forger;
 pub use histories::aftermaths;
+pub use parts::of_the_log;
 
 /// The trust that a lie is told to, unless it is about another.
 pub const TRUST: &str = include_str!("../../../ledger/src/verify/golden/trust.json");
@@ -82,6 +84,7 @@ pub fn all() -> Vec<Sample> {
     proofs::fill(&mut shelf);
     leaves::fill(&mut shelf);
     selections::fill(&mut shelf);
+    parts::fill(&mut shelf);
     histories::fill(&mut shelf);
     shelf.samples
 }
@@ -121,11 +124,34 @@ struct Shelf {
 struct Group {
     layer: Layer,
     check: CheckId,
-    by: Party,
+    /// At whose fault; `None` where the code decides.
+    by: Option<Party>,
+}
+
+/// At whose fault evidence is not what it should be: nobody's by name, but for what a pack says of itself, and for two heads
+/// of the log that contradict each other.
+const fn by_itself(code: Code) -> Party {
+    match code {
+        Code::PackCount
+        | Code::PackOrder
+        | Code::PackSelection
+        | Code::PackIncomplete
+        | Code::DisclosureMismatch => Party::Producer,
+        Code::Inconsistent => Party::Log,
+        _ => Party::Unknown,
+    }
 }
 
 impl Group {
-    const fn of(layer: Layer, check: CheckId, by: Party) -> Self {
+    /// What is wrong with the evidence itself.
+    const fn of(layer: Layer, check: CheckId) -> Self {
+        let by = None;
+        Self { layer, check, by }
+    }
+
+    /// What is wrong with what is in the log.
+    const fn by(layer: Layer, check: CheckId, by: Party) -> Self {
+        let by = Some(by);
         Self { layer, check, by }
     }
 }
@@ -165,9 +191,20 @@ impl Shelf {
     }
 
     fn fits(&mut self, trust: &str, name: &str, verdict: Verdict, evidence: impl Into<Vec<u8>>) {
+        self.fits_at(Layer::Log, trust, name, verdict, evidence);
+    }
+
+    fn fits_at(
+        &mut self,
+        layer: Layer,
+        trust: &str,
+        name: &str,
+        verdict: Verdict,
+        evidence: impl Into<Vec<u8>>,
+    ) {
         self.samples.push(Sample {
             name: name.to_owned(),
-            layer: Layer::Log,
+            layer,
             evidence: evidence.into(),
             trust: trust.to_owned(),
             verdict,
@@ -189,6 +226,7 @@ impl Shelf {
         evidence: impl Into<Vec<u8>>,
     ) {
         let Group { layer, check, by } = group;
+        let by = by.unwrap_or(by_itself(code));
         self.samples.push(Sample {
             name: name.to_owned(),
             layer,

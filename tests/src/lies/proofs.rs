@@ -9,11 +9,11 @@ use tlog::proof::ProofFile;
 use super::forger::{Forger, ORIGIN, name, signed};
 use super::{Group, Layer, Shelf, TRUST};
 
-const FORM: Group = Group::of(Layer::Log, CheckId::Form, Party::Producer);
-const PROOF: Group = Group::of(Layer::Log, CheckId::Form, Party::Log);
-const CHECKPOINT: Group = Group::of(Layer::Log, CheckId::Checkpoint, Party::Log);
-const INCLUSION: Group = Group::of(Layer::Log, CheckId::Inclusion, Party::Log);
-const LEAVES: Group = Group::of(Layer::Log, CheckId::Leaves, Party::Producer);
+const FORM: Group = Group::of(Layer::Log, CheckId::Form);
+const PROOF: Group = Group::of(Layer::Log, CheckId::Form);
+const CHECKPOINT: Group = Group::of(Layer::Log, CheckId::Checkpoint);
+const INCLUSION: Group = Group::of(Layer::Log, CheckId::Inclusion);
+const LEAVES: Group = Group::of(Layer::Log, CheckId::Leaves);
 
 pub(super) fn fill(shelf: &mut Shelf) {
     spelling(shelf);
@@ -169,7 +169,7 @@ fn untrue(shelf: &mut Shelf) {
     let mut headless = Forger::golden();
     headless.leaves.remove(0);
     let by_operator = Group {
-        by: Party::Operator,
+        by: Some(Party::Operator),
         ..LEAVES
     };
     let first = headless.proof(0).to_string();
@@ -180,7 +180,7 @@ fn untrue(shelf: &mut Shelf) {
         first,
     );
     let by_log = Group {
-        by: Party::Log,
+        by: Some(Party::Log),
         ..LEAVES
     };
     let garbled = Forger::with_leaf(6, |_| "hello".to_owned());

@@ -1,6 +1,6 @@
 //! Packs of an agent or a goal that hold too much or too little, and values that were never committed to.
 
-use ledger::codes::{Code, Party};
+use ledger::codes::Code;
 use ledger::digest::{Digest, RecordHash};
 use ledger::pack::{Disclosure, Line, Selection, Side};
 use ledger::record::{Body, Phase};
@@ -9,9 +9,9 @@ use ledger::verify::CheckId;
 use super::forger::{Forger, envelope, record, text};
 use super::{Group, Layer, Shelf};
 
-const FORM: Group = Group::of(Layer::Log, CheckId::Form, Party::Producer);
-const MEMBERSHIP: Group = Group::of(Layer::Records, CheckId::Form, Party::Producer);
-const DISCLOSURES: Group = Group::of(Layer::Records, CheckId::Disclosures, Party::Producer);
+const FORM: Group = Group::of(Layer::Log, CheckId::Form);
+const MEMBERSHIP: Group = Group::of(Layer::Records, CheckId::Form);
+const DISCLOSURES: Group = Group::of(Layer::Records, CheckId::Disclosures);
 
 /// An intent, with a value that went in.
 const INTENT: usize = 6;

@@ -5,7 +5,7 @@ mod selections;
 use tlog::checkpoint::{self, Checkpoint, Origin, SignedCheckpoint};
 use tlog::note::{KeyName, SigningKey};
 use tlog::tree::MemoryTree;
-use tlog::{LeafIndex, TreeSize};
+use tlog::{LeafIndex, TreeSize, consistency};
 
 use super::*;
 use crate::digest::{Digest, RecordHash};
@@ -53,7 +53,7 @@ fn status(report: &Report, id: CheckId) -> Status {
     check.unwrap().status
 }
 
-/// A log with leaves and a key of its own, and a trust that believes it.
+/// A log with leaves of its own, that signs with the key of the golden one, and a trust that believes it.
 struct OwnLog {
     key: SigningKey,
     leaves: Vec<String>,
@@ -62,7 +62,7 @@ struct OwnLog {
 
 impl OwnLog {
     fn of(leaves: Vec<String>) -> Self {
-        let key = SigningKey::new(KeyName::parse(ORIGIN).unwrap(), &[77; 32]);
+        let key = SigningKey::new(KeyName::parse(ORIGIN).unwrap(), &[6; 32]);
         let policy = format!("log {}\nquorum none\n", key.verifier_key());
         let policy = tlog::policy::Policy::parse(&policy).unwrap();
         let trust = Trust { policy, ..trust() };
@@ -71,6 +71,14 @@ impl OwnLog {
 
     fn golden() -> Self {
         Self::of(golden_leaves())
+    }
+
+    /// The golden leaves under a key that nobody named.
+    fn stolen() -> Self {
+        Self {
+            key: SigningKey::new(KeyName::parse(ORIGIN).unwrap(), &[77; 32]),
+            ..Self::golden()
+        }
     }
 
     fn tree(&self, size: usize) -> MemoryTree {
@@ -178,12 +186,14 @@ fn every_window_holds_and_its_keys_are_known_from_the_start_alone() {
             let report = log.report(&log.lines(from, to, None));
             assert_eq!(codes(&report), [], "{from} up to {to}");
             assert_eq!(status(&report, CheckId::Inclusion), Status::Pass);
-            let (verdict, signatures) = match from {
-                0 => (Verdict::Verified, Status::Pass),
-                _ => (Verdict::Incomplete, Status::Skipped),
+            let (verdict, signatures, judged_to) = match (from, to) {
+                (0, 16) => (Verdict::Verified, Status::Pass, Some(to)),
+                (0, _) => (Verdict::Incomplete, Status::Pass, Some(to)),
+                _ => (Verdict::Incomplete, Status::Skipped, None),
             };
             assert_eq!(report.verdict, verdict, "{from} up to {to}");
             assert_eq!(status(&report, CheckId::Signatures), signatures);
+            assert_eq!(report.as_of.judged_to.map(TreeSize::get), judged_to);
         }
     }
 }
@@ -221,8 +231,7 @@ fn a_line_out_of_its_place_is_the_only_finding() {
 fn a_checkpoint_that_is_not_the_log_s_fails() {
     let log = OwnLog::golden();
     let lines = log.lines(0, 16, None);
-    let pack: String = lines.iter().map(Line::to_string).collect();
-    let forged = report(&pack);
+    let forged = log.report(&OwnLog::stolen().lines(0, 16, None));
     assert_eq!(codes(&forged), [Code::CheckpointSignatureInvalid]);
     assert_eq!(status(&forged, CheckId::Inclusion), Status::Skipped);
 
@@ -270,10 +279,10 @@ fn an_earlier_checkpoint_is_of_the_same_history_or_fails() {
     let mut other = golden_leaves();
     other.swap(1, 2);
     let fork = OwnLog::of(other).checkpoint(5);
-    let golden = SignedCheckpoint::parse(golden()["checkpoint"].as_str().unwrap()).unwrap();
+    let stolen = OwnLog::stolen().checkpoint(5);
     assert_eq!(with(&|e| e.checkpoint = fork.clone()), [Code::Inconsistent]);
     assert_eq!(
-        with(&|e| e.checkpoint = golden.clone()),
+        with(&|e| e.checkpoint = stolen.clone()),
         [Code::CheckpointSignatureInvalid]
     );
     assert_eq!(with(&|e| e.consistency.truncate(1)), [Code::ProofMalformed]);
@@ -380,6 +389,7 @@ fn a_report_lists_so_many_findings_and_counts_all() {
     assert_eq!(report.findings.len(), most);
     let leaves = report.checks.iter().find(|c| c.id == CheckId::Leaves);
     assert!(leaves.unwrap().detail.starts_with("1001 findings"));
+    assert_eq!(report.count(crate::codes::Class::Problem), 1001);
 }
 
 #[test]

@@ -105,7 +105,9 @@ pub(super) const fn check_of(code: Code) -> CheckId {
             Group::Chain => CheckId::Chains,
             Group::Identity | Group::Lease | Group::Action => CheckId::Authority,
             Group::Control => CheckId::Liveness,
-            Group::Form | Group::Log | Group::Pack | Group::Service => CheckId::Leaves,
+            Group::Form | Group::Log | Group::Passing | Group::Pack | Group::Service => {
+                CheckId::Leaves
+            }
         },
     }
 }

@@ -10,10 +10,9 @@ use tlog::policy::Policy;
 
 use crate::codes::{Code, Refusal};
 use crate::record::{Pulse, Seen};
+use crate::verify::freshness::CLOCKS_APART_MS;
+use crate::verify::log_keys::LogKeys;
 use crate::verify::replay::entries::Entries;
-
-/// How far the clocks of the log and of its witnesses may be apart.
-const CLOCKS_APART_MS: u64 = 60_000;
 
 const SECOND_MS: u64 = 1000;
 
@@ -43,11 +42,12 @@ pub(super) struct Witnessed {
 }
 
 impl Witnessed {
-    /// The head in a pulse, if enough of the witnesses that the policy names have cosigned it. Others'
-    /// word bounds nothing.
-    pub(super) fn by(policy: &Policy, pulse: &Pulse) -> Option<Self> {
+    /// The head in a pulse, if a key of the log signed it that was in force at its size and enough of the witnesses that
+    /// the policy names have cosigned it. Others' word bounds nothing.
+    pub(super) fn by(policy: &Policy, keys: &LogKeys, pulse: &Pulse) -> Option<Self> {
         let signed = SignedCheckpoint::parse(pulse.witnessed.as_deref()?).ok()?;
-        let head = policy.verify(&signed).ok()?;
+        let keys = keys.of_head(signed.unverified().size);
+        let head = policy.verify_by(&signed, &keys).ok()?;
         let times = head.cosignatures().iter().map(|by| by.time_s);
         let (earliest, latest) = (times.clone().min()?, times.max()?);
         Some(Self {

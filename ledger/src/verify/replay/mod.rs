@@ -32,7 +32,7 @@ mod owed;
 mod refused;
 
 use tlog::policy::Policy;
-use tlog::{Hash, LeafIndex};
+use tlog::{Hash, LeafIndex, TreeSize};
 
 use self::blame::{Blame, blame, check_of, signer};
 use self::clouds::Clouds;
@@ -48,6 +48,7 @@ use crate::govern::{Agent, State};
 use crate::record::{Body, CheckedRecord, Heartbeat, Phase, Pulse, RULES, Rule, SignedRecord};
 use crate::table::Table;
 use crate::text::Name;
+use crate::verify::log_keys::LogKeys;
 use crate::verify::report::{CheckId, Finding};
 
 /// The most findings that wait for witnesses. A report lists no more of one check.
@@ -77,6 +78,7 @@ pub(super) type Found = (CheckId, Finding);
 #[derive(Debug)]
 pub(super) struct Replay {
     policy: Policy,
+    log_keys: LogKeys,
     histories: Histories,
     entries: Entries,
     inflight: Inflight,
@@ -98,6 +100,7 @@ impl Replay {
     pub(super) fn new(policy: Policy, root: &Hash) -> Self {
         Self {
             policy,
+            log_keys: LogKeys::default(),
             histories: Histories::default(),
             entries: Entries::salted(root),
             inflight: Inflight::default(),
@@ -127,6 +130,16 @@ impl Replay {
         self.histories.taken().charter().is_some()
     }
 
+    /// The keys of the log, by the charters that came into force.
+    pub(super) const fn log_keys(&self) -> &LogKeys {
+        &self.log_keys
+    }
+
+    /// The root of the tree of the first leaves, if so many have come.
+    pub(super) fn root(&self, size: TreeSize) -> Option<Hash> {
+        self.entries.root(size.get())
+    }
+
     /// How many heads, that agents or witnesses saw, are of this log.
     pub(super) const fn heads(&self) -> u64 {
         self.heads
@@ -153,6 +166,7 @@ impl Replay {
             self.pass_time(leaf);
             let record = record.check(&|id| self.histories.taken().key(id));
             self.judge(leaf, &record);
+            self.follow_charter(leaf.index, &record);
         }
         self.entries.push(leaf.hash, leaf.received_ms, Some(hash));
         std::mem::take(&mut self.found)
@@ -394,6 +408,14 @@ impl Replay {
         }
     }
 
+    fn follow_charter(&mut self, index: LeafIndex, record: &CheckedRecord) {
+        if let Body::Charter(charter) = &record.record().body
+            && self.histories.state().charter_hash() == Some(record.hash())
+        {
+            self.log_keys.take(index, charter);
+        }
+    }
+
     fn follow_intent(&mut self, record: &CheckedRecord) {
         let Body::Receipt(receipt) = &record.record().body else {
             return;
@@ -447,7 +469,7 @@ impl Replay {
     }
 
     fn check_witnessed(&mut self, leaf: Leaf, pulse: &Pulse) {
-        let Some(witnessed) = Witnessed::by(&self.policy, pulse) else {
+        let Some(witnessed) = Witnessed::by(&self.policy, &self.log_keys, pulse) else {
             return;
         };
         match witnessed.check_head(&self.entries) {

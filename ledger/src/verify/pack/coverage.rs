@@ -1,0 +1,56 @@
+//! How much of the log a pack shows, and what that leaves open.
+//!
+//! Only a pack of all entries up to the size of its checkpoint can be judged as a whole: from any other something may have
+//! been left out that speaks against somebody, a revocation at the end as well as an order at the beginning.
+
+use crate::pack::{Header, Selection};
+
+/// Which entries of the log a pack says it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coverage {
+    /// All of them.
+    Whole,
+    /// Those from the first on, and so many after them not.
+    Beginning { later: u64 },
+    /// Neighbouring ones.
+    Window { earlier: u64, later: u64 },
+    /// Some, wherever they are.
+    Part,
+}
+
+impl Coverage {
+    pub(super) fn of(header: &Header) -> Self {
+        let Selection::Range(range) = header.selection else {
+            return Self::Part;
+        };
+        let (earlier, later) = (
+            range.from().get(),
+            header.size.get().saturating_sub(range.to().get()),
+        );
+        match (earlier, later) {
+            (0, 0) => Self::Whole,
+            (0, later) => Self::Beginning { later },
+            (earlier, later) => Self::Window { earlier, later },
+        }
+    }
+
+    /// Whether every entry has all those before it beside it, so that it can be judged.
+    pub(super) const fn is_from_start(self) -> bool {
+        matches!(self, Self::Whole | Self::Beginning { .. })
+    }
+
+    /// What is not shown, if anything is not.
+    pub(super) fn missing(self) -> Option<String> {
+        match self {
+            Self::Whole => None,
+            Self::Beginning { later } => Some(format!("entries not shown: {later} later")),
+            Self::Window { earlier, later: 0 } => {
+                Some(format!("entries not shown: {earlier} earlier"))
+            }
+            Self::Window { earlier, later } => Some(format!(
+                "entries not shown: {earlier} earlier, {later} later"
+            )),
+            Self::Part => Some("other entries may have been left out".to_owned()),
+        }
+    }
+}

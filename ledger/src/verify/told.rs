@@ -1,0 +1,208 @@
+//! What a report comes to, in sentences for people: the one place that makes them, for the command, the page and the
+//! documentation. No sentence says more than the report does.
+
+use crate::codes::{Class, Party};
+use crate::json::{Value, object};
+use crate::verify::report::{Check, CheckId, Report, Status, Verdict};
+
+/// What a report comes to, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Headline {
+    /// Everything was checked, and nobody was out of bounds.
+    Verified,
+    /// Everything was checked, and somebody was out of bounds.
+    VerifiedWithBreaches,
+    /// One record was logged, which is all that a proof file can show.
+    Logged,
+    /// There is a problem.
+    Failed,
+    /// What is there is not enough.
+    Incomplete,
+    /// What is there is not enough, and shows somebody out of bounds.
+    IncompleteWithBreaches,
+}
+
+/// What a report comes to, in sentences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Which of the headlines.
+    pub headline: Headline,
+    /// What makes it so in this report, a sentence each.
+    pub because: Vec<String>,
+}
+
+impl Headline {
+    /// Every headline, in the order in which they are explained.
+    pub const ALL: &[Self] = &[
+        Self::Verified,
+        Self::VerifiedWithBreaches,
+        Self::Logged,
+        Self::Failed,
+        Self::Incomplete,
+        Self::IncompleteWithBreaches,
+    ];
+
+    /// In one to three words.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Verified => "Verified",
+            Self::VerifiedWithBreaches => "Verified, with breaches",
+            Self::Logged => "Logged",
+            Self::Failed => "Failed",
+            Self::Incomplete => "Incomplete",
+            Self::IncompleteWithBreaches => "Incomplete, with breaches",
+        }
+    }
+
+    /// What that means.
+    pub const fn means(self) -> &'static str {
+        match self {
+            Self::Verified => {
+                "Nothing here is wrong, and everything that your trust asks for was checked."
+            }
+            Self::VerifiedWithBreaches => {
+                "The evidence can be relied on, and it shows somebody out of bounds."
+            }
+            Self::Logged => {
+                "This record is in the log that your trust names, in this place. That it was allowed, or that what it says is so, \
+                 a proof of one record never shows."
+            }
+            Self::Failed => "There is a problem. Do not rely on this evidence.",
+            Self::Incomplete => "No problem was found, but what is here is not enough to decide.",
+            Self::IncompleteWithBreaches => {
+                "What is here is not enough to decide, and it shows somebody out of bounds."
+            }
+        }
+    }
+}
+
+impl Report {
+    /// What it comes to, in sentences.
+    pub fn told(&self) -> Told {
+        let headline = self.headline();
+        let why = match headline {
+            Headline::Failed => self.first_problem(),
+            Headline::Incomplete | Headline::IncompleteWithBreaches => self.first_gap(),
+            Headline::Logged => Some(self.signatures_of_one()),
+            Headline::Verified | Headline::VerifiedWithBreaches => None,
+        };
+        Told {
+            headline,
+            because: why.into_iter().chain(self.breaches()).collect(),
+        }
+    }
+
+    /// The sentences, with those about each check, as a page takes them.
+    pub fn told_json(&self) -> String {
+        let Told { headline, because } = self.told();
+        let because = because.iter().map(String::as_str);
+        object([
+            ("title", headline.title().into()),
+            ("means", headline.means().into()),
+            ("because", because.collect()),
+            ("checks", self.checks.iter().map(Check::told).collect()),
+            ("parties", self.parties()),
+        ])
+        .to_json()
+    }
+
+    /// What people call those at whose fault something is.
+    fn parties(&self) -> Value {
+        let mut parties: Vec<Party> = self.findings.iter().map(|finding| finding.by).collect();
+        parties.sort_unstable();
+        parties.dedup();
+        let told = |by: Party| (by.as_str().to_owned(), by.told().into());
+        Value::Object(parties.into_iter().map(told).collect())
+    }
+
+    fn headline(&self) -> Headline {
+        let has_breaches = self.count(Class::Breach) > 0;
+        match (self.verdict, has_breaches) {
+            (Verdict::Failed, _) => Headline::Failed,
+            (Verdict::Incomplete, true) => Headline::IncompleteWithBreaches,
+            (Verdict::Incomplete, false) => Headline::Incomplete,
+            (Verdict::Verified, _) if self.is_of_one_record() => Headline::Logged,
+            (Verdict::Verified, true) => Headline::VerifiedWithBreaches,
+            (Verdict::Verified, false) => Headline::Verified,
+        }
+    }
+
+    /// A proof file is not asked whether anybody was allowed anything.
+    fn is_of_one_record(&self) -> bool {
+        self.check(CheckId::Authority).is_none()
+    }
+
+    fn check(&self, id: CheckId) -> Option<&Check> {
+        self.checks.iter().find(|check| check.id == id)
+    }
+
+    fn first_problem(&self) -> Option<String> {
+        let mut findings = self.findings.iter();
+        let problem = findings.find(|finding| finding.class == Class::Problem)?;
+        Some(format!("{problem}, by {}.", problem.by.told()))
+    }
+
+    /// The first check that was not made of those that a verdict needs.
+    fn first_gap(&self) -> Option<String> {
+        let is_open = |check: &&Check| {
+            check.status == Status::Skipped
+                && !matches!(
+                    check.id,
+                    CheckId::Witnesses | CheckId::Consistency | CheckId::Disclosures
+                )
+        };
+        let gap = self.checks.iter().find(is_open)?;
+        Some(format!("Not checked: {}, {}.", gap.id, gap.detail))
+    }
+
+    fn signatures_of_one(&self) -> String {
+        match self.check(CheckId::Signatures) {
+            Some(check) if check.status == Status::Pass => {
+                format!("Its signatures were checked: {}.", check.detail)
+            }
+            _ => "Nobody's signature on the record was checked: the keys that count for it stand in other records.".to_owned(),
+        }
+    }
+
+    fn breaches(&self) -> Option<String> {
+        let told = |number: u64| match number {
+            1 => "The records show 1 breach: somebody was out of bounds, and the log says so."
+                .to_owned(),
+            _ => format!(
+                "The records show {number} breaches: somebody was out of bounds, and the log says so."
+            ),
+        };
+        let number = self.count(Class::Breach);
+        (number > 0).then(|| told(number))
+    }
+}
+
+impl Check {
+    /// What it came to, what it means, and what it leaves open.
+    fn told(&self) -> Value {
+        object([
+            ("id", self.id.into()),
+            ("came_to", self.came_to().into()),
+            ("means", self.meaning().into()),
+            ("open", self.id.leaves_open().into()),
+        ])
+    }
+
+    /// What it came to, in words.
+    pub const fn came_to(&self) -> &'static str {
+        match self.status {
+            Status::Pass => "holds",
+            Status::Fail => "does not hold",
+            Status::Skipped => "not checked",
+        }
+    }
+
+    /// What it means: a check that does not hold, or was not made, only says what it would.
+    pub fn meaning(&self) -> String {
+        let means = self.id.means();
+        match self.status {
+            Status::Pass => format!("So {means}."),
+            Status::Fail | Status::Skipped => format!("It would mean that {means}."),
+        }
+    }
+}
