@@ -99,13 +99,19 @@ pub fn svg(life: &LifeTold) -> String {
 /// What the picture shows, in a sentence for those who do not see it.
 pub fn description(life: &LifeTold) -> String {
     let states: Vec<String> = life.states.iter().map(in_words).collect();
+    let claims = life.refusals.iter().filter(|it| it.is_claim).count();
+    let denials = life.refusals.len() - claims;
+    let claims = match claims {
+        0 => String::new(),
+        claims => format!(", {} of control", counted(claims as u64, "claim")),
+    };
     format!(
-        "{}. {}, {}, {}, {}.",
+        "{}. {}, {}, {}, {}{claims}.",
         states.join(", then "),
         counted(life.leases.len() as u64, "lease"),
         counted(life.beats.len() as u64, "heartbeat"),
         counted(life.actions.len() as u64, "action"),
-        counted(life.refusals.len() as u64, "refusal"),
+        counted(denials as u64, "refusal"),
     )
 }
 
@@ -294,8 +300,8 @@ impl Drawing {
         let mut drawn = BTreeSet::new();
         for refusal in &life.refusals {
             if drawn.insert(self.x(refusal.received_ms)) {
-                let (kind, code) = (&refusal.kind, refusal.code);
-                let title = format!("{kind}: {code}, entry {}", refusal.index);
+                let (what, code) = (refusal.what(), refusal.code);
+                let title = format!("{what}: {code}, entry {}", refusal.index);
                 self.cross(Lane::Refused, "refused", refusal.received_ms, &title)?;
             }
         }

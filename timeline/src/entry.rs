@@ -10,6 +10,7 @@ use ledger::text::Name;
 use serde::Serialize;
 use tlog::LeafIndex;
 
+use crate::goal::claim;
 use crate::json;
 use crate::words::{counted, span, utc, visible};
 
@@ -156,9 +157,10 @@ fn of_receipt(receipt: &Receipt) -> String {
 fn of_refusal(refused: &Refused) -> String {
     let kind = refused.kind.as_str();
     let kind = refused.phase.as_deref().unwrap_or(kind);
+    let claim = claim(refused.envelope.is_none());
     match refused.count {
-        1 => format!("{kind} refused: {}", refused.code),
-        count => format!("{kind} refused {count} times: {}", refused.code),
+        1 => format!("{claim}{kind} refused: {}", refused.code),
+        count => format!("{claim}{kind} refused {count} times: {}", refused.code),
     }
 }
 

@@ -161,6 +161,8 @@ pub struct Refusal {
     pub refused: RecordHash,
     /// Whether it is a denial: an intent out of bounds, kept whole so that anybody can judge it again.
     pub is_denial: bool,
+    /// Whether it is only control's claim: nothing of the agent's is there that could be judged.
+    pub is_claim: bool,
     /// What a denied intent was about to touch.
     #[serde(serialize_with = "json::text_or_null")]
     pub scope: Option<Scope>,
@@ -341,9 +343,27 @@ impl Refusal {
             count: refused.count,
             refused: refused.refused,
             is_denial: refused.envelope.is_some(),
+            is_claim: refused.envelope.is_none(),
             goal: intent.as_ref().map(|intent| intent.goal),
             scope: intent.map(|intent| intent.scope),
         }
+    }
+}
+
+impl Refusal {
+    /// What was refused, in words. What control says without the record itself is its claim, and no deed of the agent.
+    pub fn what(&self) -> String {
+        let scope = self.scope.as_ref().map(|scope| format!(" {scope}"));
+        let claim = claim(self.is_claim);
+        format!("{claim}{}{}", self.kind, scope.unwrap_or_default())
+    }
+}
+
+/// What stands in front of what only control says.
+pub(crate) const fn claim(is_claim: bool) -> &'static str {
+    match is_claim {
+        true => "control's claim: ",
+        false => "",
     }
 }
 

@@ -229,13 +229,11 @@ impl Writer<'_> {
 
 /// What was refused, and how often.
 pub(super) fn refused(refusal: &Refusal) -> String {
-    let scope = refusal.scope.as_ref().map(|scope| format!(" {scope}"));
-    let scope = scope.unwrap_or_default();
     let times = match refusal.count {
         1 => String::new(),
         count => format!(", {count} times"),
     };
-    format!("{}{scope} in epoch {}{times}", refusal.kind, refusal.epoch)
+    format!("{} in epoch {}{times}", refusal.what(), refusal.epoch)
 }
 
 /// What no lease can allow more than.

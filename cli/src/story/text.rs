@@ -141,13 +141,7 @@ impl Writer<'_> {
     }
 
     fn refusal(&mut self, refusal: &Refusal) {
-        let scope = refusal.scope.as_ref().map(|scope| format!(" {scope}"));
-        let what = format!(
-            "{}{}: {}",
-            refusal.kind,
-            scope.unwrap_or_default(),
-            refusal.code
-        );
+        let what = format!("{}: {}", refusal.what(), refusal.code);
         self.entry(
             Ink::Bad,
             refusal.index,

@@ -326,12 +326,10 @@ impl ActionRow {
 
 impl RefusalRow {
     fn of(refusal: &Refusal) -> Self {
-        let scope = refusal.scope.as_ref();
-        let scope = scope.map(|scope| format!(", {scope}"));
         Self {
             index: refusal.index.get(),
             when: When(refusal.received_ms),
-            what: format!("{}{}", refusal.kind, scope.unwrap_or_default()),
+            what: refusal.what(),
             code: refusal.code.to_string(),
             count: refusal.count,
         }
