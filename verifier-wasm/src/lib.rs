@@ -100,14 +100,156 @@ impl Verifier {
     ///
     /// Throws if the entry is not in the pack, or the pack not shown to be in the tree.
     pub fn path(&self, index: f64) -> Result<String, JsError> {
-        let index = LeafIndex::new(whole(index)?);
-        let Stage::Finished(Some(paths)) = &self.stage else {
-            return Err(JsError::new("nothing is shown to be in the tree"));
-        };
-        let steps = paths.of(index)?;
-        let steps: Value = steps.into_iter().map(|step| step.to_value()).collect();
-        Ok(steps.to_json())
+        match &self.stage {
+            Stage::Finished(paths) => path_of(paths.as_ref(), index),
+            Stage::Reading(_) => Err(JsError::new("the evidence has not ended")),
+        }
     }
+}
+
+/// Verifies a file as it comes, gzipped or not: [`Verifier`] with the unwrapping that the command does, the digest of the
+/// file, and the sentences that people are told.
+#[wasm_bindgen]
+pub struct Intake {
+    stage: IntakeStage,
+}
+
+enum IntakeStage {
+    Reading(Box<evidence::Intake>),
+    Finished {
+        digest: String,
+        told: String,
+        paths: Option<Paths>,
+    },
+    Over,
+}
+
+#[wasm_bindgen]
+impl Intake {
+    /// Starts to verify.
+    ///
+    /// # Errors
+    ///
+    /// Throws if the trust cannot be read, or the time is none.
+    #[wasm_bindgen(constructor)]
+    pub fn new(trust: &str, now_ms: Option<f64>) -> Result<Self, JsError> {
+        let trust = Trust::parse(trust.as_bytes())?;
+        let now_ms = now_ms.map(whole).transpose()?;
+        let verifier = ledger::verify::Verifier::keeping_paths(trust).at(now_ms);
+        Ok(Self {
+            stage: IntakeStage::Reading(Box::new(evidence::Intake::new(verifier))),
+        })
+    }
+
+    /// Takes the next bytes of the file, and gives those that they hold: the same, or what was gzipped.
+    ///
+    /// # Errors
+    ///
+    /// Throws after [`finish`](Self::finish).
+    pub fn push(&mut self, chunk: &[u8]) -> Result<Vec<u8>, JsError> {
+        let IntakeStage::Reading(intake) = &mut self.stage else {
+            return Err(JsError::new("the evidence has ended"));
+        };
+        let mut plain = Vec::new();
+        intake.push(chunk, &mut |bytes| plain.extend_from_slice(bytes));
+        Ok(plain)
+    }
+
+    /// Ends the file: gives the bytes that were still held back, after which there is a report.
+    ///
+    /// # Errors
+    ///
+    /// Throws if it was called before.
+    pub fn finish(&mut self) -> Result<IntakeEnd, JsError> {
+        let stage = std::mem::replace(&mut self.stage, IntakeStage::Over);
+        let IntakeStage::Reading(intake) = stage else {
+            self.stage = stage;
+            return Err(JsError::new("the evidence has ended"));
+        };
+        let (digest, mut plain) = (intake.digest().to_string(), Vec::new());
+        let (report, paths) = intake.finish(&mut |bytes| plain.extend_from_slice(bytes));
+        self.stage = IntakeStage::Finished {
+            digest,
+            told: report.told_json(),
+            paths,
+        };
+        Ok(IntakeEnd {
+            plain,
+            report: report.to_json(),
+        })
+    }
+
+    /// What the report says, in sentences, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Throws before [`finish`](Self::finish).
+    pub fn told(&self) -> Result<String, JsError> {
+        match &self.stage {
+            IntakeStage::Finished { told, .. } => Ok(told.clone()),
+            _ => Err(JsError::new("the evidence has not ended")),
+        }
+    }
+
+    /// The digest of the file.
+    ///
+    /// # Errors
+    ///
+    /// Throws before [`finish`](Self::finish).
+    pub fn digest(&self) -> Result<String, JsError> {
+        match &self.stage {
+            IntakeStage::Finished { digest, .. } => Ok(digest.clone()),
+            _ => Err(JsError::new("the evidence has not ended")),
+        }
+    }
+
+    /// The steps from an entry of a pack to the root, as a report's `trace`.
+    ///
+    /// # Errors
+    ///
+    /// Throws if the entry is not in the pack, or the pack not shown to be in the tree.
+    pub fn path(&self, index: f64) -> Result<String, JsError> {
+        match &self.stage {
+            IntakeStage::Finished { paths, .. } => path_of(paths.as_ref(), index),
+            _ => Err(JsError::new("the evidence has not ended")),
+        }
+    }
+}
+
+/// What comes out at the end of a file.
+#[wasm_bindgen]
+pub struct IntakeEnd {
+    plain: Vec<u8>,
+    report: String,
+}
+
+#[wasm_bindgen]
+impl IntakeEnd {
+    /// The last bytes that the file held.
+    pub fn plain(&self) -> Vec<u8> {
+        self.plain.clone()
+    }
+
+    /// The report as JSON.
+    pub fn report(&self) -> String {
+        self.report.clone()
+    }
+}
+
+/// The digest of a text, such as that of a trust file.
+#[wasm_bindgen(js_name = digestOf)]
+pub fn digest_of(text: &str) -> String {
+    ledger::digest::Digest::of(&[text.as_bytes()]).to_string()
+}
+
+fn path_of(paths: Option<&Paths>, index: f64) -> Result<String, JsError> {
+    let index = LeafIndex::new(whole(index)?);
+    let Some(paths) = paths else {
+        return Err(JsError::new("nothing is shown to be in the tree"));
+    };
+    let steps = paths.of(index)?;
+    let steps: Value = steps.into_iter().map(|step| step.to_value()).collect();
+    Ok(steps.to_json())
 }
 
 /// Checks that this is a trust file.

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use ledger::verify::{Check, Finding, Report, TraceStep};
+use ledger::digest::{Digest, RecordHash};
+use ledger::verify::{Check, Finding, Report, Told, TraceStep};
 
-use crate::evidence;
+use crate::evidence::{self, Verified};
 use crate::exit::{self, Exit};
 use crate::options::Moment;
 use crate::output;
@@ -33,19 +34,21 @@ pub(crate) struct Options {
 /// If a file cannot be read. Whatever is wrong with the evidence is in the report.
 pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     let trust = session.required_trust()?;
+    let fingerprint = trust.charter;
     let at_ms = options.at.map(|at| at.ms(now_ms)).transpose()?;
-    let report = evidence::verify(&options.file, trust, at_ms)
+    let Verified { report, digest } = evidence::verify(&options.file, trust, at_ms)
         .with_context(|| format!("{:?} could not be read", options.file))?;
     if session.json() {
         output::verbatim(&(report.to_json() + "\n"))?;
     } else {
         print(&report, options.explain)?;
+        print_subject(digest, fingerprint)?;
     }
     Ok(exit::of_report(&report))
 }
 
 fn print(report: &Report, explain: bool) -> Result<()> {
-    output::line(report.verdict.as_str())?;
+    print_headline(&report.told(), explain)?;
     match explain {
         false => output::table(&report.checks.iter().map(row).collect::<Vec<_>>())?,
         true => report.checks.iter().try_for_each(explain_check)?,
@@ -57,6 +60,28 @@ fn print(report: &Report, explain: bool) -> Result<()> {
         Some(trace) if explain => print_trace(trace),
         _ => Ok(()),
     }
+}
+
+/// What it comes to, and what makes it so.
+fn print_headline(told: &Told, explain: bool) -> Result<()> {
+    output::line(&told.headline.title().to_lowercase())?;
+    if explain {
+        output::line(&format!("  {}", told.headline.means()))?;
+    }
+    let mut because = told.because.iter();
+    because.try_for_each(|why| output::line(&format!("  {why}")))
+}
+
+/// What was judged, and by which trust: a verdict belongs to these two.
+fn print_subject(evidence: Option<Digest>, trust: RecordHash) -> Result<()> {
+    let read = evidence.map_or_else(
+        || "not read to its end, which would have changed nothing".to_owned(),
+        |digest| digest.to_string(),
+    );
+    output::table(&[
+        ["evidence".to_owned(), read],
+        ["trust".to_owned(), trust.to_string()],
+    ])
 }
 
 fn row(check: &Check) -> [String; 3] {
@@ -71,9 +96,9 @@ fn row(check: &Check) -> [String; 3] {
 fn explain_check(check: &Check) -> Result<()> {
     let Check { id, status, detail } = check;
     output::line(&format!("  {id}: {status}: {detail}"))?;
-    output::line(&format!("    if it holds: {}", id.means()))?;
+    output::line(&format!("    {}", check.meaning()))?;
     output::line(&format!(
-        "    even then it does not prove {}",
+        "    Even then it does not show {}.",
         id.leaves_open()
     ))
 }
@@ -88,7 +113,7 @@ fn print_finding(finding: &Finding, explain: bool) -> Result<()> {
     output::line(&format!(
         "{} {code}{place}, by {}: {detail}",
         code.class().as_str(),
-        finding.by.as_str()
+        finding.by.told()
     ))?;
     if explain {
         output::line(&format!("  {}", code.sentence()))?;

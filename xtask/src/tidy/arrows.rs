@@ -15,15 +15,21 @@ use super::{CORES, Fault, Spot};
 
 /// The members of the workspace, and for each those that it may use directly,
 /// in whatever kind of dependency.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("tlog", &[]),
     ("ledger", &["tlog"]),
+    ("evidence", &["ledger"]),
     ("timeline", &["ledger", "proving", "tlog"]),
     ("process", &[]),
     ("client", &["ledger", "process", "tlog"]),
-    ("cli", &["client", "ledger", "proving", "timeline", "tlog"]),
+    (
+        "cli",
+        &[
+            "client", "evidence", "ledger", "proving", "timeline", "tlog",
+        ],
+    ),
     ("server", &["ledger", "timeline", "tlog"]),
-    ("verifier-wasm", &["ledger", "tlog"]),
+    ("verifier-wasm", &["evidence", "ledger", "tlog"]),
     ("proving", &["ledger", "tlog"]),
     ("xtask", &["ledger"]),
     ("tests", &["client", "ledger", "proving", "tlog"]),
