@@ -16,14 +16,14 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
-/** Serves the page below `under`. `extra` are files beside it, by their names. */
+/** Serves the page below `under`. `extra` are files beside it, by their names; one that is a promise is sent when it is there. */
 export async function serve({ under = "/", extra = {} } = {}) {
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://host");
     const name = pathname.startsWith(under) ? pathname.slice(under.length) || "index.html" : null;
     try {
       if (name === null || name.includes("..")) throw new Error("not below the page");
-      const content = extra[name] ?? await readFile(fileURLToPath(new URL(name, DIST)));
+      const content = await (extra[name] ?? readFile(fileURLToPath(new URL(name, DIST))));
       response.writeHead(200, { "content-type": TYPES[extname(name)] ?? "application/octet-stream" });
       response.end(content);
     } catch {

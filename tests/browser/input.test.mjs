@@ -61,10 +61,12 @@ test("a gzipped pack is the same", async () => {
   await page.locator("details[data-index='3'] dl").first().waitFor();
 });
 
-test("what is gzipped and broken has no verdict", async () => {
+test("what is gzipped and broken fails as the command says", async () => {
   await trustByFile();
   await give("#evidence-file", "cut.gz", gzipSync(pack).subarray(0, 900));
-  assert.equal((await verdict(page)).verdict, "none");
+  const { verdict: word, codes } = await verdict(page);
+  assert.deepEqual([word, codes], ["failed", ["pack-malformed"]]);
+  assert.match(await page.textContent("#report-findings"), /by whoever made it or passed it on/);
 });
 
 test("text can be pasted, into the field and onto the page", async () => {

@@ -29,11 +29,12 @@ for (const { evidence, title, code } of samples.filter((sample) => sample.code =
   test(`holds: ${title}`, async () => {
     const { verdict, words, codes, checks } = await trySample(opened.page, evidence);
     assert.notEqual(verdict, "failed");
-    assert.equal(words, WORDS[verdict]);
+    const isProof = evidence.endsWith(".tlog-proof");
+    assert.equal(words, isProof ? "Logged" : WORDS[verdict]);
     assert.deepEqual(codes, []);
     assert.equal(checks.inclusion, "pass");
     assert.equal(code, null);
-    if (evidence.endsWith(".tlog-proof")) assert.equal(verdict, "verified");
+    if (isProof) assert.equal(verdict, "verified");
   });
 }
 
@@ -45,6 +46,27 @@ for (const { evidence, title, code } of samples.filter((sample) => sample.code !
     assert.ok(codes.includes(code), `${code} among ${codes}`);
   });
 }
+
+test("a proof of one record says that it was logged, and that no signature on it was checked", async () => {
+  const { page } = opened;
+  await trySample(page, "one-record.tlog-proof");
+  const said = await page.textContent(".verdict");
+  assert.match(said, /That it was allowed, or that what it says is so, a proof of one record never shows/);
+  assert.match(said, /Nobody's signature on the record was checked/);
+  assert.doesNotMatch(said, /Verified|Nothing here is wrong/);
+});
+
+test("no check that did not hold, or was not made, says that something is so", async () => {
+  const { page } = opened;
+  for (const sample of ["window.pack.jsonl", "rewritten.pack.jsonl", "one-record.tlog-proof"]) {
+    await trySample(page, sample);
+    for (const check of await page.locator("[data-check]").all()) {
+      const holds = (await check.getAttribute("data-status")) === "pass";
+      const [word] = (await check.locator(".means").textContent()).split(" ");
+      assert.equal(word, holds ? "So" : "It");
+    }
+  }
+});
 
 test("there are at least eight broken ones, no two for the same reason", () => {
   const codes = samples.map(({ code }) => code).filter(Boolean);

@@ -1,8 +1,8 @@
-// A piece of evidence as bytes: unwrapped if it is gzipped, and cut into lines for display. Whether any of it is true
-// is the verifier's to say.
+// A piece of evidence as bytes, and cut into lines for display. What a gzipped file holds, and whether any of it is true, is
+// the verifier's to say.
 
-/** The most that a gzipped file may unwrap to: a pack of a million entries has about this size. */
-export const MAX_UNWRAPPED_BYTES = 2 * 1024 * 1024 * 1024;
+/** How much of a gzipped file is kept unwrapped, to be shown: a pack of a million entries has about this size. */
+const MAX_HELD_BYTES = 2 * 1024 * 1024 * 1024;
 
 /** Before the entries a pack has at most these lines: header, checkpoint, earlier checkpoint, disclosures, proof. */
 const MAX_HEAD_LINES = 5;
@@ -21,14 +21,23 @@ export class Evidence {
   bytesRead = 0;
 
   #file;
+  #isWrapped;
+  /** What a gzipped file holds; a blob may lie on a disk, an array does not. */
+  #parts = [];
   #plain;
+  #held = 0;
   #lines = new LineStarts();
   #kind = "unknown";
   #head = [];
 
-  constructor(blob) {
+  static async of(blob) {
+    return new Evidence(blob, await startsAsGzip(blob));
+  }
+
+  constructor(blob, isWrapped) {
     this.#file = blob;
     this.#plain = blob;
+    this.#isWrapped = isWrapped;
   }
 
   get bytesInAll() {
@@ -41,22 +50,26 @@ export class Evidence {
     return this.#kind === "pack" ? Math.max(0, this.#lines.count - this.#head.length) : 0;
   }
 
-  /** The bytes of the evidence, unwrapped. */
+  /** The bytes of the file. */
   async *chunks() {
-    const isWrapped = await startsAsGzip(this.#file);
-    const stream = this.#file.stream().pipeThrough(this.#counter());
-    if (!isWrapped) {
-      for await (const chunk of readAll(stream)) {
-        this.#lines.take(chunk);
-        yield chunk;
-      }
-      return;
+    for await (const chunk of readAll(this.#file.stream())) {
+      this.bytesRead += chunk.length;
+      yield chunk;
     }
-    yield* this.#unwrapped(stream.pipeThrough(new DecompressionStream("gzip")));
+  }
+
+  /** Takes what the file holds, piece by piece. */
+  take(plain) {
+    if (plain.length === 0 || this.#held >= MAX_HELD_BYTES) return;
+    this.#lines.take(plain);
+    if (!this.#isWrapped) return;
+    this.#held += plain.length;
+    this.#parts.push(new Blob([plain]));
   }
 
   /** What the evidence says of itself, for display. */
   async outline() {
+    if (this.#isWrapped) this.#plain = new Blob(this.#parts);
     const start = await this.#text(0, Math.min(this.#plain.size, MAX_SHOWN_BYTES));
     if (start.startsWith(PACK_START)) {
       this.#kind = "pack";
@@ -86,30 +99,6 @@ export class Evidence {
       if (text.startsWith(LEAF_START)) return;
       this.#head.push(text);
     }
-  }
-
-  async *#unwrapped(stream) {
-    const parts = [];
-    let size = 0;
-    for await (const chunk of readAll(stream)) {
-      size += chunk.length;
-      if (size > MAX_UNWRAPPED_BYTES) throw new Error("the gzipped file unwraps to more than 2 GiB");
-      // A blob may lie on a disk, an array does not.
-      parts.push(new Blob([chunk]));
-      this.#plain = new Blob(parts);
-      this.#lines.take(chunk);
-      yield chunk;
-    }
-    this.#plain = new Blob(parts);
-  }
-
-  #counter() {
-    return new TransformStream({
-      transform: (chunk, controller) => {
-        this.bytesRead += chunk.length;
-        controller.enqueue(chunk);
-      },
-    });
   }
 
   #line(line) {

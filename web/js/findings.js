@@ -8,23 +8,14 @@ const SHOWN_AT_ONCE = 25;
 
 const CLASSES = { problem: "Problem", breach: "Breach", late: "Late" };
 
-const PARTIES = {
-  agent: "by the agent",
-  operator: "by the operators",
-  control: "by the control plane",
-  log: "by the log",
-  observer: "by an observer",
-  producer: "by whoever made this evidence",
-};
-
 /** The section of the findings. `open` shows the record of an index. */
-export function findings({ findings: list }, thread, open) {
+export function findings({ findings: list }, { thread, told }, open) {
   const shown = el("ol", { class: "findings" });
   const rest = button("", () => more());
   const sentences = thread.ask("sentences", { codes: [...new Set(list.map(({ code }) => code))] });
   const more = () => {
     const from = shown.childElementCount;
-    shown.append(...list.slice(from, from + SHOWN_AT_ONCE).map((finding) => item(finding, sentences, open)));
+    shown.append(...list.slice(from, from + SHOWN_AT_ONCE).map((finding) => item(finding, { sentences, told }, open)));
     const left = list.length - shown.childElementCount;
     rest.hidden = left === 0;
     rest.textContent = `Show more, ${left} are left`;
@@ -37,10 +28,10 @@ export function findings({ findings: list }, thread, open) {
     rest);
 }
 
-function item({ code, class: kind, by, index, agent, detail }, sentences, open) {
+function item({ code, class: kind, by, index, agent, detail }, { sentences, told }, open) {
   const sentence = el("p", { class: "sentence" });
   sentences.then((all) => { sentence.textContent = all[code]; });
-  const places = [agent !== null && `agent ${agent}`, PARTIES[by] ?? by].filter(Boolean).join(", ");
+  const places = [agent !== null && `agent ${agent}`, `by ${told.parties[by] ?? by}`].filter(Boolean).join(", ");
   return el("li", { class: `is-${kind}`, "data-code": code, "data-by": by },
     el("p", {}, el("span", { class: "class" }, CLASSES[kind] ?? kind), " ", el("code", {}, code), `, ${places}`),
     sentence,

@@ -4,7 +4,7 @@ import { announce, el, fill } from "./dom.js";
 import { bytes } from "./format.js";
 import { showNothing, showReport } from "./report.js";
 import { loadSamples } from "./samples.js";
-import { EvidencePanel, fromAddress } from "./source.js";
+import { EvidencePanel, addressIn, fetchEvidence } from "./source.js";
 import { TrustPanel } from "./trust.js";
 import { Cancelled, VerifierThread } from "./verifier.js";
 
@@ -35,62 +35,71 @@ async function start() {
   await takeAddress();
 }
 
-/** `#evidence=<address>`: evidence that lies beside the page, which takes the trust of the same host. */
+/**
+ * `#evidence=<address>`: evidence that lies beside the page, which takes the trust of the same host. What was asked for last
+ * counts, whatever comes first.
+ */
 async function takeAddress() {
+  const address = addressIn(location);
+  if (address === null) return;
+  const turn = evidence.expect(address);
+  clear();
   try {
-    const given = await fromAddress(location);
-    if (!given) return;
+    const given = await fetchEvidence(address, location);
+    if (!evidence.isStill(turn)) return;
     if (!trust.isOwn()) await trust.askHost();
-    evidence.take(given);
+    if (evidence.isStill(turn)) evidence.take(given);
   } catch (error) {
-    evidence.refuse(error.message);
+    if (evidence.isStill(turn)) evidence.refuse(error.message);
   }
 }
 
-function onTrust() {
-  clear("The trust has changed. Verify again.");
-  at("verify").disabled = !canVerify();
+/** The trust has changed, which no verdict outlives; or another one is being read, which may still come to nothing. */
+function onTrust(hasChanged) {
+  if (hasChanged) clear("The trust has changed. Verify again.");
+  else at("verify").disabled = !canVerify();
 }
 
-function onEvidence(given) {
+async function onEvidence(given) {
   clear();
-  if (!given.isSample) trust.leaveSamples();
-  at("verify").disabled = !canVerify();
+  if (!given.isSample) await trust.leaveSamples();
+  if (evidence.given !== given) return;
+  clear();
   if (canVerify()) verify();
   else if (trust.isEmpty()) say("Say whom you trust, then verify.");
 }
 
 async function onSample(sample) {
+  const turn = evidence.expect(sample.evidence.name);
   clear();
-  await trust.takeSample(sample.trust);
-  evidence.take(sample.evidence, { quietly: true });
-  at("verify").disabled = !canVerify();
-  verify();
+  const isTaken = await trust.takeSample(sample.trust);
+  if (isTaken && evidence.isStill(turn)) evidence.take(sample.evidence);
 }
 
 function canVerify() {
   return evidence.given !== null && trust.isSound();
 }
 
+/** One evidence and one trust, frozen before anything is read: the verdict belongs to these two, and names them. */
 async function verify() {
-  running?.cancel();
-  const [given, text] = [evidence.given, trust.text];
-  const nowMs = at("now").checked ? Date.now() : null;
-  const run = thread.verify({ blob: given.blob, trust: text, nowMs }, showProgress);
-  running = run;
   clear();
-  showProgress({ read: 0, of: given.blob.size });
+  const nowMs = at("now").checked ? Date.now() : null;
+  const subject = Object.freeze({ given: evidence.given, trust: trust.current, nowMs });
+  const run = thread.verify({ blob: subject.given.blob, trust: subject.trust.text, nowMs }, (progress) => {
+    if (running === run) showProgress(progress);
+  });
+  running = run;
+  showProgress({ read: 0, of: subject.given.blob.size });
   at("run").hidden = false;
   try {
     const result = await run.answer;
     if (running !== run) return;
-    showReport(at("report"), { ...result, given, trust: trust.origin, nowMs, thread });
+    showReport(at("report"), { ...result, subject, thread });
   } catch (error) {
     if (running !== run) return;
     showNothing(at("report"), error instanceof Cancelled ? "You cancelled it." : error.message);
-  } finally {
-    if (running === run) finish();
   }
+  finish();
 }
 
 function finish() {
@@ -108,9 +117,14 @@ function showProgress({ read, of }) {
   fill(at("run-text"), el("span", {}, `${bytes(read)} of ${bytes(of)} read`));
 }
 
+/** Takes the verdict away, and stops what would lead to one: whatever it was about is not what is there now. */
 function clear(why) {
+  running?.cancel();
+  running = null;
+  at("run").hidden = true;
   at("report").hidden = true;
   fill(at("report"));
+  at("verify").disabled = !canVerify();
   if (why && evidence.given) say(why);
 }
 

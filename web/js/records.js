@@ -14,6 +14,7 @@ export class Records {
   section;
 
   #thread;
+  #run;
   #count;
   #hasPaths;
   #first = 0;
@@ -21,8 +22,9 @@ export class Records {
   #list = el("ol", { class: "records" });
   #pager = el("div", { class: "pager" });
 
-  constructor({ thread, count: number, kind }, report) {
+  constructor({ thread, run, count: number, kind }, report) {
     this.#thread = thread;
+    this.#run = run;
     this.#count = number;
     const isIncluded = report.checks.some(({ id, status }) => id === "inclusion" && status === "pass");
     this.#hasPaths = kind === "pack" && isIncluded;
@@ -35,7 +37,7 @@ export class Records {
 
   /** Goes to the entry of an index, opens it, and puts the focus there. */
   async open(index) {
-    const place = await this.#thread.ask("place", { index });
+    const place = await this.#thread.ask("place", { run: this.#run, index });
     if (place === null) {
       announce(`Entry ${index} is not in this evidence`);
       return;
@@ -49,7 +51,7 @@ export class Records {
   }
 
   async #show(first) {
-    const entries = await this.#thread.ask("entries", { from: first, count: SHOWN_AT_ONCE });
+    const entries = await this.#thread.ask("entries", { run: this.#run, from: first, count: SHOWN_AT_ONCE });
     this.#first = first;
     fill(this.#list, ...entries.map((entry) => this.#item(entry)));
     this.#showPager();
@@ -90,7 +92,7 @@ export class Records {
   #pathButton(index) {
     const place = el("div", {});
     place.append(button("Show its path to the root", async () => {
-      const trace = await this.#thread.ask("path", { index });
+      const trace = await this.#thread.ask("path", { run: this.#run, index });
       const title = el("h3", { tabindex: "-1" }, `From entry ${index} to the root`);
       fill(place, title, pathOf(trace));
       title.focus();

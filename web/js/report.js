@@ -1,19 +1,11 @@
 // The report as people read it: the verdict in words, every check, every finding, the path, the records.
 
 import { checks } from "./checks.js";
-import { button, copyButton, el, fill, row } from "./dom.js";
+import { button, copyButton, el, fill, hash, row } from "./dom.js";
 import { findings } from "./findings.js";
 import { count, time } from "./format.js";
 import { pathOf } from "./path.js";
 import { Records } from "./records.js";
-
-const WORDS = {
-  verified: { title: "Verified", means: "Nothing here is wrong, and everything that your trust asks for was checked." },
-  failed: { title: "Failed", means: "There is at least one problem. Do not rely on this evidence." },
-  incomplete: { title: "Incomplete", means: "Nothing here was found to be wrong, but what is here is not enough to decide." },
-};
-
-const PROOF_LIMIT = "A proof of one record shows that it was logged. It never shows that it was allowed.";
 
 /** Shows what a verification came to. */
 export function showReport(into, result) {
@@ -22,8 +14,8 @@ export function showReport(into, result) {
   fill(
     into,
     verdict(report, result),
-    findings(report, result.thread, (index) => records.open(index)),
-    checks(report.checks),
+    findings(report, result, (index) => records.open(index)),
+    checks(report.checks, result.told),
     report.trace && section("path", "From the entry to the root", pathOf(report.trace, report)),
     result.count > 0 && records.section,
     evidenceHead(result),
@@ -40,42 +32,37 @@ export function showNothing(into, why) {
   fill(into, box);
 }
 
-function verdict(report, { given, kind, trust, nowMs }) {
-  const { title: word, means } = WORDS[report.verdict];
-  const { summary } = report;
+/** The verdict, and the two that it belongs to: as they were when the verification began. */
+function verdict(report, { told, ...result }) {
   return el("section", { class: `verdict is-${report.verdict}`, "data-verdict": report.verdict },
-    title(word),
-    el("p", { class: "means" }, means),
-    because(report.findings),
-    kind === "proof" && report.verdict === "verified" && el("p", {}, PROOF_LIMIT),
-    summary.breaches > 0 && el("p", { class: "breaches" }, breaches(summary.breaches)),
-    el("dl", { class: "facts" }, ...facts(report, given, trust, nowMs)));
+    title(told.title),
+    el("p", { class: "means" }, told.means),
+    ...told.because.map((why) => el("p", { class: "because" }, why)),
+    el("dl", { class: "facts" }, ...facts(report, result)));
 }
 
-/** The first problem, in the verifier's words. */
-function because(findings) {
-  const problem = findings.find((finding) => finding.class === "problem");
-  return problem && el("p", { class: "because" }, "Because: ", el("code", {}, problem.code), `, ${problem.detail}.`);
-}
-
-function breaches(number) {
-  return `The records show ${count(number, "breach", "breaches")}: somebody acted out of bounds, and the log says so. `
-    + "A breach does not make the evidence unreliable.";
-}
-
-function facts(report, given, trust, nowMs) {
+function facts(report, { subject, digest, trustDigest }) {
+  const { given, trust, nowMs } = subject;
   const { as_of: asOf, summary } = report;
   const kinds = Object.entries(summary.records).map(([kind, number]) => `${number} ${kind}`).join(", ");
   return [
     row("Evidence", given.name),
-    row("Trust", trust),
+    row("Its hash", hash(digest, "the hash of the evidence")),
+    row("Trust", trust.origin),
+    row("Its hash", hash(trustDigest, "the hash of the trust")),
     asOf.size !== null && row("Speaks of", `a log of ${count(asOf.size, "entry", "entries")}`),
-    asOf.received_ms !== null && row("Last entry", `${time(asOf.received_ms)}, by the log's own word`),
-    row("Witnessed", asOf.witnessed_ms === null ? "by nobody that your trust names" : time(asOf.witnessed_ms)),
+    asOf.judged_to !== null && row("Shown without a hole", `the first ${asOf.judged_to} of its entries`),
+    asOf.received_ms !== null && row("Newest entry here", `${time(asOf.received_ms)}, by the log's own word`),
+    row("Witnessed", witnessed(report)),
     kinds !== "" && row("Records", `${kinds}; ${count(summary.agents, "agent")}`),
     row("Found", `${count(summary.problems, "problem")}, ${count(summary.breaches, "breach", "breaches")}, ${summary.late} late`),
     nowMs !== null && row("Judged at", `${time(nowMs)}, by this device`),
   ].filter(Boolean).flat();
+}
+
+function witnessed({ as_of: asOf, checks: list }) {
+  if (asOf.witnessed_ms !== null) return time(asOf.witnessed_ms);
+  return list.find(({ id }) => id === "witnesses")?.detail ?? "not checked";
 }
 
 /** The checkpoint and the header, as they came: for whoever compares them with what others have. */

@@ -7,10 +7,12 @@ import { acceptDrops } from "./trust.js";
 const ADDRESS = "evidence";
 
 export class EvidencePanel {
-  /** `{ blob, name }`, or null. */
+  /** `{ blob, name }`, or null. It never changes: other evidence is another object. */
   given = null;
 
   #taken;
+  /** Counts what was given or asked for: only the last counts. */
+  #turn = 0;
   #at = (id) => document.getElementById(id);
 
   constructor(taken) {
@@ -23,11 +25,25 @@ export class EvidencePanel {
     for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
   }
 
-  /** Takes evidence, and says so unless asked to be quiet. */
-  take(given, { quietly = false } = {}) {
-    this.given = given;
+  /** Takes evidence, and says so. */
+  take(given) {
+    this.#turn += 1;
+    this.given = Object.freeze(given);
     this.say(`${given.name}, ${bytes(given.blob.size)}.`);
-    if (!quietly) this.#taken(given);
+    this.#taken(this.given);
+  }
+
+  /** Evidence is to come: what was there is not what is asked about any more. */
+  expect(name) {
+    this.#turn += 1;
+    this.given = null;
+    this.say(`Fetching ${name}…`);
+    return this.#turn;
+  }
+
+  /** Whether nothing else was given or asked for since. */
+  isStill(turn) {
+    return this.#turn === turn;
   }
 
   say(text) {
@@ -58,14 +74,17 @@ export class EvidencePanel {
   }
 }
 
+/** What the fragment names, or null. */
+export function addressIn({ hash }) {
+  return new URLSearchParams(hash.slice(1)).get(ADDRESS);
+}
+
 /**
- * Fetches what the fragment names, if it names something.
+ * Fetches evidence from an address.
  *
  * Only from the origin of the page: an address in a link must not make a reader's browser ask anybody else.
  */
-export async function fromAddress({ hash, href }) {
-  const address = new URLSearchParams(hash.slice(1)).get(ADDRESS);
-  if (address === null) return null;
+export async function fetchEvidence(address, { href }) {
   const url = new URL(address, href);
   if (url.origin !== new URL(href).origin) throw new Error("its address is of another host");
   const answer = await fetch(url, { cache: "no-store", credentials: "omit" });

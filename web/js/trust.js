@@ -2,7 +2,7 @@
 
 import { el, fill, hash, row } from "./dom.js";
 
-const NONE = { text: "", origin: "Nobody yet: without trust there is no verdict.", from: "nobody" };
+const NONE = Object.freeze({ text: "", origin: "Nobody yet: without trust there is no verdict.", from: "nobody" });
 
 /** Where a service or a host may put its own trust file: beside the page. */
 const HOST_FILE = "trust.json";
@@ -16,6 +16,10 @@ export class TrustPanel {
   #trust = NONE;
   #own = NONE;
   #fault = "";
+  /** Counts what was given or asked for: only the last counts. */
+  #turn = 0;
+  /** From whom the trust is that is being read, or null. */
+  #coming = null;
   #at = (id) => document.getElementById(`trust-${id}`);
 
   constructor(thread, changed) {
@@ -29,48 +33,43 @@ export class TrustPanel {
     this.#show();
   }
 
-  get text() {
-    return this.#trust.text;
-  }
-
-  get origin() {
-    return this.#trust.origin;
+  /** `{ text, origin }`. It never changes: another trust is another object. */
+  get current() {
+    return this.#trust;
   }
 
   isEmpty() {
-    return this.#trust.text === "";
+    return this.#trust.text === "" && this.#coming === null;
   }
 
   isSound() {
-    return !this.isEmpty() && this.#fault === "";
+    return this.#trust.text !== "" && this.#fault === "" && this.#coming === null;
   }
 
-  /** Whether the reader has brought it. */
+  /** Whether the reader has brought it, or is about to. */
   isOwn() {
-    return this.#trust.from === "reader";
+    return (this.#coming ?? this.#trust.from) === "reader";
   }
 
-  /** The samples' trust serves for samples alone. */
+  /** The samples' trust serves for samples alone. Says whether it is there. */
   takeSample(text) {
     const origin = "It came with this page, for its samples alone. It says nothing about any log of yours.";
-    return this.#take({ text, origin, from: "samples" });
+    return this.#take("samples", () => ({ text, origin }));
   }
 
   /** Gives back what was there before a sample was tried. */
   async leaveSamples() {
-    if (this.#trust.from === "samples") await this.#take(this.#own);
+    if ((this.#coming ?? this.#trust.from) === "samples") await this.#take(this.#own.from, () => this.#own);
   }
 
   /** Takes the trust file beside the page. The host that serves both could be the one that lies. */
   async askHost() {
     const origin = `From ${location.host || "the host"}, which also served this page. Compare the fingerprint with what you were given.`;
-    try {
+    await this.#take("host", async () => {
       const answer = await fetch(new URL(HOST_FILE, document.baseURI), { cache: "no-store" });
       if (!answer.ok) throw new Error(`this host has no trust file (${answer.status})`);
-      await this.#take({ text: await answer.text(), origin, from: "host" });
-    } catch (error) {
-      this.#complain(error.message);
-    }
+      return { text: await answer.text(), origin };
+    });
   }
 
   async #choose(input) {
@@ -80,22 +79,45 @@ export class TrustPanel {
   }
 
   async #takeFile(file) {
-    await this.#take({ text: await file.text(), origin: `From ${file.name}, which you chose.`, from: "reader" });
+    await this.#take("reader", async () => ({ text: await file.text(), origin: `From ${file.name}, which you chose.` }));
   }
 
   async #edited() {
     const text = this.#at("text").value.trim();
-    const origin = text ? "Entered or edited by you, on this page." : NONE.origin;
-    await this.#take({ text, origin, from: text ? "reader" : "nobody" });
+    if (text) await this.#take("reader", () => ({ text, origin: "Entered or edited by you, on this page." }));
+    else await this.#take(NONE.from, () => NONE);
   }
 
-  async #take(trust) {
+  /**
+   * Reads a trust and puts it in the place of the one that is there, unless another was given meanwhile. Says whether it is
+   * there.
+   */
+  async #take(from, read) {
+    this.#turn += 1;
+    const turn = this.#turn;
+    this.#coming = from;
+    this.#changed(false);
+    let taken = null;
+    let fault;
+    try {
+      taken = await read();
+      fault = taken.text === "" ? "" : await this.#check(taken.text);
+    } catch (error) {
+      fault = error.message;
+    }
+    if (turn !== this.#turn) return false;
+    this.#coming = null;
+    if (taken === null) this.#complain(fault);
+    else this.#put(Object.freeze({ ...taken, from }), fault);
+    this.#changed(taken !== null);
+    return taken !== null && fault === "";
+  }
+
+  #put(trust, fault) {
     this.#trust = trust;
+    this.#fault = fault;
     if (trust.from !== "samples") this.#own = trust;
-    this.#fault = trust.text === "" ? "" : await this.#check(trust.text);
-    if (this.#trust !== trust) return;
     this.#show();
-    this.#changed();
   }
 
   async #check(text) {
@@ -116,7 +138,7 @@ export class TrustPanel {
     this.#at("origin").textContent = origin;
     this.#at("origin").classList.toggle("is-theirs", from !== "reader");
     this.#at("text").value = text;
-    this.#at("back").hidden = from !== "samples" || this.#own === NONE;
+    this.#at("back").hidden = from !== "samples" || this.#own.text === "";
     this.#complain(this.#fault);
     fill(this.#at("facts"), ...(this.isSound() ? facts(text) : []));
   }

@@ -1,9 +1,10 @@
 // The verifier's own thread: it reads the evidence as a stream, and answers questions about what it has read.
 //
 // Each message in is `{ id, ask, ... }`; each answer `{ id, answer }` or `{ id, error }`, and while evidence is
-// read `{ id, progress }`. One piece of evidence is held at a time.
+// read `{ id, progress }`. One piece of evidence is held at a time, under the number of the run that verified it: whoever asks
+// about another is told so.
 
-import init, { Verifier, checkTrust, codeSentence, entryOfLine, entryOfProof } from "../verifier/verifier.js";
+import init, { Intake, checkTrust, codeSentence, digestOf, entryOfLine, entryOfProof } from "../verifier/verifier.js";
 import { Evidence } from "./evidence.js";
 
 /** How long the verifier works before it looks for messages and tells how far it is. */
@@ -24,7 +25,7 @@ const ANSWERS = {
   verify,
   entries,
   place,
-  path: ({ index }) => JSON.parse(held.verifier.path(index)),
+  path: ({ run, index }) => JSON.parse(of(run).intake.path(index)),
 };
 
 addEventListener("message", async ({ data }) => {
@@ -40,30 +41,35 @@ addEventListener("message", async ({ data }) => {
 
 class Cancelled extends Error {}
 
+/** Verifies a file under a trust: both are this message's own, so nothing that happens meanwhile can change them. */
 async function verify({ id, blob, trust, nowMs }) {
-  held?.verifier.free();
+  held?.intake.free();
   held = null;
-  const verifier = new Verifier(trust, nowMs);
+  const intake = new Intake(trust, nowMs);
   try {
-    const evidence = new Evidence(blob);
-    await read(evidence, verifier, id);
-    const report = verifier.finish();
-    held = { evidence, verifier };
-    return { report, ...(await evidence.outline()) };
+    const evidence = await Evidence.of(blob);
+    await read(evidence, intake, id);
+    const report = finish(evidence, intake);
+    const outline = await evidence.outline();
+    if (cancelled.has(id)) throw new Cancelled("cancelled");
+    held?.intake.free();
+    held = { run: id, evidence, intake };
+    const told = JSON.parse(intake.told());
+    return { run: id, report, told, digest: intake.digest(), trustDigest: digestOf(trust), ...outline };
   } catch (error) {
-    verifier.free();
+    intake.free();
     throw error;
   } finally {
     cancelled.delete(id);
   }
 }
 
-/** Reads to the end, or to where the report is settled whatever follows. */
-async function read(evidence, verifier, id) {
+/** Reads to the end, also where the report is settled before it: the digest is that of the whole file. */
+async function read(evidence, intake, id) {
   let turnEnds = performance.now() + TURN_MS;
   for await (const chunk of evidence.chunks()) {
     for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
-      if (verifier.push(chunk.subarray(at, at + PIECE_BYTES))) return;
+      evidence.take(intake.push(chunk.subarray(at, at + PIECE_BYTES)));
       if (performance.now() >= turnEnds) {
         postMessage({ id, progress: { read: evidence.bytesRead, of: evidence.bytesInAll } });
         await turn();
@@ -74,9 +80,23 @@ async function read(evidence, verifier, id) {
   }
 }
 
+function finish(evidence, intake) {
+  const end = intake.finish();
+  evidence.take(end.plain());
+  const report = end.report();
+  end.free();
+  return report;
+}
+
+/** What a run has verified, as long as no other has taken its place. */
+function of(run) {
+  if (held?.run !== run) throw new Error("other evidence has taken its place");
+  return held;
+}
+
 /** Some entries, decoded; what cannot be decoded is its text and the reason. */
-async function entries({ from, count }) {
-  return Promise.all((await held.evidence.leaves(from, count)).map(decoded));
+async function entries({ run, from, count }) {
+  return Promise.all((await of(run).evidence.leaves(from, count)).map(decoded));
 }
 
 function decoded({ kind, bytes }) {
@@ -88,11 +108,11 @@ function decoded({ kind, bytes }) {
 }
 
 /** Where the entry of an index stands among those held: indices ascend. */
-async function place({ index }) {
-  let [low, high] = [0, held.evidence.count];
+async function place({ run, index }) {
+  let [low, high] = [0, of(run).evidence.count];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    const [entry] = await entries({ from: middle, count: 1 });
+    const [entry] = await entries({ run, from: middle, count: 1 });
     if (entry.index === index) return middle;
     if (!(entry.index < index)) high = middle;
     else low = middle + 1;
