@@ -18,7 +18,7 @@ const SIGNATURES: Group = Group::by(Layer::Records, CheckId::Signatures, Party::
 /// What an observer saw: no other record rests on it.
 const SEEN: usize = 10;
 /// When the log received it.
-const SEEN_MS: u64 = 1_764_000_009_005;
+const SEEN_MS: u64 = 1_764_000_010_005;
 
 pub(super) fn fill(shelf: &mut Shelf) {
     encoding(shelf);

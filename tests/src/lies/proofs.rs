@@ -79,8 +79,8 @@ fn spelling(shelf: &mut Shelf) {
             "proof-entry-without-padding",
             replaced("ifV19fQ==", "ifV19fQ"),
         ),
-        ("proof-hash-misspelt", replaced("rh3E0=", "rh3E1=")),
-        ("proof-hash-cut", replaced("rh3E0=", "rh3A=")),
+        ("proof-hash-misspelt", replaced("uknh4U=", "uknh4V=")),
+        ("proof-hash-cut", replaced("7uknh4U=", "7ukn")),
         (
             "proof-with-an-unknown-line",
             replaced("index 6\n", "key x\nindex 6\n"),
