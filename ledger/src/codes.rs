@@ -378,6 +378,10 @@ codes! {
             "`Accept: image/png` for an entry.";
         UnsupportedMediaType "unsupported-media-type" Problem Producer (Some(415)) "The body is not of a type that this path takes."
             "An envelope sent as `text/plain`.";
+        HostUnknown "host-unknown" Problem Producer (Some(421)) "The service does not have this name."
+            "A page of `evil.example` has its name point at the service, and its reader's browser asks for it.";
+        RateLimited "rate-limited" Problem Producer (Some(429)) "Too much in too short a time; try again later."
+            "An agent sends its 1,001st record within a second.";
         Overloaded "overloaded" Problem Control (Some(503)) "The queue is full; try again later."
             "More records wait than the queue holds.";
         Stopping "stopping" Problem Control (Some(503)) "The service is stopping; try again later."

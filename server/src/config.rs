@@ -11,8 +11,10 @@ use config::{Config, ConfigError, Environment, File, FileFormat, Value, ValueKin
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
-use crate::log::{DEFAULT_MIN_FREE_BYTES, DEFAULT_QUEUE};
-use crate::webhooks::Hook;
+use crate::http::{HostName, Rates, WebOrigin};
+use crate::log::{DEFAULT_MIN_FREE_BYTES, DEFAULT_QUEUE, DEFAULT_RESERVE_BYTES};
+use crate::rates::Rate;
+use crate::webhooks::{self, Hook};
 
 const ENVIRONMENT: &str = "DRAGONSD";
 
@@ -28,14 +30,55 @@ pub struct Settings {
     pub data: PathBuf,
     /// Where the API listens.
     pub listen: SocketAddr,
-    /// Where metrics are to be had.
+    /// Where metrics are served.
     pub metrics: SocketAddr,
-    /// The room on disk, in bytes, below which nothing more is logged.
+    /// Names that the service answers to, beside those of loopback.
+    #[serde(
+        deserialize_with = "one_or_more",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub host: Vec<HostName>,
+    /// Origins whose pages may read entry bundles, proofs and packs.
+    #[serde(
+        deserialize_with = "one_or_more",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub allow_origin: Vec<WebOrigin>,
+    /// Whether a proxy that ends TLS stands in front, so that addresses beyond loopback may be listened on.
+    pub behind_proxy: bool,
+    /// The room on disk, in bytes, below which only authority and control's own records are logged.
     #[serde(deserialize_with = "whole")]
     pub min_free_bytes: u64,
+    /// The room on disk, in bytes, below which nothing more is logged.
+    #[serde(deserialize_with = "whole")]
+    pub reserve_bytes: u64,
     /// How many records may wait for the sequencer, 1 to 65,536.
     #[serde(deserialize_with = "queue")]
     pub queue: usize,
+    /// How many records of one agent are taken at once.
+    #[serde(deserialize_with = "whole")]
+    pub agent_records_at_once: u64,
+    /// How many records of one agent are taken each second after that.
+    #[serde(deserialize_with = "whole")]
+    pub agent_records_per_s: u64,
+    /// How many bytes of one agent's records are taken at once.
+    #[serde(deserialize_with = "whole")]
+    pub agent_bytes_at_once: u64,
+    /// How many bytes of one agent's records are taken each second after that.
+    #[serde(deserialize_with = "whole")]
+    pub agent_bytes_per_s: u64,
+    /// How many records from one address are taken at once, unless it is of this machine.
+    #[serde(deserialize_with = "whole")]
+    pub source_records_at_once: u64,
+    /// How many records from one address are taken each second after that.
+    #[serde(deserialize_with = "whole")]
+    pub source_records_per_s: u64,
+    /// How many bytes of records from one address are taken at once.
+    #[serde(deserialize_with = "whole")]
+    pub source_bytes_at_once: u64,
+    /// How many bytes of records from one address are taken each second after that.
+    #[serde(deserialize_with = "whole")]
+    pub source_bytes_per_s: u64,
     /// How the service's own messages are written.
     pub log_format: LogFormat,
     /// Whether to start although the clock is far from the last leaf's time.
@@ -75,9 +118,18 @@ pub struct Flags {
     /// Where the API listens [default: 127.0.0.1:7117]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Where metrics are to be had [default: 127.0.0.1:7118]
+    /// Where metrics are served [default: 127.0.0.1:7118]
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<SocketAddr>,
+    /// A name that the service answers to, beside those of loopback; can be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<HostName>,
+    /// An origin whose pages may read entry bundles, proofs and packs; can be given more than once
+    #[arg(long, value_name = "ORIGIN")]
+    pub allow_origin: Vec<WebOrigin>,
+    /// Say that a proxy that ends TLS stands in front; addresses beyond loopback need it
+    #[arg(long)]
+    pub behind_proxy: bool,
     /// The folder of the verifier page, in place of the one in the program
     #[arg(long, value_name = "DIR")]
     pub web: Option<PathBuf>,
@@ -90,9 +142,12 @@ pub struct Flags {
     /// Start although the clock is far from the last leaf's time
     #[arg(long)]
     pub accept_clock_jump: bool,
-    /// Log nothing more when the disk has less room than this [default: 268435456]
+    /// Log only authority and control's own records when the disk has less room than this [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     pub min_free_bytes: Option<u64>,
+    /// Log nothing more when the disk has less room than this [default: 67108864]
+    #[arg(long, value_name = "BYTES")]
+    pub reserve_bytes: Option<u64>,
     /// How many records may wait for the sequencer, 1 to 65536 [default: 8192]
     #[arg(long, value_name = "RECORDS")]
     pub queue: Option<usize>,
@@ -121,15 +176,47 @@ impl Settings {
             .unwrap_or_else(|| default_keys(&self.data))
     }
 
+    /// How fast records are taken.
+    #[must_use]
+    pub const fn rates(&self) -> Rates {
+        const fn rate(at_once: u64, per_s: u64) -> Rate {
+            Rate { at_once, per_s }
+        }
+        Rates {
+            agent_records: rate(self.agent_records_at_once, self.agent_records_per_s),
+            agent_bytes: rate(self.agent_bytes_at_once, self.agent_bytes_per_s),
+            source_records: rate(self.source_records_at_once, self.source_records_per_s),
+            source_bytes: rate(self.source_bytes_at_once, self.source_bytes_per_s),
+        }
+    }
+
+    /// The settings as they may be shown: the address of a webhook can hold a secret.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        for hook in &mut self.webhooks {
+            hook.url = webhooks::shown(&hook.url);
+        }
+        self
+    }
+
     fn from_layers(flags: &Flags, environment: Environment) -> Result<Self, ConfigError> {
         let mut builder = Config::builder()
             .set_default("listen", "127.0.0.1:7117")?
             .set_default("metrics", "127.0.0.1:7118")?
             .set_default("min_free_bytes", DEFAULT_MIN_FREE_BYTES)?
+            .set_default("reserve_bytes", DEFAULT_RESERVE_BYTES)?
             .set_default("queue", DEFAULT_QUEUE as u64)?
+            .set_default("host", Vec::<String>::new())?
+            .set_default("allow_origin", Vec::<String>::new())?
+            .set_default("behind_proxy", false)?
             .set_default("log_format", "text")?
             .set_default("accept_clock_jump", false)?
             .set_default("dev", false)?;
+        for (name, rate) in Rates::default().named() {
+            builder = builder
+                .set_default(format!("{name}_at_once"), rate.at_once)?
+                .set_default(format!("{name}_per_s"), rate.per_s)?;
+        }
         if let Some(path) = &flags.config {
             builder = builder.add_source(File::from(path.as_path()).format(FileFormat::Toml));
         }
@@ -145,7 +232,7 @@ impl Flags {
     fn given(&self) -> Vec<(&'static str, Value)> {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let on = |flag: bool| flag.then_some(true);
-        let values: [(&str, Option<Value>); 10] = [
+        let values: [(&str, Option<Value>); 14] = [
             ("data", path(&self.data).map(Into::into)),
             (
                 "listen",
@@ -155,6 +242,9 @@ impl Flags {
                 "metrics",
                 self.metrics.map(|address| address.to_string().into()),
             ),
+            ("host", texts(&self.host)),
+            ("allow_origin", texts(&self.allow_origin)),
+            ("behind_proxy", on(self.behind_proxy).map(Into::into)),
             ("web", path(&self.web).map(Into::into)),
             ("keys", path(&self.keys).map(Into::into)),
             ("dev", on(self.dev).map(Into::into)),
@@ -163,6 +253,7 @@ impl Flags {
                 on(self.accept_clock_jump).map(Into::into),
             ),
             ("min_free_bytes", self.min_free_bytes.map(Into::into)),
+            ("reserve_bytes", self.reserve_bytes.map(Into::into)),
             ("queue", self.queue.map(|queue| (queue as u64).into())),
             (
                 "log_format",
@@ -174,6 +265,35 @@ impl Flags {
             .filter_map(|(name, value)| Some((name, value?)))
             .collect()
     }
+}
+
+/// The texts of a flag that can be given more than once; `None` if it was not given.
+fn texts<T: Clone + Into<String>>(values: &[T]) -> Option<Value> {
+    let texts: Vec<String> = values.iter().cloned().map(Into::into).collect();
+    (!texts.is_empty()).then(|| texts.into())
+}
+
+/// A list; from the environment, which has none, a text with commas.
+fn one_or_more<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<String, Error: fmt::Display>,
+{
+    let texts = match Value::deserialize(deserializer)?.kind {
+        ValueKind::Array(values) => values.into_iter().map(Value::into_string).collect(),
+        ValueKind::String(text) if text.is_empty() => Ok(Vec::new()),
+        ValueKind::String(text) => Ok(text.split(',').map(|text| text.trim().to_owned()).collect()),
+        kind => {
+            return Err(D::Error::custom(format_args!(
+                "{kind} is not a list of texts"
+            )));
+        }
+    };
+    let texts: Vec<String> = texts.map_err(D::Error::custom)?;
+    let parsed = texts
+        .into_iter()
+        .map(|text| T::try_from(text).map_err(D::Error::custom));
+    parsed.collect()
 }
 
 impl fmt::Display for LogFormat {
@@ -287,9 +407,36 @@ mod tests {
     }
 
     #[test]
+    fn names_come_one_by_one_or_as_a_list() {
+        let names = |settings: &Settings| -> Vec<String> {
+            settings.host.iter().cloned().map(Into::into).collect()
+        };
+        let variables = [("DRAGONSD_HOST", "a.example, b.example")];
+        let settings = Settings::from_layers(&flags(), environment(&variables)).unwrap();
+        assert_eq!(names(&settings), ["a.example", "b.example"]);
+        let given = Flags {
+            host: vec!["c.example".parse().unwrap()],
+            ..flags()
+        };
+        let settings = Settings::from_layers(&given, environment(&variables)).unwrap();
+        assert_eq!(names(&settings), ["c.example"], "flags take their place");
+        let (_folder, in_file) = file("data = \"d\"\nhost = [\"d.example\"]\n");
+        let settings = Settings::from_layers(&in_file, environment(&[])).unwrap();
+        assert_eq!(names(&settings), ["d.example"]);
+        for (name, value) in [
+            ("DRAGONSD_HOST", "http://a"),
+            ("DRAGONSD_ALLOW_ORIGIN", "*"),
+        ] {
+            let refused = Settings::from_layers(&flags(), environment(&[(name, value)]));
+            assert!(refused.unwrap_err().to_string().contains(value), "{name}");
+        }
+    }
+
+    #[test]
     fn webhooks_come_from_a_file() {
-        let (_folder, flags) =
-            file("data = \"d\"\n[[webhooks]]\nname = \"ops\"\nurl = \"https://example.com/\"\n");
+        let (_folder, flags) = file(
+            "data = \"d\"\n[[webhooks]]\nname = \"ops\"\nurl = \"https://u:p@example.com/secret?token=1\"\n",
+        );
         let settings = Settings::from_layers(&flags, environment(&[])).unwrap();
         let text = toml::to_string(&settings).unwrap();
         assert_eq!(
@@ -302,6 +449,8 @@ mod tests {
         let (_folder, flags) = file(&text);
         let again = Settings::from_layers(&flags, environment(&[])).unwrap();
         assert_eq!(again, settings);
+        let shown = again.without_secrets().webhooks[0].url.clone();
+        assert_eq!(shown, "https://example.com");
         let (_folder, flags) = file("data = \"d\"\n[[webhooks]]\nname = \"ops\"\nuri = \"x\"\n");
         Settings::from_layers(&flags, environment(&[])).unwrap_err();
     }

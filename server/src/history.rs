@@ -3,6 +3,7 @@
 //! Everything is found by the rows of what leaves are about, and read in pieces of bounded length: an answer costs what it
 //! tells, and not what the log is long.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ledger::digest::RecordHash;
@@ -33,6 +34,9 @@ const MAX_CHANGES: usize = 1_000;
 
 /// Rows that are read at once on the way back to what was in force.
 const CHUNK: usize = 64;
+
+/// Rows that are read at once on the way back to what many steps were under.
+const LARGE_CHUNK: usize = 1_024;
 
 /// A part of a longer list.
 #[derive(Clone, Debug)]
@@ -242,8 +246,10 @@ pub fn lease(
 fn scene(published: &Published, agent: &Name, before: u64) -> Result<Vec<Entry>, ReadError> {
     let topic = Topic::Authority(agent.clone());
     let (mut end, mut state, mut lease) = (before, None, None);
-    while state.is_none() || lease.is_none() {
+    let mut walked = 0;
+    while walked < MAX_ROWS && (state.is_none() || lease.is_none()) {
         let rows = published.mentions(&topic, 0..end, Order::NewestFirst, CHUNK)?;
+        walked += rows.len();
         let Some((oldest, kind)) = rows.last() else {
             break;
         };
@@ -318,30 +324,58 @@ fn refusals_since(published: &Published, steps: &[Entry]) -> Result<Vec<Entry>, 
     read_rows(published, &refusals)
 }
 
-/// The leases under which steps were taken, and the registrations of the versions that they were for.
+/// The leases under which steps were taken, and the registrations of the versions that they were for. The rows of an
+/// agent are walked through once, from its last step back to what its first one was under.
 fn authority_of(published: &Published, steps: &[Entry]) -> Result<Vec<Entry>, ReadError> {
-    let mut rows = Vec::new();
+    let mut steps_of: BTreeMap<&Name, Vec<u64>> = BTreeMap::new();
     for step in steps {
-        let Some(agent) = step.record.record().agent() else {
-            continue;
-        };
-        let (topic, mut end) = (Topic::Authority(agent.clone()), step.index.get());
-        let (mut lease, mut version) = (None, None);
-        while lease.is_none() || version.is_none() {
-            let found = published.mentions(&topic, 0..end, Order::NewestFirst, CHUNK)?;
-            let Some((oldest, _)) = found.last() else {
-                break;
-            };
-            end = oldest.get();
-            let newest = |wanted| found.iter().find(|row| row.1 == wanted).copied();
-            lease = lease.or(newest(Kind::Lease));
-            version = version.or(newest(Kind::Manifest));
+        if let Some(agent) = step.record.record().agent() {
+            steps_of.entry(agent).or_default().push(step.index.get());
         }
-        rows.extend(lease.into_iter().chain(version));
     }
-    rows.sort_unstable_by_key(|row| row.0);
-    rows.dedup_by_key(|row| row.0);
-    read_rows(published, &rows)
+    let mut rows = BTreeMap::new();
+    for (agent, mut steps) in steps_of {
+        steps.sort_unstable();
+        let known = authority_before(published, agent, &steps)?;
+        for (step, wanted) in steps
+            .iter()
+            .flat_map(|step| [(step, Kind::Lease), (step, Kind::Manifest)])
+        {
+            let newest = known
+                .iter()
+                .find(|(index, kind)| index.get() < *step && *kind == wanted);
+            rows.extend(newest.copied());
+        }
+    }
+    read_rows(published, &rows.into_iter().collect::<Vec<_>>())
+}
+
+/// The grants and registrations of an agent before its last step, newest first, back to those that its first step was under.
+fn authority_before(
+    published: &Published,
+    agent: &Name,
+    steps: &[u64],
+) -> Result<Vec<(LeafIndex, Kind)>, ReadError> {
+    let (Some(first), Some(last)) = (steps.first(), steps.last()) else {
+        return Ok(Vec::new());
+    };
+    let topic = Topic::Authority(agent.clone());
+    let (mut end, mut known, mut walked) = (*last, Vec::new(), 0);
+    let is_known = |known: &[(LeafIndex, Kind)], wanted: Kind| {
+        let mut before = known.iter().filter(|(index, _)| index.get() < *first);
+        before.any(|(_, kind)| *kind == wanted)
+    };
+    while walked < MAX_ROWS && !(is_known(&known, Kind::Lease) && is_known(&known, Kind::Manifest))
+    {
+        let rows = published.mentions(&topic, 0..end, Order::NewestFirst, LARGE_CHUNK)?;
+        let Some((oldest, _)) = rows.last() else {
+            break;
+        };
+        (end, walked) = (oldest.get(), walked + rows.len());
+        let grants = |kind| matches!(kind, Kind::Lease | Kind::Manifest);
+        known.extend(rows.into_iter().filter(|row| grants(row.1)));
+    }
+    Ok(known)
 }
 
 fn leases_in<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<RecordHash> {

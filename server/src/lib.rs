@@ -4,7 +4,15 @@
 //! crate has only what must not be pure: where bytes are kept ([`store`]), who writes next ([`log`]), how it is asked
 //! ([`http`]), who is told by itself ([`webhooks`]), and how a process is started and stopped ([`mod@serve`]).
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these macros panic when nobody reads, and wait for whoever does not"
+)]
+
+pub mod bounds;
 pub mod config;
+pub mod files;
 pub mod fsck;
 pub mod history;
 pub mod http;
@@ -12,7 +20,9 @@ pub mod inbox;
 pub mod init;
 pub mod keys;
 pub mod log;
+pub mod messages;
 pub mod metrics;
+pub mod rates;
 pub mod serve;
 pub mod store;
 pub mod trust;

@@ -1,6 +1,12 @@
 //! The program `dragonsd`: makes a log, serves it, checks it.
 
-use std::io::{IsTerminal as _, Write as _};
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these macros panic when nobody reads"
+)]
+
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,10 +18,10 @@ use server::config::{Flags, LogFormat, Settings};
 use server::fsck;
 use server::init::{Founding, init, store_path};
 use server::log::{Clock as _, SystemClock};
+use server::messages::Messages;
 use server::serve::serve;
 use server::store::rocks::RocksStore;
 use server::trust::Trust;
-use tracing_subscriber::EnvFilter;
 
 /// The control plane for autonomous agents whose only state is a transparency log
 #[derive(Parser)]
@@ -71,13 +77,18 @@ fn main() -> ExitCode {
         Action::Config(flags) => show(&flags),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("dragonsd: {error:#}");
+        told(&format!("dragonsd: {error:#}\n"));
         ExitCode::from(FAILED)
     })
 }
 
+/// Says something beside what was asked for; whoever does not read it has the exit code.
+fn told(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
 fn make(options: Init) -> anyhow::Result<ExitCode> {
-    trace(LogFormat::Text);
+    let messages = Messages::start(LogFormat::Text)?;
     let read = |path: PathBuf| {
         std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
@@ -97,48 +108,57 @@ fn make(options: Init) -> anyhow::Result<ExitCode> {
         charter,
     };
     let fingerprint = init(&founding, SystemClock::new().wall_ms())?;
-    println!("{fingerprint}");
-    eprintln!(
-        "to compare aloud: {}",
-        Fingerprint::of_charter(&fingerprint)
-    );
+    messages.flush();
+    writeln!(io::stdout(), "{fingerprint}")?;
+    let aloud = Fingerprint::of_charter(&fingerprint);
+    told(&format!("to compare aloud: {aloud}\n"));
     Ok(ExitCode::SUCCESS)
 }
 
 fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let settings = Settings::load(flags)?;
-    trace(settings.log_format);
+    let messages = Messages::start(settings.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(&settings))?;
-    Ok(ExitCode::SUCCESS)
+    let served = runtime.block_on(serve(&settings, &messages));
+    drop(runtime);
+    let code = match served.map_err(anyhow::Error::from) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // By the same way as all else: nobody may read it.
+            messages.say(&format!("dragonsd: {error:#}"));
+            ExitCode::from(FAILED)
+        }
+    };
+    messages.flush();
+    Ok(code)
 }
 
 fn check(data: &std::path::Path) -> anyhow::Result<ExitCode> {
     let trust = Trust::read(data)?;
     let store = RocksStore::open(&store_path(data))?;
-    let visible = std::io::stderr().is_terminal();
+    let visible = io::stderr().is_terminal();
     let report = fsck::check(&store, &trust, &mut |done, all| {
         if visible {
-            eprint!("\r{done} of {all} leaves");
+            told(&format!("\r{done} of {all} leaves"));
         }
     })?;
     if visible {
-        eprintln!();
+        told("\n");
     }
     for finding in &report.findings {
-        println!("{finding}");
+        writeln!(io::stdout(), "{finding}")?;
     }
     let fsck::Report { checked, findings } = report;
-    eprintln!(
-        "{} leaves, {} tiles, {} records, {} checkpoints checked; {} findings",
+    told(&format!(
+        "{} leaves, {} tiles, {} records, {} checkpoints checked; {} findings\n",
         checked.leaves,
         checked.tiles,
         checked.records,
         checked.checkpoints,
         findings.len()
-    );
+    ));
     Ok(if findings.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -147,19 +167,7 @@ fn check(data: &std::path::Path) -> anyhow::Result<ExitCode> {
 }
 
 fn show(flags: &Flags) -> anyhow::Result<ExitCode> {
-    let settings = toml::to_string(&Settings::load(flags)?)?;
-    std::io::stdout().write_all(settings.as_bytes())?;
+    let settings = toml::to_string(&Settings::load(flags)?.without_secrets())?;
+    io::stdout().write_all(settings.as_bytes())?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Messages go to stderr; what `RUST_LOG` says wins.
-fn trace(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let messages = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => messages.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => messages.json().init(),
-    }
 }

@@ -27,6 +27,7 @@ const AGENTS: &str = "dragonsd_agents";
 const WEBHOOKS: &str = "dragonsd_webhook_deliveries_total";
 const WEBHOOK_BEHIND: &str = "dragonsd_webhook_behind_entries";
 const FREE_BYTES: &str = "dragonsd_store_free_bytes";
+const MESSAGES_DROPPED: &str = "dragonsd_messages_dropped_total";
 const FALSE_PROOFS: &str = "dragonsd_false_proofs_total";
 
 /// From a lone record to the largest group.
@@ -58,6 +59,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 /// A series that begins with its first event has no increase, so an alert would miss that one.
 fn begin_at_zero() {
     counter!(FALSE_PROOFS).absolute(0);
+    counter!(MESSAGES_DROPPED).absolute(0);
     counter!(RENEWALS).absolute(0);
     for rule in Rule::ALL {
         counter!(TRANSITIONS, "rule" => rule.as_str()).absolute(0);
@@ -95,6 +97,11 @@ fn describe() {
         FREE_BYTES,
         Unit::Bytes,
         "Room on the disk that the store is on"
+    );
+    describe_counter!(
+        MESSAGES_DROPPED,
+        Unit::Count,
+        "Lines of the service's own messages that were lost, because nobody read stderr or there were too many"
     );
     describe_counter!(
         FALSE_PROOFS,
@@ -241,6 +248,11 @@ pub(crate) fn free_bytes(free_bytes: Option<u64>) {
     if let Some(free_bytes) = free_bytes {
         gauge!(FREE_BYTES).set(free_bytes as f64);
     }
+}
+
+/// A line of the service's own messages was lost.
+pub(crate) fn message_dropped() {
+    counter!(MESSAGES_DROPPED).increment(1);
 }
 
 /// A proof made from the store did not verify. This stays at zero, or the store is damaged.

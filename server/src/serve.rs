@@ -9,14 +9,16 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tlog::note::{KeyName, ParseKeyError, SigningKey};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Settings;
-use crate::http::{self, Service, Web};
+use crate::files::{Files, TooFewFiles};
+use crate::http::{self, Places, Service, Web};
 use crate::inbox::Inbox;
 use crate::init::{self, Founding, InitError, init};
 use crate::keys::{self, KeyError, KeyFile};
 use crate::log::{Clock as _, Fatal, Log, LogKeys, OpenError, Options, Sequencer, SystemClock};
+use crate::messages::Messages;
 use crate::metrics;
 use crate::store::rocks::{OpenStoreError, RocksStore};
 use crate::trust::{Trust, TrustError};
@@ -32,41 +34,115 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`ServeError`] if the service cannot start, or its sequencer ended by itself.
-pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
+pub async fn serve(settings: &Settings, messages: &Messages) -> Result<(), ServeError> {
+    // First of all, so that no signal finds the process without a handler.
+    let signals = Signals::new()?;
     let recorder = metrics::install().map_err(ServeError::Metrics)?;
     http::describe_metrics();
+    check_reach(settings)?;
+    let files = Files::raise()?;
     if settings.dev {
         make_for_a_look(settings)?;
     }
-    // Before anybody learns that the service is there, so that no signal finds it without a handler.
-    let signals = Signals::new()?;
     let trust = Trust::read(&settings.data)?;
     let (log, mut sequencer) = open(settings, &trust)?;
-    let outcome = offer(settings, recorder, &log, &trust, &mut sequencer, signals).await;
+    let begun = Begun {
+        settings,
+        messages,
+        files,
+        log: &log,
+        trust: &trust,
+    };
+    let outcome = begun.offer(recorder, &mut sequencer, signals).await;
     let closed = tokio::task::spawn_blocking(move || close(&log, sequencer)).await;
     outcome.and(closed.unwrap_or(Err(ServeError::Sequencer(Fatal::Panicked))))
 }
 
-/// Offers the log until there is a reason to stop.
-async fn offer(
-    settings: &Settings,
-    recorder: PrometheusHandle,
-    log: &Log,
-    trust: &Trust,
-    sequencer: &mut Sequencer,
-    signals: Signals,
-) -> Result<(), ServeError> {
-    let webhooks = Webhooks::start(&settings.webhooks, &settings.data, &settings.keys(), log)?;
-    let listener = bind(settings.listen).await?;
-    let metrics_listener = bind(settings.metrics).await?;
-    announce(&listener, &metrics_listener)?;
-    let upkeep = tokio::spawn(keep_up(recorder.clone(), log.clone()));
-    let scraped = for_operators(recorder, webhooks.report());
-    let metrics_server = tokio::spawn(axum::serve(metrics_listener, scraped).into_future());
-    let outcome = run(settings, log, trust, sequencer, listener, signals).await;
-    metrics_server.abort();
-    upkeep.abort();
-    outcome
+/// What a service that is open works with.
+struct Begun<'a> {
+    settings: &'a Settings,
+    messages: &'a Messages,
+    files: Files,
+    log: &'a Log,
+    trust: &'a Trust,
+}
+
+impl Begun<'_> {
+    /// Offers the log until there is a reason to stop.
+    async fn offer(
+        &self,
+        recorder: PrometheusHandle,
+        sequencer: &mut Sequencer,
+        signals: Signals,
+    ) -> Result<(), ServeError> {
+        let Settings {
+            listen,
+            metrics,
+            webhooks,
+            data,
+            host,
+            ..
+        } = self.settings;
+        let webhooks = Webhooks::start(webhooks, data, &self.settings.keys(), self.log)?;
+        let listener = bind(*listen).await?;
+        let metrics_listener = bind(*metrics).await?;
+        announce(self.messages, &listener, &metrics_listener)?;
+        let upkeep = tokio::spawn(keep_up(recorder.clone(), self.log.clone()));
+        let scraped = http::for_operators(for_operators(recorder, webhooks.report()), host);
+        let places = self.places(*metrics, self.files.of_operators());
+        let forever = std::future::pending();
+        let metrics_server = tokio::spawn(http::serve(metrics_listener, scraped, places, forever));
+        let outcome = self.run(sequencer, listener, signals).await;
+        metrics_server.abort();
+        upkeep.abort();
+        outcome
+    }
+
+    /// Answers requests until there is a reason to stop, and then stops in this order: the streams of events, no new
+    /// connections, the requests that are under way. The records that were accepted come after it.
+    async fn run(
+        &self,
+        sequencer: &mut Sequencer,
+        listener: TcpListener,
+        mut signals: Signals,
+    ) -> Result<(), ServeError> {
+        let service = self.service()?;
+        let router = http::router(service.clone());
+        let stop = async {
+            tokio::select! {
+                name = signals.next() => tracing::info!(signal = name, "stopping"),
+                () = sequencer.ended() => tracing::error!("the sequencer has ended"),
+            }
+            service.end_streams();
+        };
+        let places = self.places(self.settings.listen, self.files.of_connections());
+        http::serve(listener, router, places, stop).await;
+        Ok(())
+    }
+
+    fn service(&self) -> Result<Service, ServeError> {
+        let settings = self.settings;
+        let web = settings.web.clone().map_or(Web::Embedded, Web::Directory);
+        let inbox = init::inbox_path(&settings.data);
+        let inbox = Inbox::open(inbox, Arc::new(SystemClock::new())).map_err(ServeError::Inbox)?;
+        Ok(Service::new(self.log.clone(), web)
+            .offering(self.trust)
+            .keeping(inbox)
+            .within(self.files.of_connections())
+            .limited(&settings.rates(), settings.queue)
+            .behind_proxy(settings.behind_proxy)
+            .named(&settings.host)
+            .open_to(&settings.allow_origin))
+    }
+
+    /// On this machine, and behind a proxy, many have one address.
+    fn places(&self, address: SocketAddr, all: usize) -> Places {
+        let is_shared = self.settings.behind_proxy || address.ip().to_canonical().is_loopback();
+        Places {
+            all,
+            an_address: (!is_shared).then_some(all / 4),
+        }
+    }
 }
 
 /// What operators see, on a listener of its own.
@@ -87,33 +163,6 @@ fn for_operators(
         .route("/webhooks", get(webhooks))
 }
 
-/// Answers requests until there is a reason to stop, and then stops in this order: the streams of events, no new
-/// connections, the requests that are under way. The records that were accepted come after it.
-async fn run(
-    settings: &Settings,
-    log: &Log,
-    trust: &Trust,
-    sequencer: &mut Sequencer,
-    listener: TcpListener,
-    mut signals: Signals,
-) -> Result<(), ServeError> {
-    let web = settings.web.clone().map_or(Web::Embedded, Web::Directory);
-    let inbox = init::inbox_path(&settings.data);
-    let inbox = Inbox::open(inbox, Arc::new(SystemClock::new())).map_err(ServeError::Inbox)?;
-    let service = Service::new(log.clone(), web);
-    let service = service.offering(trust).keeping(inbox);
-    let router = http::router(service.clone());
-    let stop = async {
-        tokio::select! {
-            name = signals.next() => tracing::info!(signal = name, "stopping"),
-            () = sequencer.ended() => tracing::error!("the sequencer has ended"),
-        }
-        service.end_streams();
-    };
-    http::serve(listener, router, stop).await;
-    Ok(())
-}
-
 /// Finishes what was accepted, and closes the store. RocksDB aborts a process that ends while it is open.
 fn close(log: &Log, sequencer: Sequencer) -> Result<(), ServeError> {
     log.stop();
@@ -129,6 +178,7 @@ fn open(settings: &Settings, trust: &Trust) -> Result<(Log, Sequencer), ServeErr
     let options = Options {
         queue: settings.queue,
         min_free_bytes: settings.min_free_bytes,
+        reserve_bytes: settings.reserve_bytes,
         accept_clock_jump: settings.accept_clock_jump,
         ..Options::default()
     };
@@ -179,23 +229,31 @@ fn make_for_a_look(settings: &Settings) -> Result<(), ServeError> {
     Ok(())
 }
 
+/// Whoever can reach the service may write to it, and reads all of it: beyond this machine that takes TLS.
+fn check_reach(settings: &Settings) -> Result<(), ServeError> {
+    let addresses = [settings.listen, settings.metrics];
+    let beyond = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
+    match addresses.into_iter().find(beyond) {
+        Some(address) if !settings.behind_proxy => Err(ServeError::Exposed { address }),
+        _ => Ok(()),
+    }
+}
+
 async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|error| ServeError::Bind { address, error })
 }
 
 /// The one line on stdout, with the port that was really taken. Everything else is on stderr.
-#[expect(
-    clippy::print_stdout,
-    reason = "whoever starts the service waits for this line"
-)]
-fn announce(listener: &TcpListener, metrics: &TcpListener) -> Result<(), ServeError> {
+fn announce(
+    messages: &Messages,
+    listener: &TcpListener,
+    metrics: &TcpListener,
+) -> Result<(), ServeError> {
     let metrics = metrics.local_addr().map_err(ServeError::Address)?;
     tracing::info!("metrics on http://{metrics}/metrics");
-    println!(
-        "listening on http://{}",
-        listener.local_addr().map_err(ServeError::Address)?
-    );
+    let address = listener.local_addr().map_err(ServeError::Address)?;
+    messages.announce(format!("listening on http://{address}"));
     Ok(())
 }
 
@@ -210,26 +268,42 @@ async fn keep_up(recorder: PrometheusHandle, log: Log) {
     }
 }
 
-/// The signals that end the service in good order.
+/// The signals that end the service in good order, and those that would end it in none if nobody took them.
 struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    /// A terminal that goes away, and whoever rotates files: there is nothing here to open again.
+    hang_up: Signal,
+    user1: Signal,
+    user2: Signal,
 }
 
 impl Signals {
     fn new() -> Result<Self, ServeError> {
-        let terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
-        let interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+        let take = |kind| signal(kind).map_err(ServeError::Signals);
         Ok(Self {
-            terminate,
-            interrupt,
+            terminate: take(SignalKind::terminate())?,
+            interrupt: take(SignalKind::interrupt())?,
+            hang_up: take(SignalKind::hangup())?,
+            user1: take(SignalKind::user_defined1())?,
+            user2: take(SignalKind::user_defined2())?,
         })
     }
 
+    /// The next one that ends the service.
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+        loop {
+            let ignored = tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => "SIGHUP",
+                _ = self.user1.recv() => "SIGUSR1",
+                _ = self.user2.recv() => "SIGUSR2",
+            };
+            tracing::info!(
+                signal = ignored,
+                "ignored: settings are read at the start alone"
+            );
         }
     }
 }
@@ -267,6 +341,17 @@ pub enum ServeError {
     /// A webhook cannot be sent.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
+    /// Too few files may be open.
+    #[error(transparent)]
+    Files(#[from] TooFewFiles),
+    /// An address can be reached from elsewhere, and nobody said that there is TLS in front of it.
+    #[error(
+        "{address} can be reached from other machines, and the service does not speak TLS: listen on 127.0.0.1, or put a proxy in front that ends TLS and say so with --behind-proxy"
+    )]
+    Exposed {
+        /// The address.
+        address: SocketAddr,
+    },
     /// An address cannot be listened on.
     #[error("cannot listen on {address}")]
     Bind {

@@ -14,7 +14,9 @@
 mod delivery;
 mod event;
 mod outbox;
+mod reach;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,19 +42,33 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_GIVE_UP_AFTER_S: u64 = 24 * 60 * 60;
 
 /// A receiver, as the settings name it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hook {
     /// What it is called, in metrics and in the data folder.
     pub name: String,
     /// Where it listens: `https://…`, or `http://…` on a network that is trusted.
     pub url: String,
+    /// Whether that may be an address of this machine or of a private network.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub allow_private: bool,
     /// The key that signs for it; `webhook.pem` in the folder of the keys if nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
     /// How long an event is tried, in seconds, before it is put aside.
     #[serde(default = "default_give_up_after_s")]
     pub give_up_after_s: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+const fn is_off(flag: &bool) -> bool {
+    !*flag
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hook({}, {})", self.name, shown(&self.url))
+    }
 }
 
 const fn default_give_up_after_s() -> u64 {
@@ -83,6 +99,14 @@ pub enum WebhookError {
     /// The address is none.
     #[error("webhook {name:?}: the url is not one of http or https")]
     Url {
+        /// Whose.
+        name: String,
+    },
+    /// The address is of this machine or of a private network, and nothing says that it may be.
+    #[error(
+        "webhook {name:?}: the url names an address of this machine or of a private network; where that is meant, say allow_private = true"
+    )]
+    Private {
         /// Whose.
         name: String,
     },
@@ -212,6 +236,9 @@ fn courier(hook: &Hook, data: &Path, keys: &Path, log: &Log) -> Result<Courier, 
     let url = Url::parse(&hook.url).ok();
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
     let url = url.ok_or_else(|| WebhookError::Url { name: name() })?;
+    if !hook.allow_private && reach::names_private(&url) {
+        return Err(WebhookError::Private { name: name() });
+    }
     let key = hook.key.clone().unwrap_or_else(|| keys.join("webhook.pem"));
     let key = keys::read(&key).map_err(|source| WebhookError::Key {
         name: name(),
@@ -230,14 +257,14 @@ fn courier(hook: &Hook, data: &Path, keys: &Path, log: &Log) -> Result<Courier, 
     })?;
     let shown = Shown {
         name: name(),
-        url: without_secrets(&url),
+        url: shown(&hook.url),
         keyid: key.public().id().to_string(),
         key: tlog::base64::encode(key.public().as_bytes()),
         folder,
         progress: Mutex::default(),
     };
     let give_up_after = Duration::from_secs(hook.give_up_after_s);
-    let client = client(&url)?;
+    let client = client(&url, hook.allow_private)?;
     Ok(Courier::new(
         (log.clone(), outbox, Arc::new(shown)),
         (client, url, key),
@@ -260,18 +287,17 @@ fn is_of_the_log(key: &PrivateKey, log: &Log) -> bool {
     })
 }
 
-fn without_secrets(url: &Url) -> String {
-    let mut shown = url.clone();
-    shown.set_query(None);
-    shown.set_fragment(None);
-    // An address that takes no password has none.
-    let _ = shown.set_password(None);
-    let _ = shown.set_username("");
-    shown.to_string()
+/// An address as it may be shown, by scheme and host: a receiver may keep a secret in any other part.
+pub(crate) fn shown(url: &str) -> String {
+    let url = Url::parse(url).ok();
+    let host = url
+        .as_ref()
+        .and_then(|url| Some((url.scheme(), url.host_str()?)));
+    host.map_or_else(String::new, |(scheme, host)| format!("{scheme}://{host}"))
 }
 
 /// An event goes to the address that the settings name, and nowhere that an answer points to.
-fn client(url: &Url) -> Result<Client, reqwest::Error> {
+fn client(url: &Url, allow_private: bool) -> Result<Client, reqwest::Error> {
     // An error says that there is a provider already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
@@ -279,6 +305,9 @@ fn client(url: &Url) -> Result<Client, reqwest::Error> {
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .user_agent(concat!("dragonsd/", env!("CARGO_PKG_VERSION")));
+    if !allow_private {
+        builder = builder.dns_resolver(reach::PublicOnly);
+    }
     if url.scheme() == "http" {
         // Without TLS there is nobody to certify, and a machine without root certificates is as good as any.
         builder = builder.tls_certs_only([]);

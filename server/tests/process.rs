@@ -101,7 +101,7 @@ impl Service {
 
     fn get(&self, path: &str) -> String {
         self.ask(&format!(
-            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
         ))
     }
 
@@ -211,7 +211,9 @@ fn a_second_process_on_the_same_folder_is_refused() {
 #[test]
 fn a_disk_that_is_nearly_full_is_read_from() {
     let folder = Folder::founded();
-    let service = Service::start(&folder.data(), &["--min-free-bytes", "9223372036854775807"]);
+    let most = "9223372036854775807";
+    let reserves = ["--min-free-bytes", most, "--reserve-bytes", most];
+    let service = Service::start(&folder.data(), &reserves);
     assert!(service.get("/checkpoint").contains("\nlog.example/p\n1\n"));
     assert_eq!(service.end(Signal::TERM).0, Some(0));
 }

@@ -113,11 +113,19 @@ impl Service {
     ///
     /// # Panics
     /// If it ends instead.
-    pub fn start_by(&mut self, mut command: Command) {
+    pub fn start_by(&mut self, command: Command) {
         let log = std::fs::File::create(self.scratch("stderr")).expect("a log file");
+        self.start_saying(command, log.into());
+    }
+
+    /// Starts the service by a command, with what it says of itself going there.
+    ///
+    /// # Panics
+    /// If it ends instead.
+    pub fn start_saying(&mut self, mut command: Command, stderr: Stdio) {
         let mut process = command
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(stderr)
             .stdin(Stdio::null())
             .spawn()
             .expect("dragonsd starts");
@@ -220,15 +228,20 @@ impl Service {
     /// # Panics
     /// If the service has not said where that is.
     pub fn get_as_operator(&self, path: &str) -> Answer {
+        let metrics = self.metrics_url();
+        let base = metrics.trim_end_matches("/metrics");
+        Answer::of(self.client.get(format!("{base}{path}")))
+    }
+
+    /// Where the service says what it measures of itself.
+    ///
+    /// # Panics
+    /// If the service has not said where that is.
+    pub fn metrics_url(&self) -> String {
         let log = self.stderr();
         let mut words = log.split_whitespace();
-        let base = words.find_map(|word| {
-            word.starts_with("http://")
-                .then_some(word)?
-                .strip_suffix("/metrics")
-        });
-        let base = base.expect("an address");
-        Answer::of(self.client.get(format!("{base}{path}")))
+        let url = words.find(|word| word.starts_with("http://") && word.ends_with("/metrics"));
+        url.expect("an address").to_owned()
     }
 
     /// An open stream of events, which is not read yet.
@@ -263,6 +276,14 @@ impl Service {
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         self.client
             .request(method.parse().expect("a method"), self.at(path))
+    }
+
+    /// A request to any address.
+    ///
+    /// # Panics
+    /// If the method is no token.
+    pub fn request_to(&self, method: &str, url: &str) -> RequestBuilder {
+        self.client.request(method.parse().expect("a method"), url)
     }
 
     /// Posts a record, or what claims to be one.

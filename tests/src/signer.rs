@@ -93,14 +93,19 @@ impl Signer {
         sign(&self.record(body), &[&self.operator])
     }
 
-    /// An order to stop.
+    /// An order to stop, of an agent that has no lease yet.
     pub fn stop(&self, agent: &str) -> SignedRecord {
+        self.stop_after(agent, None)
+    }
+
+    /// An order to stop, knowing the newest lease or order about the agent.
+    pub fn stop_after(&self, agent: &str, after: Option<RecordHash>) -> SignedRecord {
         let agent = agent.parse().expect("a name");
         let reason = "a test".parse().expect("free text");
         let body = Body::Order(Order {
             agent,
             to: AgentState::Stopped,
-            after: None,
+            after,
             reason,
         });
         sign(&self.record(body), &[&self.operator])

@@ -14,10 +14,13 @@ fn first_record(service: &Service) -> String {
         .to_json()
 }
 
+/// More than any disk has.
+const MOST: &str = "4503599627370495";
+
 #[test]
-fn a_disk_that_is_nearly_full_is_read_and_not_written() {
-    let most = (u64::MAX >> 12).to_string();
-    let service = Service::with(&[], &["--min-free-bytes", &most]);
+fn a_disk_that_is_full_is_read_and_not_written() {
+    let reserves = ["--min-free-bytes", MOST, "--reserve-bytes", MOST];
+    let service = Service::with(&[], &reserves);
     let size = service.size();
     let answer = service.post(first_record(&service));
     assert_eq!((answer.status, answer.code().as_str()), (507, "disk-full"));
@@ -29,6 +32,36 @@ fn a_disk_that_is_nearly_full_is_read_and_not_written() {
         "disk-full",
         "not ready to log"
     );
+}
+
+/// Whoever has filled the disk can still be stopped: below the first reserve authority and control go on.
+#[test]
+fn a_disk_that_is_nearly_full_takes_authority_and_nothing_else() {
+    let mut service = Service::new();
+    let signer = service.signer();
+    let key = PrivateKey::from_seed(&[5; 32]);
+    service.log(&signer.registration("a", &key));
+    let lease = signer.lease("a", &key);
+    service.log(&lease);
+    let beat = signer.first_beat("a", &key, 1, lease.hash());
+    service.log(&beat);
+    service.stop();
+    let mut command = service.serve_command();
+    command.args(["--min-free-bytes", MOST]);
+    service.start_by(command);
+    let goal = signer.goal_after(&beat, &key).envelope().to_json();
+    for record in [goal, observation(&service, 1)] {
+        let answer = service.post(record);
+        assert_eq!((answer.status, answer.code().as_str()), (507, "disk-full"));
+    }
+    assert_eq!(service.get("/readyz").code(), "disk-full");
+    let stop = service.log(&signer.stop_after("a", Some(lease.hash())));
+    let agent = service.get("/v1/agents/a").json();
+    assert_eq!(agent["state"], "stopped");
+    let kinds =
+        (0..=stop).map(|index| service.get(&format!("/v1/entries/{index}")).json()["kind"].clone());
+    let pulses = kinds.filter(|kind| kind == "pulse").count();
+    assert_eq!(pulses, 2, "each start is told of");
 }
 
 /// Runs the service under strace as a grandchild (`-D`), so that signals and exit codes are the

@@ -88,7 +88,7 @@ fn world(receiver: &Receiver) -> World {
     ]);
     world.service.stop();
     let url = format!("http://127.0.0.1:{}/hook?token=secret", receiver.port);
-    let settings = format!("[[webhooks]]\nname = \"ops\"\nurl = \"{url}\"\n");
+    let settings = format!("[[webhooks]]\nname = \"ops\"\nurl = \"{url}\"\nallow_private = true\n");
     std::fs::write(world.service.scratch("dragonsd.toml"), settings).unwrap();
     start(&mut world);
     world
@@ -165,7 +165,7 @@ fn transitions_and_denials_arrive_signed_and_in_their_order() {
         metrics.contains("dragonsd_webhook_deliveries_total{webhook=\"ops\",outcome=\"failed\"} 1"),
         "{metrics}"
     );
-    assert!(!hook(&world)["url"].as_str().unwrap().contains("secret"));
+    assert_eq!(hook(&world)["url"], "http://127.0.0.1");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_key_of_the_log_signs_no_webhook() {
         let path = world.service.key(key);
         let settings = format!(
             "data = {:?}\nlisten = \"127.0.0.1:0\"\nmetrics = \"127.0.0.1:0\"\n\
-             [[webhooks]]\nname = \"ops\"\nurl = \"http://127.0.0.1:9/\"\nkey = {path:?}\n",
+             [[webhooks]]\nname = \"ops\"\nurl = \"http://127.0.0.1:9/\"\nallow_private = true\nkey = {path:?}\n",
             world.service.data()
         );
         let file = world.service.scratch("dragonsd.toml");
@@ -227,4 +227,60 @@ fn a_key_of_the_log_signs_no_webhook() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains("make one of its own"), "{key}: {said}");
     }
+}
+
+/// Starts with a webhook that leads there, and gives what was said on the way out.
+fn refused(world: &World, url: &str) -> String {
+    let key = world.service.key("webhook");
+    openssl(&[
+        "genpkey",
+        "-algorithm",
+        "ed25519",
+        "-out",
+        key.to_str().unwrap(),
+    ]);
+    let settings = format!(
+        "data = {:?}\nlisten = \"127.0.0.1:0\"\nmetrics = \"127.0.0.1:0\"\n\
+         [[webhooks]]\nname = \"ops\"\nurl = \"{url}\"\n",
+        world.service.data()
+    );
+    let file = world.service.scratch("dragonsd.toml");
+    std::fs::write(&file, settings).unwrap();
+    let output = dragonsd().run(["serve", "--config", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2), "{url}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_webhook_stays_off_this_machine_and_its_network_unless_it_may() {
+    let mut world = World::new();
+    world.service.stop();
+    for url in [
+        "http://127.0.0.1:9/secret",
+        "http://localhost:9/secret",
+        "http://169.254.169.254/secret",
+        "https://10.0.0.1/secret",
+        "http://[::1]:9/secret",
+        "http://2130706433/secret",
+    ] {
+        let said = refused(&world, url);
+        assert!(
+            said.contains("allow_private") && !said.contains("secret"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn what_is_printed_of_settings_has_no_secret_of_a_webhook() {
+    let world = World::new();
+    let settings = "data = \"d\"\n[[webhooks]]\nname = \"ops\"\nurl = \"https://u:p@ops.example.com/hook/secret?t=secret\"\n";
+    let file = world.service.scratch("dragonsd.toml");
+    std::fs::write(&file, settings).unwrap();
+    let printed = dragonsd().succeed(["config", "--config", file.to_str().unwrap()]);
+    assert!(
+        printed.contains("url = \"https://ops.example.com\""),
+        "{printed}"
+    );
+    assert!(!printed.contains("secret"), "{printed}");
 }

@@ -12,13 +12,13 @@ use ledger::text::Name;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::Service;
 use super::entries::decode;
 use super::parameters::{
     Decimal, Limit, NoParameters, Parameters, Segment, parsed, parsed_if_present,
 };
 use super::problem::{Problem, ProblemDocument};
 use super::standing::{self, Ask};
-use super::{Service, reading};
 use crate::log::Published;
 
 /// The charter in force.
@@ -126,7 +126,9 @@ pub(super) async fn charter(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Json<Charter>, Problem> {
     let published = service.log.published();
-    reading::run(move || charter_in_force(&published))
+    service
+        .readers
+        .read(published, move |published| charter_in_force(&published))
         .await
         .map(Json)
 }

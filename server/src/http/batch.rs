@@ -9,11 +9,16 @@
 //! A window of lines is queued before the outcomes of the one before it are waited for, so the sequencer
 //! always has something to do, and what an agent signed one after another arrives one after another.
 
+use std::collections::BTreeMap;
+
 use axum::body::Bytes;
-use ledger::codes::{Code, Refusal};
-use ledger::record::SignedRecord;
+use ledger::codes::Code;
+use ledger::govern::State;
+use ledger::record::{CheckedRecord, SignedRecord};
+use ledger::text::Name;
 use serde::Serialize;
 
+use super::admission::{Admission, Pass};
 use super::answer::{Answer, Sender};
 use super::limits::{MAX_BATCH_LINES, MAX_RECORDS_UNDER_WAY};
 use super::problem::{InternalText, Problem, ProblemDocument};
@@ -50,11 +55,17 @@ pub(super) fn split(body: &Bytes) -> Result<Vec<Bytes>, Problem> {
 /// `internal` if the answers cannot be written; what each line came to is in the answers.
 pub(super) async fn log_all(
     log: &Log,
+    admission: &Admission,
     lines: Vec<Bytes>,
     with_proof: bool,
 ) -> Result<Vec<u8>, Problem> {
     let mut answers = Vec::new();
-    let mut queue = Queue { log, closed: None };
+    let mut queue = Queue {
+        log,
+        admission,
+        closed: None,
+        too_fast: BTreeMap::new(),
+    };
     let mut before = Vec::new();
     for window in lines.chunks(WINDOW) {
         let queued = queue.take(window.to_vec()).await?;
@@ -66,18 +77,24 @@ pub(super) async fn log_all(
 }
 
 /// A line that is on its way through the log, or was turned away before.
-type UnderWay = Result<(Sender, Pending), Problem>;
+type UnderWay = Result<(Sender, Entered), Problem>;
+
+/// A record in the queue, and its right to be there.
+type Entered = (Pending, Pass);
 
 /// Puts lines into the log's queue.
 struct Queue<'a> {
     log: &'a Log,
+    admission: &'a Admission,
     /// Set once the queue took a record no more. Those behind it may rest on it and are not tried.
-    closed: Option<Refusal>,
+    closed: Option<Problem>,
+    /// The agents that sent too fast. What they signed next may rest on what was not taken, and is not tried either.
+    too_fast: BTreeMap<Name, Problem>,
 }
 
 impl Queue<'_> {
     async fn take(&mut self, lines: Vec<Bytes>) -> Result<Vec<UnderWay>, Problem> {
-        let parsed = reading::run(move || Ok(parse_all(&lines))).await?;
+        let parsed = reading::apart(move || Ok(parse_all(&lines))).await?;
         let (senders, records) = parsed;
         let mut pending = self.enqueue(records).await.into_iter();
         let lost = || {
@@ -87,23 +104,46 @@ impl Queue<'_> {
         };
         let under_way = senders.into_iter().map(|sender| {
             let sender = sender?;
-            let pending = pending
-                .next()
-                .map_or_else(lost, |queued| queued.map_err(Problem::from))?;
+            let pending = pending.next().unwrap_or_else(lost)?;
             Ok((sender, pending))
         });
         Ok(under_way.collect())
     }
 
-    async fn enqueue(&mut self, records: Vec<SignedRecord>) -> Vec<Result<Pending, Refusal>> {
-        if let Some(refusal) = &self.closed {
-            return records.iter().map(|_| Err(refusal.clone())).collect();
+    /// Puts records into the queue, in their order: signatures are checked side by side, but what an agent signed one
+    /// after another arrives one after another.
+    async fn enqueue(&mut self, records: Vec<SignedRecord>) -> Vec<Result<Entered, Problem>> {
+        let count = records.len();
+        let state = self.log.published().state.clone();
+        match self.log.check(records).await {
+            Ok(checked) => checked
+                .into_iter()
+                .map(|record| self.enter(record, &state))
+                .collect(),
+            Err(refusal) => vec![refusal; count]
+                .into_iter()
+                .map(|refusal| Err(refusal.into()))
+                .collect(),
         }
-        let queued = self.log.enqueue_all(records).await;
-        self.closed = queued
-            .iter()
-            .find_map(|pending| pending.as_ref().err().cloned());
-        queued
+    }
+
+    fn enter(&mut self, record: CheckedRecord, state: &State) -> Result<Entered, Problem> {
+        let agent = record.record().agent().cloned();
+        let before = agent.as_ref().and_then(|agent| self.too_fast.get(agent));
+        if let Some(problem) = self.closed.as_ref().or(before) {
+            return Err(problem.clone());
+        }
+        let pass = self.admission.admit(&record, state);
+        let pass = pass.inspect_err(|problem| match agent {
+            Some(agent) if problem.is(Code::RateLimited) => {
+                self.too_fast.insert(agent, problem.clone());
+            }
+            None if problem.is(Code::RateLimited) => {}
+            _ => self.closed = Some(problem.clone()),
+        })?;
+        let pending = self.log.enter(record).map_err(Problem::from);
+        let pending = pending.inspect_err(|problem| self.closed = Some(problem.clone()))?;
+        Ok((pending, pass))
     }
 }
 
@@ -125,7 +165,7 @@ async fn settle(log: &Log, under_way: Vec<UnderWay>, with_proof: bool) -> Result
     for line in under_way {
         settled.push(match line {
             Err(problem) => Err(problem),
-            Ok((sender, pending)) => match pending.outcome().await {
+            Ok((sender, (pending, _pass))) => match pending.outcome().await {
                 Ok(submitted) => Ok((submitted, sender)),
                 Err(refusal) => Err(sender.problem(&log.published(), refusal)),
             },
@@ -143,7 +183,7 @@ async fn settle(log: &Log, under_way: Vec<UnderWay>, with_proof: bool) -> Result
         }
         Ok(bytes)
     };
-    reading::run(answers).await
+    reading::apart(answers).await
 }
 
 #[derive(Serialize)]

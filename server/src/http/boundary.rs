@@ -1,7 +1,7 @@
 //! The edge of the service: each request gets its id here, is counted, timed and logged, once.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -12,8 +12,10 @@ use ledger::codes::Code;
 use metrics::{counter, gauge, histogram};
 use tokio::sync::Semaphore;
 
-use super::limits::{MAX_REQUESTS_AT_ONCE, REQUEST_TIMEOUT};
+use super::limits::{MAX_REQUESTS_AT_ONCE, REQUEST_LINES, REQUEST_TIMEOUT};
+use super::listen::CLOSED;
 use super::problem::{InternalText, Problem};
+use crate::rates::Bucket;
 
 /// The header that carries the id of a request, for whoever reports one that failed.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -21,6 +23,10 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const REQUESTS: &str = "dragonsd_http_requests_total";
 const SECONDS: &str = "dragonsd_http_request_duration_seconds";
 const UNDER_WAY: &str = "dragonsd_http_requests_under_way";
+const UNTOLD: &str = "dragonsd_http_request_lines_left_out_total";
+
+/// The paths that always have a place.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 
 /// What a path is counted under that no route has: its text is the client's, and without bound.
 const UNMATCHED: &str = "unmatched";
@@ -34,6 +40,15 @@ pub fn describe_metrics() {
         "Time from a request's head to its answer's head, by route"
     );
     metrics::describe_gauge!(UNDER_WAY, "Requests that are being worked on");
+    metrics::describe_counter!(
+        UNTOLD,
+        "Requests that failed or were turned away and left no line in the messages, because too many did"
+    );
+    counter!(UNTOLD).absolute(0);
+    metrics::describe_counter!(
+        CLOSED,
+        "Connections that were closed to make room for others, by what they were doing"
+    );
 }
 
 /// Numbers the requests of one run of the service and bounds how many are under way.
@@ -41,6 +56,7 @@ pub fn describe_metrics() {
 pub(super) struct Boundary {
     numbers: Arc<AtomicU64>,
     slots: Arc<Semaphore>,
+    lines: Arc<Mutex<Bucket>>,
 }
 
 impl Default for Boundary {
@@ -48,6 +64,7 @@ impl Default for Boundary {
         Self {
             numbers: Arc::default(),
             slots: Arc::new(Semaphore::new(MAX_REQUESTS_AT_ONCE)),
+            lines: Arc::new(Mutex::new(Bucket::new(REQUEST_LINES, Instant::now()))),
         }
     }
 }
@@ -76,14 +93,15 @@ pub(super) async fn observe(
     ];
     counter!(REQUESTS, &labels).increment(1);
     histogram!(SECONDS, "route" => route.clone()).record(took.as_secs_f64());
-    record(
-        &id,
+    let line = Line {
+        id: &id,
         method,
-        &path,
-        &route,
-        took.as_secs_f64() * 1e3,
-        &mut response,
-    );
+        path: &path,
+        route: &route,
+        status: status.as_u16(),
+        ms: took.as_secs_f64() * 1e3,
+    };
+    boundary.tell(&line, response.extensions_mut().remove());
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
@@ -96,6 +114,10 @@ pub(super) async fn bound(
     request: Request,
     next: Next,
 ) -> Response {
+    // Whoever asks how the service is must not be told that it is busy.
+    if HEALTH.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
     let overloaded = |why: String| Problem::from(Code::Overloaded.because(why)).into_response();
     let Ok(_slot) = boundary.slots.try_acquire() else {
         return overloaded(format!("{MAX_REQUESTS_AT_ONCE} requests are under way"));
@@ -129,14 +151,46 @@ fn method(method: &Method) -> &'static str {
     }
 }
 
-/// The one line a request leaves in the log. What failed inside stands here and nowhere else.
-fn record(id: &str, method: &str, path: &str, route: &str, ms: f64, response: &mut Response) {
-    let status = response.status().as_u16();
-    match response.extensions_mut().remove::<InternalText>() {
-        Some(InternalText(error)) if response.status() == StatusCode::INTERNAL_SERVER_ERROR => {
-            tracing::error!(id, method, path, route, status, ms, error, "request failed");
-        }
-        Some(InternalText(reason)) => {
+/// The one line that a request leaves in the messages.
+struct Line<'a> {
+    id: &'a str,
+    method: &'a str,
+    path: &'a str,
+    route: &'a str,
+    status: u16,
+    ms: f64,
+}
+
+impl Boundary {
+    /// Tells of a request. What failed inside stands here and nowhere else. Anybody can make a request, so those that went
+    /// well are told to a debugger alone, and of the others no more than a disk bears.
+    fn tell(&self, line: &Line<'_>, inside: Option<InternalText>) {
+        let Line {
+            id,
+            method,
+            path,
+            route,
+            status,
+            ms,
+        } = *line;
+        let Some(InternalText(why)) = inside else {
+            tracing::debug!(id, method, path, route, status, ms, "request");
+            return;
+        };
+        if !self.may_tell() {
+            counter!(UNTOLD).increment(1);
+        } else if status == StatusCode::INTERNAL_SERVER_ERROR.as_u16() {
+            tracing::error!(
+                id,
+                method,
+                path,
+                route,
+                status,
+                ms,
+                error = why,
+                "request failed"
+            );
+        } else {
             tracing::warn!(
                 id,
                 method,
@@ -144,10 +198,14 @@ fn record(id: &str, method: &str, path: &str, route: &str, ms: f64, response: &m
                 route,
                 status,
                 ms,
-                reason,
+                reason = why,
                 "request turned away"
             );
         }
-        None => tracing::info!(id, method, path, route, status, ms, "request"),
+    }
+
+    fn may_tell(&self) -> bool {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.take(1, Instant::now()).is_ok()
     }
 }

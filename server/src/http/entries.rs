@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use tlog::{LeafIndex, TreeSize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::Service;
 use super::media::{self, JSON, OCTETS, TEXT};
 use super::parameters::{Decimal, NoParameters, Parameters, Segment, parsed_if_present};
 use super::problem::{Problem, ProblemDocument};
-use super::{Service, reading};
 use crate::log::Published;
 
 /// An entry of the log, decoded.
@@ -73,7 +73,10 @@ pub(super) async fn entry(
 ) -> Result<Response, Problem> {
     let form = media::accepted(&headers, &[JSON, OCTETS])?;
     let published = service.log.published();
-    let leaf = reading::run(move || leaf(&published, index)).await?;
+    let leaf = service
+        .readers
+        .read(published, move |published| leaf(&published, index))
+        .await?;
     let mut response = match form {
         OCTETS => ([(header::CONTENT_TYPE, OCTETS)], leaf).into_response(),
         _ => Json(decode(index, &leaf)?).into_response(),
@@ -100,7 +103,12 @@ pub(super) async fn proof(
     Parameters(parameters): Parameters<ProofParameters>,
 ) -> Result<Response, Problem> {
     let published = service.log.published();
-    let text = reading::run(move || prove(&published, index, parameters.size)).await?;
+    let text = service
+        .readers
+        .read(published, move |published| {
+            prove(&published, index, parameters.size)
+        })
+        .await?;
     Ok(([(header::CONTENT_TYPE, TEXT)], text).into_response())
 }
 
@@ -119,7 +127,10 @@ pub(super) async fn record(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Json<Place>, Problem> {
     let published = service.log.published();
-    let index = reading::run(move || Ok(published.index_of(&record)?)).await?;
+    let index = service
+        .readers
+        .read(published, move |published| Ok(published.index_of(&record)?))
+        .await?;
     let index = index.ok_or_else(|| Problem::not_found(format!("record {record}")))?;
     Ok(Json(Place { index: index.get() }))
 }

@@ -19,8 +19,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
-use ledger::codes::{Code, Refusal};
+use futures_util::{StreamExt as _, stream};
+use ledger::codes::Refusal;
 use ledger::govern::Agent;
 use ledger::json::Value;
 use ledger::leaf::Leaf;
@@ -31,10 +31,15 @@ use tlog::TreeSize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utoipa::{IntoParams, ToSchema};
 
-use super::limits::{EVENTS_AT_ONCE, EVENTS_SILENCE, MAX_EVENT_STREAMS};
+use super::Service;
+use super::limits::{EVENTS_AT_ONCE, EVENTS_SILENCE};
+use super::listen::Doing;
+use super::media::UNBUFFERED;
 use super::parameters::{Decimal, Parameters, parsed_if_present};
 use super::problem::{Problem, ProblemDocument};
-use super::{Service, reading};
+use super::reading::Readers;
+use super::turns::{self, Came};
+use crate::history;
 use crate::log::{Log, Published};
 
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -103,43 +108,39 @@ pub(super) async fn events(
     State(service): State<Service>,
     Parameters(wanted): Parameters<Wanted>,
     headers: HeaderMap,
+    came: Came,
 ) -> Result<Response, Problem> {
-    let place = service.streams.place()?;
+    let place = turns::place(&service.streams.places, came, Doing::Following).await?;
     let follower = Follower {
         next: wanted.first(&headers, service.log.published().size)?,
         heads: service.log.heads(),
         over: service.streams.over.subscribe(),
         log: service.log,
+        readers: service.readers,
         agent: wanted.agent,
         kinds: wanted.kind,
         read: VecDeque::new(),
         _place: place,
     };
     let keep_alive = KeepAlive::new().interval(EVENTS_SILENCE);
-    let events = Sse::new(stream::unfold(follower, Follower::follow));
-    Ok(events.keep_alive(keep_alive).into_response())
-}
-
-impl Default for Streams {
-    fn default() -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(MAX_EVENT_STREAMS)),
-            over: watch::Sender::new(false),
-        }
-    }
+    // A client, and each proxy on the way, sees at once that the stream has begun.
+    let begun = stream::once(async { Ok(Event::default().comment("")) });
+    let events = Sse::new(begun.chain(stream::unfold(follower, Follower::follow)));
+    Ok((UNBUFFERED, events.keep_alive(keep_alive)).into_response())
 }
 
 impl Streams {
+    /// So many at most.
+    pub(super) fn of(most: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(most)),
+            over: watch::Sender::new(false),
+        }
+    }
+
     /// Ends them all, and every later one as it begins.
     pub(super) fn end(&self) {
         self.over.send_replace(true);
-    }
-
-    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        place.map_err(|_| {
-            Problem::from(Code::Overloaded.because(format!("{MAX_EVENT_STREAMS} streams are open")))
-        })
     }
 }
 
@@ -168,6 +169,7 @@ impl Wanted {
 /// One client's place in the log.
 struct Follower {
     log: Log,
+    readers: Readers,
     heads: watch::Receiver<TreeSize>,
     over: watch::Receiver<bool>,
     next: u64,
@@ -196,25 +198,85 @@ impl Follower {
     }
 
     async fn read_on(&mut self) -> Option<()> {
+        let wanted = Piece {
+            next: self.next,
+            agent: self.agent.clone(),
+            kinds: self.kinds.clone(),
+        };
         let published = self.log.published();
-        let to = published.size.get().min(self.next + EVENTS_AT_ONCE);
-        let (range, agent, kinds) = (self.next..to, self.agent.clone(), self.kinds.clone());
-        let read = reading::run(move || {
-            let leaves = range.clone().zip(published.leaves(range)?);
-            let told = leaves.map(|(index, leaf)| {
-                tell(&published, agent.as_ref(), kinds.as_ref(), index, &leaf)
-            });
-            told.filter_map(Result::transpose).collect()
-        });
+        let read = self
+            .readers
+            .read_on(published, move |head| wanted.read(&head));
         match read.await {
-            Ok(events) => self.read = events,
+            Ok((events, next)) => (self.read, self.next) = (events, next),
             Err(problem) => {
                 tracing::error!(?problem, next = self.next, "a stream of events broke off");
                 return None;
             }
         }
-        self.next = to;
         Some(())
+    }
+}
+
+/// What is to be read next.
+struct Piece {
+    next: u64,
+    agent: Option<Name>,
+    kinds: Option<Kinds>,
+}
+
+impl Piece {
+    /// The next events, and the index to go on with. Of an agent no more is read than what is about it, however long
+    /// the log is.
+    fn read(&self, published: &Published) -> Result<(VecDeque<Event>, u64), Problem> {
+        let size = published.size.get();
+        match &self.agent {
+            Some(agent) if size - self.next > EVENTS_AT_ONCE => self.by_rows(published, agent),
+            _ => self.one_by_one(published),
+        }
+    }
+
+    fn one_by_one(&self, published: &Published) -> Result<(VecDeque<Event>, u64), Problem> {
+        let to = published.size.get().min(self.next + EVENTS_AT_ONCE);
+        let leaves = (self.next..to).zip(published.leaves(self.next..to)?);
+        let told = leaves.map(|(index, leaf)| self.tell(published, index, &leaf));
+        let events: Result<_, Problem> = told.filter_map(Result::transpose).collect();
+        Ok((events?, to))
+    }
+
+    fn by_rows(
+        &self,
+        published: &Published,
+        agent: &Name,
+    ) -> Result<(VecDeque<Event>, u64), Problem> {
+        let size = published.size.get();
+        let most = usize::try_from(EVENTS_AT_ONCE).unwrap_or(usize::MAX);
+        let page = history::entries(published, agent, self.next..size, most)?;
+        let to = match page.told.last() {
+            Some(last) if page.has_more => last.index.get() + 1,
+            _ => size,
+        };
+        let mut events = VecDeque::new();
+        for entry in &page.told {
+            let leaf = published.leaf(entry.index)?.unwrap_or_default();
+            events.extend(self.tell(published, entry.index.get(), &leaf)?);
+        }
+        Ok((events, to))
+    }
+
+    fn tell(
+        &self,
+        published: &Published,
+        index: u64,
+        leaf: &[u8],
+    ) -> Result<Option<Event>, Problem> {
+        tell(
+            published,
+            self.agent.as_ref(),
+            self.kinds.as_ref(),
+            index,
+            leaf,
+        )
     }
 }
 

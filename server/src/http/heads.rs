@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use tlog::TreeSize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::Service;
 use super::media::JSON_LINES;
 use super::parameters::{Decimal, Limit, Parameters, parsed, parsed_if_present};
 use super::problem::{Problem, ProblemDocument};
-use super::{Service, reading};
 use crate::log::Published;
 
 /// Two sizes of the log.
@@ -80,7 +80,9 @@ pub(super) async fn consistency(
     Parameters(sizes): Parameters<Sizes>,
 ) -> Result<Json<Consistency>, Problem> {
     let published = service.log.published();
-    reading::run(move || prove(&published, &sizes))
+    service
+        .readers
+        .read(published, move |published| prove(&published, &sizes))
         .await
         .map(Json)
 }
@@ -100,7 +102,10 @@ pub(super) async fn checkpoints(
 ) -> Result<Response, Problem> {
     let published = service.log.published();
     let after = after.map_or(0, |Decimal(after)| after);
-    let lines = reading::run(move || list(&published, after, limit)).await?;
+    let lines = service
+        .readers
+        .read(published, move |published| list(&published, after, limit))
+        .await?;
     Ok(([(header::CONTENT_TYPE, JSON_LINES)], lines).into_response())
 }
 

@@ -65,7 +65,7 @@ pub(super) async fn ready(
     let (health, published) = (service.log.health(), service.log.published());
     judge(&health)?;
     let size = published.size.get();
-    reading::run(move || consistent(&published)).await?;
+    reading::apart(move || consistent(&published)).await?;
     Ok(Json(Ready {
         status: "ready",
         size,
@@ -81,7 +81,7 @@ fn judge(health: &Health) -> Result<(), Problem> {
         }
         Sequencing::Ended => return Err(ended(health)),
     }
-    if health.disk == Disk::NearlyFull {
+    if health.disk != Disk::HasRoom {
         return Err(Code::DiskFull.because("the disk is nearly full").into());
     }
     if !health.head_is_fresh {

@@ -14,9 +14,9 @@ use timeline::leases::{LeaseSpan, Leases};
 use timeline::life::LifeTold;
 use utoipa::{IntoParams, ToSchema};
 
+use super::Service;
 use super::parameters::{Decimal, Limit, Parameters, Segment, parsed, parsed_if_present};
 use super::problem::{Problem, ProblemDocument};
-use super::{Service, reading};
 use crate::history::{self, Page};
 use crate::log::Published;
 
@@ -145,7 +145,12 @@ pub(super) async fn timeline(
         return Err(Problem::not_found(format!("agent {agent}")));
     }
     let times = span.times(&published)?;
-    reading::run(move || tell(&published, &agent, times, &span).map(Json)).await
+    service
+        .readers
+        .read(published, move |published| {
+            tell(&published, &agent, times, &span).map(Json)
+        })
+        .await
 }
 
 /// A goal from its start to its outcome.
@@ -163,16 +168,18 @@ pub(super) async fn goal(
     Parameters(part): Parameters<Part>,
 ) -> Result<Json<Goal>, Problem> {
     let published = service.log.published();
-    reading::run(move || {
-        let page = history::goal(&published, goal, part.from(), part.limit.get())?;
-        Ok(Json(Goal {
-            as_of: published.size.get(),
-            as_of_ms: published.time_ms,
-            has_more: page.has_more,
-            story: page.told,
-        }))
-    })
-    .await
+    service
+        .readers
+        .read(published, move |published| {
+            let page = history::goal(&published, goal, part.from(), part.limit.get())?;
+            Ok(Json(Goal {
+                as_of: published.size.get(),
+                as_of_ms: published.time_ms,
+                has_more: page.has_more,
+                story: page.told,
+            }))
+        })
+        .await
 }
 
 /// A lease and what became of it.
@@ -190,14 +197,16 @@ pub(super) async fn lease(
     Parameters(part): Parameters<Part>,
 ) -> Result<Json<Lease>, Problem> {
     let published = service.log.published();
-    reading::run(move || {
-        let missing = || Problem::not_found(format!("lease {lease}"));
-        let (first, page) = history::lease(&published, lease, part.from(), part.limit.get())?;
-        let state = published.state.lease(&lease).ok_or_else(missing)?;
-        describe(&published, state, &first, &page).ok_or_else(missing)
-    })
-    .await
-    .map(Json)
+    service
+        .readers
+        .read(published, move |published| {
+            let missing = || Problem::not_found(format!("lease {lease}"));
+            let (first, page) = history::lease(&published, lease, part.from(), part.limit.get())?;
+            let state = published.state.lease(&lease).ok_or_else(missing)?;
+            describe(&published, state, &first, &page).ok_or_else(missing)
+        })
+        .await
+        .map(Json)
 }
 
 fn tell(

@@ -14,6 +14,10 @@ pub(super) const OCTETS: &str = "application/octet-stream";
 /// Text of the C2SP formats.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
+/// What a stream says to nginx, which otherwise holds an answer back until it has a piece that it likes
+/// (ngx_http_proxy_module, `proxy_buffering`).
+pub(super) const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
+
 /// A body of bytes as they are, for the description of the interface.
 #[derive(utoipa::ToSchema)]
 #[schema(value_type = String, format = Binary)]

@@ -14,6 +14,7 @@
     reason = "the attributes that describe handlers expand to full paths"
 )]
 
+mod admission;
 mod agents;
 mod answer;
 mod batch;
@@ -24,6 +25,7 @@ mod events;
 mod heads;
 mod health;
 mod history;
+mod hosts;
 mod layers;
 mod limits;
 mod listen;
@@ -39,19 +41,22 @@ mod router;
 mod standing;
 mod submit;
 mod tiles;
+mod turns;
 mod web;
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+pub use admission::Rates;
 pub use boundary::describe_metrics;
-pub use listen::serve;
-pub use router::router;
+pub use hosts::{HostName, NotAName, WebOrigin};
+pub use listen::{Places, serve};
+pub use router::{for_operators, router};
 pub use web::Web;
 
 use crate::inbox::Inbox;
-use crate::log::{Log, SystemClock};
+use crate::log::{DEFAULT_QUEUE, Log, SystemClock};
 use crate::trust::Trust;
 
 /// What the handlers share. Clones are the same service.
@@ -64,6 +69,12 @@ pub struct Service {
     streams: events::Streams,
     packs: Arc<Semaphore>,
     inbox: Arc<Inbox>,
+    readers: reading::Readers,
+    admission: admission::Admission,
+    /// Whether a proxy says from where a request comes.
+    is_behind_proxy: bool,
+    hosts: hosts::Hosts,
+    origins: Arc<[WebOrigin]>,
 }
 
 impl Service {
@@ -74,10 +85,52 @@ impl Service {
             web,
             trust: None,
             batches: Arc::new(Semaphore::new(limits::MAX_BATCHES_AT_ONCE)),
-            streams: events::Streams::default(),
+            streams: events::Streams::of(limits::MAX_EVENT_STREAMS),
             packs: Arc::new(Semaphore::new(limits::MAX_PACKS_AT_ONCE)),
             inbox: Arc::new(Inbox::in_memory(Arc::new(SystemClock::new()))),
+            readers: reading::Readers::start(),
+            admission: admission::Admission::new(&Rates::default(), DEFAULT_QUEUE),
+            is_behind_proxy: false,
+            hosts: hosts::Hosts::default(),
+            origins: Arc::default(),
         }
+    }
+
+    /// Leaves most of so many connections to requests that are answered at once.
+    #[must_use]
+    pub fn within(mut self, connections: usize) -> Self {
+        let share = |most: usize, part: usize| most.min(connections / part).max(1);
+        self.streams = events::Streams::of(share(limits::MAX_EVENT_STREAMS, 4));
+        self.packs = Arc::new(Semaphore::new(share(limits::MAX_PACKS_AT_ONCE, 8)));
+        self
+    }
+
+    /// Takes records no faster than this, for a queue of so many.
+    #[must_use]
+    pub fn limited(mut self, rates: &Rates, queue: usize) -> Self {
+        self.admission = admission::Admission::new(rates, queue);
+        self
+    }
+
+    /// Takes a proxy's word for where requests come from.
+    #[must_use]
+    pub const fn behind_proxy(mut self, is_behind_proxy: bool) -> Self {
+        self.is_behind_proxy = is_behind_proxy;
+        self
+    }
+
+    /// Answers to these names beside those of loopback.
+    #[must_use]
+    pub fn named(mut self, names: &[HostName]) -> Self {
+        self.hosts = hosts::Hosts::new(names);
+        self
+    }
+
+    /// Lets pages of these origins read entry bundles, proofs and packs.
+    #[must_use]
+    pub fn open_to(mut self, origins: &[WebOrigin]) -> Self {
+        self.origins = origins.into();
+        self
     }
 
     /// Offers the verifier page the trust file of this log. Whoever reads it there has it from the log itself, which

@@ -12,21 +12,21 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
-use ledger::codes::Code;
 use ledger::digest::RecordHash;
 use ledger::pack::{Range, Selection};
 use ledger::text::Name;
 use serde::Deserialize;
 use tlog::{LeafIndex, TreeSize};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinHandle;
 use utoipa::IntoParams;
 
-use super::limits::MAX_PACKS_AT_ONCE;
-use super::media::JSON_LINES;
+use super::Service;
+use super::listen::Doing;
+use super::media::{JSON_LINES, UNBUFFERED};
 use super::parameters::{Decimal, Parameters, parsed_if_present};
 use super::problem::{Problem, ProblemDocument};
-use super::{Service, reading};
+use super::reading::Readers;
+use super::turns::{self, Came};
 use crate::log::{PackReader, Published, ReadError, select};
 
 /// Which entries are wanted.
@@ -65,24 +65,26 @@ pub(super) struct Wanted {
 pub(super) async fn pack(
     State(service): State<Service>,
     Parameters(wanted): Parameters<Wanted>,
+    came: Came,
 ) -> Result<Response, Problem> {
-    let permit = service.packs.clone().try_acquire_owned().map_err(|_| {
-        Problem::from(Code::Overloaded.because(format!("{MAX_PACKS_AT_ONCE} packs are being sent")))
-    })?;
+    let permit = turns::place(&service.packs, came, Doing::Fetching).await?;
     let published = service.log.published();
     let selection = wanted.selection(published.size)?;
     let name = file_name(&selection);
-    let reader = reading::run(move || open(published, selection)).await?;
+    let whole = Arc::clone(&published);
+    let open = move |published: Arc<Published>| open(&published, whole, selection);
+    let reader = service.readers.read(published, open).await?;
     let disposition = format!("attachment; filename=\"{name}\"");
     let headers = [
         (header::CONTENT_TYPE, JSON_LINES.to_owned()),
         (header::CONTENT_DISPOSITION, disposition),
     ];
     let body = PackBody {
+        readers: service.readers,
         progress: Progress::Idle(Box::new(reader)),
         _permit: permit,
     };
-    Ok((headers, Body::new(body)).into_response())
+    Ok((UNBUFFERED, headers, Body::new(body)).into_response())
 }
 
 impl Wanted {
@@ -123,26 +125,34 @@ fn file_name(selection: &Selection) -> String {
     format!("{stem}.pack.jsonl")
 }
 
-fn open(published: Arc<Published>, selection: Selection) -> Result<PackReader, Problem> {
+/// Begins a pack of the whole head. What belongs to it is looked for within bounds.
+fn open(
+    published: &Published,
+    whole: Arc<Published>,
+    selection: Selection,
+) -> Result<PackReader, Problem> {
     if let Selection::Range(range) = selection {
-        return Ok(PackReader::window(published, range)?);
+        return Ok(PackReader::window(whole, range)?);
     }
-    let indices = select(&published, &selection)?;
-    Ok(PackReader::scattered(published, selection, indices)?)
+    let indices = select(published, &selection)?;
+    Ok(PackReader::scattered(whole, selection, indices)?)
 }
 
 /// A pack as the body of an answer. The next piece is read where it may wait for the disk, when the client has taken the
 /// one before: no thread waits for a client.
 struct PackBody {
+    readers: Readers,
     progress: Progress,
     _permit: OwnedSemaphorePermit,
 }
 
 enum Progress {
     Idle(Box<PackReader>),
-    Reading(JoinHandle<(Box<PackReader>, Piece)>),
+    Reading(Reading),
     Ended,
 }
+
+type Reading = Pin<Box<dyn Future<Output = Result<(Box<PackReader>, Piece), Problem>> + Send>>;
 
 type Piece = Result<Option<Vec<u8>>, ReadError>;
 
@@ -154,19 +164,27 @@ impl HttpBody for PackBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let mut reading = match std::mem::replace(&mut self.progress, Progress::Ended) {
+        let mut reading: Reading = match std::mem::replace(&mut self.progress, Progress::Ended) {
             Progress::Ended => return Poll::Ready(None),
             Progress::Reading(reading) => reading,
-            Progress::Idle(mut reader) => tokio::task::spawn_blocking(move || {
-                let piece = reader.next_piece();
-                (reader, piece)
-            }),
+            Progress::Idle(mut reader) => {
+                let readers = self.readers.clone();
+                let read = move || {
+                    let piece = reader.next_piece();
+                    Ok((reader, piece))
+                };
+                Box::pin(async move { readers.work(read).await })
+            }
         };
-        let Poll::Ready(read) = Pin::new(&mut reading).poll(context) else {
+        let Poll::Ready(read) = reading.as_mut().poll(context) else {
             self.progress = Progress::Reading(reading);
             return Poll::Pending;
         };
-        Poll::Ready(match read.map_err(|error| broken_off(&error)) {
+        let lost = |problem: Problem| {
+            tracing::error!(?problem, "a pack broke off");
+            BrokenOff
+        };
+        Poll::Ready(match read.map_err(lost) {
             Ok((_, Ok(None))) => None,
             Ok((reader, Ok(Some(piece)))) => {
                 self.progress = Progress::Idle(reader);

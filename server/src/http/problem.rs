@@ -1,5 +1,7 @@
 //! Problems: every answer that is not what was asked for, as RFC 9457 problem JSON.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +20,8 @@ pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 pub(super) struct Problem {
     refusal: Refusal,
     expected: Option<Expected>,
+    /// After how long to try again, in seconds.
+    retry_after_s: Option<u64>,
 }
 
 /// What the next record of a chain has to say, told to the process whose chain it is.
@@ -60,6 +64,24 @@ impl Problem {
     pub(super) fn expecting(mut self, expected: Option<Expected>) -> Self {
         self.expected = expected;
         self
+    }
+
+    /// Says after how long it may be tried again: a second at least.
+    #[must_use]
+    pub(super) fn to_be_tried_after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.retry_after_s = Some(seconds.max(RETRY_AFTER_SECONDS));
+        self
+    }
+
+    /// Whether it is this.
+    pub(super) fn is(&self, code: Code) -> bool {
+        self.refusal.code == code
+    }
+
+    /// The stable code.
+    pub(super) const fn code(&self) -> &'static str {
+        self.refusal.code.as_str()
     }
 
     /// The HTTP status.
@@ -115,9 +137,11 @@ impl Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
+        let comes_again = status(refusal.code) == StatusCode::SERVICE_UNAVAILABLE;
         Self {
             refusal,
             expected: None,
+            retry_after_s: comes_again.then_some(RETRY_AFTER_SECONDS),
         }
     }
 }
@@ -130,8 +154,8 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if let Some(text) = self.internal_text() {
             response.extensions_mut().insert(text);

@@ -77,7 +77,7 @@ pub(super) async fn ask(
 ) -> Result<Json<LeaseRequest>, Problem> {
     media::submitted(&headers, &[JSON])?;
     let bytes = body::read(body, MAX_ENVELOPE_BYTES).await?;
-    reading::run(move || {
+    reading::apart(move || {
         let request = SignedRequest::parse(&bytes)?;
         let state = &service.log.published().state;
         Ok(Json(LeaseRequest::of(&service.inbox.put(state, request)?)))
@@ -98,8 +98,9 @@ pub(super) async fn requests(
     State(service): State<Service>,
     Parameters(Which { after, limit }): Parameters<Which>,
 ) -> Result<Json<LeaseRequests>, Problem> {
-    reading::run(move || {
-        let published = service.log.published();
+    let published = service.log.published();
+    let read = service.readers.clone();
+    read.read(published, move |published| {
         let (inbox, state) = (&service.inbox, &published.state);
         let open = inbox.open_requests(state, after.as_ref(), limit.get());
         Ok(Json(LeaseRequests {

@@ -8,6 +8,7 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::hosts::{HostName, Hosts};
 use super::problem::Problem;
 use super::{
     Service, agents, entries, events, heads, health, history, layers, openapi, packs, pages,
@@ -16,10 +17,11 @@ use super::{
 
 /// Everything that the service answers.
 pub fn router(service: Service) -> Router {
-    let (read, write) = (read_path(), write_path());
-    let document = description(&read, &write);
-    let read = Router::from(read)
-        .route("/tile/{*path}", get(tiles::tile))
+    let (to_all, to_some, to_none) = (hashes(), evidence(), all_else());
+    let document = description([&to_all, &to_some, &to_none]);
+    let to_all = Router::from(to_all).route("/tile/{*path}", get(tiles::tile));
+    let to_some = Router::from(to_some).route("/tile/entries/{*path}", get(tiles::tile));
+    let to_none = Router::from(to_none)
         .route(
             "/openapi.json",
             get(|| async { openapi::respond(document) }),
@@ -29,47 +31,66 @@ pub fn router(service: Service) -> Router {
         .route("/verify/", get(web::file))
         .route("/verify/trust.json", get(web::trust))
         .route("/verify/{*path}", get(web::file))
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(another_method);
-    let write = Router::from(write).method_not_allowed_fallback(another_method);
-    layers::around_all(layers::open_to_all_origins(read).merge(write)).with_state(service)
+        .fallback(nothing_here);
+    let routes = to_none
+        .merge(layers::open_to_all_origins(answering_all(to_all)))
+        .merge(layers::open_to_origins(
+            answering_all(to_some),
+            &service.origins,
+        ));
+    layers::around_all(answering_all(routes), service.hosts.clone()).with_state(service)
 }
 
-/// What anybody may read, from pages of every origin.
-fn read_path() -> OpenApiRouter<Service> {
-    OpenApiRouter::with_openapi(openapi::Description::openapi())
-        .routes(routes!(tiles::checkpoint))
-        .routes(routes!(entries::entry))
+/// What operators see, by the same names as the API.
+pub fn for_operators(routes: Router, names: &[HostName]) -> Router {
+    layers::around_operators(routes, Hosts::new(names))
+}
+
+/// What pages of every origin may read: hashes, which tell nothing of what was logged.
+fn hashes() -> OpenApiRouter<Service> {
+    OpenApiRouter::with_openapi(openapi::Description::openapi()).routes(routes!(tiles::checkpoint))
+}
+
+/// What pages of the origins that are named may read: what a verifier needs.
+fn evidence() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
         .routes(routes!(entries::proof))
-        .routes(routes!(entries::record))
         .routes(routes!(heads::consistency))
-        .routes(routes!(heads::checkpoints))
         .routes(routes!(packs::pack))
+}
+
+/// What no page of another origin may read or send.
+fn all_else() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(submit::submit))
+        .routes(routes!(entries::entry))
+        .routes(routes!(entries::record))
+        .routes(routes!(heads::checkpoints))
         .routes(routes!(agents::charter))
         .routes(routes!(agents::agents))
         .routes(routes!(agents::agent))
         .routes(routes!(history::timeline))
         .routes(routes!(history::goal))
         .routes(routes!(history::lease))
-        // A page of another origin may read the requests; one that would post JSON is stopped by its browser.
         .routes(routes!(requests::requests, requests::ask))
         .routes(routes!(events::events))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
 }
 
-/// What adds to the log.
-fn write_path() -> OpenApiRouter<Service> {
-    OpenApiRouter::new().routes(routes!(submit::submit))
-}
-
-/// The OpenAPI document of both, as JSON.
-fn description(read: &OpenApiRouter<Service>, write: &OpenApiRouter<Service>) -> String {
-    let mut document = read.get_openapi().clone();
-    document.merge(write.get_openapi().clone());
+/// The OpenAPI document of all of them, as JSON.
+fn description(parts: [&OpenApiRouter<Service>; 3]) -> String {
+    let [mut document, more @ ..] = parts.map(|part| part.get_openapi().clone());
+    more.into_iter().for_each(|part| document.merge(part));
     document
         .to_pretty_json()
         .expect("a description made of strings and maps serialises")
+}
+
+/// Has the routes answer also to methods that they do not have. Preflights are among them, where a route is open to no
+/// other origin.
+fn answering_all(routes: Router<Service>) -> Router<Service> {
+    routes.method_not_allowed_fallback(another_method)
 }
 
 async fn nothing_here(uri: Uri) -> Problem {

@@ -1,5 +1,7 @@
 //! Records in: one as JSON, or many as JSON lines.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -11,12 +13,12 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::answer::{Answer, Sender};
-use super::limits::{MAX_BATCH_BYTES, MAX_BATCHES_AT_ONCE, MAX_RECORD_BYTES};
+use super::limits::{MAX_BATCH_BYTES, MAX_RECORD_BYTES};
 use super::media::{self, JSON, JSON_LINES};
 use super::parameters::Parameters;
 use super::problem::{Problem, ProblemDocument};
-use super::{Service, batch, body, reading};
-use crate::log::Log;
+use super::turns::Came;
+use super::{Service, admission, batch, body, reading};
 
 /// How an answer is wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -57,9 +59,11 @@ pub(super) enum Wait {
 pub(super) async fn submit(
     State(service): State<Service>,
     Parameters(SubmitParameters { proof, wait }): Parameters<SubmitParameters>,
+    came: Came,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let source = admission::source(&service, came.as_ref(), &headers);
     let form = media::submitted(&headers, &[JSON, JSON_LINES])?;
     if let Some(Wait::Witnessed) = wait {
         return Err(Problem::malformed(
@@ -67,29 +71,41 @@ pub(super) async fn submit(
         ));
     }
     match form {
-        JSON_LINES => many(&service, body, proof.unwrap_or(false)).await,
+        JSON_LINES => many(&service, source, body, proof.unwrap_or(false)).await,
         _ => {
             let bytes = body::read(body, MAX_RECORD_BYTES).await?;
-            Ok(Json(one(&service.log, &bytes, proof.unwrap_or(true)).await?).into_response())
+            service.admission.count(source, 1, bytes.len() as u64)?;
+            Ok(Json(one(&service, &bytes, proof.unwrap_or(true)).await?).into_response())
         }
     }
 }
 
-async fn many(service: &Service, body: Body, with_proof: bool) -> Result<Response, Problem> {
-    let busy =
-        || Code::Overloaded.because(format!("{MAX_BATCHES_AT_ONCE} large bodies are under way"));
-    let _slot = service.batches.try_acquire().map_err(|_| busy())?;
-    let lines = batch::split(&body::read(body, MAX_BATCH_BYTES).await?)?;
-    let answers = batch::log_all(&service.log, lines, with_proof).await?;
+async fn many(
+    service: &Service,
+    source: Option<IpAddr>,
+    body: Body,
+    with_proof: bool,
+) -> Result<Response, Problem> {
+    let bytes = body::read(body, MAX_BATCH_BYTES).await?;
+    let lines = batch::split(&bytes)?;
+    let count = lines.len() as u64;
+    service.admission.count(source, count, bytes.len() as u64)?;
+    let slot = service.batches.acquire().await;
+    let _slot = slot.map_err(|_| Code::Stopping.because("the service is stopping"))?;
+    let answers = batch::log_all(&service.log, &service.admission, lines, with_proof).await?;
     Ok(([(header::CONTENT_TYPE, JSON_LINES)], answers).into_response())
 }
 
 /// Logs the record in these bytes.
-async fn one(log: &Log, bytes: &Bytes, with_proof: bool) -> Result<Answer, Problem> {
+async fn one(service: &Service, bytes: &Bytes, with_proof: bool) -> Result<Answer, Problem> {
+    let log = &service.log;
     let record = SignedRecord::parse(bytes)?;
     let sender = Sender::of(&record);
-    match log.submit(record).await {
-        Ok(submitted) => reading::run(move || Answer::new(&submitted, &sender, with_proof)).await,
+    let checked = log.check(vec![record]).await?.pop();
+    let checked = checked.ok_or_else(|| Problem::internal("the pool lost a record"))?;
+    let _pass = service.admission.admit(&checked, &log.published().state)?;
+    match log.enter(checked)?.outcome().await {
+        Ok(submitted) => reading::apart(move || Answer::new(&submitted, &sender, with_proof)).await,
         Err(refusal) => Err(sender.problem(&log.published(), refusal)),
     }
 }

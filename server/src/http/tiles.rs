@@ -7,9 +7,9 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use tlog::tile::TilePath;
 
+use super::Service;
 use super::media::{OCTETS, TEXT};
 use super::problem::Problem;
-use super::{Service, reading};
 use crate::log::Published;
 
 /// A tile or bundle of some width never changes, so whoever has it need not ask again.
@@ -46,7 +46,10 @@ pub(super) async fn tile(
     OriginalUri(uri): OriginalUri,
 ) -> Result<Response, Problem> {
     let published = service.log.published();
-    let bytes = reading::run(move || read(&published, uri.path())).await?;
+    let bytes = service
+        .readers
+        .read(published, move |published| read(&published, uri.path()))
+        .await?;
     Ok((
         [
             (header::CONTENT_TYPE, OCTETS),

@@ -8,8 +8,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use rust_embed::RustEmbed;
 
+use super::Service;
 use super::problem::Problem;
-use super::{Service, reading};
 
 /// Where the page is served.
 const ROOT: &str = "/verify/";
@@ -64,13 +64,14 @@ pub(super) async fn file(
         Some(name) => name.to_owned(),
     };
     let content_type = content_type(&name);
+    let readers = service.readers.clone();
     let read = move || {
         service
             .web
             .file(&name)
             .ok_or_else(|| missing(&service.web, &name))
     };
-    let bytes = reading::run(read).await?;
+    let bytes = readers.work(read).await?;
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, "no-cache"),

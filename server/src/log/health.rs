@@ -47,8 +47,10 @@ pub enum Sequencing {
 pub enum Disk {
     /// There is.
     HasRoom,
-    /// Nothing more is logged until there is again.
+    /// Only for authority and what control logs by itself: whoever fills a disk does not keep operators from stopping it.
     NearlyFull,
+    /// Nothing more is logged until there is again.
+    Full,
 }
 
 /// What the sequencer tells of itself, for others to read without waiting for it.
@@ -88,7 +90,7 @@ impl Status {
 
     pub(crate) fn disk(&self, disk: Disk) {
         self.nearly_full
-            .store(disk == Disk::NearlyFull, Ordering::Relaxed);
+            .store(disk != Disk::HasRoom, Ordering::Relaxed);
     }
 
     pub(crate) fn stopping(&self) {

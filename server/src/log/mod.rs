@@ -28,7 +28,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
 use ledger::key::PrivateKey;
-use ledger::record::SignedRecord;
+use ledger::record::{CheckedRecord, SignedRecord};
 use tlog::note::SigningKey;
 use tlog::{LeafIndex, TreeSize};
 use tokio::sync::{oneshot, watch};
@@ -51,9 +51,13 @@ use sequencer::{Submission, Writer};
 /// How many records may wait for the sequencer unless told otherwise: some hundred milliseconds of its work.
 pub const DEFAULT_QUEUE: usize = 8_192;
 
-/// The room on disk below which nothing more is logged, unless told otherwise: RocksDB needs some for compaction,
+/// The room on disk below which agents log nothing more, unless told otherwise: RocksDB needs some for compaction,
 /// and an operator needs time to see the warning.
 pub const DEFAULT_MIN_FREE_BYTES: u64 = 256 << 20;
+
+/// The room on disk below which not even authority is logged, unless told otherwise: orders and revocations for many
+/// years fit between the two.
+pub const DEFAULT_RESERVE_BYTES: u64 = 64 << 20;
 
 /// The two keys that the service signs with.
 #[derive(Debug)]
@@ -71,8 +75,10 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// How many records may wait for the sequencer.
     pub queue: usize,
-    /// The room on disk, in bytes, below which nothing more is logged.
+    /// The room on disk, in bytes, below which only authority and control's own records are logged.
     pub min_free_bytes: u64,
+    /// The room on disk, in bytes, below which nothing more is logged; no more than `min_free_bytes`.
+    pub reserve_bytes: u64,
     /// Whether to start although the clock is far from the last leaf's time.
     pub accept_clock_jump: bool,
 }
@@ -83,6 +89,7 @@ impl Default for Options {
             clock: Arc::new(SystemClock::new()),
             queue: DEFAULT_QUEUE,
             min_free_bytes: DEFAULT_MIN_FREE_BYTES,
+            reserve_bytes: DEFAULT_RESERVE_BYTES,
             accept_clock_jump: false,
         }
     }
@@ -205,7 +212,7 @@ impl Log {
     pub async fn enqueue(&self, record: SignedRecord) -> Result<Pending, Refusal> {
         let state = self.published().state.clone();
         let checked = self.0.pool.check(vec![record], state).await?;
-        let mut pending = checked.into_iter().map(|record| self.queue(record));
+        let mut pending = checked.into_iter().map(|record| self.enter(record));
         pending
             .next()
             .unwrap_or_else(|| Err(Code::Internal.because("the pool lost a record")))
@@ -230,7 +237,7 @@ impl Log {
         };
         let mut full: Option<Refusal> = None;
         let mut queue = |record| {
-            let pending = full.clone().map_or_else(|| self.queue(record), Err);
+            let pending = full.clone().map_or_else(|| self.enter(record), Err);
             full = pending.as_ref().err().cloned();
             pending
         };
@@ -261,7 +268,22 @@ impl Log {
         self.0.queue.store(None);
     }
 
-    fn queue(&self, record: ledger::record::CheckedRecord) -> Result<Pending, Refusal> {
+    /// Finds out which keys signed records, on the CPU pool.
+    ///
+    /// # Errors
+    /// `stopping`; `internal` if a check did not end.
+    pub async fn check(&self, records: Vec<SignedRecord>) -> Result<Vec<CheckedRecord>, Refusal> {
+        self.0
+            .pool
+            .check(records, self.published().state.clone())
+            .await
+    }
+
+    /// Puts a record in the queue whose signatures were checked.
+    ///
+    /// # Errors
+    /// `overloaded` if the queue is full, `stopping`, `internal` if the sequencer has ended.
+    pub fn enter(&self, record: CheckedRecord) -> Result<Pending, Refusal> {
         let queue = self.0.queue.load_full();
         let queue = queue.ok_or_else(|| Code::Stopping.because("the service is stopping"))?;
         let (answer, pending) = oneshot::channel();

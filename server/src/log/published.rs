@@ -16,6 +16,7 @@ use tlog::tile::{Edge, EntryBundle, Tile, TileError, TileSlice};
 use tlog::tree::{HashReader, Node};
 use tlog::{Hash, LeafIndex, ProofError, ProveError, TreeSize, checkpoint, consistency, inclusion};
 
+use crate::bounds::{Bounds, OutOfBounds};
 use crate::metrics;
 use crate::store::{Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
 
@@ -60,6 +61,7 @@ pub struct Published {
     pub state: State,
     edge: Edge,
     source: Arc<Source>,
+    bounds: Option<Arc<Bounds>>,
 }
 
 impl Published {
@@ -77,6 +79,16 @@ impl Published {
             state,
             edge,
             source,
+            bounds: None,
+        }
+    }
+
+    /// The same head, for a read within bounds.
+    #[must_use]
+    pub fn within(&self, bounds: &Arc<Bounds>) -> Self {
+        Self {
+            bounds: Some(Arc::clone(bounds)),
+            ..self.clone()
         }
     }
 
@@ -94,6 +106,7 @@ impl Published {
         if !self.size.contains(index) {
             return Ok(None);
         }
+        self.take(1)?;
         let leaves = self.source.store.leaves(index.get()..index.get() + 1)?;
         Ok(leaves.into_iter().next())
     }
@@ -104,6 +117,7 @@ impl Published {
     /// [`ReadError::BeyondHead`] if the range ends beyond this size, [`ReadError::Store`].
     pub fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, ReadError> {
         self.covers(TreeSize::new(range.end))?;
+        self.take(range.end.saturating_sub(range.start))?;
         Ok(self.source.store.leaves(range)?)
     }
 
@@ -232,7 +246,11 @@ impl Published {
         limit: usize,
     ) -> Result<Vec<(LeafIndex, Kind)>, ReadError> {
         let range = range.start..range.end.min(self.size.get());
-        Ok(self.source.store.mentions(topic, range, order, limit)?)
+        // Before, for whoever has gone away; after, for there may be far fewer than the limit.
+        self.take(1)?;
+        let rows = self.source.store.mentions(topic, range, order, limit)?;
+        self.take(rows.len() as u64)?;
+        Ok(rows)
     }
 
     /// Up to `limit` of the kept checkpoints of sizes above `size`, ascending.
@@ -263,6 +281,11 @@ impl Published {
         let next = self.checkpoints_after(below, 1)?.pop();
         let kept = next.filter(|next| next.size == size);
         Ok(kept.map(|kept| kept.checkpoint))
+    }
+
+    fn take(&self, rows: u64) -> Result<(), ReadError> {
+        let bounds = self.bounds.as_ref();
+        Ok(bounds.map_or(Ok(()), |bounds| bounds.take(rows))?)
     }
 
     fn covers(&self, size: TreeSize) -> Result<(), ReadError> {
@@ -379,6 +402,9 @@ pub enum ReadError {
         /// The size named as the newer.
         new: TreeSize,
     },
+    /// The read went as far as it may.
+    #[error(transparent)]
+    OutOfBounds(#[from] OutOfBounds),
     /// The store failed.
     #[error("the store could not be read")]
     Store(#[from] StoreError),
@@ -440,6 +466,8 @@ impl ReadError {
             | Self::NothingToSelect { .. } => Code::NotFound.because(self),
             Self::PackTooLarge { .. } => Code::TooLarge.because(self),
             Self::SizesReversed { .. } => Code::Malformed.because(self),
+            Self::OutOfBounds(OutOfBounds::Rows) => Code::TooLarge.because(self),
+            Self::OutOfBounds(_) => Code::Overloaded.because(self),
             Self::Store(_)
             | Self::FalseProof(_)
             | Self::Prover(_)

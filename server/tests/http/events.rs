@@ -38,9 +38,13 @@ impl Stream {
         Self::open(world, Request::get(uri)).await
     }
 
-    /// The next event; `None` if the stream has ended.
+    /// The next event; `None` if the stream has ended. Comments, of which one comes first, are passed over.
     async fn next(&mut self) -> Option<Event> {
-        while !self.read.contains("\n\n") {
+        while !self.read.contains("\n\n") || self.read.starts_with(':') {
+            if let Some((_, rest)) = self.read.split_once("\n\n") {
+                self.read = rest.to_owned();
+                continue;
+            }
             let frame = self.body.frame().await?.unwrap();
             let bytes = frame.into_data().unwrap();
             self.read.push_str(std::str::from_utf8(&bytes).unwrap());

@@ -8,6 +8,7 @@ use tlog::consistency;
 use tlog::policy::Policy;
 use tlog::proof::ProofFile;
 use tlog::{Hash, LeafIndex, TreeSize};
+use tower::ServiceExt as _;
 
 use crate::world::{BASE, JSON_LINES, START, World, filled, log_key};
 
@@ -54,7 +55,22 @@ async fn every_route_answers_with_its_headers() {
         assert_eq!(reply.status, 200, "{uri}: {}", reply.text());
         assert_eq!(reply.header("content-type"), content_type, "{uri}");
         assert_eq!(reply.header("cache-control"), cache_control, "{uri}");
-        assert_eq!(reply.header("access-control-allow-origin"), "*", "{uri}");
+        let tells_nothing =
+            uri == "/checkpoint" || uri.starts_with("/tile/") && !uri.contains("entries");
+        let (origins, policy) = match tells_nothing {
+            true => ("*", "cross-origin"),
+            false => ("", "same-origin"),
+        };
+        assert_eq!(
+            reply.header("access-control-allow-origin"),
+            origins,
+            "{uri}"
+        );
+        assert_eq!(
+            reply.header("cross-origin-resource-policy"),
+            policy,
+            "{uri}"
+        );
         assert_eq!(reply.header("x-content-type-options"), "nosniff", "{uri}");
         assert!(!reply.header("x-request-id").is_empty(), "{uri}");
         let head = Request::head(uri).body(Body::empty()).unwrap();
@@ -174,7 +190,7 @@ async fn an_entry_is_shown_decoded() {
 }
 
 #[tokio::test]
-async fn pages_of_every_origin_may_read_and_none_may_write() {
+async fn pages_of_other_origins_read_hashes_and_write_nothing() {
     let world = World::new().await;
     let preflight = async |method: &str, uri: &str| {
         let request = Request::options(uri)
@@ -182,7 +198,7 @@ async fn pages_of_every_origin_may_read_and_none_may_write() {
             .header("access-control-request-method", method);
         world.ask(request.body(Body::empty()).unwrap()).await
     };
-    for uri in ["/checkpoint", "/tile/0/000", "/v1/entries/0", "/v1/nothing"] {
+    for uri in ["/checkpoint", "/tile/0/000"] {
         let reply = preflight("GET", uri).await;
         assert_eq!(reply.status, 200, "{uri}");
         assert_eq!(reply.header("access-control-allow-origin"), "*", "{uri}");
@@ -192,12 +208,69 @@ async fn pages_of_every_origin_may_read_and_none_may_write() {
             "{uri}"
         );
     }
-    let write = preflight("POST", "/v1/entries").await;
-    assert_eq!(
-        (write.status, write.problem().as_str()),
-        (405, "method-not-allowed")
-    );
-    assert_eq!(write.header("access-control-allow-origin"), "");
+    for (method, uri) in [
+        ("GET", "/tile/entries/000.p/1"),
+        ("GET", "/v1/entries/0"),
+        ("GET", "/v1/pack"),
+        ("GET", "/v1/events"),
+        ("POST", "/v1/entries"),
+        ("POST", "/v1/requests"),
+    ] {
+        let reply = preflight(method, uri).await;
+        assert_eq!(
+            (reply.status, reply.problem().as_str()),
+            (405, "method-not-allowed"),
+            "{uri}"
+        );
+        assert_eq!(reply.header("access-control-allow-origin"), "", "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn an_origin_that_is_named_reads_evidence_and_nothing_else() {
+    let world = World::new().await;
+    let page = "https://page.example";
+    let service = world.service.clone().open_to(&[page.parse().unwrap()]);
+    let read = async |origin: &'static str, uri: &str| {
+        let request = Request::get(uri).header("host", "localhost");
+        let request = request.header("origin", origin).body(Body::empty());
+        let router = server::http::router(service.clone());
+        let reply = router.oneshot(request.unwrap()).await.unwrap();
+        let allowed = reply.headers().get("access-control-allow-origin");
+        allowed.map(|allowed| allowed.to_str().unwrap().to_owned())
+    };
+    for uri in [
+        "/tile/entries/000.p/1",
+        "/v1/entries/0/proof",
+        "/v1/consistency?old=1&new=2",
+        "/v1/pack",
+    ] {
+        assert_eq!(read(page, uri).await.as_deref(), Some(page), "{uri}");
+        assert_eq!(read("https://elsewhere.example", uri).await, None, "{uri}");
+    }
+    for uri in [
+        "/v1/entries/0",
+        "/v1/agents",
+        "/v1/requests",
+        "/v1/checkpoints",
+    ] {
+        assert_eq!(read(page, uri).await, None, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn another_name_is_not_answered() {
+    let world = World::new().await;
+    for uri in ["/checkpoint", "/v1/pack", "/", "/healthz", "/nothing"] {
+        let request = Request::get(uri).header("host", "rebound.example");
+        let reply = world.ask(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(
+            (reply.status, reply.problem().as_str()),
+            (421, "host-unknown"),
+            "{uri}"
+        );
+        assert!(reply.text().contains("--host"), "{}", reply.text());
+    }
 }
 
 #[tokio::test]

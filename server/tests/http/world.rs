@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use axum::response::Response;
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
@@ -15,9 +15,10 @@ use ledger::record::{
     Record, Registration, ResultOf, Role, SignedRecord, Status, Thresholds, ToolUse,
 };
 use serde_json::Value;
-use server::http::{Service, Web, router};
+use server::http::{Rates, Service, Web, router};
 use server::inbox::Inbox;
 use server::log::{Clock, Log, LogKeys, Options, Sequencer, found};
+use server::rates::Rate;
 use server::store::memory::MemoryStore;
 use server::trust::Trust;
 use tlog::note::{KeyName, SigningKey};
@@ -32,6 +33,20 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) const JSON_LINES: &str = "application/x-ndjson";
 
 const ORIGIN: &str = "example.com/log";
+
+/// Rates that no test comes near.
+const BOUNDLESS: Rates = {
+    const MUCH: Rate = Rate {
+        at_once: 1 << 32,
+        per_s: 1 << 32,
+    };
+    Rates {
+        agent_records: MUCH,
+        agent_bytes: MUCH,
+        source_records: MUCH,
+        source_bytes: MUCH,
+    }
+};
 
 /// A clock that nobody winds.
 struct Still;
@@ -122,6 +137,7 @@ impl World {
         };
         let service = Service::new(log.clone(), web).offering(&trust);
         let service = service.keeping(Inbox::in_memory(Arc::new(Still)));
+        let service = service.limited(&BOUNDLESS, 8_192);
         let router = router(service.clone());
         let world = Self {
             log,
@@ -276,7 +292,9 @@ impl World {
             .await
     }
 
-    pub(crate) async fn response(&self, request: Request<Body>) -> Response {
+    pub(crate) async fn response(&self, mut request: Request<Body>) -> Response {
+        let host = request.headers_mut().entry("host");
+        host.or_insert_with(|| HeaderValue::from_static("localhost"));
         self.router.clone().oneshot(request).await.unwrap()
     }
 

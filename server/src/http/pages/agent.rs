@@ -21,7 +21,7 @@ use super::shown::{Row, State, When, last_beat, last_progress, texts, verify, vi
 use crate::history;
 use crate::http::parameters::{Decimal, Parameters, Segment, parsed_if_present};
 use crate::http::problem::Problem;
-use crate::http::{Service, reading, standing};
+use crate::http::{Service, standing};
 use crate::log::Published;
 
 /// How many of the newest entries are shown.
@@ -167,12 +167,14 @@ pub(super) async fn page(
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, Problem> {
     let published = service.log.published();
-    reading::run(move || {
-        let agent = published.state.agent(&name);
-        let agent = agent.ok_or_else(|| Problem::not_found(format!("agent {name}")))?;
-        respond(&build(&published, agent, &wanted)?)
-    })
-    .await
+    service
+        .readers
+        .read(published, move |published| {
+            let agent = published.state.agent(&name);
+            let agent = agent.ok_or_else(|| Problem::not_found(format!("agent {name}")))?;
+            respond(&build(&published, agent, &wanted)?)
+        })
+        .await
 }
 
 fn build(

@@ -13,9 +13,9 @@ use super::frame::Frame;
 use super::respond;
 use super::shown::{Row, verify, visible};
 use crate::history;
+use crate::http::Service;
 use crate::http::parameters::{Decimal, NoParameters, Parameters, Segment};
 use crate::http::problem::Problem;
-use crate::http::{Service, reading};
 use crate::log::Published;
 
 #[derive(Template)]
@@ -46,11 +46,13 @@ pub(super) async fn page(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, Problem> {
     let published = service.log.published();
-    reading::run(move || {
-        let entry = history::entry(&published, LeafIndex::new(index))?;
-        respond(&build(&published, &entry)?)
-    })
-    .await
+    service
+        .readers
+        .read(published, move |published| {
+            let entry = history::entry(&published, LeafIndex::new(index))?;
+            respond(&build(&published, &entry)?)
+        })
+        .await
 }
 
 fn build(published: &Published, entry: &Entry) -> Result<EntryPage, Problem> {

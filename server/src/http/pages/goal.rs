@@ -13,9 +13,9 @@ use super::frame::Frame;
 use super::respond;
 use super::shown::{When, texts, verify, visible};
 use crate::history;
+use crate::http::Service;
 use crate::http::parameters::{Decimal, Parameters, Segment, parsed_if_present};
 use crate::http::problem::Problem;
-use crate::http::{Service, reading};
 use crate::log::Published;
 
 /// How many steps a page shows.
@@ -100,14 +100,16 @@ pub(super) async fn page(
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, Problem> {
     let published = service.log.published();
-    reading::run(move || {
-        let from = wanted
-            .after
-            .map_or(0, |Decimal(index)| index.saturating_add(1));
-        let page = history::goal(&published, goal, from, STEPS)?;
-        respond(&build(&published, page)?)
-    })
-    .await
+    service
+        .readers
+        .read(published, move |published| {
+            let from = wanted
+                .after
+                .map_or(0, |Decimal(index)| index.saturating_add(1));
+            let page = history::goal(&published, goal, from, STEPS)?;
+            respond(&build(&published, page)?)
+        })
+        .await
 }
 
 fn build(published: &Published, page: history::Page<GoalStory>) -> Result<GoalPage, Problem> {

@@ -10,9 +10,9 @@ use super::frame::Frame;
 use super::respond;
 use super::shown::{Row, State, verify};
 use crate::history;
+use crate::http::Service;
 use crate::http::parameters::{NoParameters, Parameters};
 use crate::http::problem::Problem;
-use crate::http::{Service, reading};
 use crate::log::Published;
 
 /// How many of the newest entries are shown.
@@ -47,20 +47,22 @@ pub(super) async fn page(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, Problem> {
     let published = service.log.published();
-    reading::run(move || {
-        let newest = history::newest(&published, NEWEST)?;
-        let count = |state: &AgentState| (State(*state), published.state.count_in(*state));
-        respond(&Overview {
-            frame: Frame::of(&published, "Overview").following(EVENTS),
-            root: published.root.to_string(),
-            charter: charter(&published),
-            agent_count: published.state.agent_count(),
-            counts: BY_NEED.iter().map(count).collect(),
-            newest: newest.iter().map(Row::of).collect(),
-            verify: verify("/v1/pack?from=0"),
+    service
+        .readers
+        .read(published, move |published| {
+            let newest = history::newest(&published, NEWEST)?;
+            let count = |state: &AgentState| (State(*state), published.state.count_in(*state));
+            respond(&Overview {
+                frame: Frame::of(&published, "Overview").following(EVENTS),
+                root: published.root.to_string(),
+                charter: charter(&published),
+                agent_count: published.state.agent_count(),
+                counts: BY_NEED.iter().map(count).collect(),
+                newest: newest.iter().map(Row::of).collect(),
+                verify: verify("/v1/pack?from=0"),
+            })
         })
-    })
-    .await
+        .await
 }
 
 fn charter(published: &Published) -> Option<Charter> {

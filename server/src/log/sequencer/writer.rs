@@ -38,6 +38,7 @@ pub(in crate::log) struct Writer {
     clocks: ClockPair,
     status: Arc<Status>,
     min_free_bytes: u64,
+    reserve_bytes: u64,
     published: Arc<ArcSwap<Published>>,
     heads: watch::Sender<TreeSize>,
     edge: Edge,
@@ -79,6 +80,7 @@ impl Writer {
             published: Arc::new(ArcSwap::from(published)),
             control: Arc::new(control),
             min_free_bytes: options.min_free_bytes,
+            reserve_bytes: options.reserve_bytes.min(options.min_free_bytes),
             looked_ms: last_ms,
             began: false,
             disk: Disk::HasRoom,
@@ -104,7 +106,7 @@ impl Writer {
 
     /// How long nothing is due.
     pub(super) fn idle_time(&self) -> Duration {
-        if self.disk == Disk::NearlyFull {
+        if self.disk == Disk::Full {
             return MAX_IDLE;
         }
         let now_ms = self.clock.wall_ms().max(self.state.last_received_ms());
@@ -147,8 +149,9 @@ impl Writer {
     /// [`Fatal`]: nothing may be signed or answered after it.
     pub(super) fn turn(&mut self, submissions: Vec<Submission>) -> Result<(), Fatal> {
         let wall_ms = self.clocks.now_ms(self.clock.as_ref())?;
-        if !self.has_room()? {
-            refuse_all(submissions);
+        let disk = self.look_at_disk()?;
+        let submissions = with_room(disk, submissions);
+        if disk == Disk::Full {
             return Ok(());
         }
         let known = self.look_up(&submissions)?;
@@ -185,7 +188,7 @@ impl Writer {
     /// [`Fatal`].
     pub(super) fn finish(&mut self) -> Result<(), Fatal> {
         let wall_ms = self.clocks.now_ms(self.clock.as_ref())?;
-        if !self.has_room()? {
+        if self.look_at_disk()? == Disk::Full {
             return Ok(());
         }
         let mut plan = self.plan(wall_ms);
@@ -288,9 +291,10 @@ impl Writer {
             .ok_or(Fatal::LeafDamaged { index })
     }
 
-    fn has_room(&mut self) -> Result<bool, Fatal> {
+    fn look_at_disk(&mut self) -> Result<Disk, Fatal> {
         let free_bytes = self.source.store.free_bytes()?;
         let disk = match free_bytes {
+            Some(free_bytes) if free_bytes < self.reserve_bytes => Disk::Full,
             Some(free_bytes) if free_bytes < self.min_free_bytes => Disk::NearlyFull,
             Some(_) | None => Disk::HasRoom,
         };
@@ -305,7 +309,7 @@ impl Writer {
         }
         self.disk = disk;
         self.status.disk(disk);
-        Ok(disk == Disk::HasRoom)
+        Ok(disk)
     }
 }
 
@@ -314,6 +318,18 @@ struct Waiting {
     hash: RecordHash,
     verdict: Verdict,
     answer: oneshot::Sender<Result<Submitted, Refusal>>,
+}
+
+/// Those for which there is room; the others are answered.
+fn with_room(disk: Disk, submissions: Vec<Submission>) -> Vec<Submission> {
+    let fits = |submission: &Submission| match disk {
+        Disk::HasRoom => true,
+        Disk::NearlyFull => submission.record.signed().kind().is_authority(),
+        Disk::Full => false,
+    };
+    let (fitting, others) = submissions.into_iter().partition(fits);
+    refuse_all(others);
+    fitting
 }
 
 fn refuse_all(submissions: Vec<Submission>) {
