@@ -84,7 +84,7 @@ impl World {
 
     fn operator(&mut self, body: Body, now_ms: u64) {
         let key = self.log.keys().operator.clone();
-        let signed = self.log.sign(body, now_ms, &[&key]);
+        let signed = self.log.sign(self.log.knowing(body), now_ms, &[&key]);
         self.log.submit(signed, now_ms).expect("by the rules");
     }
 
