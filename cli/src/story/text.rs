@@ -274,7 +274,7 @@ pub(crate) fn sentence(finding: &Finding) -> String {
     format!(
         "{} {code}, by {}: {detail}",
         finding.class.as_str(),
-        finding.by.as_str()
+        finding.by.told()
     )
 }
 
