@@ -247,14 +247,20 @@ fn a_directory_with_a_long_path_holds_no_socket_and_nothing_up() {
 #[test]
 fn a_program_of_any_name_runs_and_has_a_scope() {
     let world = World::without_lease(60_000);
+    let names = ["g++", "[", "a bä", "_x"];
+    for name in names {
+        let file = format!("src/{name}");
+        world.write(&file, "#!/bin/sh\necho ran\n");
+        let file = world.service.scratch("agent").join(file);
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    world.register();
     let allow = ["run:g++", "run:+5b", "run:a+20b+c3+a4", "run:_x"];
     let grant = ["lease", "grant", "worker", "--key", "OPERATOR", "--allow"];
     world.succeed(world.dragons(&[&grant[..], &allow].concat()));
-    for (n, name) in ["g++", "[", "a bä", "_x"].iter().enumerate() {
-        world.write(name, "#!/bin/sh\necho ran\n");
-        let file = world.service.scratch("agent").join(name);
-        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let output = world.run(&[], &[&format!("./{name}")]).output().unwrap();
+    for (n, name) in names.iter().enumerate() {
+        let file = format!("src/{name}");
+        let output = world.run(&[], &[&file]).output().unwrap();
         assert_eq!(output.stdout, b"ran\n", "{name}: {}", stderr(&output));
         assert_eq!(world.receipts("intent")[n]["scope"], allow[n]);
     }
