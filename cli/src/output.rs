@@ -1,8 +1,10 @@
 //! What is printed: for people aligned and plain, for programs one JSON document a line.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use host::output::Output;
 use ledger::json::Value;
 
 /// Says something that is no data, on stderr.
@@ -33,6 +35,36 @@ pub(crate) fn json(value: &Value) -> Result<()> {
 /// If stdout is closed.
 pub(crate) fn verbatim(text: &str) -> Result<()> {
     Ok(write!(io::stdout(), "{text}")?)
+}
+
+/// Where something went that a command was to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Went {
+    /// To stdout, where nothing else is to be printed now.
+    ToStdout,
+    /// To a file, or what else has such a name.
+    ToFile,
+}
+
+/// Writes what a command was asked to write, to wherever it was asked to.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub(crate) fn file(path: &Path, text: &str) -> Result<Went> {
+    let write = || -> io::Result<bool> {
+        let mut output = Output::to(path)?;
+        let is_stdout = output.is_stdout();
+        output.write_all(text.as_bytes())?;
+        output.finish()?;
+        Ok(is_stdout)
+    };
+    let is_stdout = write().with_context(|| format!("{path:?} could not be written"))?;
+    Ok(if is_stdout {
+        Went::ToStdout
+    } else {
+        Went::ToFile
+    })
 }
 
 /// Prints a line for people.

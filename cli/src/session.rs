@@ -1,15 +1,13 @@
 //! What a command works with: the service, the log that it should be, the keys to sign with, the time.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Once;
 
 use anyhow::{Context as _, Result, bail};
 use client::charters;
 use client::http::Service;
 use client::identity::{LogIdentity, Source};
-use client::keys;
+use host::{bounded, key_file};
 use ledger::key::PrivateKey;
 use ledger::verify::Trust;
 
@@ -108,7 +106,7 @@ impl Session {
 ///
 /// If it cannot be read.
 pub(crate) fn read_key(path: &Path) -> Result<PrivateKey> {
-    let file = keys::read(path)?;
+    let file = key_file::read(path)?;
     if file.readable_by_others {
         output::complain(&format!(
             "warning: {path:?} is open to others than its owner: chmod 600"
@@ -123,12 +121,20 @@ pub(crate) fn read_key(path: &Path) -> Result<PrivateKey> {
 ///
 /// If there is neither `XDG_STATE_HOME` nor `HOME`.
 pub(crate) fn state_home() -> Result<PathBuf> {
-    let absolute = |name| {
+    let given = |name| {
         let path = std::env::var_os(name).map(PathBuf::from);
-        path.filter(|path| path.is_absolute())
+        path.filter(|path| !path.as_os_str().is_empty())
     };
-    let home = || absolute("HOME").map(|home| home.join(".local/state"));
-    let path = absolute("XDG_STATE_HOME").or_else(home);
+    let state = given("XDG_STATE_HOME");
+    if state.as_ref().is_some_and(|path| path.is_relative()) {
+        static SAID: Once = Once::new();
+        SAID.call_once(|| {
+            output::complain("note: XDG_STATE_HOME is not an absolute path, and is passed over");
+        });
+    }
+    let absolute = |path: Option<PathBuf>| path.filter(|path| path.is_absolute());
+    let home = || absolute(given("HOME")).map(|home| home.join(".local/state"));
+    let path = absolute(state).or_else(home);
     path.context("neither XDG_STATE_HOME nor HOME says where the journal is kept")
 }
 
@@ -138,23 +144,7 @@ pub(crate) fn state_home() -> Result<PathBuf> {
 ///
 /// If the clock stands before 1970.
 pub(crate) fn now_ms() -> Result<u64> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .context("the clock stands before 1970")?;
-    Ok(u64::try_from(now.as_millis())?)
-}
-
-/// Reads a file whole, but at most one byte more than `most`, so that whoever reads it sees that it is too long.
-///
-/// # Errors
-///
-/// If it cannot be read.
-pub(crate) fn read_bounded(path: &Path, most: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).with_context(|| format!("{path:?} could not be read"))?;
-    let read = file.take(most as u64 + 1).read_to_end(&mut bytes);
-    read.with_context(|| format!("{path:?} could not be read"))?;
-    Ok(bytes)
+    Ok(host::clock::wall_ms()?)
 }
 
 /// Reads a trust file.
@@ -163,6 +153,6 @@ pub(crate) fn read_bounded(path: &Path, most: usize) -> Result<Vec<u8>> {
 ///
 /// If it cannot be read, or is none.
 pub(crate) fn read_trust(path: &Path) -> Result<Trust> {
-    let bytes = read_bounded(path, ledger::verify::MAX_TRUST_BYTES)?;
+    let bytes = bounded::read(path, ledger::verify::MAX_TRUST_BYTES)?;
     Trust::parse(&bytes).with_context(|| format!("{path:?} is no trust file"))
 }

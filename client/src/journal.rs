@@ -12,19 +12,20 @@
 //! disclosures.jsonl   the values behind the commitments, see [`disclosure`](crate::disclosure)
 //! ```
 //!
-//! Lines are only ever added. A last line without its end is one that a crash tore: it was not synced, so nothing was
-//! sent that rests on it, and it is cut off. The file is locked while it is open, so that two processes never continue
+//! Lines are only ever added. A last line without its end is one that a crash tore, and so are NULs at the end, which
+//! file systems leave there: it was not synced, so nothing was sent that rests on it, and it is cut off. No link below
+//! the state directory is followed, and no file that others may write to is used. The file is locked while it is open, so that two processes never continue
 //! one chain.
 
 mod book;
 mod inspection;
 mod line;
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use host::private::{Folder, PrivateError};
 use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
 use ledger::text::Name;
@@ -64,6 +65,9 @@ pub enum JournalError {
         /// Why.
         source: io::Error,
     },
+    /// It is not private.
+    #[error(transparent)]
+    NotPrivate(#[from] PrivateError),
     /// Another process has it open.
     #[error("{path:?} is in use by another process of this agent")]
     InUse {
@@ -104,23 +108,13 @@ impl Journal {
     ///
     /// [`JournalError`].
     pub fn open(state: &Path, log: RecordHash, agent: &Name) -> Result<Self, JournalError> {
-        let directory = directory(state, log, agent);
-        let at = |source| JournalError::File {
-            path: directory.clone(),
-            source,
-        };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&directory)
-            .map_err(at)?;
-        let file = open_private(&directory.join(JOURNAL))?;
+        let folder = Folder::make(state, &["dragons", &folder_of(log), agent.as_str()])?;
+        let directory = folder.path().to_owned();
+        let file = folder.append(JOURNAL)?;
         lock(&file, &directory)?;
-        let disclosures = open_private(&directory.join(DISCLOSURES))?;
+        let disclosures = folder.append(DISCLOSURES)?;
         // New names are durable once their directory is synced.
-        File::open(&directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(at)?;
+        folder.sync()?;
         cut_torn_line(&disclosures, &directory.join(DISCLOSURES))?;
         let book = read_book(&file, &directory.join(JOURNAL))?;
         Ok(Self {
@@ -215,20 +209,16 @@ impl Journal {
 }
 
 /// The fingerprint without its prefix: a colon in a path asks for trouble.
-fn directory(state: &Path, log: RecordHash, agent: &Name) -> PathBuf {
+fn folder_of(log: RecordHash) -> String {
     let log = log.to_string();
-    let fingerprint = log.rsplit(':').next().unwrap_or(&log);
-    state.join("dragons").join(fingerprint).join(agent.as_str())
+    log.rsplit(':').next().unwrap_or(&log).to_owned()
 }
 
-/// The mode belongs to the creation: a file that is narrowed afterwards was open for a moment.
-fn open_private(path: &Path) -> Result<File, JournalError> {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true).mode(0o600);
-    options.open(path).map_err(|source| JournalError::File {
-        path: path.to_owned(),
-        source,
-    })
+fn directory(state: &Path, log: RecordHash, agent: &Name) -> PathBuf {
+    state
+        .join("dragons")
+        .join(folder_of(log))
+        .join(agent.as_str())
 }
 
 fn lock(file: &File, directory: &Path) -> Result<(), JournalError> {
@@ -255,48 +245,81 @@ fn each_line(
     path: &Path,
     mut take: impl FnMut(&[u8]) -> Result<(), Refusal>,
 ) -> Result<u64, JournalError> {
-    let at = |source| JournalError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let mut reader = BufReader::new(file);
-    io::Seek::rewind(&mut reader).map_err(at)?;
-    let (mut bytes, mut whole) = (Vec::new(), 0);
+    let whole = whole_bytes(file, path)?;
+    let mut reader = from_start(file, path)?.take(whole);
+    let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();
-        let read = reader
+        let read = reader.read_until(b'\n', &mut bytes);
+        if read.map_err(|source| at(path, source))? == 0 {
+            break;
+        }
+        let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        take(text).map_err(|refusal| damaged(path, line, refusal))?;
+    }
+    Ok(whole)
+}
+
+/// How many bytes there are before what a crash tore: a line without its end, and whatever the file system put in
+/// the place of what did not get to the disk. Those are NULs, which no line has, perhaps with a line end behind them.
+/// Nothing is torn that a whole line follows: that is damage.
+fn whole_bytes(file: &File, path: &Path) -> Result<u64, JournalError> {
+    let mut reader = from_start(file, path)?;
+    let (mut bytes, mut read, mut whole) = (Vec::new(), 0, 0);
+    for line in 1.. {
+        bytes.clear();
+        let piece = reader
             .by_ref()
             .take(MAX_LINE_BYTES)
             .read_until(b'\n', &mut bytes);
-        whole += read.map_err(at)? as u64;
-        let damaged = |refusal| JournalError::Damaged {
-            path: path.to_owned(),
-            line,
-            refusal,
-        };
+        read += piece.map_err(|source| at(path, source))? as u64;
         match bytes.strip_suffix(b"\n") {
-            Some(text) => take(text).map_err(damaged)?,
+            Some(text) if is_of_a_crash(text) => {}
+            Some(_) => whole = read,
             // Nothing so long is ever written, so no crash tore it, and what stands behind it is not to be lost.
-            None if bytes.len() as u64 == MAX_LINE_BYTES => {
+            None if bytes.len() as u64 == MAX_LINE_BYTES && !bytes.contains(&0) => {
                 let why = format!("a line of {MAX_LINE_BYTES} bytes or more");
-                return Err(damaged(Code::TooLarge.because(why)));
+                return Err(damaged(path, line, Code::TooLarge.because(why)));
             }
-            None => return Ok(whole - bytes.len() as u64),
+            None if bytes.is_empty() => break,
+            None => {}
         }
     }
     Ok(whole)
 }
 
+fn is_of_a_crash(text: &[u8]) -> bool {
+    text.is_empty() || text.contains(&0)
+}
+
 fn cut_torn_line(file: &File, path: &Path) -> Result<(), JournalError> {
-    let whole = each_line(file, path, |_| Ok(()))?;
+    let whole = whole_bytes(file, path)?;
     let cut = file.metadata().and_then(|metadata| match metadata.len() {
         length if length == whole => Ok(()),
         _ => file.set_len(whole).and_then(|()| file.sync_data()),
     });
-    cut.map_err(|source| JournalError::File {
+    cut.map_err(|source| at(path, source))
+}
+
+fn from_start<'a>(file: &'a File, path: &Path) -> Result<BufReader<&'a File>, JournalError> {
+    let mut reader = BufReader::new(file);
+    io::Seek::rewind(&mut reader).map_err(|source| at(path, source))?;
+    Ok(reader)
+}
+
+fn at(path: &Path, source: io::Error) -> JournalError {
+    JournalError::File {
         path: path.to_owned(),
         source,
-    })
+    }
+}
+
+fn damaged(path: &Path, line: usize, refusal: Refusal) -> JournalError {
+    JournalError::Damaged {
+        path: path.to_owned(),
+        line,
+        refusal,
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ pub mod export;
 pub mod http;
 pub mod identity;
 pub mod journal;
-pub mod keys;
 pub mod manifest;
 pub mod memory;
 pub mod operator;

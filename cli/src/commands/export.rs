@@ -1,8 +1,6 @@
 //! `export`: an evidence pack, checked on its way into a file.
 
-use std::fs::{File, Permissions};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -11,23 +9,21 @@ use client::export::{Additions, export};
 use client::http::Wanted;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use host::bounded;
+use host::output::Output;
 use ledger::digest::RecordHash;
 use ledger::json::{Value, object};
 use ledger::pack::{Disclosure, Header};
 use ledger::text::Name;
-use tempfile::NamedTempFile;
 use tlog::checkpoint::SignedCheckpoint;
 use tlog::note::MAX_NOTE_BYTES;
 
 use crate::output;
 use crate::progress;
-use crate::session::{Session, read_bounded};
+use crate::session::Session;
 
 /// The longest file with disclosures: more than a pack can hold.
 const MAX_DISCLOSURES_BYTES: usize = 16 * 1024 * 1024;
-
-/// What a file is open to before the user's mask: what everybody may read, since what is in it is public.
-const FILE_MODE: u32 = 0o666;
 
 /// What to export, and where to.
 #[derive(Debug, Args)]
@@ -44,7 +40,7 @@ pub(crate) struct Options {
     /// The receipts of a goal, and the authority that they rest on
     #[arg(long, value_name = "RECORD")]
     goal: Option<RecordHash>,
-    /// The file to write, such as evidence.pack.jsonl
+    /// The file to write, such as evidence.pack.jsonl; - for stdout
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
     /// Compress it
@@ -70,13 +66,14 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
     let log = session.log(&service)?;
     let path = &options.out;
     let unwritable = || format!("{path:?} could not be written");
-    let file = beside(path).with_context(unwritable)?;
+    let out = Output::to(path).with_context(unwritable)?;
+    let is_stdout = out.is_stdout();
     let bar = progress::entries();
     let mut tell = |done, total| {
         bar.set_length(total);
         bar.set_position(done);
     };
-    let mut out = Sink::new(file, options.gzip);
+    let mut out = Sink::new(out, options.gzip);
     let exported = export(
         &service,
         &log,
@@ -87,9 +84,10 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
     );
     bar.finish_and_clear();
     let exported = exported?;
-    let file = out.finish().with_context(unwritable)?;
-    let bytes = file.as_file().metadata().with_context(unwritable)?.len();
-    file.persist(path).with_context(unwritable)?;
+    let bytes = out.finish().with_context(unwritable)?;
+    if is_stdout {
+        return Ok(());
+    }
     let told = match options.disclose.is_empty() {
         true => Value::Object(Vec::new()),
         false => object([("disclosed", exported.disclosed.into())]),
@@ -122,58 +120,60 @@ fn summary(path: &Path, header: &Header, bytes: u64) -> Value {
     ])
 }
 
-/// A file in the same directory, which takes its name at the end or goes away.
-fn beside(path: &Path) -> std::io::Result<NamedTempFile> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    tempfile::Builder::new()
-        .prefix(".export-")
-        .permissions(Permissions::from_mode(FILE_MODE))
-        .tempfile_in(directory)
+/// Where the lines go, perhaps compressed, and how many bytes have gone there.
+enum Sink {
+    Plain(BufWriter<Counted>),
+    Gzip(GzEncoder<BufWriter<Counted>>),
 }
 
-/// Where the lines go.
-enum Sink {
-    Plain(BufWriter<NamedTempFile>),
-    Gzip(GzEncoder<BufWriter<NamedTempFile>>),
+struct Counted {
+    out: Output,
+    bytes: u64,
 }
 
 impl Sink {
-    fn new(file: NamedTempFile, gzip: bool) -> Self {
-        let file = BufWriter::new(file);
+    fn new(out: Output, gzip: bool) -> Self {
+        let out = BufWriter::new(Counted { out, bytes: 0 });
         match gzip {
-            true => Self::Gzip(GzEncoder::new(file, Compression::default())),
-            false => Self::Plain(file),
+            true => Self::Gzip(GzEncoder::new(out, Compression::default())),
+            false => Self::Plain(out),
         }
     }
 
-    /// On the disk before it takes its name: a machine that stops must not leave half a pack under it.
-    fn finish(self) -> std::io::Result<NamedTempFile> {
-        let file = match self {
-            Self::Plain(file) => file,
+    fn finish(self) -> io::Result<u64> {
+        let out = match self {
+            Self::Plain(out) => out,
             Self::Gzip(encoder) => encoder.finish()?,
         };
-        let file = file
-            .into_inner()
-            .map_err(std::io::IntoInnerError::into_error)?;
-        File::sync_all(file.as_file())?;
-        Ok(file)
+        let Counted { out, bytes } = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        out.finish()?;
+        Ok(bytes)
+    }
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 
 impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(file) => file.write(bytes),
+            Self::Plain(out) => out.write(bytes),
             Self::Gzip(encoder) => encoder.write(bytes),
         }
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Plain(file) => file.flush(),
+            Self::Plain(out) => out.flush(),
             Self::Gzip(encoder) => encoder.flush(),
         }
     }
@@ -192,7 +192,7 @@ fn additions(options: &Options) -> Result<Additions> {
 }
 
 fn read_checkpoint(path: &Path) -> Result<SignedCheckpoint> {
-    let bytes = read_bounded(path, MAX_NOTE_BYTES)?;
+    let bytes = bounded::read(path, MAX_NOTE_BYTES)?;
     let text = String::from_utf8(bytes).with_context(|| format!("{path:?} is no text"))?;
     SignedCheckpoint::parse(&text).with_context(|| format!("{path:?} is no checkpoint"))
 }
@@ -203,8 +203,7 @@ fn read_checkpoint(path: &Path) -> Result<SignedCheckpoint> {
 ///
 /// If it cannot be read, or holds anything else.
 pub(crate) fn read_disclosures(path: &Path) -> Result<Vec<Disclosure>> {
-    let bytes = read_bounded(path, MAX_DISCLOSURES_BYTES)?;
-    anyhow::ensure!(bytes.len() <= MAX_DISCLOSURES_BYTES, "{path:?} is too long");
+    let bytes = bounded::read(path, MAX_DISCLOSURES_BYTES)?;
     let mut disclosures = Vec::new();
     for line in bytes.trim_ascii().split(|byte| *byte == b'\n') {
         let read = Value::parse(line.trim_ascii()).and_then(|value| match value {

@@ -1,16 +1,18 @@
 //! `fingerprint`: short forms of what is in a file, for people to compare aloud.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use host::bounded;
+use host::key_file::{self, KeyFileError, Mistake};
 use ledger::fingerprint::Fingerprint;
 use ledger::json::{Value, object};
-use ledger::key::PrivateKey;
+use ledger::key::PublicKey;
 use ledger::verify::{MAX_TRUST_BYTES, Trust};
 
 use crate::output;
-use crate::session::{Session, read_bounded};
+use crate::session::Session;
 
 /// Of what.
 #[derive(Debug, Args)]
@@ -25,15 +27,8 @@ pub(crate) struct Options {
 ///
 /// If the file is none of these.
 pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
-    let bytes = read_bounded(&options.file, MAX_TRUST_BYTES)?;
-    let shown = key(&bytes).or_else(|| Some(trust(&Trust::parse(&bytes).ok()?)));
-    let Some(shown) = shown else {
-        // A file that was meant to hold a key is not quoted, nor is what is wrong with it.
-        bail!(
-            "{:?} holds neither a private key nor the trust in a log",
-            options.file
-        );
-    };
+    let bytes = bounded::read(&options.file, MAX_TRUST_BYTES)?;
+    let shown = shown(&options.file, &bytes)?;
     if session.json() {
         return shown
             .iter()
@@ -55,14 +50,28 @@ struct Shown {
     name: String,
 }
 
-fn key(bytes: &[u8]) -> Option<Vec<Shown>> {
-    let pem = std::str::from_utf8(bytes).ok()?;
-    let key = PrivateKey::from_pem(pem).ok()?.public();
-    Some(vec![Shown {
+/// A file that was meant to hold a key is not quoted.
+fn shown(path: &Path, bytes: &[u8]) -> Result<Vec<Shown>> {
+    match (key_file::parse(bytes), Trust::parse(bytes)) {
+        (Ok(key), _) => Ok(vec![of_key(&key.public())]),
+        (Err(_), Ok(given)) => Ok(trust(&given)),
+        (Err(Mistake::Other), Err(_)) => {
+            bail!("{path:?} holds neither a private key nor the trust in a log")
+        }
+        (Err(mistake), Err(_)) => Err(KeyFileError::NotAKey {
+            path: path.to_owned(),
+            mistake,
+        }
+        .into()),
+    }
+}
+
+fn of_key(key: &PublicKey) -> Shown {
+    Shown {
         what: "key",
-        fingerprint: Fingerprint::of_key(&key),
+        fingerprint: Fingerprint::of_key(key),
         name: key.id().to_string(),
-    }])
+    }
 }
 
 fn trust(trust: &Trust) -> Vec<Shown> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use host::key_file;
 use ledger::fingerprint::Fingerprint;
 use ledger::json::object;
 use ledger::text::Text;
@@ -28,7 +29,9 @@ pub(crate) struct Options {
 ///
 /// If the file is there already, or cannot be written.
 pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
-    let key = client::keys::generate(&options.out)?.public();
+    let key = key_file::draw()?;
+    key_file::create(&options.out, &key)?;
+    let key = key.public();
     let made = object([
         ("name", (&options.name).into()),
         ("keyid", key.id().to_string().into()),

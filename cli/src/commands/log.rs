@@ -1,19 +1,20 @@
 //! `get`, `prove`, `checkpoint`, `consistency`: the log itself, held to its proofs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 use client::entry::Entry;
 use client::http::Service;
 use client::identity::LogIdentity;
+use host::output::STDOUT;
 use ledger::digest::RecordHash;
 use ledger::json::{Value, object};
 use tlog::checkpoint::{Checkpoint, SignedCheckpoint};
 use tlog::{EMPTY_ROOT, Hash, LeafIndex, TreeSize};
 
 use crate::options::EntryName;
-use crate::output;
+use crate::output::{self, Went};
 use crate::session::Session;
 
 /// Which entry.
@@ -69,10 +70,10 @@ pub(crate) fn prove(session: &Session, options: &ProveOptions) -> Result<()> {
     let index = index_of(&service, options.entry)?;
     let proof = service.proof(index, options.size.map(TreeSize::new))?;
     let entry = Entry::open(&proof, index, &log)?;
-    let Some(path) = &options.out else {
-        return output::verbatim(&proof);
-    };
-    std::fs::write(path, &proof).with_context(|| format!("{path:?} could not be written"))?;
+    let path = options.out.as_deref().unwrap_or(Path::new(STDOUT));
+    if output::file(path, &proof)? == Went::ToStdout {
+        return Ok(());
+    }
     let written = object([
         ("file", path.display().to_string().into()),
         ("index", index.get().into()),

@@ -7,6 +7,8 @@ use clap::{Args, Subcommand};
 use client::manifest::Version;
 use client::manifest::diff::{self, Difference};
 use client::manifest::proof::{FileProof, MAX_PROOF_BYTES};
+use host::bounded;
+use host::output::STDOUT;
 use ledger::fingerprint::Fingerprint;
 use ledger::json::object;
 use ledger::text::Text;
@@ -14,7 +16,7 @@ use ledger::text::Text;
 use crate::commands::logged::{self, Cosigners};
 use crate::output;
 use crate::progress;
-use crate::session::{Session, read_bounded, read_key};
+use crate::session::{Session, read_key};
 
 /// What about manifests.
 #[derive(Debug, Subcommand)]
@@ -151,16 +153,12 @@ fn prove(options: &ProveOptions) -> Result<()> {
     let proof = FileProof::of(&version, file);
     let proof = proof.with_context(|| format!("the manifest has no file {file:?}"))?;
     let text = proof.to_value().to_json() + "\n";
-    match &options.out {
-        Some(path) => {
-            std::fs::write(path, text).with_context(|| format!("{path:?} could not be written"))
-        }
-        None => output::verbatim(&text),
-    }
+    let path = options.out.as_deref().unwrap_or(Path::new(STDOUT));
+    output::file(path, &text).map(drop)
 }
 
 fn check(session: &Session, path: &Path) -> Result<()> {
-    let bytes = read_bounded(path, MAX_PROOF_BYTES)?;
+    let bytes = bounded::read(path, MAX_PROOF_BYTES)?;
     let proof = FileProof::parse(&bytes).with_context(|| format!("{path:?} is no such proof"))?;
     let manifest_hash = proof.verify()?;
     let members = [

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use client::keys::{self, KeyError};
+use host::key_file::{self, KeyFileError};
 use ledger::digest::RecordHash;
 use ledger::key::PublicKey;
 use ledger::verify::Trust;
@@ -191,7 +191,7 @@ fn judge_keys(folder: &Path, lying: &[Lying]) -> Check {
 }
 
 fn log_key(path: &Path, trust: &Trust) -> Check {
-    match keys::read(path) {
+    match key_file::read(path) {
         Ok(file) => judge_log_key(&file.key.public(), trust),
         Err(error) if is_denied(&error) => {
             Check::not_checked(LOG_KEY, &as_its_user(&causes(&error)))
@@ -205,8 +205,8 @@ fn log_key(path: &Path, trust: &Trust) -> Check {
     }
 }
 
-fn is_denied(error: &KeyError) -> bool {
-    matches!(error, KeyError::Read { source, .. } if source.kind() == ErrorKind::PermissionDenied)
+fn is_denied(error: &KeyFileError) -> bool {
+    matches!(error, KeyFileError::Unreadable { source, .. } if source.kind() == ErrorKind::PermissionDenied)
 }
 
 fn judge_log_key(key: &PublicKey, trust: &Trust) -> Check {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use client::keys;
 use client::submission;
+use host::key_file;
 use ledger::key::{KeyId, PublicKey};
 use ledger::record::{Body, Charter, Role};
 use ledger::text::Name;
@@ -40,7 +40,7 @@ fn read(key: Option<&Given<PathBuf>>) -> Step<(PathBuf, PublicKey)> {
         source,
     } = key.ok_or_else(|| Check::not_checked(FILE, &missing))?;
     let metadata = permissions::regular(path).map_err(|error| unreadable(&error))?;
-    let file = keys::read(path).map_err(|error| unreadable(&error))?;
+    let file = key_file::read(path).map_err(|error| unreadable(&error))?;
     let key = file.key.public();
     let mode = permissions::mode(&metadata);
     let detail = format!("{path:?} ({source}), mode {mode:03o}");

@@ -1,7 +1,5 @@
 //! The service: whether what answers is one, is well, speaks this command's language, and has the same time.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use client::http::{Look, Service};
 use ledger::codes::Code;
 use ledger::govern::{MAX_AGE_MS, MAX_AHEAD_MS};
@@ -70,10 +68,7 @@ pub(super) fn examine(report: &mut Report, service: Known<Service>) -> Known<Rea
 
 /// What time it is here: milliseconds since the epoch.
 fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
+    host::clock::wall_ms().unwrap_or(0)
 }
 
 fn judge_alive(look: Look) -> Step<Look> {

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use host::durable;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -66,10 +67,7 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::NotFound => out.to_path_buf(),
             Err(error) => return Err(error).with_context(unusable),
         };
-        let parent = match out.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
+        let parent = durable::folder_of(&out);
         let beside = tempfile::Builder::new()
             .prefix(".incident-")
             .permissions(Permissions::from_mode(DIRECTORY_MODE))
@@ -144,8 +142,7 @@ impl Folder {
 
 /// On the disk before it takes its name: a machine that stops must not leave half of it there.
 fn place(beside: TempDir, out: &Path) -> io::Result<()> {
-    File::open(beside.path())?.sync_all()?;
-    fs::rename(beside.path(), out)?;
+    durable::place_folder(beside.path(), out)?;
     // It is not there under that name any more, and not to be removed.
     let _ = beside.keep();
     Ok(())

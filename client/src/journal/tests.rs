@@ -120,12 +120,84 @@ fn a_torn_line_is_cut_off_wherever_it_was_torn() {
 }
 
 #[test]
+fn what_a_file_system_leaves_behind_a_crash_is_cut_off() {
+    let state = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(state.path(), log(), &name()).unwrap();
+    let first = beat(0, log());
+    let line = Line::Signed(Box::new(first.clone()));
+    journal.append(&line).unwrap();
+    let (path, disclosures) = (
+        journal.directory().join(JOURNAL),
+        journal.directory().join(DISCLOSURES),
+    );
+    drop(journal);
+    let whole = fs::read(&path).unwrap();
+    let long = vec![0; 3 * usize::try_from(MAX_LINE_BYTES).unwrap()];
+    for tail in [
+        b"\0\0\0".as_slice(),
+        b"\0\0\0\n",
+        b"\n",
+        b"\n\n\0\n",
+        b"{\"signed\":{\"pay\0\0\0\0\n",
+        b"\0\0\0\0load\"}}\n\0",
+        b"{\"signed\"",
+        &long,
+    ] {
+        fs::write(&path, [&whole, tail].concat()).unwrap();
+        fs::write(&disclosures, tail).unwrap();
+        let seen = Journal::inspect(state.path(), log(), &name());
+        assert_eq!(seen.unwrap().unwrap().torn_bytes, tail.len() as u64);
+        let mut journal = Journal::open(state.path(), log(), &name()).unwrap();
+        assert_eq!(journal.book().pending().len(), 1, "{tail:?}");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+        journal.append(&logged(&first)).unwrap();
+        drop(journal);
+        let journal = Journal::open(state.path(), log(), &name()).unwrap();
+        assert_eq!(journal.book().last_logged(), Some(first.hash()));
+    }
+    let damaged = [&whole, b"\0\0\n".as_slice(), &whole].concat();
+    fs::write(&path, &damaged).unwrap();
+    let opened = Journal::open(state.path(), log(), &name());
+    assert!(matches!(opened, Err(JournalError::Damaged { line: 2, .. })));
+    assert_eq!(fs::read(&path).unwrap(), damaged, "nothing was cut off");
+}
+
+#[test]
+fn nothing_that_was_there_first_is_followed() {
+    let root = tempfile::tempdir().unwrap();
+    let (state, other) = (root.path().join("state"), root.path().join("other"));
+    fs::write(&other, "mine").unwrap();
+    let journal = Journal::open(&state, log(), &name()).unwrap();
+    let directory = journal.directory().to_owned();
+    drop(journal);
+    for file in [JOURNAL, DISCLOSURES] {
+        let path = directory.join(file);
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        let refused = Journal::open(&state, log(), &name()).unwrap_err();
+        assert!(matches!(refused, JournalError::NotPrivate(_)), "{refused}");
+        fs::remove_file(&path).unwrap();
+    }
+    fs::remove_dir_all(&directory).unwrap();
+    std::os::unix::fs::symlink(root.path(), &directory).unwrap();
+    let refused = Journal::open(&state, log(), &name()).unwrap_err();
+    assert!(matches!(refused, JournalError::NotPrivate(_)), "{refused}");
+    assert_eq!(fs::read_to_string(&other).unwrap(), "mine");
+}
+
+#[test]
 fn a_damaged_line_is_not_passed_over() {
     let state = tempfile::tempdir().unwrap();
     let journal = Journal::open(state.path(), log(), &name()).unwrap();
     let path = journal.directory().join(JOURNAL);
     drop(journal);
-    for line in ["{}", "{\"seen\":\"x\"}", "{\"logged\":{}}", "x", ""] {
+    for line in [
+        "{}",
+        "{\"seen\":\"x\"}",
+        "{\"logged\":{}}",
+        "x",
+        "{\"seen\":0}",
+    ] {
         fs::write(&path, format!("{line}\n")).unwrap();
         let opened = Journal::open(state.path(), log(), &name());
         assert!(

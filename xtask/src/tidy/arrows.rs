@@ -15,20 +15,21 @@ use super::{CORES, Fault, Spot};
 
 /// The members of the workspace, and for each those that it may use directly,
 /// in whatever kind of dependency.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("tlog", &[]),
     ("ledger", &["tlog"]),
     ("evidence", &["ledger"]),
     ("timeline", &["ledger", "proving", "tlog"]),
+    ("host", &["ledger"]),
     ("process", &[]),
-    ("client", &["ledger", "process", "tlog"]),
+    ("client", &["host", "ledger", "process", "tlog"]),
     (
         "cli",
         &[
-            "client", "evidence", "ledger", "proving", "timeline", "tlog",
+            "client", "evidence", "host", "ledger", "proving", "timeline", "tlog",
         ],
     ),
-    ("server", &["ledger", "timeline", "tlog"]),
+    ("server", &["host", "ledger", "timeline", "tlog"]),
     ("verifier-wasm", &["evidence", "ledger", "tlog"]),
     ("proving", &["ledger", "tlog"]),
     ("xtask", &["ledger"]),

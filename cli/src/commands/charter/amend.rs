@@ -9,6 +9,8 @@ use client::amendment::{Change, MAX_PROPOSAL_BYTES, Proposal, Tally};
 use client::http::Service;
 use client::identity::LogIdentity;
 use client::submission::hand_in;
+use host::bounded;
+use host::durable::{self, Readers};
 use ledger::fingerprint::Fingerprint;
 use ledger::json::{Value, object};
 use ledger::key::{KeyId, PublicKey};
@@ -18,7 +20,7 @@ use tlog::note::{KeyName, VerifierKey};
 use super::{charter_of, in_force};
 use crate::commands::logged;
 use crate::output;
-use crate::session::{Session, now_ms, read_bounded};
+use crate::session::{Session, now_ms};
 
 /// What to change.
 #[derive(Debug, Args)]
@@ -105,8 +107,7 @@ pub(super) fn amend(session: &Session, options: AmendOptions) -> Result<()> {
     let previous = entry.record().hash();
     let proposal = Proposal::amending(log.log, before, previous, changes, now_ms()?)?;
     let json = proposal.to_json() + "\n";
-    std::fs::File::create_new(&out)
-        .and_then(|mut file| std::io::Write::write_all(&mut file, json.as_bytes()))
+    durable::create(&out, json.as_bytes(), Readers::Anybody)
         .with_context(|| format!("{out:?} could not be written"))?;
     print(session, &proposal, &entry)
 }
@@ -126,8 +127,7 @@ pub(super) fn sign(session: &Session, options: &SignOptions) -> Result<()> {
     // A signature that counts for nothing is said now, not when it is too late.
     proposal.tallies(charter_of(&entry)?)?;
     let file = &options.file;
-    std::fs::write(file, proposal.to_json() + "\n")
-        .with_context(|| format!("{file:?} could not be written"))?;
+    output::file(file, &(proposal.to_json() + "\n"))?;
     print(session, &proposal, &entry)
 }
 
@@ -161,7 +161,7 @@ fn read(
     log: &LogIdentity,
     file: &Path,
 ) -> Result<(Proposal, client::entry::Entry)> {
-    let bytes = read_bounded(file, MAX_PROPOSAL_BYTES)?;
+    let bytes = bounded::read(file, MAX_PROPOSAL_BYTES)?;
     let proposal = Proposal::parse(&bytes).with_context(|| format!("{file:?}"))?;
     let entry = in_force(service, log)?;
     let (got, want) = (proposal.charter().previous, entry.record().hash());
@@ -176,7 +176,7 @@ fn changes(options: AmendOptions, before: &Charter) -> Result<Value> {
     let mut changes = match &options.members {
         None => object([]),
         Some(path) => {
-            let bytes = read_bounded(path, MAX_PROPOSAL_BYTES)?;
+            let bytes = bounded::read(path, MAX_PROPOSAL_BYTES)?;
             Value::parse(bytes.trim_ascii()).with_context(|| format!("{path:?} is no JSON"))?
         }
     };

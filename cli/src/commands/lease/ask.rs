@@ -17,7 +17,7 @@ use ledger::text::{Name, Text};
 use super::{BudgetOptions, list};
 use crate::commands::acting::{self, AgentOptions};
 use crate::options::Span;
-use crate::output;
+use crate::output::{self, Went};
 use crate::session::{Session, now_ms};
 
 /// What to ask for.
@@ -65,11 +65,10 @@ pub(super) fn ask(session: &Session, options: AskOptions) -> Result<()> {
     let signed =
         signed.map_err(|refusal| anyhow::anyhow!("there is no such request: {refusal}"))?;
     let place = match &out {
-        Some(path) => {
-            std::fs::write(path, signed.to_json())
-                .with_context(|| format!("{path:?} could not be written"))?;
-            ("file", path.display().to_string().into())
-        }
+        Some(path) => match output::file(path, &signed.to_json())? {
+            Went::ToStdout => return Ok(()),
+            Went::ToFile => ("file", path.display().to_string().into()),
+        },
         None => ("received_ms", service.ask(&signed)?.received_ms.into()),
     };
     let fingerprint = Fingerprint::of_key(&key.public()).to_string();

@@ -8,6 +8,7 @@ use clap::Args;
 use client::asking::{Asked, Narrowing};
 use client::http::Service;
 use client::operator::Grant;
+use host::bounded;
 use ledger::digest::{Digest, RecordHash};
 use ledger::fingerprint::Fingerprint;
 use ledger::request::{MAX_ENVELOPE_BYTES, SignedRequest};
@@ -18,7 +19,7 @@ use super::{BudgetOptions, ask};
 use crate::commands::logged::{self, Cosigners};
 use crate::options::Span;
 use crate::output;
-use crate::session::{Session, read_bounded};
+use crate::session::Session;
 
 /// How long a lease lasts if nobody says.
 const DEFAULT_SPAN: Span = Span { ms: 3_600_000 };
@@ -114,7 +115,7 @@ fn asked_for(
 }
 
 fn read(path: &PathBuf) -> Result<SignedRequest> {
-    let bytes = read_bounded(path, MAX_ENVELOPE_BYTES)?;
+    let bytes = bounded::read(path, MAX_ENVELOPE_BYTES)?;
     SignedRequest::parse(bytes.trim_ascii_end())
         .with_context(|| format!("{path:?} is no request for a lease"))
 }
