@@ -63,7 +63,10 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
             || cause.is::<ProofError>()
             || cause.is::<FileProofError>()
             || cause.is::<CheckpointError>()
-            || matches!(cause.downcast_ref(), Some(SubmitError::OtherRecord { .. }))
+            || matches!(
+                cause.downcast_ref(),
+                Some(SubmitError::OtherRecord { .. } | SubmitError::SignatureLost { .. })
+            )
     });
     if is_bad { Exit::Bad } else { Exit::Undecided }
 }

@@ -76,7 +76,7 @@ use tlog::checkpoint::VerifiedCheckpoint;
 
 use crate::disclosure::Disclosure;
 use crate::entry::Entry;
-use crate::http::{ServiceError, Standing};
+use crate::http::{Problem, ServiceError, Standing};
 use crate::identity::LogIdentity;
 use crate::journal::{Book, Journal, Line, Tip};
 use crate::submission::{Logged, SubmitError, hand_in};
@@ -99,6 +99,8 @@ pub struct Agent<T> {
     newest: Option<VerifiedCheckpoint>,
     /// Intents of this process: it will say itself what came of them.
     own_intents: Vec<RecordHash>,
+    /// Intents that turned out to be in the log when nobody waited for leave any more: they are to be closed.
+    late_intents: Vec<RecordHash>,
 }
 
 impl<T: Transport> Agent<T> {
@@ -124,6 +126,7 @@ impl<T: Transport> Agent<T> {
             standing: None,
             newest: None,
             own_intents: Vec::new(),
+            late_intents: Vec::new(),
         })
     }
 
@@ -168,6 +171,10 @@ impl<T: Transport> Agent<T> {
         match self.send(&signed) {
             Err(AgentError::Refused(problem)) if problem.says("epoch-superseded") => {
                 self.enter_next_epoch(now_ms)?;
+                let signed = self.sign(saying, now_ms)?;
+                self.send(&signed)
+            }
+            Err(error) if error.is_about_the_chain() && self.adopt()? => {
                 let signed = self.sign(saying, now_ms)?;
                 self.send(&signed)
             }
@@ -220,10 +227,33 @@ impl<T: Transport> Agent<T> {
                 Ok(logged)
             }
             Err(SubmitError::Service(ServiceError::Refused(problem))) if problem.is_judgement() => {
+                self.hear_refusal(signed, problem)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A refusal is not signed: whoever sits on the line can make one up. So the log is asked for the record; and as
+    /// long as nothing else has its place there, it is remembered as one that may turn up ([`adopt`](Self::adopt)).
+    fn hear_refusal(
+        &mut self,
+        signed: &SignedRecord,
+        problem: Box<Problem>,
+    ) -> Result<Logged, AgentError> {
+        match self.look_for(signed)? {
+            Some(entry) => {
+                self.note_logged(&entry)?;
+                Ok(Logged {
+                    entry,
+                    is_duplicate: true,
+                    breach: None,
+                    standing: None,
+                })
+            }
+            None => {
                 self.note_refused(signed.hash(), problem.refusal())?;
                 Err(ServiceError::Refused(problem).into())
             }
-            Err(error) => Err(error.into()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Handing a record in: it is in the log when it is shown to be.
 
 use ledger::digest::RecordHash;
+use ledger::key::KeyId;
 use ledger::record::SignedRecord;
 use tlog::LeafIndex;
 
@@ -32,6 +33,18 @@ pub enum SubmitError {
     /// The service says that it is in the log, and does not show it.
     #[error("the service says that the record is in the log, but does not show it")]
     NotShown(#[from] EntryError),
+    /// The record is in the log without a signature that it was sent with: somebody took it off on the way, or handed
+    /// the record in before without it.
+    #[error(
+        "the record is in the log as entry {index}, but without the signature of {}: it counts as if they had not signed",
+        list(.missing)
+    )]
+    SignatureLost {
+        /// Where it is.
+        index: LeafIndex,
+        /// The keys whose signatures were sent and are not there.
+        missing: Vec<KeyId>,
+    },
     /// The service shows another record instead.
     #[error("the service says that {want} is in the log, but shows {got} instead")]
     OtherRecord {
@@ -67,6 +80,7 @@ pub fn hand_in(
     let answer = transport.submit(signed.envelope())?;
     let entry = charters::open(transport, log, &answer.proof, LeafIndex::new(answer.index))?;
     check_record(&entry, signed.hash())?;
+    check_signatures(&entry, signed)?;
     Ok(Logged {
         entry,
         is_duplicate: answer.result == LoggedAs::Duplicate,
@@ -89,6 +103,43 @@ pub fn find(
     let entry = charters::open(transport, log, &transport.proof(index, None)?, index)?;
     check_record(&entry, record)?;
     Ok(entry)
+}
+
+/// Finds a record that was signed here, with all of its signatures.
+///
+/// # Errors
+///
+/// [`SubmitError`].
+pub fn find_signed(
+    transport: &(impl Transport + ?Sized),
+    log: &LogIdentity,
+    signed: &SignedRecord,
+) -> Result<Entry, SubmitError> {
+    let entry = find(transport, log, signed.hash())?;
+    check_signatures(&entry, signed)?;
+    Ok(entry)
+}
+
+/// That the log has each signature that was sent. A record has the same name with fewer of them.
+fn check_signatures(entry: &Entry, sent: &SignedRecord) -> Result<(), SubmitError> {
+    let there = entry.record().envelope().signatures();
+    let sent = sent.envelope().signatures().iter();
+    let missing: Vec<KeyId> = sent
+        .filter(|signature| !there.contains(signature))
+        .map(|signature| signature.keyid)
+        .collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(SubmitError::SignatureLost {
+            index: entry.index(),
+            missing,
+        }),
+    }
+}
+
+fn list(keys: &[KeyId]) -> String {
+    let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    keys.join(", ")
 }
 
 fn check_record(entry: &Entry, want: RecordHash) -> Result<(), SubmitError> {

@@ -109,6 +109,17 @@ impl Service {
         self.start_by(command);
     }
 
+    /// Starts the service where it was, so that whoever knows its address finds it.
+    ///
+    /// # Panics
+    /// If it ends instead.
+    pub fn start_at(&mut self, address: &str) {
+        let mut command = dragonsd().command();
+        command.args(["serve", "--metrics", "127.0.0.1:0", "--listen", address]);
+        command.arg("--data").arg(self.data());
+        self.start_by(command);
+    }
+
     /// Starts the service by another command, such as one that traces it.
     ///
     /// # Panics

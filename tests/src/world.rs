@@ -8,7 +8,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{Service, causes, dragons, dragonsd, read};
+use crate::shell::signs;
+use crate::{Service, causes, dragons, read};
 
 /// A service, and the directory of the agent `worker`, which is registered.
 #[derive(Debug)]
@@ -120,6 +121,9 @@ impl World {
             .env("XDG_STATE_HOME", self.service.scratch("state"))
             .env("PATH", format!("{bin}:{path}"))
             .current_dir(self.service.scratch("agent"));
+        if signs(&words.join(" ")) && !words.contains(&"--trust") {
+            command.arg("--trust").arg(self.service.trust());
+        }
         for word in words {
             match *word {
                 "KEY" => command.arg(self.service.scratch("agent.pem")),
@@ -281,17 +285,7 @@ impl World {
 
     /// Starts the service again where it was, so that whoever knows its address finds it.
     pub fn restart_at(&mut self, address: &str) {
-        let mut command = dragonsd().command();
-        command.args([
-            "serve",
-            "--metrics",
-            "127.0.0.1:0",
-            "--listen",
-            address,
-            "--data",
-        ]);
-        command.arg(self.service.data());
-        self.service.start_by(command);
+        self.service.start_at(address);
     }
 }
 

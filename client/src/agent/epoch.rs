@@ -44,6 +44,7 @@ impl<T: Transport> Agent<T> {
     /// [`AgentError`]; [`Refused`](AgentError::Refused) tells by its code why the log does not let it begin.
     pub fn start(&mut self, now_ms: u64) -> Result<(), AgentError> {
         self.settle_pending(now_ms)?;
+        self.adopt()?;
         let mut claims = self.claims()?;
         let lease = self.lease_of(&claims)?;
         if self.speaks_in(&claims) {
@@ -63,6 +64,7 @@ impl<T: Transport> Agent<T> {
     /// As [`start`](Self::start).
     pub fn resume(&mut self, now_ms: u64) -> Result<(), AgentError> {
         self.settle_pending(now_ms)?;
+        self.adopt()?;
         let claims = self.claims()?;
         let lease = self.lease_of(&claims)?;
         if !self.speaks_in(&claims) {
@@ -116,6 +118,7 @@ impl<T: Transport> Agent<T> {
 
     /// The same process goes on under a new lease. An epoch that anything else opened is not for it.
     pub(super) fn enter_next_epoch(&mut self, now_ms: u64) -> Result<(), AgentError> {
+        self.adopt()?;
         let claims = self.claims()?;
         let tip = self.tip()?;
         if claims.next_seq != 0 {

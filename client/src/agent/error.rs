@@ -91,6 +91,11 @@ impl AgentError {
         }
     }
 
+    /// Whether the log has the agent's chain elsewhere than this process thinks.
+    pub(super) const fn is_about_the_chain(&self) -> bool {
+        matches!(self, Self::ChainParted { .. } | Self::Fenced { .. })
+    }
+
     /// Whether the service has not answered: it may, later.
     pub const fn is_away(&self) -> bool {
         matches!(self, Self::Away(_))

@@ -6,9 +6,10 @@ use ledger::record::{Amounts, Body, Outcome, Phase, Receipt, ResultOf, SignedRec
 
 use super::{Agent, AgentError, Saying};
 use crate::disclosure::{Disclosure, Place, Side};
+use crate::entry::Entry;
 use crate::http::ServiceError;
 use crate::journal::Unsaid;
-use crate::submission::SubmitError;
+use crate::submission::{SubmitError, find_signed};
 use crate::transport::Transport;
 
 impl<T: Transport> Agent<T> {
@@ -25,26 +26,56 @@ impl<T: Transport> Agent<T> {
 
     /// Finds out, in their order, what became of the records whose fate is not known.
     pub(super) fn settle_pending(&mut self, now_ms: u64) -> Result<(), AgentError> {
-        let mut late_intents = Vec::new();
         while let Some(record) = self.book().pending().front().cloned() {
             match self.resolve(&record) {
-                Ok(()) if is_intent(&record) => late_intents.push(record.hash()),
-                Ok(()) => {}
+                Ok(()) => self.close_later(&record),
                 // It was judged, and the journal has the judgement.
-                Err(_) if !self.is_pending(&record) => self.withdraw_rest()?,
+                Err(_) if !self.is_pending(&record) => {
+                    self.withdraw_rest()?;
+                    self.adopt()?;
+                }
                 Err(error) => return Err(error),
             }
         }
         // Nobody waits for these permits any more, so nobody may act upon them.
-        for intent in late_intents {
+        for intent in std::mem::take(&mut self.late_intents) {
             self.close_intent(intent, Status::Cancelled, "no leave was taken", now_ms)?;
         }
         Ok(())
     }
 
+    /// Looks whether the log has records that somebody said were refused, and goes on from there if it does. Gives
+    /// whether it does.
+    pub(super) fn adopt(&mut self) -> Result<bool, AgentError> {
+        let mut has_adopted = false;
+        for record in self.book().claimed_refused().to_vec() {
+            if let Some(entry) = self.look_for(&record)? {
+                self.note_logged(&entry)?;
+                self.close_later(&record);
+                has_adopted = true;
+            }
+        }
+        Ok(has_adopted)
+    }
+
+    /// Looks whether a record is in the log. That it is, is shown; that it is not, is only said.
+    pub(super) fn look_for(&self, record: &SignedRecord) -> Result<Option<Entry>, AgentError> {
+        match find_signed(&self.transport, &self.log, record) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(SubmitError::Service(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn close_later(&mut self, record: &SignedRecord) {
+        if is_intent(record) {
+            self.late_intents.push(record.hash());
+        }
+    }
+
     /// Asks for a record by its name; if the log does not have it, sends the same bytes again.
     pub(super) fn resolve(&mut self, record: &SignedRecord) -> Result<(), AgentError> {
-        match crate::submission::find(&self.transport, &self.log, record.hash()) {
+        match find_signed(&self.transport, &self.log, record) {
             Ok(entry) => self.note_logged(&entry),
             Err(SubmitError::Service(error)) if is_no_such_record(&error) => {
                 self.send(record).map(drop)

@@ -1,7 +1,8 @@
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::io;
 
+use ledger::codes::Code;
 use ledger::envelope::Envelope;
 use ledger::record::{AgentState, Order, Phase, Rule, Status, Verdict};
 use tempfile::TempDir;
@@ -20,6 +21,7 @@ struct World {
     log: MemoryLog,
     state: TempDir,
     line: Cell<Wire>,
+    kept: RefCell<Vec<Envelope>>,
 }
 
 /// What becomes of what is sent.
@@ -32,6 +34,10 @@ enum Wire {
     LosesAnswer,
     /// Proofs are of another tree.
     Lies,
+    /// Records are kept back, and are said to be refused with this code.
+    Refuses(Code),
+    /// Records get through, and are said to be refused.
+    PassesAndRefuses,
 }
 
 impl World {
@@ -42,6 +48,15 @@ impl World {
             log,
             state: tempfile::tempdir().unwrap(),
             line: Cell::new(Wire::Whole),
+            kept: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Hands in what was kept back, by another way.
+    fn deliver(&self) {
+        self.line.set(Wire::Whole);
+        for envelope in self.kept.take() {
+            self.log.submit(&envelope).unwrap();
         }
     }
 
@@ -102,7 +117,14 @@ impl World {
 
 impl Transport for World {
     fn submit(&self, envelope: &Envelope) -> Result<Submitted, ServiceError> {
+        if let Wire::Refuses(code) = self.line.get() {
+            self.kept.borrow_mut().push(envelope.clone());
+            return Err(refused(code));
+        }
         let answer = self.through(|| self.log.submit(envelope));
+        if self.line.get() == Wire::PassesAndRefuses {
+            return Err(refused(Code::ScopeDenied));
+        }
         if self.line.get() == Wire::LosesAnswer {
             self.line.set(Wire::Cut);
             return Err(self.away());
@@ -128,6 +150,18 @@ impl Transport for World {
     fn charter(&self) -> Result<Charter, ServiceError> {
         self.through(|| self.log.charter())
     }
+}
+
+fn refused(code: Code) -> ServiceError {
+    Box::new(Problem {
+        status: code.http_status().unwrap(),
+        code: Some(code),
+        detail: "nobody signed this".to_owned(),
+        next_seq: None,
+        head: None,
+        retry_after_s: None,
+    })
+    .into()
 }
 
 fn version() -> Manifest {
@@ -191,6 +225,86 @@ fn a_refusal_has_its_code_and_takes_no_place() {
     let error = agent.intent(denied, NOW_MS).unwrap_err();
     assert_eq!(error.code().unwrap().as_str(), "capability-missing");
     let _ = agent.intent(run(goal), NOW_MS).unwrap();
+}
+
+/// Whoever sits on the line keeps an intent back, says that it was refused, and hands it in later.
+#[test]
+fn a_refusal_that_nobody_signed_wedges_nobody() {
+    for code in [Code::ScopeDenied, Code::Stale, Code::GoalUnknown] {
+        let world = World::new();
+        let mut agent = world.started();
+        let goal = goal(&mut agent);
+        world.line.set(Wire::Refuses(code));
+        let error = agent.intent(run(goal), NOW_MS).unwrap_err();
+        assert_eq!(error.code(), Some(code));
+        world.deliver();
+        let permit = agent.intent(run(goal), NOW_MS).unwrap();
+        assert_eq!(world.phases(), ["goal", "intent", "intent"]);
+        let done = ActionResult::of(permit.intent(), Status::Ok);
+        agent.result(done, NOW_MS).unwrap();
+        assert_eq!(world.phases().len(), 5, "the first one is closed too");
+        assert!(agent.book().open_intents().is_empty());
+        assert!(agent.book().claimed_refused().is_empty());
+        agent.goodbye(NOW_MS).unwrap();
+    }
+}
+
+#[test]
+fn what_is_said_to_be_refused_and_is_in_the_log_is_in_the_log() {
+    let world = World::new();
+    let mut agent = world.started();
+    let goal = goal(&mut agent);
+    world.line.set(Wire::PassesAndRefuses);
+    let permit = agent.intent(run(goal), NOW_MS).unwrap();
+    agent
+        .result(ActionResult::of(permit.intent(), Status::Ok), NOW_MS)
+        .unwrap();
+    assert_eq!(world.phases(), ["goal", "intent", "result"]);
+}
+
+/// A result that was kept back arrives when the next process has begun, or before a new lease is followed.
+#[test]
+fn what_turns_up_later_is_taken_up_wherever_the_agent_goes_on() {
+    type GoOn = fn(&World, Agent<&World>) -> u64;
+    let next_process: GoOn = |world, agent| {
+        drop(agent);
+        world.started().tip().unwrap().epoch
+    };
+    let next_lease: GoOn = |world, mut agent| {
+        world.log.lease(&version(), &["run:*"]);
+        agent.beat(1, NOW_MS).unwrap();
+        agent.tip().unwrap().epoch
+    };
+    for go_on in [next_process, next_lease] {
+        let world = World::new();
+        let mut agent = world.started();
+        let goal = goal(&mut agent);
+        let permit = agent.intent(run(goal), NOW_MS).unwrap();
+        world.line.set(Wire::Refuses(Code::StateForbids));
+        let done = ActionResult::of(permit.intent(), Status::Ok);
+        agent.result(done, NOW_MS).unwrap_err();
+        assert_eq!(agent.book().unsaid().len(), 1);
+        world.deliver();
+        assert_eq!(go_on(&world, agent), 2);
+        assert_eq!(world.phases(), ["goal", "intent", "result"]);
+        let again = world.agent();
+        assert!(again.book().unsaid().is_empty());
+        assert!(again.book().open_intents().is_empty());
+    }
+}
+
+#[test]
+fn a_beginning_that_was_said_to_be_refused_is_taken_up() {
+    let world = World::new();
+    let mut agent = world.agent();
+    world.line.set(Wire::Refuses(Code::LeaseExpired));
+    agent.start(NOW_MS).unwrap_err();
+    world.deliver();
+    drop(agent);
+    let mut agent = world.agent();
+    agent.resume(NOW_MS).unwrap();
+    assert_eq!(agent.tip().unwrap().epoch, 1);
+    goal(&mut agent);
 }
 
 #[test]

@@ -45,11 +45,15 @@ pub struct Unsaid {
     pub phase: Phase,
 }
 
+/// How many refused records are remembered, each of which costs a question when the chain does not go on as it should.
+const MAX_CLAIMED: usize = 64;
+
 /// The journal's sum.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
     logged: Option<Tip>,
     pending: VecDeque<SignedRecord>,
+    claimed: Vec<SignedRecord>,
     unsaid: Vec<Unsaid>,
     renamed: BTreeMap<RecordHash, RecordHash>,
     goals: Vec<RecordHash>,
@@ -72,6 +76,12 @@ impl Book {
     /// Records that were signed and of which is not known whether the log has them, in their order.
     pub const fn pending(&self) -> &VecDeque<SignedRecord> {
         &self.pending
+    }
+
+    /// Records that somebody said were refused, and whose place in the chain nothing has taken: nobody signs a refusal,
+    /// so each of them may be in the log all the same, or get there later.
+    pub fn claimed_refused(&self) -> &[SignedRecord] {
+        &self.claimed
     }
 
     /// Results and outcomes that an epoch ended under: they are still to be said, in the one that is in force.
@@ -120,15 +130,18 @@ impl Book {
                 received_ms,
                 ..
             } => {
-                if let Some(record) = self.take_pending(*record) {
+                let waited = self.take_pending(*record);
+                if let Some(record) = waited.or_else(|| self.take_claimed(*record)) {
                     self.logged = follow(self.logged.take(), &record);
                     self.open_and_close(&record, *received_ms);
+                    self.settle_claims();
                 }
             }
             Line::Refused { record, refusal } => {
                 if let Some(record) = self.take_pending(*record) {
                     self.unsaid.extend(still_to_be_said(&record, refusal));
                     self.close_what_is_unknown(&record, refusal);
+                    self.claim(record);
                 }
             }
             Line::Seen(checkpoint) => self.seen = Some((**checkpoint).clone()),
@@ -138,6 +151,29 @@ impl Book {
     fn take_pending(&mut self, record: RecordHash) -> Option<SignedRecord> {
         let position = self.pending.iter().position(|own| own.hash() == record)?;
         self.pending.remove(position)
+    }
+
+    fn take_claimed(&mut self, record: RecordHash) -> Option<SignedRecord> {
+        let position = self.claimed.iter().position(|own| own.hash() == record)?;
+        self.unsaid.retain(|unsaid| unsaid.record != record);
+        Some(self.claimed.remove(position))
+    }
+
+    fn claim(&mut self, record: SignedRecord) {
+        if self.claimed.len() == MAX_CLAIMED {
+            self.claimed.remove(0);
+        }
+        self.claimed.push(record);
+    }
+
+    /// What is in the log leaves no room for another record in its place or in one before it.
+    fn settle_claims(&mut self) {
+        let Some(tip) = &self.logged else {
+            return;
+        };
+        let next = (tip.epoch, tip.next_seq);
+        self.claimed
+            .retain(|record| chain(record).is_some_and(|chain| (chain.epoch, chain.seq) >= next));
     }
 
     /// Another process of the agent has closed it meanwhile: there is nothing more to say of it.
