@@ -2,6 +2,7 @@
 
 use client::entry::EntryError;
 use client::manifest::proof::FileProofError;
+use client::shown::ShownError;
 use client::submission::SubmitError;
 use ledger::verify::{Report, Verdict};
 use tlog::ProofError;
@@ -67,6 +68,7 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
                 cause.downcast_ref(),
                 Some(SubmitError::OtherRecord { .. } | SubmitError::SignatureLost { .. })
             )
+            || matches!(cause.downcast_ref(), Some(ShownError::NotAbout { .. }))
     });
     if is_bad { Exit::Bad } else { Exit::Undecided }
 }

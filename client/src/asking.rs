@@ -8,14 +8,14 @@ use std::fmt;
 
 use ledger::codes::Refusal;
 use ledger::key::PublicKey;
-use ledger::record::{Body, Budget, Registration};
+use ledger::record::{Budget, Registration};
 use ledger::request::{LeaseRequest, SignedRequest};
 use ledger::scope::Pattern;
 use ledger::text::{Name, Text};
 
 use crate::identity::LogIdentity;
 use crate::operator::Grant;
-use crate::submission::{SubmitError, find};
+use crate::shown::{self, ShownError};
 use crate::transport::Transport;
 
 /// A request whose signature was checked by a key that the log knows as the agent's.
@@ -34,13 +34,7 @@ pub enum AskedError {
         /// The agent.
         agent: Name,
         /// Why not.
-        source: SubmitError,
-    },
-    /// The service names no registration, or another agent's.
-    #[error("the service shows no registration of {agent}")]
-    NotRegistered {
-        /// The agent.
-        agent: Name,
+        source: ShownError,
     },
     /// It was made for another log.
     #[error("the request was made for another log, {got}")]
@@ -76,7 +70,11 @@ impl Asked {
         if request.log != log.log {
             return Err(AskedError::OtherLog { got: request.log });
         }
-        let registration = registration(service, log, &request.agent)?;
+        let shown = shown::registration(service, log, &request.agent);
+        let (_, registration) = shown.map_err(|source| AskedError::NotShown {
+            agent: request.agent.clone(),
+            source,
+        })?;
         signed
             .check(&registration.key)
             .map_err(AskedError::NotSigned)?;
@@ -108,29 +106,6 @@ impl Asked {
     /// What people call the version that asks.
     pub const fn version(&self) -> &Text {
         &self.registration.manifest.version
-    }
-}
-
-fn registration(
-    service: &(impl Transport + ?Sized),
-    log: &LogIdentity,
-    agent: &Name,
-) -> Result<Registration, AskedError> {
-    let not_shown = |source| AskedError::NotShown {
-        agent: agent.clone(),
-        source,
-    };
-    let not_registered = || AskedError::NotRegistered {
-        agent: agent.clone(),
-    };
-    let known = service
-        .agent(agent)
-        .map_err(|error| not_shown(error.into()))?;
-    let record = known.registration.ok_or_else(not_registered)?;
-    let entry = find(service, log, record).map_err(not_shown)?;
-    match &entry.record().record().body {
-        Body::Manifest(shown) if shown.agent == *agent => Ok(shown.as_ref().clone()),
-        _ => Err(not_registered()),
     }
 }
 

@@ -20,6 +20,7 @@
 mod book;
 mod inspection;
 mod line;
+mod operator;
 
 use std::fs::{File, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -36,6 +37,7 @@ pub(crate) use book::chain;
 pub use book::{Book, OpenIntent, Tip, Unsaid};
 pub use inspection::Inspection;
 pub use line::Line;
+pub use operator::{OperatorJournal, Unsettled};
 
 /// The longest line: a checkpoint of the longest note, whose line breaks are escaped, has less.
 const MAX_LINE_BYTES: u64 = 2 * tlog::note::MAX_NOTE_BYTES as u64;

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod operator;
 pub mod permit;
 pub mod run;
+pub mod shown;
 pub mod speaker;
 pub mod submission;
 pub mod transport;

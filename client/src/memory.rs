@@ -432,6 +432,12 @@ fn charter(log_key: &SigningKey, now_ms: u64) -> SignedRecord {
     signed.expect("the charter of defaults stands")
 }
 
+/// The key of its operator.
+#[cfg(test)]
+pub(crate) fn operator_key() -> PrivateKey {
+    key_of(Role::Operator)
+}
+
 fn key_of(role: Role) -> PrivateKey {
     PrivateKey::from_seed(&[role as u8 + 101; 32])
 }

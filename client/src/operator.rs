@@ -1,21 +1,30 @@
 //! What operators do: register versions of agents, grant leases, give orders.
 //!
-//! Each builds a record bound to the log, signs it, hands it in, and checks the proof that comes back.
+//! Each builds a record bound to the log, about records that are shown to be in the log; signs it into the operator's
+//! [journal](crate::journal::OperatorJournal); hands it in; and checks the proof that comes back. Where the same was
+//! signed before and nobody has answered, the same bytes are sent again.
 
-use ledger::codes::Refusal;
+mod again;
+
+use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
 use ledger::key::PrivateKey;
 use ledger::record::{
-    AgentState, Body, Budget, Lease, LeaseRenewal, LeaseRevocation, Manifest, Order, Record,
-    Registration,
+    AgentState, Body, Budget, Kind, Lease, LeaseRenewal, LeaseRevocation, Manifest, Order, Record,
+    Registration, SignedRecord,
 };
 use ledger::scope::Pattern;
 use ledger::text::{Name, Text};
 
-use crate::http::{Agent, ServiceError};
+use crate::http::{Problem, ServiceError};
 use crate::identity::LogIdentity;
-use crate::submission::{Logged, SubmitError, hand_in};
+use crate::journal::{JournalError, Line, OperatorJournal, Unsettled};
+use crate::shown::{self, ShownError};
+use crate::submission::{Logged, SubmitError, find, find_signed, hand_in};
 use crate::transport::Transport;
+
+/// How many records that were never answered are looked for after each command: each costs a request.
+const MAX_LOOKED_FOR: usize = 16;
 
 /// An operator at work: where, for which log, with which keys.
 #[derive(Clone, Copy)]
@@ -24,6 +33,8 @@ pub struct Operator<'a> {
     pub service: &'a dyn Transport,
     /// The log that the records are made for.
     pub log: &'a LogIdentity,
+    /// What was signed here before.
+    pub journal: &'a OperatorJournal,
     /// The keys that sign, as many as the charter's threshold asks for.
     pub keys: &'a [PrivateKey],
     /// What time it is: milliseconds since the epoch.
@@ -57,9 +68,34 @@ pub enum OperatorError {
     /// The caller's: no such record can be made.
     #[error("there is no such record: {0}")]
     NoSuchRecord(Refusal),
+    /// The service's: what the record would be about is not shown to be in the log, so nothing was signed.
+    #[error("nothing was signed")]
+    NotShown(#[from] ShownError),
+    /// The caller's: the lease is none.
+    #[error("{record} is a {kind}, and not a lease: nothing was signed")]
+    NotALease {
+        /// What was named.
+        record: RecordHash,
+        /// What it is.
+        kind: Kind,
+    },
+    /// This machine's: what was signed cannot be kept, so nothing was sent.
+    #[error("the operator's journal cannot be kept")]
+    Journal(#[from] JournalError),
     /// It was not logged, or not shown to be.
     #[error(transparent)]
     NotLogged(#[from] SubmitError),
+    /// Nobody has said what became of it.
+    #[error(
+        "nobody has said what became of {record}, which was signed: the same command sends the same bytes again, \
+         and `dragons lease list` shows leases that were never answered"
+    )]
+    Unanswered {
+        /// The record.
+        record: RecordHash,
+        /// Why there is no answer.
+        source: ServiceError,
+    },
 }
 
 impl Operator<'_> {
@@ -91,9 +127,12 @@ impl Operator<'_> {
     ///
     /// [`OperatorError`].
     pub fn grant(&self, grant: Grant) -> Result<Logged, OperatorError> {
-        let known = self.known(&grant.agent)?;
+        let (known, registration) = shown::registration(self.service, self.log, &grant.agent)?;
+        if let Some(record) = known.after {
+            shown::decision(self.service, self.log, &grant.agent, record)?;
+        }
         let lease = Lease {
-            manifest_hash: known.manifest_hash,
+            manifest_hash: registration.manifest_hash,
             agent: grant.agent,
             allow: grant.allow,
             deny: grant.deny,
@@ -121,6 +160,7 @@ impl Operator<'_> {
         from_ms: u64,
         expires_ms: u64,
     ) -> Result<Logged, OperatorError> {
+        self.is_a_lease(lease)?;
         let renewal = LeaseRenewal {
             lease,
             from_ms,
@@ -135,12 +175,14 @@ impl Operator<'_> {
     ///
     /// [`OperatorError`].
     pub fn revoke(&self, lease: RecordHash, reason: Text) -> Result<Logged, OperatorError> {
+        self.is_a_lease(lease)?;
         let revocation = LeaseRevocation { lease, reason };
         self.submit(Body::LeaseRevocation(revocation), &[])
     }
 
     /// Orders an agent into quarantine, out of it into healing, or to a stop, which ends its lease. A release names what
-    /// was decided last; the others do if that can be read, and go out all the same if not.
+    /// was decided last. The others do if that can be shown, and go out all the same if not, or if something was decided
+    /// meanwhile: a kill switch waits for nobody.
     ///
     /// # Errors
     ///
@@ -151,33 +193,67 @@ impl Operator<'_> {
         to: AgentState,
         reason: Text,
     ) -> Result<Logged, OperatorError> {
-        let after = match (self.known(&agent), to) {
-            (Ok(known), _) => known.after,
-            (Err(error), AgentState::Autohealing) => return Err(error),
-            (Err(_), _) => None,
+        let is_kill_switch = to != AgentState::Autohealing;
+        let after = match self.newest_decision(&agent) {
+            Err(error) if !is_kill_switch => return Err(error.into()),
+            after => after.unwrap_or_default(),
         };
-        let order = Order {
-            agent,
-            to,
-            after,
-            reason,
+        let order = |after| {
+            Body::Order(Order {
+                agent: agent.clone(),
+                to,
+                after,
+                reason: reason.clone(),
+            })
         };
-        self.submit(Body::Order(order), &[])
-    }
-
-    fn active_registration(&self, agent: &Name) -> Result<Option<RecordHash>, OperatorError> {
-        match self.service.agent(agent) {
-            Ok(known) => known
-                .registration
-                .map(Some)
-                .ok_or_else(|| no_registration(agent)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(SubmitError::from(error).into()),
+        match self.submit(order(after), &[]) {
+            Err(error) if is_kill_switch && after.is_some() && error.says(Code::AfterMismatch) => {
+                self.submit(order(None), &[])
+            }
+            ordered => ordered,
         }
     }
 
-    fn known(&self, agent: &Name) -> Result<Agent, OperatorError> {
-        Ok(self.service.agent(agent).map_err(SubmitError::from)?)
+    /// Looks whether records are in the log of which that was not known, and notes it. Gives those that are.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError::Journal`]. What cannot be asked now stays open.
+    pub fn settle(&self) -> Result<Vec<SignedRecord>, OperatorError> {
+        let unsettled = self.journal.unsettled()?;
+        let newest = unsettled.into_iter().rev().take(MAX_LOOKED_FOR);
+        let mut found = Vec::new();
+        for Unsettled { record, .. } in newest {
+            if let Ok(entry) = find_signed(self.service, self.log, &record) {
+                self.note_logged(record.hash(), entry.index().get(), entry.received_ms())?;
+                found.push(record);
+            }
+        }
+        Ok(found)
+    }
+
+    fn active_registration(&self, agent: &Name) -> Result<Option<RecordHash>, OperatorError> {
+        match shown::registration(self.service, self.log, agent) {
+            Ok((known, _)) => Ok(known.registration),
+            Err(ShownError::Service(error)) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn newest_decision(&self, agent: &Name) -> Result<Option<RecordHash>, ShownError> {
+        let known = self.service.agent(agent)?;
+        if let Some(record) = known.after {
+            shown::decision(self.service, self.log, agent, record)?;
+        }
+        Ok(known.after)
+    }
+
+    fn is_a_lease(&self, record: RecordHash) -> Result<(), OperatorError> {
+        let entry = find(self.service, self.log, record).map_err(ShownError::from)?;
+        match entry.record().kind() {
+            Kind::Lease => Ok(()),
+            kind => Err(OperatorError::NotALease { record, kind }),
+        }
     }
 
     fn submit(&self, body: Body, more_keys: &[&PrivateKey]) -> Result<Logged, OperatorError> {
@@ -189,12 +265,97 @@ impl Operator<'_> {
         };
         let keys: Vec<&PrivateKey> = self.keys.iter().chain(more_keys.iter().copied()).collect();
         let signed = record.sign(&keys).map_err(OperatorError::NoSuchRecord)?;
-        Ok(hand_in(self.service, self.log, &signed)?)
+        if let Some(earlier) = self.signed_before(&signed)? {
+            match self.send(&earlier) {
+                // It counts for nothing any more, and what is wanted is wanted still.
+                Err(error) if error.is_judged() => {}
+                answered => return answered,
+            }
+        }
+        self.journal
+            .append(&Line::Signed(Box::new(signed.clone())))?;
+        self.send(&signed)
+    }
+
+    /// A record that says the same, that nobody has answered.
+    fn signed_before(&self, signed: &SignedRecord) -> Result<Option<SignedRecord>, OperatorError> {
+        let unsettled = self.journal.unsettled()?;
+        let unanswered = unsettled
+            .into_iter()
+            .rev()
+            .filter(|it| it.refused.is_none());
+        let mut records = unanswered.map(|it| it.record);
+        Ok(records.find(|earlier| again::says_the_same(earlier, signed)))
+    }
+
+    fn send(&self, signed: &SignedRecord) -> Result<Logged, OperatorError> {
+        let record = signed.hash();
+        match hand_in(self.service, self.log, signed) {
+            Ok(logged) => {
+                self.note_logged(record, logged.index().get(), logged.entry.received_ms())?;
+                Ok(logged)
+            }
+            Err(SubmitError::Service(ServiceError::Refused(problem))) if problem.is_judgement() => {
+                self.hear_refusal(signed, problem)
+            }
+            Err(SubmitError::Service(source)) => Err(OperatorError::Unanswered { record, source }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A refusal is not signed, so the log is asked for the record.
+    fn hear_refusal(
+        &self,
+        signed: &SignedRecord,
+        problem: Box<Problem>,
+    ) -> Result<Logged, OperatorError> {
+        let record = signed.hash();
+        if let Ok(entry) = find_signed(self.service, self.log, signed) {
+            self.note_logged(record, entry.index().get(), entry.received_ms())?;
+            return Ok(Logged {
+                entry,
+                is_duplicate: true,
+                breach: None,
+                standing: None,
+            });
+        }
+        let refusal = problem.refusal();
+        self.journal.append(&Line::Refused { record, refusal })?;
+        Err(SubmitError::from(ServiceError::Refused(problem)).into())
+    }
+
+    fn note_logged(
+        &self,
+        record: RecordHash,
+        index: u64,
+        received_ms: u64,
+    ) -> Result<(), OperatorError> {
+        Ok(self.journal.append(&Line::Logged {
+            record,
+            index,
+            received_ms,
+        })?)
     }
 }
 
-fn no_registration(agent: &Name) -> OperatorError {
-    let request = format!("GET /v1/agents/{agent}");
-    let reason = "it does not say which registration is active".to_owned();
-    SubmitError::from(ServiceError::Malformed { request, reason }).into()
+impl OperatorError {
+    /// The judgement, if the record was judged.
+    fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::NotLogged(SubmitError::Service(ServiceError::Refused(problem))) => Some(problem),
+            _ => None,
+        }
+    }
+
+    fn is_judged(&self) -> bool {
+        self.problem().is_some()
+    }
+
+    fn says(&self, code: Code) -> bool {
+        self.problem()
+            .is_some_and(|problem| problem.code == Some(code))
+    }
 }
+
+#[cfg(test)]
+mod tests;

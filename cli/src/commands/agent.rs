@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use client::http::Agent;
+use client::shown;
 use ledger::json::Value;
 use ledger::record::AgentState;
 use ledger::text::{Name, Text};
@@ -116,7 +117,11 @@ fn seconds(ms: u64) -> String {
 }
 
 fn show(session: &Session, agent: &Name) -> Result<()> {
-    output::object(session.json(), &session.service()?.agent(agent)?.1)
+    let service = session.service()?;
+    let log = session.log(&service)?;
+    let (claims, value) = service.agent(agent)?;
+    shown::all_of(&service, &log, agent, &claims)?;
+    output::object(session.json(), &value)
 }
 
 fn order(session: &Session, to: AgentState, options: OrderOptions) -> Result<()> {

@@ -3,11 +3,12 @@
 mod ask;
 mod grant;
 mod list;
+mod unsettled;
 
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 use ledger::digest::RecordHash;
-use ledger::record::{Budget, Kind};
+use ledger::record::{Body, Budget, Kind};
 use ledger::text::Text;
 
 use crate::commands::log;
@@ -100,6 +101,11 @@ fn renew(session: &Session, options: &RenewOptions) -> Result<()> {
     let logged = logged::as_operator(session, &service, &options.cosigners, |operator| {
         operator.renew(options.lease, from_ms, expires_ms)
     })?;
+    // What was signed before and is sent again has the times of then.
+    let expires_ms = match &logged.entry.record().record().body {
+        Body::LeaseRenewal(renewal) => renewal.expires_ms,
+        _ => expires_ms,
+    };
     let members = [
         ("lease", options.lease.into()),
         ("expires_ms", expires_ms.into()),

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use client::http::Service;
+use client::journal::OperatorJournal;
 use client::operator::{Operator, OperatorError};
 use client::submission::Logged;
 use ledger::json::{Value, object};
 
 use crate::output;
-use crate::session::{Session, now_ms};
+use crate::session::{Session, now_ms, state_home};
 
 /// Who signs beside the holder of `--key`.
 #[derive(Clone, Debug, Args)]
@@ -33,13 +34,22 @@ pub(crate) fn as_operator(
 ) -> Result<Logged> {
     let keys = session.keys(&cosigners.cosign_key)?;
     let log = session.log(service)?;
+    let journal = OperatorJournal::open(&state_home()?, log.log)?;
     let operator = Operator {
         service,
         log: &log,
+        journal: &journal,
         keys: &keys,
         now_ms: now_ms()?,
     };
-    Ok(deed(&operator)?)
+    let logged = deed(&operator)?;
+    for found in operator.settle()? {
+        let (kind, record) = (found.kind(), found.hash());
+        output::complain(&format!(
+            "note: a {kind} that was signed here before, {record}, is in the log"
+        ));
+    }
+    Ok(logged)
 }
 
 /// Prints what is in the log now, with more members in front.

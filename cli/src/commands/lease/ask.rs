@@ -10,6 +10,7 @@ use client::identity::LogIdentity;
 use ledger::digest::RecordHash;
 use ledger::fingerprint::Fingerprint;
 use ledger::json::{Value, object};
+use ledger::record::Budget;
 use ledger::request::{LeaseRequest, SignedRequest};
 use ledger::scope::Pattern;
 use ledger::text::{Name, Text};
@@ -113,6 +114,9 @@ pub(super) fn requests(session: &Session) -> Result<()> {
         "VERSION",
         "ALLOW",
         "FOR",
+        "RENEWABLE",
+        "BUDGET",
+        "PARENT",
         "PURPOSE",
     ];
     let mut rows = vec![head.map(str::to_owned)];
@@ -163,7 +167,8 @@ fn all(service: &Service) -> Result<Vec<Waiting>> {
     }
 }
 
-fn row(asked: &Asked) -> [String; 7] {
+/// All that an operator is about to sign, should they grant it as it is.
+fn row(asked: &Asked) -> [String; 10] {
     let request = asked.request();
     [
         asked.signed().id().to_string(),
@@ -172,8 +177,31 @@ fn row(asked: &Asked) -> [String; 7] {
         asked.version().to_string(),
         list::scopes(&request.allow, &request.deny),
         Span { ms: request.for_ms }.to_string(),
+        request
+            .renewable_ms
+            .map_or_else(|| "no".to_owned(), |ms| Span { ms }.to_string()),
+        budget(&request.budget),
+        request
+            .parent
+            .map_or_else(|| "-".to_owned(), |parent| parent.to_string()),
         request.purpose.to_string(),
     ]
+}
+
+fn budget(budget: &Budget) -> String {
+    let limits = [
+        ("actions", budget.actions),
+        ("tokens", budget.tokens),
+        ("cost_micros", budget.cost_micros),
+    ];
+    let limits: Vec<String> = limits
+        .iter()
+        .filter_map(|(what, limit)| limit.map(|limit| format!("{limit} {what}")))
+        .collect();
+    match limits.is_empty() {
+        true => "unlimited".to_owned(),
+        false => limits.join(", "),
+    }
 }
 
 fn to_value(asked: &Asked, received_ms: u64) -> Value {

@@ -3,12 +3,15 @@
 use anyhow::Result;
 use clap::Args;
 use client::http::{Service, Wanted};
+use client::identity::LogIdentity;
+use client::shown;
 use ledger::json::{Value, object};
 use ledger::scope::Pattern;
 use ledger::text::Name;
 use timeline::leases::{LeaseSpan, Leases, Why};
 use timeline::words::utc;
 
+use super::unsettled;
 use crate::output;
 use crate::session::{Session, now_ms};
 use crate::told;
@@ -28,13 +31,15 @@ pub(crate) struct ListOptions {
 /// If the service cannot be asked, or does not show what it says.
 pub(super) fn list(session: &Session, options: &ListOptions) -> Result<()> {
     let service = session.service()?;
+    let log = session.log(&service)?;
     match &options.agent {
-        Some(agent) => of_agent(session, &service, agent),
-        None => of_all(session, &service),
+        Some(agent) => of_agent(session, &service, &log, agent)?,
+        None => of_all(session, &service, &log)?,
     }
+    unsettled::list(session, &service, &log, options.agent.as_ref())
 }
 
-fn of_all(session: &Session, service: &Service) -> Result<()> {
+fn of_all(session: &Session, service: &Service, log: &LogIdentity) -> Result<()> {
     let mut rows = vec![["AGENT", "LEASE", "STATUS", "UNTIL"].map(str::to_owned)];
     let mut after: Option<Name> = None;
     loop {
@@ -47,6 +52,7 @@ fn of_all(session: &Session, service: &Service) -> Result<()> {
             let Some(lease) = agent.lease else {
                 continue;
             };
+            shown::lease(service, log, &agent.agent.parse()?, lease)?;
             let (status, ends_ms) = match agent.lease_ends_ms {
                 Some(ends_ms) => ("in force", Some(ends_ms)),
                 None => ("ended", None),
@@ -75,12 +81,11 @@ fn of_all(session: &Session, service: &Service) -> Result<()> {
 }
 
 /// All that an agent ever had. What the rules alone know of the newest, such as the end of one above it, the service says.
-fn of_agent(session: &Session, service: &Service, agent: &Name) -> Result<()> {
-    let log = session.log(service)?;
+fn of_agent(session: &Session, service: &Service, log: &LogIdentity, agent: &Name) -> Result<()> {
     let known = service.agent(agent)?.0;
     let mut leases = Leases::default();
     let wanted = Wanted::Agent(agent.clone());
-    told::fetch(service, &log, &wanted, &mut |entry| leases.hear(&entry))?;
+    told::fetch(service, log, &wanted, &mut |entry| leases.hear(&entry))?;
     let now_ms = now_ms()?;
     let mut rows =
         vec![["LEASE", "FROM", "UNTIL", "STATUS", "ALLOW", "PURPOSE"].map(str::to_owned)];
