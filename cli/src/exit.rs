@@ -1,6 +1,7 @@
 //! How the program ends: scripts decide by it, so each number has one meaning.
 
 use client::entry::EntryError;
+use client::known::KnownError;
 use client::manifest::proof::FileProofError;
 use client::shown::ShownError;
 use client::submission::SubmitError;
@@ -69,6 +70,7 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
                 Some(SubmitError::OtherRecord { .. } | SubmitError::SignatureLost { .. })
             )
             || matches!(cause.downcast_ref(), Some(ShownError::NotAbout { .. }))
+            || matches!(cause.downcast_ref(), Some(KnownError::Changed { .. }))
     });
     if is_bad { Exit::Bad } else { Exit::Undecided }
 }

@@ -15,6 +15,7 @@ mod progress;
 mod session;
 mod story;
 mod told;
+mod trusted;
 
 use std::process::ExitCode;
 

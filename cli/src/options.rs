@@ -11,7 +11,7 @@ use tlog::LeafIndex;
 
 use crate::commands::{
     agent, charter, doctor, export, fingerprint, generate, incident, keygen, lease, log, manifest,
-    receipt, replay, run, verify,
+    receipt, replay, run, trust, verify,
 };
 
 /// Operate and audit agents whose only state is a transparency log.
@@ -30,6 +30,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// Where a service is by itself.
+pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:7117";
+
 /// What all commands have, before or after their names.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of all commands")]
@@ -42,7 +45,7 @@ pub(crate) struct Global {
         env = "DRAGONS_SERVER",
         hide_env_values = true
     )]
-    #[arg(default_value = "http://127.0.0.1:7117")]
+    #[arg(default_value = DEFAULT_SERVER)]
     pub(crate) server: String,
     /// The private key to sign with
     #[arg(
@@ -56,6 +59,9 @@ pub(crate) struct Global {
     /// The trust file that names the log: its keys, its witnesses, its charter
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
+    /// A log that is known here, in place of --server and --trust (`dragons trust`)
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "trust")]
+    pub(crate) log: Option<String>,
     /// Print JSON, one document a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -90,6 +96,9 @@ pub(crate) enum Command {
     /// See agents, and give orders about them
     #[command(subcommand)]
     Agent(agent::Command),
+    /// Say which logs to trust, once, by name
+    #[command(subcommand)]
+    Trust(trust::Command),
     /// See the constitution of the log, and amend it
     #[command(subcommand)]
     Charter(charter::Command),

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use anyhow::{Context as _, Result, bail};
-use client::charters;
 use client::http::Service;
-use client::identity::{LogIdentity, Source};
+use client::identity::LogIdentity;
 use host::{bounded, key_file};
 use ledger::key::PrivateKey;
 use ledger::verify::Trust;
 
-use crate::options::Global;
+use crate::options::{DEFAULT_SERVER, Global};
 use crate::output;
+use crate::trusted::{self, known_logs};
 
 /// The global options, put to use.
 #[derive(Debug)]
@@ -36,52 +36,67 @@ impl Session {
         self.global.json
     }
 
-    /// The service.
+    /// The service: at the address that was given, or where the log that was named is served.
     ///
     /// # Errors
     ///
-    /// If the address is none.
+    /// If the address is none, or no log has the name.
     pub(crate) fn service(&self) -> Result<Service> {
-        Ok(Service::at(&self.global.server)?)
-    }
-
-    /// The trust file, if one was named.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read.
-    pub(crate) fn trust(&self) -> Result<Option<Trust>> {
-        self.global.trust.as_deref().map(read_trust).transpose()
-    }
-
-    /// The trust file, where there is nothing to be done without.
-    ///
-    /// # Errors
-    ///
-    /// If none was named, or it cannot be read.
-    pub(crate) fn required_trust(&self) -> Result<Trust> {
-        self.trust()?
-            .context("--trust FILE is needed: evidence shows nothing to somebody who trusts nobody")
-    }
-
-    /// Which log the service should be: by the trust file, or by what it says itself, which is said on stderr.
-    ///
-    /// # Errors
-    ///
-    /// If the trust file cannot be read, or the service not be asked.
-    pub(crate) fn log(&self, service: &Service) -> Result<LogIdentity> {
-        let log = match self.trust()? {
-            Some(trust) => charters::followed(LogIdentity::pinned(&trust)?, service),
-            None => LogIdentity::told_by(service)?,
+        let given = &self.global.server;
+        let known = match &self.global.log {
+            Some(name) => known_logs()?.named(name)?.servers,
+            None => Vec::new(),
         };
-        if log.source == Source::Told {
-            output::complain(&format!(
-                "note: no --trust; going by what {} says of itself: log {}",
-                service.url(),
-                log.log
-            ));
+        // An address on the command line is meant; one of the environment is for commands that name no log.
+        let is_meant =
+            given != DEFAULT_SERVER && std::env::var("DRAGONS_SERVER").as_ref() != Ok(given);
+        let server = match known.first() {
+            Some(first) if !is_meant && !known.contains(given) => first,
+            _ => given,
+        };
+        Ok(Service::at(server)?)
+    }
+
+    /// The trust that was given, by a file or by the name of a log that is known.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or no log has the name.
+    pub(crate) fn trust(&self) -> Result<Option<Trust>> {
+        match (&self.global.trust, &self.global.log) {
+            (_, Some(name)) => Ok(Some(known_logs()?.named(name)?.trust)),
+            (Some(path), None) => Ok(Some(read_trust(path)?)),
+            (None, None) => Ok(None),
         }
-        Ok(log)
+    }
+
+    /// The trust, where there is nothing to be done without.
+    ///
+    /// # Errors
+    ///
+    /// If none was given, or it cannot be read.
+    pub(crate) fn required_trust(&self) -> Result<Trust> {
+        self.trust()?.context(
+            "--trust FILE or --log NAME is needed: evidence shows nothing to somebody who trusts nobody",
+        )
+    }
+
+    /// Which log the service should be, for a command that only reads.
+    ///
+    /// # Errors
+    ///
+    /// If the trust cannot be read, or the service not be asked.
+    pub(crate) fn log(&self, service: &Service) -> Result<LogIdentity> {
+        trusted::for_reading(self, service)
+    }
+
+    /// Which log the service has to be, for a command that signs.
+    ///
+    /// # Errors
+    ///
+    /// If nobody has said which log it is.
+    pub(crate) fn log_to_sign_for(&self, service: &Service) -> Result<LogIdentity> {
+        trusted::for_signing(self, service)
     }
 
     /// The key of `--key`, and those of a command's own options.

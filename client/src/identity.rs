@@ -1,13 +1,19 @@
 //! Which log this is: by whose keys its checkpoints are signed, and by what name its records are bound to it.
 
-use ledger::codes::Refusal;
+use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
-use ledger::record::{Body, Kind, Record};
+use ledger::leaf::Leaf;
+use ledger::record::{Body, Kind, Record, SignedRecord};
 use ledger::verify::Trust;
+use tlog::LeafIndex;
 use tlog::note::VerifierKey;
 use tlog::policy::{ParsePolicyError, Policy};
+use tlog::proof::ProofFile;
 
+use crate::charters;
+use crate::entry::EntryError;
 use crate::http::{Service, ServiceError};
+use crate::transport::Transport;
 
 /// Who says which log this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +47,9 @@ pub enum IdentityError {
     /// What the service calls its charter is none.
     #[error("the service's charter is none: {0}")]
     Charter(Refusal),
+    /// The service does not show the charter that its log began with.
+    #[error("the service does not show the charter that its log began with")]
+    NotShown(#[from] EntryError),
     /// The keys are no keys of a log.
     #[error("the log's keys are none")]
     Keys(#[from] ParsePolicyError),
@@ -61,6 +70,34 @@ impl LogIdentity {
         })
     }
 
+    /// The trust in the log that a service says it is, for a person to compare before anybody goes by it: the charter
+    /// at index 0, its name, the keys that it gives the log, and that one of these has signed for it.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError`].
+    pub fn introduced_by(service: &impl Transport) -> Result<Trust, IdentityError> {
+        let first = LeafIndex::new(0);
+        let proof = service.proof(first, None)?;
+        let refuse = |refusal| IdentityError::Charter(refusal);
+        let leaf = ProofFile::parse(&proof).map_err(EntryError::from)?.extra;
+        let leaf = Leaf::parse(&leaf.ok_or(EntryError::NoLeaf)?).map_err(refuse)?;
+        let signed = SignedRecord::from_envelope(leaf.into_envelope()).map_err(refuse)?;
+        let Body::Charter(charter) = &signed.record().body else {
+            return Err(refuse(Code::Malformed.because("another kind of record")));
+        };
+        let log = Self {
+            log: signed.hash(),
+            policy: signed_by(charter.log_keys.iter())?,
+            source: Source::Told,
+        };
+        charters::open(service, &log, &proof, first)?;
+        Ok(Trust {
+            charter: log.log,
+            policy: log.policy,
+        })
+    }
+
     /// The log that a service says it is.
     ///
     /// # Errors
@@ -74,7 +111,7 @@ impl LogIdentity {
             Record::parse(Kind::Charter, payload.as_bytes()).map_err(IdentityError::Charter)?;
         let Body::Charter(charter) = record.body else {
             return Err(IdentityError::Charter(
-                ledger::codes::Code::Malformed.because("another kind of record"),
+                Code::Malformed.because("another kind of record"),
             ));
         };
         Ok(Self {

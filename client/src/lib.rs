@@ -18,6 +18,7 @@ pub mod export;
 pub mod http;
 pub mod identity;
 pub mod journal;
+pub mod known;
 pub mod manifest;
 pub mod memory;
 pub mod operator;

@@ -47,7 +47,7 @@ pub(crate) fn open(session: &Session, options: &AgentOptions) -> Result<Agent<Se
         .pop()
         .context("there is one key at least")?;
     let service = session.service()?;
-    let log = session.log(&service)?;
+    let log = session.log_to_sign_for(&service)?;
     let journal = Journal::open(&state_home()?, log.log, &manifest.agent)?;
     Ok(Agent::new(service, log, key, manifest, journal)?)
 }

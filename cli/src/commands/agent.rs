@@ -11,6 +11,7 @@ use ledger::text::{Name, Text};
 use crate::commands::logged::{self, Cosigners};
 use crate::output;
 use crate::session::Session;
+use crate::trusted;
 
 /// What about agents.
 #[derive(Debug, Subcommand)]
@@ -59,6 +60,8 @@ pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
 
 fn list(session: &Session) -> Result<()> {
     let service = session.service()?;
+    let log = session.log(&service)?;
+    trusted::is_served(&service, &log)?;
     let mut rows =
         vec![["AGENT", "STATE", "EPOCH", "PULSE AGE", "PROGRESS AGE"].map(str::to_owned)];
     let mut after: Option<Name> = None;

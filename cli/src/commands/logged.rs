@@ -33,7 +33,7 @@ pub(crate) fn as_operator(
     deed: impl FnOnce(&Operator<'_>) -> Result<Logged, OperatorError>,
 ) -> Result<Logged> {
     let keys = session.keys(&cosigners.cosign_key)?;
-    let log = session.log(service)?;
+    let log = session.log_to_sign_for(service)?;
     let journal = OperatorJournal::open(&state_home()?, log.log)?;
     let operator = Operator {
         service,

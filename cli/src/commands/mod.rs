@@ -16,6 +16,7 @@ pub(crate) mod manifest;
 pub(crate) mod receipt;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod trust;
 pub(crate) mod verify;
 
 use anyhow::Result;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Incident(options) => return incident::run(&session, &options),
         Command::Verify(options) => return verify::run(&session, &options),
         Command::Agent(command) => agent::run(&session, command)?,
+        Command::Trust(command) => trust::run(&session, command)?,
         Command::Charter(command) => charter::run(&session, command)?,
         Command::Manifest(command) => manifest::run(&session, command)?,
         Command::Lease(command) => lease::run(&session, command)?,

@@ -119,7 +119,7 @@ pub(super) fn amend(session: &Session, options: AmendOptions) -> Result<()> {
 /// If it is none for the charter in force, or the key has signed it already.
 pub(super) fn sign(session: &Session, options: &SignOptions) -> Result<()> {
     let service = session.service()?;
-    let log = session.log(&service)?;
+    let log = session.log_to_sign_for(&service)?;
     let (mut proposal, entry) = read(&service, &log, &options.file)?;
     for key in session.keys(&[])? {
         proposal = proposal.sign(&key)?;

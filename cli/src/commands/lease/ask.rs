@@ -20,6 +20,7 @@ use crate::commands::acting::{self, AgentOptions};
 use crate::options::Span;
 use crate::output::{self, Went};
 use crate::session::{Session, now_ms};
+use crate::trusted;
 
 /// What to ask for.
 #[derive(Debug, Args)]
@@ -58,7 +59,7 @@ pub(crate) struct AskOptions {
 /// Whatever kept it from being done.
 pub(super) fn ask(session: &Session, options: AskOptions) -> Result<()> {
     let service = session.service()?;
-    let log = session.log(&service)?;
+    let log = session.log_to_sign_for(&service)?;
     let key = session.keys(&[])?.pop();
     let key = key.context("there is one key at least")?;
     let out = options.out.clone();
@@ -107,6 +108,7 @@ fn request(log: &LogIdentity, options: AskOptions) -> Result<LeaseRequest> {
 pub(super) fn requests(session: &Session) -> Result<()> {
     let service = session.service()?;
     let log = session.log(&service)?;
+    trusted::is_served(&service, &log)?;
     let head = [
         "REQUEST",
         "AGENT",

@@ -15,6 +15,7 @@ use super::unsettled;
 use crate::output;
 use crate::session::{Session, now_ms};
 use crate::told;
+use crate::trusted;
 
 /// Of whom.
 #[derive(Debug, Args)]
@@ -40,6 +41,7 @@ pub(super) fn list(session: &Session, options: &ListOptions) -> Result<()> {
 }
 
 fn of_all(session: &Session, service: &Service, log: &LogIdentity) -> Result<()> {
+    trusted::is_served(service, log)?;
     let mut rows = vec![["AGENT", "LEASE", "STATUS", "UNTIL"].map(str::to_owned)];
     let mut after: Option<Name> = None;
     loop {
