@@ -6,6 +6,7 @@
 mod causes;
 mod events;
 pub mod lies;
+mod line;
 mod memory;
 mod program;
 mod pulses;
@@ -17,6 +18,7 @@ mod signer;
 mod world;
 
 pub use events::{Event, Events};
+pub use line::{HeldLine, Meddling};
 pub use memory::Process;
 pub use program::{Program, dragons, dragonsd};
 pub use pulses::pack_of_pulses;
