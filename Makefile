@@ -33,7 +33,7 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy wasm web unit browser doc deny
 
-.PHONY: help demo demo-steps setup test steps build bench bench-run prove fleet fuzz samples screenshots pictures $(STEPS)
+.PHONY: help demo demo-steps setup test steps build bench bench-run prove fleet soak fuzz samples screenshots pictures $(STEPS)
 
 help:
 	@echo 'make demo    a first look: a log, an agent, its evidence, until Ctrl-C'
@@ -45,6 +45,7 @@ help:
 	@echo 'make bench-run    figures of dragons run alone, in release'
 	@echo 'make prove   how well the replay finds the faults of a fleet, in release'
 	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
+	@echo 'make soak    kill -9 a hundred times, and every fault of a disk at every call'
 	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
 
 # In the profile of the checks: RocksDB, which is most of the build, takes as
@@ -88,6 +89,11 @@ bench-run:
 # A month of a hundred agents with faults; `unit` holds eight shorter runs.
 prove:
 	$(CARGO) run --release --locked -p proving --bin prove
+
+# What takes too long for every change: `unit` kills ten times, and tries some of the faults.
+soak:
+	DRAGONS_KILLS=100 $(CARGO) test --locked -p tests --test crash -- --nocapture
+	DRAGONS_FAULTS=all $(CARGO) test --locked -p tests --test faults -- --nocapture
 
 # FLEET_AGENTS and FLEET_SECONDS change how many and for how long.
 fleet:

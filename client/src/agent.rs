@@ -64,6 +64,7 @@ mod epoch;
 mod error;
 mod seen;
 mod settle;
+mod time;
 mod unfinished;
 mod work;
 
@@ -101,6 +102,8 @@ pub struct Agent<T> {
     own_intents: Vec<RecordHash>,
     /// Intents that turned out to be in the log when nobody waited for leave any more: they are to be closed.
     late_intents: Vec<RecordHash>,
+    /// When the log received the newest entry that it has shown.
+    log_ms: u64,
 }
 
 impl<T: Transport> Agent<T> {
@@ -127,6 +130,7 @@ impl<T: Transport> Agent<T> {
             newest: None,
             own_intents: Vec::new(),
             late_intents: Vec::new(),
+            log_ms: 0,
         })
     }
 
@@ -178,6 +182,12 @@ impl<T: Transport> Agent<T> {
                 let signed = self.sign(saying, now_ms)?;
                 self.send(&signed)
             }
+            Err(AgentError::Refused(problem))
+                if problem.says("stale") && self.learns_time(now_ms)? =>
+            {
+                let signed = self.sign(saying, now_ms)?;
+                self.send(&signed)
+            }
             said => said,
         }
     }
@@ -192,7 +202,7 @@ impl<T: Transport> Agent<T> {
             prev: tip.head,
         };
         // A clock that was set back stands still until it has caught up.
-        let at_ms = now_ms.max(tip.at_ms);
+        let at_ms = self.at_ms(now_ms).max(tip.at_ms);
         self.sign_body((saying.body)(chain), saying.disclosures, at_ms)
     }
 
@@ -264,6 +274,7 @@ impl<T: Transport> Agent<T> {
             received_ms: entry.received_ms(),
         })?;
         self.note_checkpoint(entry.checkpoint());
+        self.note_time(entry);
         Ok(())
     }
 

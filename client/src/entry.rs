@@ -5,9 +5,9 @@ use ledger::digest::RecordHash;
 use ledger::json::{Value, object};
 use ledger::leaf::Leaf;
 use ledger::record::SignedRecord;
-use tlog::LeafIndex;
 use tlog::checkpoint::VerifiedCheckpoint;
 use tlog::proof::{ParseProofFileError, ProofFile, VerifiedProof, VerifyProofFileError};
+use tlog::{Hash, LeafIndex};
 
 use crate::identity::LogIdentity;
 
@@ -102,6 +102,11 @@ impl Entry {
     /// The checkpoint that it is under.
     pub const fn checkpoint(&self) -> &VerifiedCheckpoint {
         self.proof.checkpoint()
+    }
+
+    /// The root of the tree that ends with this entry, which its proof vouches for.
+    pub fn root_behind(&self) -> Hash {
+        self.proof.root_behind_leaf()
     }
 
     /// The entry as the service spells it: index, time, name, kind, payload and envelope.

@@ -19,6 +19,7 @@ pub mod http;
 pub mod identity;
 pub mod journal;
 pub mod known;
+pub mod log_time;
 pub mod manifest;
 pub mod memory;
 pub mod operator;

@@ -376,6 +376,8 @@ impl Transport for MemoryLog {
         let agent = contents.state.agent(name);
         let agent = agent.ok_or_else(|| refused(Code::NotFound.because(name)))?;
         Ok(http::Agent {
+            as_of: contents.tree.size().get(),
+            as_of_ms: contents.state.last_received_ms(),
             agent: name.to_string(),
             state: agent.state().to_string(),
             epoch: agent.epoch(),

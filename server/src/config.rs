@@ -81,8 +81,11 @@ pub struct Settings {
     pub source_bytes_per_s: u64,
     /// How the service's own messages are written.
     pub log_format: LogFormat,
-    /// Whether to start although the clock is far from the last leaf's time.
+    /// Whether to believe a clock that is far past the last leaf, and to go on in the log's own time behind it.
     pub accept_clock_jump: bool,
+    /// Where the newest head is kept beside the data folder: a path or an address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<String>,
     /// Whether to make a log in an empty folder, for a first look.
     pub dev: bool,
     /// The folder of the keys; `keys` in the data folder if nothing is said.
@@ -139,9 +142,12 @@ pub struct Flags {
     /// Make a log in an empty folder, for a first look; all keys lie beside it
     #[arg(long)]
     pub dev: bool,
-    /// Start although the clock is far from the last leaf's time
+    /// Believe the clock although it is more than an hour past the last leaf; where it is behind, go on in the log's own time
     #[arg(long)]
     pub accept_clock_jump: bool,
+    /// Keep the newest head at a second place as well, a file or an address that takes a PUT, and refuse to start behind it
+    #[arg(long, value_name = "PATH|URL")]
+    pub anchor: Option<String>,
     /// Log only authority and control's own records when the disk has less room than this [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     pub min_free_bytes: Option<u64>,
@@ -232,7 +238,7 @@ impl Flags {
     fn given(&self) -> Vec<(&'static str, Value)> {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let on = |flag: bool| flag.then_some(true);
-        let values: [(&str, Option<Value>); 14] = [
+        let values: [(&str, Option<Value>); 15] = [
             ("data", path(&self.data).map(Into::into)),
             (
                 "listen",
@@ -252,6 +258,7 @@ impl Flags {
                 "accept_clock_jump",
                 on(self.accept_clock_jump).map(Into::into),
             ),
+            ("anchor", self.anchor.clone().map(Into::into)),
             ("min_free_bytes", self.min_free_bytes.map(Into::into)),
             ("reserve_bytes", self.reserve_bytes.map(Into::into)),
             ("queue", self.queue.map(|queue| (queue as u64).into())),

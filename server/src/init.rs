@@ -20,7 +20,7 @@ use tlog::note::{KeyName, ParseKeyError, SigningKey};
 use crate::config::default_keys;
 use crate::keys::{self, KeyError, KeyFile};
 use crate::log::{GenesisError, LogKeys, found, judge_charter};
-use crate::store::rocks::{OpenStoreError, RocksStore};
+use crate::store::open::{self, OpenStoreError};
 
 /// The file that says how this log is verified, in the data folder.
 pub const TRUST_FILE: &str = "trust.json";
@@ -85,9 +85,8 @@ pub fn init(founding: &Founding, now_ms: u64) -> Result<RecordHash, InitError> {
     judge_charter(&signing, charter.clone(), now_ms).map_err(InitError::Charter)?;
     create_folder(&founding.data)?;
     keys.save()?;
-    let store = RocksStore::create(&store_path(&founding.data))?;
-    found(&store, &signing, charter, now_ms)?;
-    drop(store);
+    let storage = open::create(&store_path(&founding.data))?;
+    found(storage, &signing, charter, now_ms)?;
     keys.note_log(&founding.origin, fingerprint)?;
     write_trust(&founding.data, &signing.log, fingerprint)?;
     Ok(fingerprint)

@@ -10,6 +10,7 @@
     reason = "these macros panic when nobody reads, and wait for whoever does not"
 )]
 
+pub mod anchor;
 pub mod bounds;
 pub mod config;
 pub mod files;

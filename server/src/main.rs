@@ -20,7 +20,7 @@ use server::init::{Founding, init, store_path};
 use server::log::{Clock as _, SystemClock};
 use server::messages::Messages;
 use server::serve::serve;
-use server::store::rocks::RocksStore;
+use server::store::open;
 use server::trust::Trust;
 
 /// The control plane for autonomous agents whose only state is a transparency log
@@ -137,9 +137,9 @@ fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
 
 fn check(data: &std::path::Path) -> anyhow::Result<ExitCode> {
     let trust = Trust::read(data)?;
-    let store = RocksStore::open(&store_path(data))?;
+    let store = open::open(&store_path(data))?.store;
     let visible = io::stderr().is_terminal();
-    let report = fsck::check(&store, &trust, &mut |done, all| {
+    let report = fsck::check(store.as_ref(), &trust, &mut |done, all| {
         if visible {
             told(&format!("\r{done} of {all} leaves"));
         }

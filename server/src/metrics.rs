@@ -11,6 +11,8 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use tlog::TreeSize;
+
 use crate::log::Duty;
 use crate::store::Group;
 
@@ -28,6 +30,8 @@ const WEBHOOKS: &str = "dragonsd_webhook_deliveries_total";
 const WEBHOOK_BEHIND: &str = "dragonsd_webhook_behind_entries";
 const FREE_BYTES: &str = "dragonsd_store_free_bytes";
 const MESSAGES_DROPPED: &str = "dragonsd_messages_dropped_total";
+const ANCHOR_SIZE: &str = "dragonsd_anchor_size_leaves";
+const ANCHOR_FAILURES: &str = "dragonsd_anchor_failures_total";
 const FALSE_PROOFS: &str = "dragonsd_false_proofs_total";
 
 /// From a lone record to the largest group.
@@ -60,6 +64,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 fn begin_at_zero() {
     counter!(FALSE_PROOFS).absolute(0);
     counter!(MESSAGES_DROPPED).absolute(0);
+    counter!(ANCHOR_FAILURES).absolute(0);
     counter!(RENEWALS).absolute(0);
     for rule in Rule::ALL {
         counter!(TRANSITIONS, "rule" => rule.as_str()).absolute(0);
@@ -97,6 +102,16 @@ fn describe() {
         FREE_BYTES,
         Unit::Bytes,
         "Room on the disk that the store is on"
+    );
+    describe_gauge!(
+        ANCHOR_SIZE,
+        Unit::Count,
+        "Leaves under the head that the anchor has"
+    );
+    describe_counter!(
+        ANCHOR_FAILURES,
+        Unit::Count,
+        "Heads that the anchor did not take"
     );
     describe_counter!(
         MESSAGES_DROPPED,
@@ -142,6 +157,18 @@ fn describe_duties() {
         Unit::Count,
         "Entries that a webhook has not looked at yet"
     );
+}
+
+/// The anchor took a head of this size, or did not take one.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "gauges are floats, exact up to 2^53 leaves"
+)]
+pub(crate) fn anchored(size: Option<TreeSize>) {
+    match size {
+        Some(size) => gauge!(ANCHOR_SIZE).set(size.get() as f64),
+        None => counter!(ANCHOR_FAILURES).increment(1),
+    }
 }
 
 /// What became of an attempt to tell a webhook.

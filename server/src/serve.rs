@@ -1,7 +1,6 @@
 //! The running service: opened, wired, stopped.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,16 +10,19 @@ use tlog::note::{KeyName, ParseKeyError, SigningKey};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::anchor::{self, Anchor, AnchorError, Place, PlaceError};
 use crate::config::Settings;
 use crate::files::{Files, TooFewFiles};
 use crate::http::{self, Places, Service, Web};
 use crate::inbox::Inbox;
 use crate::init::{self, Founding, InitError, init};
 use crate::keys::{self, KeyError, KeyFile};
-use crate::log::{Clock as _, Fatal, Log, LogKeys, OpenError, Options, Sequencer, SystemClock};
+use crate::log::{
+    Clock as _, Fatal, Log, LogKeys, OpenError, Options, Recovered, Sequencer, SystemClock,
+};
 use crate::messages::Messages;
 use crate::metrics;
-use crate::store::rocks::{OpenStoreError, RocksStore};
+use crate::store::open::{self, OpenStoreError};
 use crate::trust::{Trust, TrustError};
 use crate::webhooks::{WebhookError, Webhooks};
 
@@ -45,7 +47,9 @@ pub async fn serve(settings: &Settings, messages: &Messages) -> Result<(), Serve
         make_for_a_look(settings)?;
     }
     let trust = Trust::read(&settings.data)?;
-    let (log, mut sequencer) = open(settings, &trust)?;
+    let place = anchor_place(settings)?;
+    let (log, mut sequencer) = open(settings, &trust, place.as_ref()).await?;
+    let anchor = place.map(|place| Anchor::keep(place, &log));
     let begun = Begun {
         settings,
         messages,
@@ -55,7 +59,16 @@ pub async fn serve(settings: &Settings, messages: &Messages) -> Result<(), Serve
     };
     let outcome = begun.offer(recorder, &mut sequencer, signals).await;
     let closed = tokio::task::spawn_blocking(move || close(&log, sequencer)).await;
+    if let Some(anchor) = anchor {
+        anchor.finish().await;
+    }
     outcome.and(closed.unwrap_or(Err(ServeError::Sequencer(Fatal::Panicked))))
+}
+
+fn anchor_place(settings: &Settings) -> Result<Option<Place>, ServeError> {
+    let place = settings.anchor.as_deref();
+    let place = place.map(|place| Place::parse(place, &settings.data));
+    place.transpose().map_err(ServeError::AnchorPlace)
 }
 
 /// What a service that is open works with.
@@ -124,7 +137,7 @@ impl Begun<'_> {
         let settings = self.settings;
         let web = settings.web.clone().map_or(Web::Embedded, Web::Directory);
         let inbox = init::inbox_path(&settings.data);
-        let inbox = Inbox::open(inbox, Arc::new(SystemClock::new())).map_err(ServeError::Inbox)?;
+        let inbox = Inbox::open(inbox, self.log.clock()).map_err(ServeError::Inbox)?;
         Ok(Service::new(self.log.clone(), web)
             .offering(self.trust)
             .keeping(inbox)
@@ -172,24 +185,45 @@ fn close(log: &Log, sequencer: Sequencer) -> Result<(), ServeError> {
 }
 
 /// Opens the log in the data folder, with the two keys that the service signs with and no other.
-fn open(settings: &Settings, trust: &Trust) -> Result<(Log, Sequencer), ServeError> {
+async fn open(
+    settings: &Settings,
+    trust: &Trust,
+    place: Option<&Place>,
+) -> Result<(Log, Sequencer), ServeError> {
     let keys = read_keys(settings, trust)?;
-    let store = RocksStore::open(&init::store_path(&settings.data))?;
+    let storage = open::open(&init::store_path(&settings.data))?;
     let options = Options {
         queue: settings.queue,
         min_free_bytes: settings.min_free_bytes,
         reserve_bytes: settings.reserve_bytes,
-        accept_clock_jump: settings.accept_clock_jump,
+        // For a first look there is nobody who could vouch for the clock.
+        accept_clock_jump: settings.accept_clock_jump || settings.dev,
         ..Options::default()
     };
-    let (log, sequencer) = Log::open(Arc::new(store), keys, options)?;
-    let published = log.published();
-    if published.state.log() != Some(trust.charter) {
-        close(&log, sequencer)?;
+    let recovered = Recovered::recover(storage, keys, &options)?;
+    let head = recovered.published();
+    if head.state.log() != Some(trust.charter) {
         return Err(ServeError::OtherLog);
     }
-    tracing::info!(origin = %published.origin(), size = published.size.get(), "the log is open");
-    Ok((log, sequencer))
+    match place {
+        Some(place) => compare(place, &head).await?,
+        None => tracing::warn!(
+            "no --anchor: if this data folder is an older copy of itself, nothing here notices it"
+        ),
+    }
+    tracing::info!(origin = %head.origin(), size = head.size.get(), "the log is open");
+    Ok(recovered.start()?)
+}
+
+/// Compares the log with its anchor. A place where there is nothing yet knows nothing.
+async fn compare(place: &Place, head: &crate::log::Published) -> Result<(), ServeError> {
+    match anchor::read(place).await? {
+        Some(anchored) => Ok(anchor::compare(&anchored, head)?),
+        None => {
+            tracing::warn!(anchor = %place, "nothing is there yet: an older copy is noticed from now on");
+            Ok(())
+        }
+    }
 }
 
 fn read_keys(settings: &Settings, trust: &Trust) -> Result<LogKeys, ServeError> {
@@ -332,6 +366,15 @@ pub enum ServeError {
     /// The log cannot be opened.
     #[error("the log cannot be opened")]
     Log(#[from] OpenError),
+    /// The setting of the anchor names no place for one.
+    #[error("--anchor {0}")]
+    AnchorPlace(String),
+    /// Nobody knows what the anchor says.
+    #[error("the anchor cannot be read, so nobody knows whether this log may go on")]
+    AnchorUnread(#[from] PlaceError),
+    /// The log must not go on from here.
+    #[error("this log is not the one that its anchor has seen")]
+    Anchor(#[from] AnchorError),
     /// The trust file is another log's.
     #[error("the log does not begin with the charter that the trust file names")]
     OtherLog,

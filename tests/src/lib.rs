@@ -4,6 +4,7 @@
 //! Everything here panics when something is off: it is test code, and a panic is a failed test.
 
 mod causes;
+mod clock;
 mod events;
 pub mod lies;
 mod line;
@@ -15,8 +16,10 @@ mod screen;
 mod service;
 mod shell;
 mod signer;
+mod strace;
 mod world;
 
+pub use clock::SetClock;
 pub use events::{Event, Events};
 pub use line::{HeldLine, Meddling};
 pub use memory::Process;
@@ -26,6 +29,7 @@ pub use screen::Screen;
 pub use service::{Answer, Service};
 pub use shell::Shell;
 pub use signer::{HOUR_MS, Signer, next, now_ms, sign};
+pub use strace::{Injection, Trace};
 pub use world::{Run, World, stderr};
 
 use std::path::Path;

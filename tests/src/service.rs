@@ -125,15 +125,37 @@ impl Service {
     /// # Panics
     /// If it ends instead.
     pub fn start_by(&mut self, command: Command) {
+        if let Err(status) = self.try_start_by(command) {
+            panic!(
+                "dragonsd ended: {status:?}\n{}",
+                read(&self.scratch("stderr"))
+            );
+        }
+    }
+
+    /// Starts the service by another command, and waits until it listens or has ended.
+    ///
+    /// # Errors
+    /// How it ended.
+    ///
+    /// # Panics
+    /// If it cannot be run.
+    pub fn try_start_by(&mut self, command: Command) -> Result<(), ExitStatus> {
         let log = std::fs::File::create(self.scratch("stderr")).expect("a log file");
-        self.start_saying(command, log.into());
+        self.try_start_saying(command, log.into())
     }
 
     /// Starts the service by a command, with what it says of itself going there.
     ///
     /// # Panics
     /// If it ends instead.
-    pub fn start_saying(&mut self, mut command: Command, stderr: Stdio) {
+    pub fn start_saying(&mut self, command: Command, stderr: Stdio) {
+        if let Err(status) = self.try_start_saying(command, stderr) {
+            panic!("dragonsd ended: {status:?}");
+        }
+    }
+
+    fn try_start_saying(&mut self, mut command: Command, stderr: Stdio) -> Result<(), ExitStatus> {
         let mut process = command
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -144,16 +166,13 @@ impl Service {
         let stdout = process.stdout.take().expect("a pipe");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
         let Some(url) = line.trim_end().strip_prefix("listening on ") else {
-            let status = process.wait();
-            panic!(
-                "dragonsd ended: {status:?}\n{}",
-                read(&self.scratch("stderr"))
-            );
+            return Err(process.wait().expect("its end"));
         };
         self.running = Some(Running {
             url: url.to_owned(),
             process,
         });
+        Ok(())
     }
 
     /// The process of the service.
@@ -351,6 +370,19 @@ impl Service {
     /// The size of the newest checkpoint.
     pub fn size(&self) -> u64 {
         self.checkpoint().size().get()
+    }
+
+    /// The sizes of the heads that are kept, ascending.
+    ///
+    /// # Panics
+    /// If a line is not a head.
+    pub fn kept_sizes(&self) -> Vec<u64> {
+        let size = |line: &str| {
+            let head: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            head["size"].as_u64().expect("a size")
+        };
+        let heads = self.get("/v1/checkpoints?limit=1000").text();
+        heads.lines().map(size).collect()
     }
 
     /// The policy that `init` wrote.

@@ -1,10 +1,12 @@
-//! `kill -9` under load, ten times in a row: what was acknowledged stays, and every head that
-//! anybody saw is a prefix of every later one.
+//! `kill -9` at random moments under load, ten times in a row on one directory: what was acknowledged stays, and every
+//! head that anybody saw is a prefix of every later one. `DRAGONS_KILLS` says how many times instead.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use ledger::digest::RecordHash;
 use ledger::key::PrivateKey;
@@ -13,11 +15,15 @@ use tests::{Answer, Service, Signer};
 use tlog::checkpoint::{SignedCheckpoint, VerifiedCheckpoint};
 use tlog::proof::ProofFile;
 
+/// How many times unless told otherwise.
 const ROUNDS: u64 = 10;
 const CLIENTS: u64 = 4;
 
-/// How many acknowledgements a round waits for before it kills.
-const ACKNOWLEDGED_A_ROUND: u64 = 60;
+/// How many acknowledgements a round waits for at most before it kills.
+const MOST_ACKNOWLEDGED_A_ROUND: u64 = 120;
+
+/// How long behind the last of them it kills at most, in microseconds: some groups later.
+const MOST_DELAY_US: u64 = 20_000;
 
 /// What the clients were told.
 #[derive(Default)]
@@ -34,8 +40,10 @@ fn nothing_acknowledged_is_lost_and_no_head_is_taken_back() {
     let signer = service.signer();
     service.log(&signer.registration("a", &PrivateKey::from_seed(&[5; 32])));
     let told = Told::default();
-    for round in 0..ROUNDS {
-        let target = told.acknowledged.load(Ordering::SeqCst) + ACKNOWLEDGED_A_ROUND;
+    let rounds = std::env::var("DRAGONS_KILLS").map_or(ROUNDS, |kills| kills.parse().unwrap());
+    for round in 0..rounds {
+        let acknowledged = 1 + random() % MOST_ACKNOWLEDGED_A_ROUND;
+        let target = told.acknowledged.load(Ordering::SeqCst) + acknowledged;
         told.over.store(false, Ordering::SeqCst);
         thread::scope(|scope| {
             for client in 0..CLIENTS {
@@ -45,6 +53,8 @@ fn nothing_acknowledged_is_lost_and_no_head_is_taken_back() {
             while told.acknowledged.load(Ordering::SeqCst) < target {
                 thread::yield_now();
             }
+            // Any moment will do, also one in the middle of a group.
+            thread::sleep(Duration::from_micros(random() % MOST_DELAY_US));
             service.signal(rustix::process::Signal::KILL);
             told.over.store(true, Ordering::SeqCst);
         });
@@ -52,7 +62,17 @@ fn nothing_acknowledged_is_lost_and_no_head_is_taken_back() {
         service.start();
         check(&service, &told);
     }
-    assert!(told.acknowledged.load(Ordering::SeqCst) >= ROUNDS * ACKNOWLEDGED_A_ROUND);
+    let acknowledged = told.acknowledged.load(Ordering::SeqCst);
+    assert!(acknowledged >= rounds);
+    assert!(service.stop().success());
+    let fsck = tests::dragonsd();
+    fsck.succeed(["fsck", "--data", service.data().to_str().unwrap()]);
+    println!("killed {rounds} times; {acknowledged} acknowledged records are all there");
+}
+
+/// A number that is another one each time.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 /// Posts one record after another until the service is gone.

@@ -107,10 +107,16 @@ fn a_browser_elsewhere_may_read_but_not_write() {
 }
 
 #[test]
-fn every_entry_has_a_proof_at_every_size_that_covers_it() {
+fn every_entry_has_a_proof_at_every_kept_size_that_covers_it() {
     let service = filled(40);
     let policy = service.policy();
-    for (index, size) in [(0, 1), (0, 40), (7, 8), (7, 9), (39, 40), (31, 33)] {
+    let heads = service.kept_sizes();
+    assert_eq!(heads.last(), Some(&40));
+    let cases = heads.iter().flat_map(|size| {
+        let indices = [0, size / 2, size - 1];
+        indices.map(|index| (index, *size))
+    });
+    for (index, size) in cases {
         let answer = service.get(&format!("/v1/entries/{index}/proof?size={size}"));
         let proof = ProofFile::parse(&answer.text()).unwrap();
         let leaf = service.request("GET", &format!("/v1/entries/{index}"));
@@ -118,6 +124,12 @@ fn every_entry_has_a_proof_at_every_size_that_covers_it() {
         let proven = proof.verify(&leaf, &policy).unwrap();
         assert_eq!(proven.checkpoint().size().get(), size);
     }
+    let lost = (1..40).find(|size| !heads.contains(size)).unwrap();
+    let next = heads.iter().find(|size| **size > lost).unwrap();
+    let answer = service.get(&format!("/v1/entries/0/proof?size={lost}"));
+    assert_eq!(answer.status, 404);
+    let told = format!("the next one that is has {next}");
+    assert!(answer.text().contains(&told), "{}", answer.text());
     for path in [
         "/v1/entries/39/proof?size=39",
         "/v1/entries/9999",

@@ -21,7 +21,9 @@ use crate::checkpoint::{
 };
 use crate::note::MAX_NOTE_BYTES;
 use crate::policy::Policy;
-use crate::{Hash, LeafIndex, ProofError, Step, base64, decimal, inclusion, leaf_hash};
+use crate::{
+    Hash, LeafIndex, ProofError, Side, Step, base64, decimal, inclusion, leaf_hash, node_hash,
+};
 
 /// The most bytes that a proof file may have: the longest checkpoint, and as much again for the rest, many times the
 /// longest leaf.
@@ -141,6 +143,14 @@ impl VerifiedProof {
         &self.steps
     }
 
+    /// The root of the tree that ends with this leaf. All of that tree stands left of the path, so a proof under any
+    /// later checkpoint vouches for it as well.
+    #[must_use]
+    pub fn root_behind_leaf(&self) -> Hash {
+        let left = self.steps.iter().filter(|step| step.sibling == Side::Left);
+        left.fold(self.leaf_hash, |hash, step| node_hash(&step.left, &hash))
+    }
+
     /// The checkpoint that the leaf is in.
     #[must_use]
     pub const fn checkpoint(&self) -> &VerifiedCheckpoint {
@@ -226,10 +236,27 @@ mod tests {
         Policy::parse(&format!("log {}\nquorum none\n", log().verifier_key())).unwrap()
     }
 
-    /// The proof of leaf `index` in a log of the leaves "0", "1" and so on.
-    fn proof_file(index: u64, size: u64) -> ProofFile {
+    #[test]
+    fn a_proof_vouches_for_the_tree_that_ends_with_its_leaf() {
+        for size in 1..=70 {
+            for index in 0..size {
+                let file = proof_file(index, size);
+                let leaf = file.extra.clone().unwrap();
+                let proven = file.verify(&leaf, &policy()).unwrap();
+                assert_eq!(proven.root_behind_leaf(), tree(index + 1).root());
+            }
+        }
+    }
+
+    /// A log of the leaves "0", "1" and so on.
+    fn tree(size: u64) -> MemoryTree {
         let leaves = (0..size).map(|leaf| leaf_hash(leaf.to_string().as_bytes()));
-        let tree: MemoryTree = leaves.collect();
+        leaves.collect()
+    }
+
+    /// The proof of a leaf in such a log.
+    fn proof_file(index: u64, size: u64) -> ProofFile {
+        let tree = tree(size);
         let origin = Origin::parse("log").unwrap();
         let checkpoint = sign(&log(), &Checkpoint::new(origin, tree.size(), tree.root()));
         let index = LeafIndex::new(index);

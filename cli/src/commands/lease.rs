@@ -15,7 +15,7 @@ use crate::commands::log;
 use crate::commands::logged::{self, Cosigners};
 use crate::options::{EntryName, Span};
 use crate::output;
-use crate::session::{Session, now_ms};
+use crate::session::Session;
 
 /// What about leases.
 #[derive(Debug, Subcommand)]
@@ -96,9 +96,10 @@ pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
 
 fn renew(session: &Session, options: &RenewOptions) -> Result<()> {
     let service = session.service()?;
-    let expires_ms = now_ms()?.saturating_add(options.span.ms);
+    let mut expires_ms = 0;
     let from_ms = service.lease(&options.lease)?.expires_ms;
     let logged = logged::as_operator(session, &service, &options.cosigners, |operator| {
+        expires_ms = operator.now_ms.saturating_add(options.span.ms);
         operator.renew(options.lease, from_ms, expires_ms)
     })?;
     // What was signed before and is sent again has the times of then.

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use client::http::Service;
 use client::journal::OperatorJournal;
+use client::log_time;
 use client::operator::{Operator, OperatorError};
 use client::submission::Logged;
 use ledger::json::{Value, object};
@@ -40,7 +41,7 @@ pub(crate) fn as_operator(
         log: &log,
         journal: &journal,
         keys: &keys,
-        now_ms: now_ms()?,
+        now_ms: log_time::later(service, &log, now_ms()?),
     };
     let logged = deed(&operator)?;
     for found in operator.settle()? {

@@ -356,6 +356,8 @@ mod tests {
     fn agent(manifest: Manifest) -> Found {
         let manifest_hash = manifest.hash();
         let claims = Agent {
+            as_of: 0,
+            as_of_ms: 0,
             agent: "greeter".to_owned(),
             state: "running".to_owned(),
             epoch: 1,

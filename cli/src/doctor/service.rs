@@ -8,7 +8,19 @@ use timeline::words::span;
 
 use super::report::{Check, Known, Missing, Report, Step, causes};
 
-const FURTHER: [&str; 4] = ["service-ready", "service-version", "clock", "verify-page"];
+const FURTHER: [&str; 5] = [
+    "service-ready",
+    "service-version",
+    "clock",
+    "log-time",
+    "verify-page",
+];
+
+/// How far a service's clock may be behind the newest entry, in milliseconds: for so long it repeats that entry's time.
+const REPEATED_MS: u64 = 60_000;
+
+/// How old the newest entry may be, in milliseconds: a service that starts believes no clock that is further ahead.
+const BELIEVED_MS: u64 = 60 * 60 * 1_000;
 
 /// A service that answers, and how its clock stands to the one here.
 #[derive(Debug)]
@@ -59,9 +71,12 @@ pub(super) fn examine(report: &mut Report, service: Known<Service>) -> Known<Rea
     let skew = look
         .date_ms
         .map(|there_ms| skew(before_ms, after_ms, there_ms));
-    report.add(ready(&service));
+    let ready = ready(&service);
+    let is_ready = ready.result() == "ok";
+    report.add(ready);
     report.add(version(&service));
     report.add(judge_clock(skew));
+    report.add(judge_log_time(look.date_ms, head_ms(&service), is_ready));
     report.add(verify_page(&service));
     Ok(Reached { service, skew })
 }
@@ -238,6 +253,55 @@ fn judge_clock(skew: Option<Skew>) -> Check {
     Check::ok(NAME, format!("{detail}, of {allowed} that the rules allow"))
 }
 
+/// When the newest entry was received.
+fn head_ms(service: &Service) -> Option<u64> {
+    let look = service.look("/v1/agents?limit=1").ok()?;
+    look.json::<Value>()?["as_of_ms"].as_u64()
+}
+
+/// The clock of the service beside the newest entry, whose time no later entry goes behind.
+fn judge_log_time(clock_ms: Option<u64>, head_ms: Option<u64>, is_ready: bool) -> Check {
+    const NAME: &str = "log-time";
+    let (Some(clock_ms), Some(head_ms)) = (clock_ms, head_ms) else {
+        let missing = Missing::new(
+            "the service does not say what time it is, or when its newest entry was logged",
+            "Let the Date header and /v1/agents of dragonsd through.",
+        );
+        return Check::not_checked(NAME, &missing);
+    };
+    let behind_ms = head_ms.saturating_sub(clock_ms);
+    let age_ms = clock_ms.saturating_sub(head_ms);
+    if behind_ms > REPEATED_MS {
+        let detail = format!(
+            "the service's clock is {} behind the newest entry",
+            span(behind_ms)
+        );
+        return match is_ready {
+            true => Check::warning(
+                NAME,
+                detail,
+                "A clock that was ahead was once believed: the log goes on in its own time, at half speed, until the two meet.",
+                "Leave --accept-clock-jump on until then; clients sign in the log's time by themselves.",
+            ),
+            false => Check::problem(
+                NAME,
+                detail,
+                "Nothing is signed until the clock has caught up with the log.",
+                "If the clock is wrong, set it; if it is right, start dragonsd with --accept-clock-jump (docs/operations.md, Clock).",
+            ),
+        };
+    }
+    if age_ms > BELIEVED_MS && !is_ready {
+        return Check::problem(
+            NAME,
+            format!("the newest entry is {} old", span(age_ms)),
+            "The service was started so long after it that it does not believe its clock before somebody else vouches for it.",
+            "Let an agent beat or an operator sign something, or start dragonsd with --accept-clock-jump (docs/operations.md, Clock).",
+        );
+    }
+    Check::ok(NAME, "the service's clock goes with the newest entry")
+}
+
 fn verify_page(service: &Service) -> Check {
     match service.look("/verify/") {
         Ok(look) => judge_page(&look),
@@ -286,6 +350,25 @@ mod tests {
         ] {
             assert_eq!(judge_clock(skew).result(), result, "{skew:?}");
         }
+    }
+
+    #[test]
+    fn the_logs_time_is_compared_with_the_clock() {
+        const NOW: u64 = 1_700_000_000_000;
+        for (head_ms, is_ready, result) in [
+            (NOW - 3_600_000, false, "ok"),
+            (NOW - 3_600_001, false, "problem"),
+            (NOW + 60_000, true, "ok"),
+            (NOW + 60_001, true, "warning"),
+            (NOW + 60_001, false, "problem"),
+        ] {
+            let check = judge_log_time(Some(NOW), Some(head_ms), is_ready);
+            assert_eq!(check.result(), result, "{head_ms}");
+        }
+        assert_eq!(
+            judge_log_time(None, Some(NOW), true).result(),
+            "not checked"
+        );
     }
 
     #[test]

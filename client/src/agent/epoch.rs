@@ -67,6 +67,7 @@ impl<T: Transport> Agent<T> {
         self.adopt()?;
         let claims = self.claims()?;
         let lease = self.lease_of(&claims)?;
+        self.keep_time(&claims, now_ms)?;
         if !self.speaks_in(&claims) {
             let instance = self.instance_for(&claims, lease)?;
             self.open_epoch(&claims, lease, instance, now_ms)?;
@@ -226,7 +227,8 @@ impl<T: Transport> Agent<T> {
             before,
             seen: self.seen(),
         }));
-        let signed = self.sign_body(body, &|_| Vec::new(), now_ms)?;
+        self.keep_time(claims, now_ms)?;
+        let signed = self.sign_body(body, &|_| Vec::new(), self.at_ms(now_ms))?;
         self.send(&signed)
     }
 

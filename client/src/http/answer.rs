@@ -41,6 +41,12 @@ pub struct Charter {
 /// An agent as the service sees it.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct Agent {
+    /// The size of the log that this speaks of; not told of an agent in a list.
+    #[serde(default)]
+    pub as_of: u64,
+    /// When the last entry of that size was received: milliseconds since the epoch.
+    #[serde(default)]
+    pub as_of_ms: u64,
     /// Its name.
     pub agent: String,
     /// Its state.

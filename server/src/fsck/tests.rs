@@ -11,7 +11,7 @@ fn log() -> (Rows, Trust) {
     let (store, trust) = founded(charter());
     for (from, to) in [(1, 100), (100, 257), (257, 301)] {
         store
-            .commit(&group(store.as_ref(), &trust, from, to))
+            .apply(&group(store.as_ref(), &trust, from, to))
             .unwrap();
     }
     (store.rows(), trust)

@@ -1,6 +1,6 @@
 //! The state that the log implies: the charter in force, and the agents.
 //!
-//! Each answer says as of which size it speaks, and is a function of the log up to there alone: ages
+//! Each answer says as of which size it speaks, and is, but for `log_ms`, a function of the log up to there alone: ages
 //! count to that head's time and to no clock, so whoever replays the log finds the same numbers.
 
 use axum::Json;
@@ -78,6 +78,9 @@ pub(super) struct AgentAsOf {
     pub(super) as_of: u64,
     /// The time of that head, to which ages count: milliseconds since the epoch.
     pub(super) as_of_ms: u64,
+    /// What time it is in the log, in milliseconds since the epoch: what a client dates its records by if its own clock is
+    /// behind. It alone is no function of the log.
+    pub(super) log_ms: u64,
     /// The agent.
     #[serde(flatten)]
     pub(super) agent: Agent,
@@ -190,6 +193,7 @@ pub(super) async fn agent(
     Ok(Json(AgentAsOf {
         as_of: published.size.get(),
         as_of_ms: published.time_ms,
+        log_ms: service.log.now_ms(),
         agent: describe(&published, agent),
         open_goals: agent.open_goals().map(named).collect(),
         open_intents: agent.open_intents().map(|(hash, _)| named(hash)).collect(),

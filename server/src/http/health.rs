@@ -26,8 +26,10 @@ pub(super) struct Ready {
     pub(super) status: &'static str,
     /// The size of the newest signed tree.
     pub(super) size: u64,
-    /// Milliseconds since its last leaf was received.
+    /// Milliseconds since its last leaf was received, by the log's time.
     pub(super) head_age_ms: u64,
+    /// How far the service's clock is behind that leaf, in milliseconds: 0, or the log goes on in a time of its own.
+    pub(super) clock_behind_ms: u64,
 }
 
 /// Whether the service lives. One that does not is to be started again.
@@ -70,6 +72,7 @@ pub(super) async fn ready(
         status: "ready",
         size,
         head_age_ms: health.head_age_ms,
+        clock_behind_ms: health.clock_behind_ms,
     }))
 }
 
@@ -83,6 +86,9 @@ fn judge(health: &Health) -> Result<(), Problem> {
     }
     if health.disk != Disk::HasRoom {
         return Err(Code::DiskFull.because("the disk is nearly full").into());
+    }
+    if let Some(doubt) = health.doubt {
+        return Err(Code::Overloaded.because(doubt).into());
     }
     if !health.head_is_fresh {
         let age_ms = health.head_age_ms;
@@ -109,12 +115,15 @@ fn ended(health: &Health) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Doubt;
 
     #[test]
     fn each_way_of_not_being_ready_has_its_code() {
         let ready = Health {
             sequencing: Sequencing::Running,
             head_age_ms: 7,
+            clock_behind_ms: 0,
+            doubt: None,
             head_is_fresh: true,
             disk: Disk::HasRoom,
             last_error: None,
@@ -124,6 +133,13 @@ mod tests {
         assert_eq!(
             code(Health {
                 head_is_fresh: false,
+                ..ready.clone()
+            }),
+            Some("overloaded")
+        );
+        assert_eq!(
+            code(Health {
+                doubt: Some(Doubt::Ahead { ahead_ms: 1 }),
                 ..ready.clone()
             }),
             Some("overloaded")

@@ -1,5 +1,4 @@
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
 
 use ledger::codes::Code;
 use ledger::leaf::Leaf;
@@ -7,7 +6,6 @@ use tlog::checkpoint::SignedCheckpoint;
 use tlog::policy::Policy;
 
 use super::*;
-use crate::store::Store as _;
 
 const NOW_MS: u64 = 1_700_000_000_000;
 
@@ -22,7 +20,7 @@ fn founding(data: &Path) -> Founding {
 }
 
 fn charter_of(data: &Path) -> (Record, RecordHash) {
-    let store = RocksStore::open(&store_path(data)).unwrap();
+    let store = open::open(&store_path(data)).unwrap().store;
     let leaf = Leaf::parse(&store.leaves(0..1).unwrap()[0]).unwrap();
     assert_eq!(leaf.received_ms(), NOW_MS);
     let record = SignedRecord::from_envelope(leaf.into_envelope()).unwrap();
@@ -55,7 +53,7 @@ fn a_new_log_is_what_its_trust_says() {
     assert_eq!(trust["charter"], fingerprint.to_string());
     assert_eq!(trust.as_object().unwrap().len(), 2);
     assert_eq!(charter_of(&data).1, fingerprint);
-    let store = RocksStore::open(&store_path(&data)).unwrap();
+    let store = open::open(&store_path(&data)).unwrap().store;
     let head = store.head().unwrap().unwrap();
     let policy = Policy::parse(trust["policy"].as_str().unwrap()).unwrap();
     let verified = policy
@@ -279,7 +277,7 @@ fn a_new_log_is_served_at_once() {
         log: SigningKey::new(KeyName::parse("log.example/a").unwrap(), &log.seed()),
         control: keys::read(&KeyFile::Control.path(&key_folder)).unwrap(),
     };
-    let store = Arc::new(RocksStore::open(&store_path(folder.path())).unwrap());
+    let store = open::open(&store_path(folder.path())).unwrap();
     let options = crate::log::Options {
         accept_clock_jump: true,
         ..Default::default()

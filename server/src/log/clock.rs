@@ -9,9 +9,6 @@ pub trait Clock: Send + Sync + 'static {
 
     /// The monotonic clock: milliseconds since some moment. It never goes back.
     fn monotonic_ms(&self) -> u64;
-
-    /// Waits. Only the start of the service does, for a wall clock that is a little behind the log.
-    fn sleep(&self, time: Duration);
 }
 
 /// The clocks of the machine that this runs on.
@@ -46,10 +43,6 @@ impl Clock for SystemClock {
 
     fn monotonic_ms(&self) -> u64 {
         whole_ms(self.started.elapsed())
-    }
-
-    fn sleep(&self, time: Duration) {
-        std::thread::sleep(time);
     }
 }
 
@@ -98,9 +91,5 @@ impl Clock for ManualClock {
 
     fn monotonic_ms(&self) -> u64 {
         self.monotonic_ms.load(std::sync::atomic::Ordering::SeqCst)
-    }
-
-    fn sleep(&self, time: Duration) {
-        self.advance(whole_ms(time));
     }
 }

@@ -5,16 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ledger::govern::State;
 
-use super::clock::Clock;
 use super::published::Published;
+use super::time::{Doubt, LogTime, Now};
 
 /// How the log is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     /// What the sequencer is doing.
     pub sequencing: Sequencing,
-    /// How long ago the last leaf was received, in milliseconds. Pulses keep it low in a quiet log.
+    /// How long ago the last leaf was received by the log's time, in milliseconds. Pulses keep it low in a quiet log.
     pub head_age_ms: u64,
+    /// How far the wall clock is behind the last leaf, in milliseconds.
+    pub clock_behind_ms: u64,
+    /// Why nothing is signed, if that is because of the clock.
+    pub doubt: Option<Doubt>,
     /// Whether that is within what the charter allows a pulse to be late.
     pub head_is_fresh: bool,
     /// Whether there is room for more.
@@ -24,10 +28,11 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether records are taken: the sequencer runs, its head is fresh, the disk has room.
+    /// Whether records are taken: the sequencer runs, its clock is believed, its head is fresh, the disk has room.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.sequencing == Sequencing::Running && self.head_is_fresh && self.disk == Disk::HasRoom
+        let has_head = self.doubt.is_none() && self.head_is_fresh;
+        self.sequencing == Sequencing::Running && has_head && self.disk == Disk::HasRoom
     }
 }
 
@@ -55,7 +60,7 @@ pub enum Disk {
 
 /// What the sequencer tells of itself, for others to read without waiting for it.
 pub(crate) struct Status {
-    clock: Arc<dyn Clock>,
+    time: Arc<LogTime>,
     phase: AtomicU8,
     nearly_full: AtomicBool,
     stale_after_ms: AtomicU64,
@@ -67,9 +72,9 @@ const STOPPING: u8 = 1;
 const ENDED: u8 = 2;
 
 impl Status {
-    pub(crate) fn new(state: &State, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(state: &State, time: Arc<LogTime>) -> Self {
         let status = Self {
-            clock,
+            time,
             phase: AtomicU8::new(RUNNING),
             nearly_full: AtomicBool::new(false),
             stale_after_ms: AtomicU64::new(u64::MAX),
@@ -77,6 +82,11 @@ impl Status {
         };
         status.follow(state);
         status
+    }
+
+    /// The log's time.
+    pub(crate) fn time(&self) -> Arc<LogTime> {
+        Arc::clone(&self.time)
     }
 
     /// Takes the clocks of the charter in force.
@@ -106,10 +116,17 @@ impl Status {
     }
 
     pub(crate) fn health(&self, published: &Published) -> Health {
-        let head_age_ms = self.clock.wall_ms().saturating_sub(published.time_ms);
+        let wall_ms = self.time.wall_ms();
+        let (now_ms, doubt) = match self.time.now(published.time_ms) {
+            Now::At(now_ms) => (now_ms, None),
+            Now::Withheld(doubt) => (wall_ms, Some(doubt)),
+        };
+        let head_age_ms = now_ms.saturating_sub(published.time_ms);
         Health {
             sequencing: self.sequencing(),
             head_age_ms,
+            clock_behind_ms: published.time_ms.saturating_sub(wall_ms),
+            doubt,
             head_is_fresh: head_age_ms <= self.stale_after_ms.load(Ordering::Relaxed),
             disk: if self.nearly_full.load(Ordering::Relaxed) {
                 Disk::NearlyFull

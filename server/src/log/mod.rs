@@ -18,8 +18,10 @@ mod published;
 mod recovery;
 mod selecting;
 mod sequencer;
+mod signer;
 #[cfg(test)]
 pub(crate) mod testing;
+mod time;
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -40,13 +42,14 @@ pub use published::{Published, ReadError};
 pub use recovery::{LeafError, RecoveryError, Replay};
 pub use selecting::{MAX_SELECTED, select};
 pub(crate) use sequencer::Duty;
-pub use sequencer::{Fatal, GenesisError, Sequencer, found, judge_charter};
+pub use sequencer::{CommitError, Fatal, GenesisError, Sequencer, found, judge_charter};
+pub use time::Doubt;
 
-use crate::store::{Store, StoreError};
+use crate::store::{Storage, StoreError};
 use health::Status;
 use pool::SignaturePool;
-use published::Source;
 use sequencer::{Submission, Writer};
+use time::{LogTime, Now};
 
 /// How many records may wait for the sequencer unless told otherwise: some hundred milliseconds of its work.
 pub const DEFAULT_QUEUE: usize = 8_192;
@@ -79,7 +82,7 @@ pub struct Options {
     pub min_free_bytes: u64,
     /// The room on disk, in bytes, below which nothing more is logged; no more than `min_free_bytes`.
     pub reserve_bytes: u64,
-    /// Whether to start although the clock is far from the last leaf's time.
+    /// Whether to believe a clock that is far past the last leaf, and to go on in the log's own time behind it.
     pub accept_clock_jump: bool,
 }
 
@@ -98,6 +101,70 @@ impl Default for Options {
 /// A handle on the log; clones are the same log.
 #[derive(Clone)]
 pub struct Log(Arc<Shared>);
+
+/// A log that was recovered and that nobody writes yet: whoever wants to compare it with something does so now, before
+/// anything is signed.
+pub struct Recovered {
+    writer: Writer,
+    status: Arc<Status>,
+    queue: usize,
+}
+
+impl Recovered {
+    /// Recovers a log from what is stored, if the keys are its own.
+    ///
+    /// # Errors
+    /// [`OpenError`], with everything as it was.
+    pub fn recover(
+        storage: impl Into<Storage>,
+        keys: LogKeys,
+        options: &Options,
+    ) -> Result<Self, OpenError> {
+        let storage = storage.into();
+        let recovered = recovery::recover(&storage)?;
+        let time = LogTime::start(
+            Arc::clone(&options.clock),
+            recovered.state.last_received_ms(),
+            options.accept_clock_jump,
+        )?;
+        let status = Arc::new(Status::new(&recovered.state, Arc::new(time)));
+        let writer = Writer::start(storage, keys, recovered, options, Arc::clone(&status))?;
+        Ok(Self {
+            writer,
+            status,
+            queue: options.queue.max(1),
+        })
+    }
+
+    /// Its head.
+    #[must_use]
+    pub fn published(&self) -> Arc<Published> {
+        self.writer.published().load_full()
+    }
+
+    /// Starts its sequencer.
+    ///
+    /// # Errors
+    /// [`OpenError::Thread`].
+    pub fn start(self) -> Result<(Log, Sequencer), OpenError> {
+        let Self {
+            writer,
+            status,
+            queue,
+        } = self;
+        let (published, heads) = (writer.published(), writer.heads());
+        let (queue, receiver) = sync_channel(queue);
+        let sequencer = Sequencer::spawn(writer, receiver, Arc::clone(&status))?;
+        let shared = Shared {
+            queue: ArcSwapOption::from_pointee(queue),
+            published,
+            heads,
+            pool: SignaturePool::new(),
+            status,
+        };
+        Ok((Log(Arc::new(shared)), sequencer))
+    }
+}
 
 struct Shared {
     /// Empty once the log is stopping: the sequencer ends when it has worked off what is queued.
@@ -167,34 +234,11 @@ impl Log {
     /// # Errors
     /// [`OpenError`], with everything as it was.
     pub fn open(
-        store: Arc<dyn Store>,
+        storage: impl Into<Storage>,
         keys: LogKeys,
         options: Options,
     ) -> Result<(Self, Sequencer), OpenError> {
-        let source = Arc::new(Source {
-            store,
-            key: keys.log,
-        });
-        let recovered = recovery::recover(&source)?;
-        let status = Arc::new(Status::new(&recovered.state, Arc::clone(&options.clock)));
-        let writer = Writer::start(
-            Arc::clone(&source),
-            keys.control,
-            recovered,
-            &options,
-            Arc::clone(&status),
-        )?;
-        let (published, heads) = (writer.published(), writer.heads());
-        let (queue, receiver) = sync_channel(options.queue.max(1));
-        let sequencer = Sequencer::spawn(writer, receiver, Arc::clone(&status))?;
-        let shared = Shared {
-            queue: ArcSwapOption::from_pointee(queue),
-            published,
-            heads,
-            pool: SignaturePool::new(),
-            status,
-        };
-        Ok((Self(Arc::new(shared)), sequencer))
+        Recovered::recover(storage, keys, &options)?.start()
     }
 
     /// Logs a record: checks its signatures, queues it, waits until it is durable, signed for and published.
@@ -256,6 +300,22 @@ impl Log {
         self.0.heads.clone()
     }
 
+    /// What time it is in the log: milliseconds since the epoch. It is not the wall clock's while that is behind.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        let last_ms = self.published().time_ms;
+        match self.0.status.time().now(last_ms) {
+            Now::At(now_ms) => now_ms,
+            Now::Withheld(_) => last_ms,
+        }
+    }
+
+    /// A clock that shows the log's time, for whoever compares it with what a client signed.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(LogClock(self.clone()))
+    }
+
     /// How the log is.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -297,6 +357,19 @@ impl Log {
     }
 }
 
+/// The log's time as a clock.
+struct LogClock(Log);
+
+impl Clock for LogClock {
+    fn wall_ms(&self) -> u64 {
+        self.0.now_ms()
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        self.0.0.status.time().monotonic_ms()
+    }
+}
+
 /// Why a log could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -320,19 +393,11 @@ pub enum OpenError {
     },
     /// The clock is far behind the last leaf.
     #[error(
-        "the clock is {behind_ms} ms behind the last leaf; set it, or accept the jump with --accept-clock-jump"
+        "the clock is {behind_ms} ms behind the last leaf. If it is wrong, set it. If it is right, the log was once signed by a clock that was ahead: --accept-clock-jump lets the log go on in its own time, at half speed, until the two meet"
     )]
     ClockBehind {
         /// How far, in milliseconds.
         behind_ms: u64,
-    },
-    /// The clock is far past the last leaf.
-    #[error(
-        "the clock is {ahead_ms} ms past the last leaf; set it, or accept the jump with --accept-clock-jump"
-    )]
-    ClockAhead {
-        /// How far, in milliseconds.
-        ahead_ms: u64,
     },
     /// The system gave no thread.
     #[error("no thread for the sequencer")]

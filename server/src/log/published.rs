@@ -5,40 +5,38 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
 use ledger::govern::State;
 use ledger::record::Kind;
-use tlog::checkpoint::{Checkpoint, Origin, ParseCheckpointError, SignedCheckpoint};
-use tlog::note::SigningKey;
+use tlog::checkpoint::{Origin, SignedCheckpoint};
+use tlog::note::VerifierKey;
 use tlog::proof::ProofFile;
-use tlog::tile::{Edge, EntryBundle, Tile, TileError, TileSlice};
+use tlog::tile::{Edge, EntryBundle, Tile, TileSlice};
 use tlog::tree::{HashReader, Node};
-use tlog::{Hash, LeafIndex, ProofError, ProveError, TreeSize, checkpoint, consistency, inclusion};
+use tlog::{Hash, LeafIndex, TreeSize, consistency, inclusion};
 
-use crate::bounds::{Bounds, OutOfBounds};
-use crate::metrics;
+use crate::bounds::Bounds;
 use crate::store::{Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
+
+mod error;
+
+pub use error::ReadError;
+pub(super) use error::false_proof;
 
 /// How many hashes are read at once: each may stand in a tile of its own, of 8 KiB, and proofs of scattered leaves have
 /// many thousands.
 const NODES_AT_ONCE: usize = 512;
 
-/// Where published heads read from, and what they sign old heads with.
+/// Where published heads read from, and the key that their signatures verify by.
 pub(crate) struct Source {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) key: SigningKey,
+    pub(crate) key: VerifierKey,
 }
 
 impl Source {
     /// The name of the log.
     pub(crate) fn origin(&self) -> Origin {
-        Origin::from(self.key.verifier_key().name().clone())
-    }
-
-    /// The signed checkpoint of a tree.
-    pub(crate) fn sign(&self, size: TreeSize, root: Hash) -> String {
-        checkpoint::sign(&self.key, &Checkpoint::new(self.origin(), size, root))
+        Origin::from(self.key.name().clone())
     }
 }
 
@@ -90,6 +88,11 @@ impl Published {
             bounds: Some(Arc::clone(bounds)),
             ..self.clone()
         }
+    }
+
+    /// The right edge of its tree.
+    pub(super) const fn edge(&self) -> &Edge {
+        &self.edge
     }
 
     /// The name of the log.
@@ -172,7 +175,7 @@ impl Published {
     }
 
     /// The root of the tree of the first `size` leaves, shown to be a prefix of this one: a damaged tile must not
-    /// lead to a second signature that contradicts the first.
+    /// lead to a proof under another root.
     ///
     /// # Errors
     /// [`ReadError::BeyondHead`]; [`ReadError::Store`] or [`ReadError::FalseProof`] if the store is damaged.
@@ -188,32 +191,44 @@ impl Published {
         Ok(root)
     }
 
-    /// The signed checkpoint of any size up to this one. It is signed again: Ed25519 is deterministic, so it is the
-    /// same bytes each time.
+    /// The signed checkpoint of a size up to this one, as it was kept: it is found and not signed again.
     ///
     /// # Errors
-    /// As [`Published::root_at`].
+    /// As [`Published::root_at`]; [`ReadError::NotKept`] if the history has no head of this size, and
+    /// [`ReadError::FalseHead`] if the one that it has is not of this tree.
     pub fn checkpoint_at(&self, size: TreeSize) -> Result<String, ReadError> {
+        let root = self.root_at(size)?;
+        self.head_of(size, root)
+    }
+
+    /// The kept head of a tree whose root is known.
+    fn head_of(&self, size: TreeSize, root: Hash) -> Result<String, ReadError> {
         if size == self.size {
             return Ok(self.checkpoint.clone());
         }
-        Ok(self.source.sign(size, self.root_at(size)?))
+        let before = size.get().checked_sub(1);
+        let kept = before.map(|before| self.checkpoints_after(before, 1));
+        let kept = kept.transpose()?.unwrap_or_default().pop();
+        let next = kept.as_ref().map_or(self.size, |kept| kept.size);
+        let kept = kept.filter(|kept| kept.size == size);
+        let kept = kept.ok_or(ReadError::NotKept { size, next })?;
+        let signed = SignedCheckpoint::parse(&kept.checkpoint)?;
+        let head = signed.unverified();
+        match (head.size, head.root) == (size, root) {
+            true => Ok(kept.checkpoint),
+            false => Err(ReadError::FalseHead { size }),
+        }
     }
 
     /// The tlog-proof text of a leaf in the tree of the first `size` leaves. The leaf itself goes into `extra`, so that
     /// one file is all that a verifier needs.
     ///
     /// # Errors
-    /// As [`Published::inclusion`].
+    /// As [`Published::inclusion`] and [`Published::checkpoint_at`].
     pub fn proof_file(&self, index: LeafIndex, size: TreeSize) -> Result<String, ReadError> {
         let leaf = self.leaf_within(index, size)?;
         let proven = self.proven(index, size, &leaf)?;
-        let checkpoint = if size == self.size {
-            self.checkpoint.clone()
-        } else {
-            self.source.sign(size, proven.root)
-        };
-        let checkpoint = SignedCheckpoint::parse(&checkpoint)?;
+        let checkpoint = SignedCheckpoint::parse(&self.head_of(size, proven.root)?)?;
         let (extra, hashes) = (Some(leaf), proven.hashes);
         Ok(ProofFile {
             extra,
@@ -373,128 +388,6 @@ impl fmt::Debug for Published {
 struct Proven {
     root: Hash,
     hashes: Vec<Hash>,
-}
-
-/// Why something could not be read or proven.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The caller asked about a size that is not published.
-    #[error("the log has {published} leaves, not {size}")]
-    BeyondHead {
-        /// The size that was asked about.
-        size: TreeSize,
-        /// The published size.
-        published: TreeSize,
-    },
-    /// The caller asked for a leaf that the tree does not have.
-    #[error("leaf {index} is outside a tree of {size} leaves")]
-    IndexOutOfRange {
-        /// The leaf.
-        index: LeafIndex,
-        /// The size of the tree.
-        size: TreeSize,
-    },
-    /// The caller named the larger size as the older one.
-    #[error("a tree of {new} leaves cannot extend one of {old}")]
-    SizesReversed {
-        /// The size named as the older.
-        old: TreeSize,
-        /// The size named as the newer.
-        new: TreeSize,
-    },
-    /// The read went as far as it may.
-    #[error(transparent)]
-    OutOfBounds(#[from] OutOfBounds),
-    /// The store failed.
-    #[error("the store could not be read")]
-    Store(#[from] StoreError),
-    /// What the store gave does not lead to the signed root.
-    #[error("a proof made from the store does not verify")]
-    FalseProof(#[source] ProofError),
-    /// The prover and its reader disagree: a fault of this program.
-    #[error("a proof could not be made: {0}")]
-    Prover(String),
-    /// A checkpoint of our own cannot be read back: a fault of this program.
-    #[error("a checkpoint of this log does not parse")]
-    Checkpoint(#[from] ParseCheckpointError),
-    /// There is no such thing to select the leaves of.
-    #[error("{what} is not in a log of {size} entries")]
-    NothingToSelect {
-        /// What was asked for.
-        what: String,
-        /// The size of the log.
-        size: TreeSize,
-    },
-    /// The caller asked for more than a pack can hold.
-    #[error("{got} {what}, a pack holds {most}; ask for ranges of entries instead")]
-    PackTooLarge {
-        /// Of what there are too many.
-        what: &'static str,
-        /// How many there are.
-        got: u64,
-        /// How many there can be.
-        most: u64,
-    },
-    /// A leaf cannot be read, which all leaves of this log can.
-    #[error("leaf {index} is damaged")]
-    Leaf {
-        /// Its index.
-        index: LeafIndex,
-        /// Why.
-        #[source]
-        refusal: Refusal,
-    },
-    /// A leaf is not even text, which all leaves of this log are.
-    #[error("leaf {index} is not text")]
-    LeafNotText {
-        /// Its index.
-        index: LeafIndex,
-    },
-    /// A leaf does not fit into a bundle, which no leaf of this log exceeds.
-    #[error("a stored leaf does not fit into a bundle")]
-    Bundle(#[from] TileError),
-}
-
-impl ReadError {
-    /// How a caller is told: what it may ask for and did not get is `not-found`, a reversed range `malformed`,
-    /// everything else `internal`.
-    #[must_use]
-    pub fn refusal(&self) -> Refusal {
-        match self {
-            Self::BeyondHead { .. }
-            | Self::IndexOutOfRange { .. }
-            | Self::NothingToSelect { .. } => Code::NotFound.because(self),
-            Self::PackTooLarge { .. } => Code::TooLarge.because(self),
-            Self::SizesReversed { .. } => Code::Malformed.because(self),
-            Self::OutOfBounds(OutOfBounds::Rows) => Code::TooLarge.because(self),
-            Self::OutOfBounds(_) => Code::Overloaded.because(self),
-            Self::Store(_)
-            | Self::FalseProof(_)
-            | Self::Prover(_)
-            | Self::Leaf { .. }
-            | Self::LeafNotText { .. }
-            | Self::Checkpoint(_)
-            | Self::Bundle(_) => Code::Internal.because(self),
-        }
-    }
-}
-
-impl From<ProveError<StoreError>> for ReadError {
-    fn from(error: ProveError<StoreError>) -> Self {
-        match error {
-            ProveError::Read(error) => Self::Store(error),
-            ProveError::IndexOutOfRange { index, size } => Self::IndexOutOfRange { index, size },
-            ProveError::SizesReversed { old, new } => Self::SizesReversed { old, new },
-            ProveError::NotAscending { .. } | ProveError::WrongHashCount { .. } => {
-                Self::Prover(error.to_string())
-            }
-        }
-    }
-}
-
-pub(super) fn false_proof(error: ProofError) -> ReadError {
-    metrics::proof_failed();
-    ReadError::FalseProof(error)
 }
 
 fn key_of(slice: &TileSlice) -> TileKey {

@@ -13,11 +13,15 @@ use tlog::checkpoint::{ParseCheckpointError, SignedCheckpoint};
 use tlog::tile::Edge;
 use tlog::{Hash, LeafIndex, TreeSize, leaf_hash};
 
-use super::published::Source;
-use crate::store::{Store, StoreError, StoredCheckpoint, TileKey};
+use crate::store::{
+    Group, Journaled, Mention, Storage, Store, StoreError, StoredCheckpoint, TileKey,
+};
 
 /// Leaves that are read at once: some megabytes.
 const CHUNK: usize = 1_024;
+
+/// Stretches of a journal that are read at once. Each may have thousands of leaves.
+const STRETCHES: usize = 16;
 
 /// A log that fits together: where the sequencer goes on.
 pub(super) struct Recovered {
@@ -28,32 +32,18 @@ pub(super) struct Recovered {
     pub(super) refused: Vec<RecordHash>,
 }
 
-/// Reads the whole log and compares it with its signed head.
-pub(super) fn recover(source: &Source) -> Result<Recovered, RecoveryError> {
-    let store = source.store.as_ref();
-    let head = store.head()?.ok_or(RecoveryError::Empty)?;
-    let signed = signed_head(&head)?;
+/// Reads the whole log, compares it with its signed head, and brings the store to where the journal ends.
+pub(super) fn recover(storage: &Storage) -> Result<Recovered, RecoveryError> {
+    let store = storage.store.as_ref();
     let mut replay = Replay::new();
-    for from in (0..head.size.get()).step_by(CHUNK) {
-        let to = head.size.get().min(from + CHUNK as u64);
-        for (index, leaf) in (from..).zip(store.leaves(from..to)?) {
-            let wrong = |error| RecoveryError::Leaf { index, error };
-            let tiles = replay.push(&leaf).map_err(wrong)?;
-            compare_tiles(store, &tiles)?;
-        }
+    let mut head = store.head()?;
+    if let Some(head) = &head {
+        read_again(store, head, &mut replay)?;
+        nothing_beyond(store, head.size)?;
     }
-    let (size, computed) = (head.size, replay.edge.root());
-    if computed != signed.unverified().root {
-        return Err(RecoveryError::Root {
-            size,
-            computed,
-            signed: signed.unverified().root,
-        });
-    }
-    // Only the leaves say which keys may sign it: an amendment may have replaced the one that did.
-    let unsigned = |refusal| RecoveryError::HeadSignature { size, refusal };
-    replay.state.signed_in_force(&signed).map_err(unsigned)?;
-    nothing_beyond(store, head.size)?;
+    catch_up(storage, &mut replay, &mut head)?;
+    let head = head.ok_or(RecoveryError::Empty)?;
+    same_end(storage, &head)?;
     let Replay {
         edge,
         state,
@@ -65,6 +55,45 @@ pub(super) fn recover(source: &Source) -> Result<Recovered, RecoveryError> {
         head,
         refused,
     })
+}
+
+fn read_again(
+    store: &dyn Store,
+    head: &StoredCheckpoint,
+    replay: &mut Replay,
+) -> Result<(), RecoveryError> {
+    let signed = signed_head(head)?;
+    for from in (0..head.size.get()).step_by(CHUNK) {
+        let to = head.size.get().min(from + CHUNK as u64);
+        for (index, leaf) in (from..).zip(store.leaves(from..to)?) {
+            let wrong = |error| RecoveryError::Leaf { index, error };
+            let tiles = replay.push(&leaf).map_err(wrong)?;
+            compare_tiles(store, &tiles)?;
+        }
+    }
+    replay.must_lead_to(&signed)
+}
+
+/// Applies what the journal has and the store has not: a process can end between the two.
+fn catch_up(
+    storage: &Storage,
+    replay: &mut Replay,
+    head: &mut Option<StoredCheckpoint>,
+) -> Result<(), RecoveryError> {
+    loop {
+        let size = replay.edge.size();
+        let missing = storage.journal.after(size, STRETCHES)?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for stretch in missing {
+            let signed = signed_head(&stretch.checkpoint)?;
+            let group = replay.group(stretch, head.as_ref())?;
+            replay.must_lead_to(&signed)?;
+            storage.store.apply(&group)?;
+            *head = Some(group.checkpoint);
+        }
+    }
 }
 
 /// The log as its leaves imply it, one after another.
@@ -119,6 +148,46 @@ impl Replay {
         Ok(self.hash_only(bytes))
     }
 
+    /// Takes the next leaves of a journal, and gives back the group that they are.
+    fn group(
+        &mut self,
+        stretch: Journaled,
+        before: Option<&StoredCheckpoint>,
+    ) -> Result<Group, RecoveryError> {
+        let first = LeafIndex::new(self.edge.size().get());
+        let (mut leaves, mut mentions, mut tiles) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, leaf) in (first.get()..).zip(stretch.leaves) {
+            let wrong = |error| RecoveryError::Leaf { index, error };
+            tiles.extend(self.push(&leaf).map_err(wrong)?);
+            let record = read_record(&leaf).map_err(|refusal| wrong(refusal.into()))?;
+            mentions.extend(Mention::all_of(LeafIndex::new(index), &record));
+            leaves.push((record.hash(), leaf));
+        }
+        Ok(Group {
+            first,
+            leaves,
+            mentions,
+            tiles,
+            supersedes: stretch.checkpoint.superseded(before),
+            checkpoint: stretch.checkpoint,
+        })
+    }
+
+    /// Only the leaves say which keys may sign their head: an amendment may have replaced the one that did.
+    fn must_lead_to(&self, signed: &SignedCheckpoint) -> Result<(), RecoveryError> {
+        let (size, computed, head) = (self.edge.size(), self.edge.root(), signed.unverified());
+        if computed != head.root {
+            return Err(RecoveryError::Root {
+                size,
+                computed,
+                signed: head.root,
+            });
+        }
+        let unsigned = |refusal| RecoveryError::HeadSignature { size, refusal };
+        self.state.signed_in_force(signed).map_err(unsigned)?;
+        Ok(())
+    }
+
     /// Takes the hash of a leaf whose record cannot be read, so that a check of the tree can go on behind it.
     pub fn hash_only(&mut self, bytes: &[u8]) -> Vec<(TileKey, Vec<Hash>)> {
         let full = self.edge.push(leaf_hash(bytes)).into_iter();
@@ -160,6 +229,14 @@ pub enum RecoveryError {
     /// There is no log in the store.
     #[error("there is no log in the store")]
     Empty,
+    /// The journal and the store do not end at one head.
+    #[error("the journal ends at {journal}, the store at {store}, and not at one head")]
+    JournalApart {
+        /// The size of the journal's head.
+        journal: TreeSize,
+        /// The size of the store's head.
+        store: TreeSize,
+    },
     /// The head is no checkpoint.
     #[error("the head at size {size} is no signed checkpoint")]
     HeadMalformed {
@@ -232,6 +309,10 @@ fn signed_head(head: &StoredCheckpoint) -> Result<SignedCheckpoint, RecoveryErro
     }
 }
 
+fn read_record(leaf: &[u8]) -> Result<SignedRecord, Refusal> {
+    Leaf::parse(leaf).and_then(|leaf| SignedRecord::from_envelope(leaf.into_envelope()))
+}
+
 fn compare_tiles(
     store: &dyn Store,
     computed: &[(TileKey, Vec<Hash>)],
@@ -243,6 +324,18 @@ fn compare_tiles(
         }
     }
     Ok(())
+}
+
+/// A store that is ahead of its journal, or ends at another head, shows that the journal went back.
+fn same_end(storage: &Storage, stored: &StoredCheckpoint) -> Result<(), RecoveryError> {
+    let journal = storage.journal.head()?;
+    match journal.as_ref() == Some(stored) {
+        true => Ok(()),
+        false => Err(RecoveryError::JournalApart {
+            journal: journal.map_or(TreeSize::new(0), |head| head.size),
+            store: stored.size,
+        }),
+    }
 }
 
 /// A group is committed whole, so a leaf beyond the head was not put there by this program.

@@ -99,7 +99,7 @@ pub(crate) fn founded(charter: Charter) -> (Arc<MemoryStore>, Trust) {
     let store = Arc::new(MemoryStore::new());
     let charter = signed(charter);
     let hash = charter.hash();
-    found(store.as_ref(), &keys(), charter, START_MS).unwrap();
+    found(Arc::clone(&store), &keys(), charter, START_MS).unwrap();
     let policy = format!("log {}\nquorum none\n", log_key().verifier_key());
     (
         store,

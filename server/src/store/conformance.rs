@@ -1,4 +1,4 @@
-//! What every store does, as tests that each implementation runs.
+//! What every store and every journal does, as tests that each implementation runs, here or in another crate.
 
 use std::sync::Arc;
 
@@ -6,15 +6,22 @@ use ledger::digest::{Digest, RecordHash};
 use ledger::record::Kind;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use super::{Counts, Group, Mention, Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
+use super::{
+    AppendError, Appended, Counts, Group, Journal, Mention, Order, Store, StoreError,
+    StoredCheckpoint, TileKey, Topic,
+};
 
-/// Runs every test on a store that `open` makes empty.
-pub(super) fn run(open: &dyn Fn() -> Arc<dyn Store>) {
+/// Runs every test of stores on one that `open` makes empty.
+///
+/// # Panics
+/// If the store does something else.
+pub fn store(open: &dyn Fn() -> Arc<dyn Store>) {
     for test in [
         empty,
-        what_is_committed_is_read_back,
+        what_is_applied_is_read_back,
         groups_follow_one_another,
-        a_group_that_is_not_next_changes_nothing,
+        a_group_that_leaves_a_hole_changes_nothing,
+        a_group_that_is_there_is_compared,
         a_checkpoint_of_the_same_second_takes_the_place_of_the_last,
         checkpoints_are_listed_ascending,
         what_is_not_there_is_named,
@@ -24,8 +31,23 @@ pub(super) fn run(open: &dyn Fn() -> Arc<dyn Store>) {
     }
 }
 
+/// Runs every test of journals on one that `open` makes empty.
+///
+/// # Panics
+/// If the journal does something else.
+pub fn journal(open: &dyn Fn() -> Arc<dyn Journal>) {
+    for test in [
+        what_is_appended_comes_after,
+        a_group_that_is_not_next_is_not_appended,
+        an_earlier_term_is_fenced,
+    ] {
+        test(open().as_ref());
+    }
+}
+
 /// A group of leaves `first..first + count`, with a tile and the checkpoint.
-pub(super) fn group(first: u64, count: u64) -> Group {
+#[must_use]
+pub fn group(first: u64, count: u64) -> Group {
     let leaf = |index: u64| (record(index), format!("leaf {index}").into_bytes());
     Group {
         first: LeafIndex::new(first),
@@ -91,9 +113,9 @@ fn empty(store: &dyn Store) {
     assert_eq!(store.counts().unwrap(), Counts::default());
 }
 
-fn what_is_committed_is_read_back(store: &dyn Store) {
+fn what_is_applied_is_read_back(store: &dyn Store) {
     let group = group(0, 300);
-    store.commit(&group).unwrap();
+    store.apply(&group).unwrap();
     assert_eq!(store.head().unwrap(), Some(group.checkpoint));
     let leaves: Vec<Vec<u8>> = group.leaves.iter().map(|(_, leaf)| leaf.clone()).collect();
     assert_eq!(store.leaves(0..300).unwrap(), leaves);
@@ -117,7 +139,7 @@ fn what_is_committed_is_read_back(store: &dyn Store) {
 fn groups_follow_one_another(store: &dyn Store) {
     let mut first = 0;
     for count in [1, 255, 1, 256, 512] {
-        store.commit(&group(first, count)).unwrap();
+        store.apply(&group(first, count)).unwrap();
         first += count;
         assert_eq!(store.head().unwrap(), Some(checkpoint(first)));
     }
@@ -132,11 +154,11 @@ fn groups_follow_one_another(store: &dyn Store) {
     );
 }
 
-fn a_group_that_is_not_next_changes_nothing(store: &dyn Store) {
-    store.commit(&group(0, 2)).unwrap();
+fn a_group_that_leaves_a_hole_changes_nothing(store: &dyn Store) {
+    store.apply(&group(0, 2)).unwrap();
     let before = store.counts().unwrap();
-    for first in [0, 1, 3] {
-        let refused = store.commit(&group(first, 1));
+    for (first, count) in [(3, 1), (1, 2)] {
+        let refused = store.apply(&group(first, count));
         assert!(
             matches!(refused, Err(StoreError::NotNext { got, want: 2 }) if got == first),
             "{refused:?}"
@@ -146,12 +168,97 @@ fn a_group_that_is_not_next_changes_nothing(store: &dyn Store) {
     assert_eq!(store.head().unwrap(), Some(checkpoint(2)));
 }
 
+fn a_group_that_is_there_is_compared(store: &dyn Store) {
+    store.apply(&group(0, 2)).unwrap();
+    store.apply(&group(2, 2)).unwrap();
+    let supersedes = Some(TreeSize::new(4));
+    let newest = Group {
+        supersedes,
+        ..group(4, 1)
+    };
+    store.apply(&newest).unwrap();
+    let before = store.counts().unwrap();
+    // The head of the second is kept no more, so its leaves are compared.
+    for same in [group(0, 2), group(2, 2), newest] {
+        store.apply(&same).unwrap();
+    }
+    let mut other = group(2, 2);
+    other.leaves[1].1 = b"another".to_vec();
+    other.checkpoint.checkpoint = "origin\nanother\n".to_owned();
+    let refused = store.apply(&other);
+    assert!(
+        matches!(refused, Err(StoreError::Contradicted { size: 4 })),
+        "{refused:?}"
+    );
+    assert_eq!(store.counts().unwrap(), before);
+    assert_eq!(store.head().unwrap(), Some(checkpoint(5)));
+}
+
+fn what_is_appended_comes_after(journal: &dyn Journal) {
+    let term = journal.lead().unwrap();
+    assert_eq!(journal.head().unwrap(), None);
+    assert!(journal.after(TreeSize::new(0), 9).unwrap().is_empty());
+    for (first, count) in [(0, 1), (1, 300), (301, 2)] {
+        let appended = journal.append(&group(first, count), term).unwrap();
+        assert_eq!(appended, Appended::Durable);
+        assert_eq!(journal.head().unwrap(), Some(checkpoint(first + count)));
+    }
+    for (size, ends) in [
+        (0, &[1, 301, 303][..]),
+        (1, &[301, 303]),
+        (7, &[301, 303]),
+        (303, &[]),
+    ] {
+        let mut next = size;
+        let after = journal.after(TreeSize::new(size), 9).unwrap();
+        assert_eq!(after.len(), ends.len());
+        for (stretch, end) in after.iter().zip(ends) {
+            let leaf = |index: u64| format!("leaf {index}").into_bytes();
+            assert_eq!(stretch.first.get(), next);
+            assert_eq!(stretch.leaves, (next..*end).map(leaf).collect::<Vec<_>>());
+            assert_eq!(stretch.checkpoint, checkpoint(*end));
+            next = *end;
+        }
+    }
+    assert_eq!(journal.after(TreeSize::new(0), 2).unwrap().len(), 2);
+}
+
+fn a_group_that_is_not_next_is_not_appended(journal: &dyn Journal) {
+    let term = journal.lead().unwrap();
+    journal.append(&group(0, 2), term).unwrap();
+    let before = journal.after(TreeSize::new(0), 9).unwrap();
+    for first in [0, 1, 3] {
+        let refused = journal.append(&group(first, 1), term);
+        assert!(
+            matches!(
+                refused,
+                Err(AppendError::NotDone(StoreError::NotNext { got, want: 2 })) if got == first
+            ),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(journal.after(TreeSize::new(0), 9).unwrap(), before);
+    assert_eq!(journal.head().unwrap(), Some(checkpoint(2)));
+}
+
+fn an_earlier_term_is_fenced(journal: &dyn Journal) {
+    let earlier = journal.lead().unwrap();
+    journal.append(&group(0, 2), earlier).unwrap();
+    let newest = journal.lead().unwrap();
+    assert!(newest > earlier);
+    let fenced = journal.append(&group(2, 1), earlier).unwrap();
+    assert_eq!(fenced, Appended::Fenced);
+    assert_eq!(journal.head().unwrap(), Some(checkpoint(2)));
+    let appended = journal.append(&group(2, 1), newest).unwrap();
+    assert_eq!(appended, Appended::Durable);
+}
+
 fn a_checkpoint_of_the_same_second_takes_the_place_of_the_last(store: &dyn Store) {
-    store.commit(&group(0, 1)).unwrap();
-    store.commit(&group(1, 1)).unwrap();
+    store.apply(&group(0, 1)).unwrap();
+    store.apply(&group(1, 1)).unwrap();
     let supersedes = Some(TreeSize::new(2));
     store
-        .commit(&Group {
+        .apply(&Group {
             supersedes,
             ..group(2, 1)
         })
@@ -163,7 +270,7 @@ fn a_checkpoint_of_the_same_second_takes_the_place_of_the_last(store: &dyn Store
 fn checkpoints_are_listed_ascending(store: &dyn Store) {
     // Far enough that the order of bytes and that of decimal digits differ from that of numbers.
     for first in 0..300 {
-        store.commit(&group(first, 1)).unwrap();
+        store.apply(&group(first, 1)).unwrap();
     }
     assert_eq!(sizes(store, 0, 1_000), (1..=300).collect::<Vec<u64>>());
     assert_eq!(sizes(store, 9, 3), [10, 11, 12]);
@@ -178,7 +285,7 @@ fn checkpoints_are_listed_ascending(store: &dyn Store) {
 }
 
 fn what_is_not_there_is_named(store: &dyn Store) {
-    store.commit(&group(0, 2)).unwrap();
+    store.apply(&group(0, 2)).unwrap();
     let missing = store.leaves(1..4);
     assert!(
         matches!(missing, Err(StoreError::LeafMissing { index: 2 })),
@@ -197,8 +304,8 @@ fn what_is_not_there_is_named(store: &dyn Store) {
 }
 
 fn leaves_are_found_by_what_they_are_about(store: &dyn Store) {
-    store.commit(&group(0, 700)).unwrap();
-    store.commit(&group(700, 20)).unwrap();
+    store.apply(&group(0, 700)).unwrap();
+    store.apply(&group(700, 20)).unwrap();
     let list = |topic: Topic, range, order, limit| {
         let found = store.mentions(&topic, range, order, limit).unwrap();
         let index = |(index, _): &(LeafIndex, Kind)| index.get();

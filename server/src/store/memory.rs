@@ -2,17 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ledger::digest::RecordHash;
 use ledger::record::Kind;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use super::{Counts, Group, Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
+use super::{
+    AppendError, Appended, Counts, Group, Journal, Journaled, Order, Store, StoreError,
+    StoredCheckpoint, Term, TileKey, Topic, journal,
+};
 
 /// A log that is gone when the process is.
 #[derive(Debug, Default)]
-pub struct MemoryStore(RwLock<Rows>);
+pub struct MemoryStore {
+    rows: RwLock<Rows>,
+    term: Mutex<Term>,
+}
 
 /// The rows, open to tests that tamper with them.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +45,10 @@ impl MemoryStore {
     /// A store with these rows.
     #[must_use]
     pub fn from_rows(rows: Rows) -> Self {
-        Self(RwLock::new(rows))
+        Self {
+            rows: RwLock::new(rows),
+            term: Mutex::default(),
+        }
     }
 
     /// A copy of all rows.
@@ -48,38 +57,75 @@ impl MemoryStore {
         self.read().clone()
     }
 
-    // A thread that panicked while it held the lock left whole rows behind: commit checks first, then inserts.
+    // A thread that panicked while it held a lock left whole rows behind: whoever adds checks first, then inserts.
     fn read(&self) -> RwLockReadGuard<'_, Rows> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.rows.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Rows> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.rows.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn term(&self) -> MutexGuard<'_, Term> {
+        self.term.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Store for MemoryStore {
-    fn commit(&self, group: &Group) -> Result<(), StoreError> {
-        let mut rows = self.write();
-        let (got, want) = (group.first.get(), rows.leaves.len() as u64);
+impl Rows {
+    fn add(&mut self, group: &Group) -> Result<(), StoreError> {
+        let (got, want) = (group.first.get(), self.leaves.len() as u64);
         if got != want {
             return Err(StoreError::NotNext { got, want });
         }
         for (index, (record, leaf)) in (got..).zip(&group.leaves) {
-            rows.leaves.push(leaf.clone());
-            rows.records.insert(*record, LeafIndex::new(index));
+            self.leaves.push(leaf.clone());
+            self.records.insert(*record, LeafIndex::new(index));
         }
         for mention in group.mentions.iter().cloned() {
-            rows.mentions
+            self.mentions
                 .insert((mention.topic, mention.index), mention.kind);
         }
-        rows.tiles.extend(group.tiles.iter().cloned());
+        self.tiles.extend(group.tiles.iter().cloned());
         if let Some(size) = group.supersedes {
-            rows.checkpoints.remove(&size);
+            self.checkpoints.remove(&size);
         }
         let checkpoint = group.checkpoint.clone();
-        rows.checkpoints.insert(checkpoint.size, checkpoint);
+        self.checkpoints.insert(checkpoint.size, checkpoint);
         Ok(())
+    }
+}
+
+impl Journal for MemoryStore {
+    fn lead(&self) -> Result<Term, StoreError> {
+        let mut term = self.term();
+        *term = term.next();
+        Ok(*term)
+    }
+
+    fn append(&self, group: &Group, term: Term) -> Result<Appended, AppendError> {
+        let newest = self.term();
+        if *newest != term {
+            return Ok(Appended::Fenced);
+        }
+        self.write().add(group).map_err(AppendError::NotDone)?;
+        Ok(Appended::Durable)
+    }
+
+    fn after(&self, size: TreeSize, limit: usize) -> Result<Vec<Journaled>, StoreError> {
+        journal::stretches(self, size, limit)
+    }
+
+    fn head(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
+        Store::head(self)
+    }
+}
+
+impl Store for MemoryStore {
+    fn apply(&self, group: &Group) -> Result<(), StoreError> {
+        if group.is_in(self)? {
+            return Ok(());
+        }
+        self.write().add(group)
     }
 
     fn head(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
@@ -173,6 +219,7 @@ mod tests {
 
     #[test]
     fn it_conforms() {
-        conformance::run(&|| Arc::new(MemoryStore::new()));
+        conformance::store(&|| Arc::new(MemoryStore::new()));
+        conformance::journal(&|| Arc::new(MemoryStore::new()));
     }
 }

@@ -1,35 +1,61 @@
-//! Where the log is kept.
+//! Where the log is kept: a [`Journal`] makes groups durable, a [`Store`] is what readers use.
 //!
-//! A [`Store`] keeps leaves, full tiles, the index of each record, and signed checkpoints. It grows by whole
+//! A store has leaves, full tiles, the index of each record, and signed checkpoints. It grows by whole
 //! [`Group`]s and forgets nothing but superseded checkpoints, so a reader needs no lock: whatever lies under a
 //! published checkpoint stays as it is. What it gives back is not trusted: whoever reads compares it with a
 //! signed root.
 //!
+//! On one machine both are one database ([`rocks`]), opened by one door ([`mod@open`]). Where several machines share a
+//! log, the journal is theirs together and each has a store of its own.
+//!
 //! In scope: durability and atomicity. Out of scope: what leaves mean, what hashes must be.
 
-#[cfg(test)]
-mod conformance;
-#[cfg(test)]
-pub(crate) mod faulty;
+pub mod conformance;
+pub mod faulty;
+mod journal;
 pub mod memory;
 mod mention;
+pub mod open;
 pub mod rocks;
 
+use std::error::Error;
 use std::ops::Range;
+use std::sync::Arc;
 
+pub use journal::{AppendError, Appended, Journal, Journaled, Term};
 use ledger::digest::RecordHash;
 use ledger::record::Kind;
 pub use mention::{Mention, Order, Topic};
 use tlog::{Hash, LeafIndex, TreeSize};
 
-/// Keeps a log. Calls may come from any thread; only one thread ever commits.
+/// Where a log is kept.
+#[derive(Clone)]
+pub struct Storage {
+    /// Makes groups durable.
+    pub journal: Arc<dyn Journal>,
+    /// What readers use.
+    pub store: Arc<dyn Store>,
+}
+
+impl<T: Journal + Store> From<Arc<T>> for Storage {
+    /// One database that is both.
+    fn from(both: Arc<T>) -> Self {
+        Self {
+            journal: Arc::clone(&both) as Arc<dyn Journal>,
+            store: both,
+        }
+    }
+}
+
+/// What readers use. Calls may come from any thread; only one thread ever applies.
 pub trait Store: Send + Sync + 'static {
-    /// Adds a group, all of it or nothing, and returns when it is durable.
+    /// Adds a group that the journal has made durable, all of it or nothing. A group that is there already is compared
+    /// and left as it is. This need not be durable: what is lost is applied again from the journal.
     ///
     /// # Errors
-    /// Any error means that the outcome is *unknown*: the group may be there after a restart. Whoever
-    /// gets one must stop writing and recover from what is stored.
-    fn commit(&self, group: &Group) -> Result<(), StoreError>;
+    /// [`StoreError::NotNext`] if there is a hole before it, [`StoreError::Contradicted`] if other leaves stand in its
+    /// place; any other means that nobody knows whether it is there.
+    fn apply(&self, group: &Group) -> Result<(), StoreError>;
 
     /// The newest checkpoint; `None` in a store without leaves.
     ///
@@ -90,7 +116,7 @@ pub trait Store: Send + Sync + 'static {
     fn free_bytes(&self) -> Result<Option<u64>, StoreError>;
 }
 
-/// What is committed at once: leaves, what follows from them, and the checkpoint that covers them.
+/// What is made durable at once: leaves, what follows from them, and the checkpoint that covers them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// The index of the first leaf, which is the size of the log before.
@@ -105,6 +131,36 @@ pub struct Group {
     pub checkpoint: StoredCheckpoint,
     /// A kept checkpoint that this one takes the place of: the history holds the newest of each second.
     pub supersedes: Option<TreeSize>,
+}
+
+impl Group {
+    /// The size of the log with this group.
+    #[must_use]
+    pub const fn end(&self) -> TreeSize {
+        self.checkpoint.size
+    }
+
+    /// Whether a store has this group already. Of an equal signed head no leaf is read: it vouches for all of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Contradicted`] if other leaves stand in its place; any other if the store cannot be read.
+    pub fn is_in(&self, store: &dyn Store) -> Result<bool, StoreError> {
+        let size = store.head()?.map_or(0, |head| head.size.get());
+        let end = self.end().get();
+        if end > size {
+            return Ok(false);
+        }
+        let before = TreeSize::new(end.saturating_sub(1));
+        let kept = store.checkpoints(before, 1)?;
+        if kept.first() == Some(&self.checkpoint) {
+            return Ok(true);
+        }
+        let stored = store.leaves(self.first.get()..end)?;
+        match stored.iter().eq(self.leaves.iter().map(|(_, leaf)| leaf)) {
+            true => Ok(true),
+            false => Err(StoreError::Contradicted { size: end }),
+        }
+    }
 }
 
 /// The place of a full tile.
@@ -125,6 +181,17 @@ pub struct StoredCheckpoint {
     pub time_ms: u64,
     /// The signed note.
     pub checkpoint: String,
+}
+
+impl StoredCheckpoint {
+    /// The size of the head before this one, if this one takes its place in the history: both are of one second.
+    #[must_use]
+    pub fn superseded<'a>(&self, before: impl Into<Option<&'a Self>>) -> Option<TreeSize> {
+        let second = |time_ms: u64| time_ms / 1_000;
+        let before = before.into();
+        let same = before.filter(|before| second(before.time_ms) == second(self.time_ms));
+        same.map(|before| before.size)
+    }
 }
 
 /// How many rows of each sort a store has.
@@ -181,14 +248,16 @@ pub enum StoreError {
         /// Where the log ends.
         want: u64,
     },
-    /// The database failed.
+    /// Other leaves stand where a group belongs.
+    #[error("the store has other leaves before {size} than the group that ends there")]
+    Contradicted {
+        /// Where the group ends.
+        size: u64,
+    },
+    /// The engine beneath failed.
     #[error("the database failed")]
-    Database(#[source] rocksdb::Error),
+    Engine(#[source] Box<dyn Error + Send + Sync>),
     /// The file system failed.
     #[error("the file system did not say how much room is left")]
     FileSystem(#[source] std::io::Error),
-    /// A fault that a test injected.
-    #[cfg(test)]
-    #[error("injected fault")]
-    Injected,
 }

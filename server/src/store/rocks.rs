@@ -12,21 +12,20 @@
 //! Numbers are eight bytes, the highest first, so that the order of keys is that of numbers. The head is the last
 //! checkpoint: there is no second place that could disagree.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
-use ledger::digest::RecordHash;
-use ledger::record::Kind;
 use rocksdb::{
     BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    Direction, IteratorMode, Options, WriteBatch, WriteOptions,
+    Options, WriteOptions,
 };
-use tlog::tile::{Width, decode_hashes, encode_hashes};
-use tlog::{Hash, LeafIndex, TreeSize};
 
-use super::{Counts, Group, Mention, Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
+use super::{StoreError, Term};
 
+mod reading;
+mod rows;
 mod upgrade;
+mod writing;
 
 pub use upgrade::UpgradeError;
 
@@ -55,13 +54,11 @@ const BLOOM_BITS: f64 = 10.0;
 /// Bytes of write-ahead log after which memory is flushed to files, so that a restart has little to read again.
 const MAX_WAL_BYTES: u64 = 256 << 20;
 
-/// A number in a key or a value: eight bytes, the highest first.
-const NUMBER_BYTES: usize = size_of::<u64>();
-
 /// A log in a RocksDB database. Only one process at a time can have it open.
 pub struct RocksStore {
     db: DB,
     path: PathBuf,
+    term: Mutex<Term>,
 }
 
 impl RocksStore {
@@ -81,6 +78,7 @@ impl RocksStore {
         Ok(Self {
             db,
             path: path.to_owned(),
+            term: Mutex::default(),
         })
     }
 
@@ -117,6 +115,7 @@ impl RocksStore {
         let store = Self {
             db,
             path: path.to_owned(),
+            term: Mutex::default(),
         };
         if format < FORMAT_VERSION {
             upgrade::add_mentions(&store).map_err(|error| OpenStoreError::Upgrade {
@@ -131,191 +130,6 @@ impl RocksStore {
         self.db
             .cf_handle(name)
             .ok_or(StoreError::TableMissing { table: name })
-    }
-
-    fn put(
-        &self,
-        batch: &mut WriteBatch,
-        table: &'static str,
-        key: impl AsRef<[u8]>,
-        value: impl AsRef<[u8]>,
-    ) -> Result<(), StoreError> {
-        batch.put_cf(self.family(table)?, key, value);
-        Ok(())
-    }
-
-    fn batch(&self, group: &Group) -> Result<WriteBatch, StoreError> {
-        let mut batch = WriteBatch::default();
-        for (index, (record, leaf)) in (group.first.get()..).zip(&group.leaves) {
-            let index = index.to_be_bytes();
-            self.put(&mut batch, LEAVES, index, leaf)?;
-            self.put(&mut batch, RECORDS, record.digest().as_bytes(), index)?;
-        }
-        for (key, hashes) in &group.tiles {
-            self.put(&mut batch, TILES, tile_row(*key), encode_hashes(hashes))?;
-        }
-        for Mention { topic, index, kind } in &group.mentions {
-            let row = mention_row(topic, index.get());
-            self.put(&mut batch, MENTIONS, row, kind.as_str())?;
-        }
-        if let Some(size) = group.supersedes {
-            batch.delete_cf(self.family(CHECKPOINTS)?, size.get().to_be_bytes());
-        }
-        let StoredCheckpoint {
-            size,
-            time_ms,
-            checkpoint,
-        } = &group.checkpoint;
-        let value = [&time_ms.to_be_bytes(), checkpoint.as_bytes()].concat();
-        self.put(&mut batch, CHECKPOINTS, size.get().to_be_bytes(), value)?;
-        Ok(batch)
-    }
-
-    fn count(&self, table: &'static str) -> Result<u64, StoreError> {
-        let rows = self
-            .db
-            .iterator_cf(self.family(table)?, IteratorMode::Start);
-        rows.into_iter()
-            .try_fold(0, |count, row| row.map(|_| count + 1).map_err(database))
-    }
-}
-
-impl Store for RocksStore {
-    fn commit(&self, group: &Group) -> Result<(), StoreError> {
-        let want = self.head()?.map_or(0, |head| head.size.get());
-        let got = group.first.get();
-        if got != want {
-            return Err(StoreError::NotNext { got, want });
-        }
-        // One batch and one sync: all of the group or none of it, and on the disk when this returns.
-        self.db
-            .write_opt(self.batch(group)?, &synced())
-            .map_err(database)
-    }
-
-    fn head(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
-        let mut rows = self
-            .db
-            .iterator_cf(self.family(CHECKPOINTS)?, IteratorMode::End);
-        let last = rows.next().transpose().map_err(database)?;
-        last.map(|(key, value)| read_checkpoint(&key, &value))
-            .transpose()
-    }
-
-    fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
-        let start = range.start.to_be_bytes();
-        let from = IteratorMode::From(&start, Direction::Forward);
-        let mut rows = self.db.iterator_cf(self.family(LEAVES)?, from);
-        let mut next = |index: u64| {
-            let row = rows.next().transpose().map_err(database)?;
-            let row = row.filter(|(key, _)| **key == index.to_be_bytes());
-            row.map(|(_, leaf)| leaf.into_vec())
-                .ok_or(StoreError::LeafMissing { index })
-        };
-        range.map(&mut next).collect()
-    }
-
-    fn tiles(&self, tiles: &[TileKey]) -> Result<Vec<Vec<Hash>>, StoreError> {
-        let keys: Vec<_> = tiles.iter().map(|key| tile_row(*key)).collect();
-        let rows = self
-            .db
-            .batched_multi_get_cf(self.family(TILES)?, &keys, false);
-        let read = |(key, row): (&TileKey, Result<Option<rocksdb::DBPinnableSlice<'_>>, _>)| {
-            let TileKey { level, index } = *key;
-            let row = row
-                .map_err(database)?
-                .ok_or(StoreError::TileMissing { level, index })?;
-            let malformed = |_| StoreError::RowMalformed {
-                table: TILES,
-                got: row.len(),
-            };
-            decode_hashes(&row, Width::Full).map_err(malformed)
-        };
-        tiles.iter().zip(rows).map(read).collect()
-    }
-
-    fn find(&self, records: &[RecordHash]) -> Result<Vec<Option<LeafIndex>>, StoreError> {
-        let keys = records
-            .iter()
-            .map(|record| record.digest().as_bytes().as_slice());
-        let rows = self
-            .db
-            .batched_multi_get_cf(self.family(RECORDS)?, keys, false);
-        let read = |row: Result<Option<rocksdb::DBPinnableSlice<'_>>, _>| {
-            let row = row.map_err(database)?;
-            let index = row.map(|row| number(RECORDS, &row)).transpose()?;
-            Ok(index.map(LeafIndex::new))
-        };
-        rows.into_iter().map(read).collect()
-    }
-
-    fn mentions(
-        &self,
-        topic: &Topic,
-        range: Range<u64>,
-        order: Order,
-        limit: usize,
-    ) -> Result<Vec<(LeafIndex, Kind)>, StoreError> {
-        let Some(last) = range.end.checked_sub(1) else {
-            return Ok(Vec::new());
-        };
-        let (start, direction) = match order {
-            Order::OldestFirst => (range.start, Direction::Forward),
-            Order::NewestFirst => (last, Direction::Reverse),
-        };
-        let start = mention_row(topic, start);
-        let from = IteratorMode::From(&start, direction);
-        let rows = self.db.iterator_cf(self.family(MENTIONS)?, from);
-        let prefix = mention_prefix(topic);
-        let read = rows.map(|row| {
-            let (key, kind) = row.map_err(database)?;
-            let index = key.strip_prefix(prefix.as_slice());
-            let index = index.map(|index| number(MENTIONS, index)).transpose()?;
-            let Some(index) = index.filter(|index| range.contains(index)) else {
-                return Ok(None);
-            };
-            Ok(Some((LeafIndex::new(index), read_kind(&kind)?)))
-        });
-        let read = read.map(Result::transpose);
-        read.take_while(Option::is_some)
-            .flatten()
-            .take(limit)
-            .collect()
-    }
-
-    fn checkpoints(
-        &self,
-        after: TreeSize,
-        limit: usize,
-    ) -> Result<Vec<StoredCheckpoint>, StoreError> {
-        let Some(from) = after.get().checked_add(1) else {
-            return Ok(Vec::new());
-        };
-        let start = from.to_be_bytes();
-        let from = IteratorMode::From(&start, Direction::Forward);
-        let rows = self.db.iterator_cf(self.family(CHECKPOINTS)?, from);
-        rows.take(limit)
-            .map(|row| {
-                let (key, value) = row.map_err(database)?;
-                read_checkpoint(&key, &value)
-            })
-            .collect()
-    }
-
-    fn counts(&self) -> Result<Counts, StoreError> {
-        Ok(Counts {
-            leaves: self.count(LEAVES)?,
-            tiles: self.count(TILES)?,
-            records: self.count(RECORDS)?,
-            mentions: self.count(MENTIONS)?,
-            checkpoints: self.count(CHECKPOINTS)?,
-        })
-    }
-
-    fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
-        let disk = rustix::fs::statvfs(&self.path);
-        let disk = disk.map_err(|error| StoreError::FileSystem(error.into()))?;
-        Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize)))
     }
 }
 
@@ -431,57 +245,8 @@ fn synced() -> WriteOptions {
     options
 }
 
-fn database(error: rocksdb::Error) -> StoreError {
-    StoreError::Database(error)
-}
-
-fn tile_row(key: TileKey) -> [u8; 1 + NUMBER_BYTES] {
-    let mut row = [key.level; 1 + NUMBER_BYTES];
-    row[1..].copy_from_slice(&key.index.to_be_bytes());
-    row
-}
-
-/// No name has a zero byte, so none is the beginning of another with it.
-fn mention_prefix(topic: &Topic) -> Vec<u8> {
-    match topic {
-        Topic::Agent(name) => [b"a", name.as_str().as_bytes(), b"\0"].concat(),
-        Topic::Authority(name) => [b"s", name.as_str().as_bytes(), b"\0"].concat(),
-        Topic::Record(record) => [b"r".as_slice(), record.digest().as_bytes()].concat(),
-    }
-}
-
-fn mention_row(topic: &Topic, index: u64) -> Vec<u8> {
-    [mention_prefix(topic).as_slice(), &index.to_be_bytes()].concat()
-}
-
-fn read_kind(value: &[u8]) -> Result<Kind, StoreError> {
-    let kind = std::str::from_utf8(value).ok();
-    let kind = kind.and_then(|kind| kind.parse().ok());
-    kind.ok_or(StoreError::RowMalformed {
-        table: MENTIONS,
-        got: value.len(),
-    })
-}
-
-fn number(table: &'static str, bytes: &[u8]) -> Result<u64, StoreError> {
-    let exact = bytes.try_into().map(u64::from_be_bytes);
-    exact.map_err(|_| StoreError::RowMalformed {
-        table,
-        got: bytes.len(),
-    })
-}
-
-fn read_checkpoint(key: &[u8], value: &[u8]) -> Result<StoredCheckpoint, StoreError> {
-    let malformed = || StoreError::RowMalformed {
-        table: CHECKPOINTS,
-        got: value.len(),
-    };
-    let (time_ms, note) = value.split_at_checked(NUMBER_BYTES).ok_or_else(malformed)?;
-    Ok(StoredCheckpoint {
-        size: TreeSize::new(number(CHECKPOINTS, key)?),
-        time_ms: number(CHECKPOINTS, time_ms)?,
-        checkpoint: String::from_utf8(note.to_vec()).map_err(|_| malformed())?,
-    })
+fn engine(error: rocksdb::Error) -> StoreError {
+    StoreError::Engine(Box::new(error))
 }
 
 #[cfg(test)]

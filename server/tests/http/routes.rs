@@ -30,7 +30,7 @@ async fn every_route_answers_with_its_headers() {
         ("/tile/entries/001.p/44", OCTETS, FOREVER),
         ("/v1/entries/0", "application/json", "no-cache"),
         ("/v1/entries/0/proof", TEXT, "no-cache"),
-        ("/v1/entries/7/proof?size=9", TEXT, "no-cache"),
+        ("/v1/entries/7/proof?size=300", TEXT, "no-cache"),
         (&record, "application/json", "no-cache"),
         (
             "/v1/consistency?old=3&new=300",
@@ -98,11 +98,11 @@ async fn every_covered_width_answers_and_is_the_beginning_of_the_full_tile() {
 }
 
 #[tokio::test]
-async fn proofs_verify_at_every_size() {
+async fn proofs_verify_at_every_kept_size() {
     let world = filled(40).await;
     let vkey = log_key().verifier_key();
     let policy = Policy::parse(&format!("log {vkey}\nquorum none\n")).unwrap();
-    for (index, size) in [(0, 1), (0, 40), (7, 8), (31, 33), (39, 40)] {
+    for (index, size) in [(0, 40), (7, 40), (31, 40), (39, 40)] {
         let uri = format!("/v1/entries/{index}");
         let leaf = Request::get(&uri)
             .header("accept", OCTETS)

@@ -1,7 +1,6 @@
 //! A service over a log in memory, at a time that stands still.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -59,8 +58,6 @@ impl Clock for Still {
     fn monotonic_ms(&self) -> u64 {
         0
     }
-
-    fn sleep(&self, _: Duration) {}
 }
 
 /// The service, and whoever signs for it.
@@ -111,7 +108,7 @@ impl World {
     }
 
     pub(crate) async fn with(mode: Mode, options: Options, web: Web) -> Self {
-        let store = MemoryStore::new();
+        let store = Arc::new(MemoryStore::new());
         let charter = Record {
             log: None,
             at_ms: START,
@@ -124,12 +121,12 @@ impl World {
             control: key(3),
         };
         let name = charter.hash();
-        found(&store, &keys, charter, START).unwrap();
+        found(Arc::clone(&store), &keys, charter, START).unwrap();
         let options = Options {
             clock: Arc::new(Still),
             ..options
         };
-        let (log, sequencer) = Log::open(Arc::new(store), keys, options).unwrap();
+        let (log, sequencer) = Log::open(store, keys, options).unwrap();
         let policy = format!("log {}\nquorum none\n", log_key().verifier_key());
         let trust = Trust {
             policy: Policy::parse(&policy).unwrap(),

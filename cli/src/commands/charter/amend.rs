@@ -8,6 +8,7 @@ use clap::Args;
 use client::amendment::{Change, MAX_PROPOSAL_BYTES, Proposal, Tally};
 use client::http::Service;
 use client::identity::LogIdentity;
+use client::log_time;
 use client::submission::hand_in;
 use host::bounded;
 use host::durable::{self, Readers};
@@ -105,7 +106,8 @@ pub(super) fn amend(session: &Session, options: AmendOptions) -> Result<()> {
     let out = options.out.clone();
     let changes = changes(options, before)?;
     let previous = entry.record().hash();
-    let proposal = Proposal::amending(log.log, before, previous, changes, now_ms()?)?;
+    let at_ms = log_time::later(&service, &log, now_ms()?);
+    let proposal = Proposal::amending(log.log, before, previous, changes, at_ms)?;
     let json = proposal.to_json() + "\n";
     durable::create(&out, json.as_bytes(), Readers::Anybody)
         .with_context(|| format!("{out:?} could not be written"))?;

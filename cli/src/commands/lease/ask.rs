@@ -7,6 +7,7 @@ use clap::Args;
 use client::asking::Asked;
 use client::http::{Service, Waiting};
 use client::identity::LogIdentity;
+use client::log_time;
 use ledger::digest::RecordHash;
 use ledger::fingerprint::Fingerprint;
 use ledger::json::{Value, object};
@@ -63,7 +64,8 @@ pub(super) fn ask(session: &Session, options: AskOptions) -> Result<()> {
     let key = session.keys(&[])?.pop();
     let key = key.context("there is one key at least")?;
     let out = options.out.clone();
-    let signed = request(&log, options)?.sign(&key);
+    let at_ms = log_time::later(&service, &log, now_ms()?);
+    let signed = request(&log, options, at_ms)?.sign(&key);
     let signed =
         signed.map_err(|refusal| anyhow::anyhow!("there is no such request: {refusal}"))?;
     let place = match &out {
@@ -83,7 +85,7 @@ pub(super) fn ask(session: &Session, options: AskOptions) -> Result<()> {
     output::object(session.json(), &object(members))
 }
 
-fn request(log: &LogIdentity, options: AskOptions) -> Result<LeaseRequest> {
+fn request(log: &LogIdentity, options: AskOptions, at_ms: u64) -> Result<LeaseRequest> {
     let manifest = acting::version(&options.agent)?;
     Ok(LeaseRequest {
         log: log.log,
@@ -96,7 +98,7 @@ fn request(log: &LogIdentity, options: AskOptions) -> Result<LeaseRequest> {
         renewable_ms: options.renewable.map(|span| span.ms),
         parent: options.parent,
         purpose: options.purpose,
-        at_ms: now_ms()?,
+        at_ms,
     })
 }
 

@@ -5,6 +5,8 @@ use tlog::tile::{TilePath, decode_bundle, decode_hashes};
 use tlog::tree::MemoryTree;
 
 use super::*;
+use ledger::codes::Code;
+
 use crate::log::clock::ManualClock;
 use crate::log::testing::{START_MS, Speaker, charter, founded, keys, log_key, options};
 use crate::log::{Log, Options, PackReader};
@@ -32,6 +34,7 @@ fn heads() -> (Arc<Published>, Arc<Published>, Arc<MemoryStore>, Trust) {
     };
     submit(records);
     let before = log.published();
+    clock.advance(1_000);
     submit(vec![speaker.beat(526)]);
     let after = log.published();
     log.stop();
@@ -46,7 +49,7 @@ fn damaged(head: &Published, damage: impl FnOnce(&mut Rows), store: &MemoryStore
     Published {
         source: Arc::new(Source {
             store,
-            key: log_key(),
+            key: log_key().verifier_key(),
         }),
         ..head.clone()
     }
@@ -78,9 +81,9 @@ fn every_proof_at_every_size_verifies() {
 
 #[test]
 fn a_proof_file_is_all_that_a_verifier_needs() {
-    let (_, head, _, trust) = heads();
-    for (index, size) in [(0, 1), (6, 300), (300, 301), (511, head.size.get())] {
-        let (index, size) = (LeafIndex::new(index), TreeSize::new(size));
+    let (before, head, _, trust) = heads();
+    for (index, size) in [(0, before.size), (300, before.size), (511, head.size)] {
+        let index = LeafIndex::new(index);
         let text = head.proof_file(index, size).unwrap();
         let file = ProofFile::parse(&text).unwrap();
         let leaf = file.extra.clone().unwrap();
@@ -94,11 +97,45 @@ fn a_proof_file_is_all_that_a_verifier_needs() {
 }
 
 #[test]
-fn an_old_checkpoint_is_the_same_bytes_whoever_signs_it() {
+fn an_old_checkpoint_is_found_as_it_was_published() {
     let (before, after, ..) = heads();
     assert!(before.size < after.size);
     assert_eq!(after.checkpoint_at(before.size).unwrap(), before.checkpoint);
     assert_eq!(after.checkpoint_at(after.size).unwrap(), after.checkpoint);
+}
+
+#[test]
+fn a_head_that_is_not_kept_is_answered_with_the_next_that_is() {
+    let (before, after, ..) = heads();
+    let (old, new) = (before.size.get(), after.size.get());
+    for (size, next) in [(0, old), (2, old), (old - 1, old)] {
+        let refused = after.checkpoint_at(TreeSize::new(size)).unwrap_err();
+        assert!(
+            matches!(refused, ReadError::NotKept { next: found, .. } if found.get() == next),
+            "{size}: {refused:?}"
+        );
+        let text = refused.refusal().to_string();
+        assert!(text.contains(&next.to_string()), "{text}");
+    }
+    assert!(new > old, "there is nothing between two heads");
+    let proof = before.proof_file(LeafIndex::new(0), TreeSize::new(2));
+    assert_eq!(proof.unwrap_err().refusal().code, Code::NotFound);
+}
+
+#[test]
+fn a_kept_head_of_another_tree_is_not_served() {
+    let (before, after, store, _) = heads();
+    let swap = |rows: &mut Rows| {
+        let other = after.checkpoint.clone();
+        rows.checkpoints.get_mut(&before.size).unwrap().checkpoint = other;
+    };
+    let head = damaged(&after, swap, &store);
+    let refused = head.checkpoint_at(before.size).unwrap_err();
+    assert!(
+        matches!(refused, ReadError::FalseHead { .. }),
+        "{refused:?}"
+    );
+    assert_eq!(refused.refusal().code, Code::Internal);
 }
 
 #[test]

@@ -34,10 +34,7 @@ pub(super) fn rows() -> Rows {
 
 fn recovered(rows: Rows) -> Result<Recovered, RecoveryError> {
     let store = Arc::new(MemoryStore::from_rows(rows));
-    recover(&Source {
-        store,
-        key: log_key(),
-    })
+    recover(&store.into())
 }
 
 fn head(rows: &mut Rows) -> &mut StoredCheckpoint {

@@ -5,28 +5,32 @@ use std::sync::Arc;
 use ledger::codes::{Code, Refusal};
 use ledger::govern::State;
 use ledger::record::{Kind, SignedRecord};
-use tlog::checkpoint::{self, Checkpoint, Origin};
 use tlog::tile::Edge;
 
-use super::plan::Plan;
+use super::committer::{CommitError, Committer};
+use super::plan::{Growth, Plan};
 use crate::log::LogKeys;
-use crate::store::{Group, Store, StoreError};
+use crate::log::signer::Signer;
+use crate::store::{Storage, StoreError};
 
 /// Founds a log: commits charter 1 at index 0, with the first signed checkpoint.
 ///
 /// # Errors
 /// [`GenesisError`] if the store is not empty, the charter does not stand by itself, or the commit failed.
 pub fn found(
-    store: &dyn Store,
+    storage: impl Into<Storage>,
     keys: &LogKeys,
     charter: SignedRecord,
     now_ms: u64,
 ) -> Result<(), GenesisError> {
-    if store.head()?.is_some() {
+    let storage = storage.into();
+    if storage.journal.head()?.is_some() {
         return Err(GenesisError::NotEmpty);
     }
-    let group = plan(keys, charter, now_ms)?;
-    Ok(store.commit(&group)?)
+    let growth = plan(keys, charter, now_ms)?;
+    let mut committer = Committer::lead(storage, Signer::new(keys.log.clone()), None)?;
+    committer.commit(growth)?;
+    Ok(())
 }
 
 /// Judges a charter as the first leaf of a log, and touches no store.
@@ -37,7 +41,7 @@ pub fn judge_charter(keys: &LogKeys, charter: SignedRecord, now_ms: u64) -> Resu
     plan(keys, charter, now_ms).map(drop)
 }
 
-fn plan(keys: &LogKeys, charter: SignedRecord, now_ms: u64) -> Result<Group, Refusal> {
+fn plan(keys: &LogKeys, charter: SignedRecord, now_ms: u64) -> Result<Growth, Refusal> {
     if charter.kind() != Kind::Charter {
         return Err(Code::CharterMissing.because("a log begins with its charter"));
     }
@@ -45,12 +49,8 @@ fn plan(keys: &LogKeys, charter: SignedRecord, now_ms: u64) -> Result<Group, Ref
     let log_key = keys.log.verifier_key();
     let mut plan = Plan::new(Edge::new(), State::new(), now_ms, control, log_key);
     plan.admit(&charter.check(&|_| None))?;
-    let sign = |size, root| {
-        let origin = Origin::from(keys.log.verifier_key().name().clone());
-        checkpoint::sign(&keys.log, &Checkpoint::new(origin, size, root))
-    };
-    let group = plan.group(None, sign);
-    group.ok_or_else(|| Code::Internal.because("a plan with a charter is not empty"))
+    let growth = plan.finish();
+    growth.ok_or_else(|| Code::Internal.because("a plan with a charter is not empty"))
 }
 
 /// Why a log was not founded.
@@ -65,4 +65,7 @@ pub enum GenesisError {
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
+    /// The charter was not committed, or nobody knows whether it was.
+    #[error("the charter was not committed")]
+    Commit(#[from] CommitError),
 }

@@ -4,19 +4,25 @@
 //! There is no timer to wait for; a lone record is a group of one.
 //!
 //! ```text
-//! plan      pure: admit, give index and time, extend the edge, what the control plane adds by itself
-//! commit    one batch, one sync: leaves, tiles, lookup rows, signed checkpoint
-//! publish   swap the head that readers see, answer those who wait
+//! planner     pure: admit, give index and time, extend the edge, what the control plane adds by itself
+//! committer   sign the head; one batch, one sync: leaves, tiles, lookup rows, signed checkpoint
+//! publisher   swap the head that readers see, answer those who wait
 //! ```
 //!
+//! What one of them is done with it hands to the next as a value. The planner is ahead of what is committed, so the
+//! next group may be planned while one is being synced: nothing but [`writer`] says that it is not.
+//!
 //! An error whose outcome is unknown is [`Fatal`]: nothing is signed or answered after it, and the next start
-//! recovers from what is stored.
+//! recovers from what is stored. A group that was certainly not written is put off, and its records may come again.
 
+mod committer;
 mod duties;
 mod genesis;
 mod plan;
+mod planner;
+mod publisher;
 mod refusals;
-mod timing;
+mod room;
 mod writer;
 
 #[cfg(test)]
@@ -37,6 +43,7 @@ use super::health::Status;
 use super::{OpenError, Submitted};
 use crate::store::StoreError;
 
+pub use committer::CommitError;
 pub(crate) use duties::Duty;
 pub use genesis::{GenesisError, found, judge_charter};
 pub(super) use writer::Writer;
@@ -54,9 +61,9 @@ pub(super) struct Submission {
 /// Why the sequencer stopped by itself. What is in the log is known only after a restart.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
-    /// A group was not committed, or was and the store could not say so.
-    #[error("a commit failed, its outcome is unknown")]
-    Commit(#[source] StoreError),
+    /// A group was not committed, or nobody knows whether it was.
+    #[error(transparent)]
+    Commit(CommitError),
     /// The store could not be read.
     #[error("the store could not be read")]
     Read(#[from] StoreError),
@@ -92,12 +99,6 @@ pub enum Fatal {
     LogKeyReplaced {
         /// The key, as the charter spelled it.
         vkey: String,
-    },
-    /// Somebody set the clock, or the machine slept.
-    #[error("the wall clock and the monotonic clock have parted by {apart_ms} ms")]
-    ClocksParted {
-        /// How far, in milliseconds.
-        apart_ms: u64,
     },
     /// A fault of this program.
     #[error("the sequencer panicked")]

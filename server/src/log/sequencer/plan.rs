@@ -11,13 +11,13 @@ use ledger::leaf::Leaf;
 use ledger::record::{CheckedRecord, Kind, Role};
 use tlog::note::VerifierKey;
 use tlog::tile::{Edge, Tile};
-use tlog::{Hash, LeafIndex, TreeSize, leaf_hash};
+use tlog::{Hash, LeafIndex, leaf_hash};
 
 use super::Fatal;
 use super::duties::Duty;
 use super::refusals::Refusals;
 use crate::log::Outcome;
-use crate::store::{Group, Mention, StoredCheckpoint, TileKey};
+use crate::store::{Mention, TileKey};
 
 /// What became of a submitted record in its group.
 #[derive(Debug)]
@@ -64,7 +64,22 @@ impl Verdict {
     }
 }
 
-/// The tree and the state as they will be when the group is committed.
+/// What a log grows by, and what it then is.
+#[derive(Debug)]
+pub(super) struct Growth {
+    pub(super) first: LeafIndex,
+    pub(super) leaves: Vec<(RecordHash, Vec<u8>)>,
+    pub(super) mentions: Vec<Mention>,
+    pub(super) tiles: Vec<(TileKey, Vec<Hash>)>,
+    /// When all of it was received.
+    pub(super) time_ms: u64,
+    pub(super) edge: Edge,
+    pub(super) state: State,
+    /// What of it the service added by itself.
+    pub(super) duties: Vec<Duty>,
+}
+
+/// A group while it is made: the tree and the state as they will be when it is committed.
 #[derive(Debug)]
 pub(super) struct Plan {
     edge: Edge,
@@ -157,37 +172,21 @@ impl Plan {
         }
     }
 
-    /// What to commit; `None` if the group is empty. The new head supersedes `previous` in the history if both are
-    /// of one second.
-    pub(super) fn group(
-        &mut self,
-        previous: Option<&StoredCheckpoint>,
-        sign: impl FnOnce(TreeSize, Hash) -> String,
-    ) -> Option<Group> {
+    /// What there is to commit; `None` if the group is empty.
+    pub(super) fn finish(self) -> Option<Growth> {
         if self.leaves.is_empty() {
             return None;
         }
-        let size = self.edge.size();
-        let checkpoint = sign(size, self.edge.root());
-        let second = |time_ms: u64| time_ms / 1_000;
-        let superseded = previous.filter(|head| second(head.time_ms) == second(self.now_ms));
-        Some(Group {
+        Some(Growth {
             first: self.first,
-            leaves: std::mem::take(&mut self.leaves),
-            mentions: std::mem::take(&mut self.mentions),
-            tiles: std::mem::take(&mut self.tiles),
-            checkpoint: StoredCheckpoint {
-                size,
-                time_ms: self.now_ms,
-                checkpoint,
-            },
-            supersedes: superseded.map(|head| head.size),
+            leaves: self.leaves,
+            mentions: self.mentions,
+            tiles: self.tiles,
+            time_ms: self.now_ms,
+            edge: self.edge,
+            state: self.state,
+            duties: self.duties,
         })
-    }
-
-    /// The tree, the state, and what the service has added by itself, once the group is committed.
-    pub(super) fn into_parts(self) -> (Edge, State, Vec<Duty>) {
-        (self.edge, self.state, self.duties)
     }
 
     /// Lets a record in if the rules do, and if what it builds on is in the log before it.

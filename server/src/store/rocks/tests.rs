@@ -2,18 +2,23 @@
 
 use std::sync::Arc;
 
+use ledger::record::Kind;
+use tlog::LeafIndex;
+
 use super::*;
-use crate::store::conformance;
+use crate::store::{Journal as _, Order, Store, Topic, conformance};
 
 #[test]
 fn it_conforms() {
     let folder = tempfile::tempdir().unwrap();
     let count = std::cell::Cell::new(0);
-    conformance::run(&|| {
+    let create = || {
         count.set(count.get() + 1);
         let path = folder.path().join(count.get().to_string());
         Arc::new(RocksStore::create(&path).unwrap())
-    });
+    };
+    conformance::store(&|| create());
+    conformance::journal(&|| create());
 }
 
 #[test]
@@ -21,10 +26,11 @@ fn what_was_committed_is_there_after_it_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let group = conformance::group(0, 300);
     let store = RocksStore::create(folder.path()).unwrap();
-    store.commit(&group).unwrap();
+    let term = store.lead().unwrap();
+    store.append(&group, term).unwrap();
     drop(store);
     let store = RocksStore::open(folder.path()).unwrap();
-    assert_eq!(store.head().unwrap(), Some(group.checkpoint));
+    assert_eq!(Store::head(&store).unwrap(), Some(group.checkpoint));
     assert_eq!(store.leaves(0..300).unwrap().len(), 300);
     assert!(store.free_bytes().unwrap().is_some());
 }
@@ -55,7 +61,8 @@ fn a_store_of_version_1_finds_its_leaves_once_it_is_opened() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut store = RocksStore::create(folder.path()).unwrap();
-    store.commit(&group).unwrap();
+    let term = store.lead().unwrap();
+    store.append(&group, term).unwrap();
     store.db.drop_cf(MENTIONS).unwrap();
     store.db.put(FORMAT_KEY, "1").unwrap();
     drop(store);

@@ -9,10 +9,9 @@ use ledger::record::SignedRecord;
 use rocksdb::WriteBatch;
 use tlog::LeafIndex;
 
-use super::{
-    FORMAT_KEY, FORMAT_VERSION, MENTIONS, Mention, RocksStore, Store as _, StoreError, database,
-    mention_row, synced,
-};
+use super::rows::mention_row;
+use super::{FORMAT_KEY, FORMAT_VERSION, MENTIONS, RocksStore, StoreError, engine, synced};
+use crate::store::{Mention, Store as _};
 
 /// Leaves that are read at once: some megabytes.
 const CHUNK: usize = 1_024;
@@ -33,13 +32,13 @@ pub(super) fn add_mentions(store: &RocksStore) -> Result<(), UpgradeError> {
                 store.put(&mut batch, MENTIONS, row, kind.as_str())?;
             }
         }
-        store.db.write(batch).map_err(database)?;
+        store.db.write(batch).map_err(engine)?;
     }
     let format = FORMAT_VERSION.to_string();
     Ok(store
         .db
         .put_opt(FORMAT_KEY, format, &synced())
-        .map_err(database)?)
+        .map_err(engine)?)
 }
 
 /// Why a store could not be brought up.

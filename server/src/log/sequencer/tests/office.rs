@@ -77,10 +77,10 @@ fn who_is_out_of_office_logs_the_amendment_and_signs_nothing_more() {
     check_log(bench.store.as_ref(), &bench.trust);
     let clock = Arc::clone(&bench.clock);
     assert!(
-        opened(&bench, log_key(), key(3), &clock).is_err(),
+        opened_by(&bench, log_key(), key(3), &clock).is_err(),
         "nor does it start again"
     );
-    let mut writer = opened(&bench, log_key(), key(33), &clock).unwrap();
+    let mut writer = opened_by(&bench, log_key(), key(33), &clock).unwrap();
     writer.turn(vec![]).unwrap();
     let logged = bench.kinds().split_off(before + 2);
     assert_eq!(
@@ -114,10 +114,10 @@ fn the_amendment_that_replaces_the_log_key_is_the_last_leaf_of_its_group() {
 
     let clock = Arc::clone(&bench.clock);
     assert!(
-        opened(&bench, log_key(), key(3), &clock).is_err(),
+        opened_by(&bench, log_key(), key(3), &clock).is_err(),
         "the old key signs no more"
     );
-    let mut writer = opened(&bench, another_log_key(), key(3), &clock).unwrap();
+    let mut writer = opened_by(&bench, another_log_key(), key(3), &clock).unwrap();
     let (answer, mut late_answer) = oneshot::channel();
     let record = late.check(&|id| bench.published().state.key(id));
     writer.turn(vec![Submission { record, answer }]).unwrap();
@@ -129,23 +129,17 @@ fn the_amendment_that_replaces_the_log_key_is_the_last_leaf_of_its_group() {
     assert!(head.verify(&another_log_key().verifier_key()).is_ok());
     assert!(head.verify(&log_key().verifier_key()).is_err());
     assert!(
-        opened(&bench, another_log_key(), key(3), &clock).is_ok(),
+        opened_by(&bench, another_log_key(), key(3), &clock).is_ok(),
         "and again"
     );
 }
 
-fn opened(
+fn opened_by(
     bench: &Bench,
     log: SigningKey,
     control: PrivateKey,
     clock: &Arc<ManualClock>,
 ) -> Result<Writer, OpenError> {
-    let source = Arc::new(Source {
-        store: Arc::clone(&bench.store),
-        key: log,
-    });
-    let recovered = recover(&source).unwrap();
-    let options = options(clock);
-    let status = Arc::new(Status::new(&recovered.state, options.clock.clone()));
-    Writer::start(source, control, recovered, &options, status)
+    let keys = LogKeys { log, control };
+    opened(&bench.storage, keys, &options(clock)).map(|(_, writer)| writer)
 }

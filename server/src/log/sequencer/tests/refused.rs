@@ -111,7 +111,7 @@ fn a_refused_record_that_comes_again_after_a_restart_is_not_logged_again() {
     let mut bench = Bench::new();
     let speaker = bench.running("a", 5);
     bench.offer_one(speaker.gap(1)).unwrap_err();
-    let mut again = Bench::at(bench.store, bench.trust, &bench.clock, 0);
+    let mut again = Bench::at(bench.storage, bench.trust, &bench.clock, 0);
     again.offer_one(speaker.gap(1)).unwrap_err();
     assert_eq!(again.refusals(), [(Code::SequenceGap, 1, false)]);
 }

@@ -1,7 +1,8 @@
 //! The sequencer on its thread, behind its queue.
 
 use super::*;
-use crate::log::{Log, LogKeys};
+use crate::log::Log;
+use crate::store::{AppendError, Appended, Group, Journal, Journaled, StoredCheckpoint, Term};
 
 #[test]
 fn keys_that_are_not_the_charters_are_refused() {
@@ -78,7 +79,10 @@ async fn a_failed_commit_ends_the_thread_and_everybody_is_told() {
     assert_eq!(second.unwrap_err().code, Code::Internal);
     sequencer.ended().await;
     assert!(log.health().last_error.is_some());
-    assert!(matches!(sequencer.join(), Err(Fatal::Commit(_))));
+    assert!(matches!(
+        sequencer.join(),
+        Err(Fatal::Commit(CommitError::Unknown(_)))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +94,7 @@ async fn a_full_queue_refuses_and_what_follows_too() {
         queue: 2,
         ..options(&clock)
     };
-    let (log, sequencer) = Log::open(gate.clone(), keys(), options).unwrap();
+    let (log, sequencer) = Log::open(gate.storage(), keys(), options).unwrap();
     gate.wait_until_reached();
     let (mut speaker, registration, lease) = Speaker::introduced(&trust, "a", 5, START_MS);
     let records = vec![registration, lease, speaker.beat(1), speaker.beat(2)];
@@ -112,22 +116,29 @@ async fn a_full_queue_refuses_and_what_follows_too() {
     assert_eq!(log.published().size, TreeSize::new(4));
 }
 
-/// A store whose commits wait until the test lets them pass.
+/// A journal whose first group waits until the test lets it pass.
 struct Gate {
-    inner: Arc<dyn Store>,
+    inner: Storage,
     reached: std::sync::Barrier,
     opened: std::sync::Barrier,
     passed: std::sync::atomic::AtomicBool,
 }
 
 impl Gate {
-    fn closed(inner: Arc<dyn Store>) -> Self {
+    fn closed(inner: impl Into<Storage>) -> Self {
         let barrier = || std::sync::Barrier::new(2);
         Self {
-            inner,
+            inner: inner.into(),
             reached: barrier(),
             opened: barrier(),
             passed: false.into(),
+        }
+    }
+
+    fn storage(self: &Arc<Self>) -> Storage {
+        Storage {
+            journal: self.clone(),
+            store: Arc::clone(&self.inner.store),
         }
     }
 
@@ -140,55 +151,25 @@ impl Gate {
     }
 }
 
-impl Store for Gate {
-    fn commit(&self, group: &crate::store::Group) -> Result<(), StoreError> {
-        // Only the first commit waits: the pulse, before anybody could submit.
+impl Journal for Gate {
+    fn lead(&self) -> Result<Term, StoreError> {
+        self.inner.journal.lead()
+    }
+
+    fn append(&self, group: &Group, term: Term) -> Result<Appended, AppendError> {
+        // Only the first one waits: the pulse, before anybody could submit.
         if !self.passed.swap(true, std::sync::atomic::Ordering::SeqCst) {
             self.reached.wait();
             self.opened.wait();
         }
-        self.inner.commit(group)
+        self.inner.journal.append(group, term)
     }
 
-    fn head(&self) -> Result<Option<crate::store::StoredCheckpoint>, StoreError> {
-        self.inner.head()
+    fn after(&self, size: TreeSize, limit: usize) -> Result<Vec<Journaled>, StoreError> {
+        self.inner.journal.after(size, limit)
     }
 
-    fn leaves(&self, range: std::ops::Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.inner.leaves(range)
-    }
-
-    fn tiles(&self, tiles: &[crate::store::TileKey]) -> Result<Vec<Vec<tlog::Hash>>, StoreError> {
-        self.inner.tiles(tiles)
-    }
-
-    fn find(&self, records: &[RecordHash]) -> Result<Vec<Option<LeafIndex>>, StoreError> {
-        self.inner.find(records)
-    }
-
-    fn mentions(
-        &self,
-        topic: &crate::store::Topic,
-        range: std::ops::Range<u64>,
-        order: crate::store::Order,
-        limit: usize,
-    ) -> Result<Vec<(LeafIndex, Kind)>, StoreError> {
-        self.inner.mentions(topic, range, order, limit)
-    }
-
-    fn checkpoints(
-        &self,
-        after: TreeSize,
-        limit: usize,
-    ) -> Result<Vec<crate::store::StoredCheckpoint>, StoreError> {
-        self.inner.checkpoints(after, limit)
-    }
-
-    fn counts(&self) -> Result<crate::store::Counts, StoreError> {
-        self.inner.counts()
-    }
-
-    fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
-        self.inner.free_bytes()
+    fn head(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
+        self.inner.journal.head()
     }
 }

@@ -1,0 +1,24 @@
+//! The one door to the storage in a folder: nothing else names the engine that is behind it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Storage;
+pub use super::rocks::OpenStoreError;
+use super::rocks::RocksStore;
+
+/// Makes empty storage at a path where there is nothing yet, or an empty directory.
+///
+/// # Errors
+/// [`OpenStoreError`] if something is there already, or the database cannot be made.
+pub fn create(path: &Path) -> Result<Storage, OpenStoreError> {
+    RocksStore::create(path).map(|both| Arc::new(both).into())
+}
+
+/// Opens the storage at a path.
+///
+/// # Errors
+/// [`OpenStoreError`] if another process has it open, a newer program made it, or it is not a store.
+pub fn open(path: &Path) -> Result<Storage, OpenStoreError> {
+    RocksStore::open(path).map(|both| Arc::new(both).into())
+}
