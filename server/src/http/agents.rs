@@ -78,8 +78,7 @@ pub(super) struct AgentAsOf {
     pub(super) as_of: u64,
     /// The time of that head, to which ages count: milliseconds since the epoch.
     pub(super) as_of_ms: u64,
-    /// What time it is in the log, in milliseconds since the epoch: what a client dates its records by if its own clock is
-    /// behind. It alone is no function of the log.
+    /// What time it is in the log: milliseconds since the epoch. A client whose own clock is behind signs in it.
     pub(super) log_ms: u64,
     /// The agent.
     #[serde(flatten)]

@@ -49,8 +49,7 @@ pub(super) struct Place {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ProofParameters {
-    /// The size of the tree, above the index, of which the head is kept; the newest if left out. Where it is not kept,
-    /// the problem names the next size that is.
+    /// The size of the tree, above the index, one whose head is kept; the newest if left out.
     #[serde(default, deserialize_with = "parsed_if_present")]
     #[param(value_type = Option<u64>)]
     size: Option<Decimal>,

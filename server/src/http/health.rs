@@ -28,7 +28,7 @@ pub(super) struct Ready {
     pub(super) size: u64,
     /// Milliseconds since its last leaf was received, by the log's time.
     pub(super) head_age_ms: u64,
-    /// How far the service's clock is behind that leaf, in milliseconds: 0, or the log goes on in a time of its own.
+    /// How far the service's clock is behind that leaf, in milliseconds.
     pub(super) clock_behind_ms: u64,
 }
 
