@@ -62,29 +62,35 @@
 
 mod epoch;
 mod error;
+mod patience;
 mod seen;
 mod settle;
 mod time;
 mod unfinished;
 mod work;
 
-use ledger::codes::Refusal;
+use ledger::codes::{Code, Refusal};
 use ledger::digest::{Digest, RecordHash};
+use ledger::json::Value;
 use ledger::key::PrivateKey;
-use ledger::record::{Body, Chain, Manifest, Record, SignedRecord};
+use ledger::record::{Body, Chain, Manifest, Mode, Record, SignedRecord};
 use ledger::text::Name;
 use tlog::checkpoint::VerifiedCheckpoint;
 
+use crate::clock::{Heard, LogClock, Moment, Stamp};
 use crate::disclosure::Disclosure;
 use crate::entry::Entry;
 use crate::http::{Problem, ServiceError, Standing};
 use crate::identity::LogIdentity;
 use crate::journal::{Book, Journal, Line, Tip};
+use crate::manifest::kept::Kept;
+use crate::manifest::{Version, diff};
 use crate::submission::{Logged, SubmitError, hand_in};
 use crate::transport::Transport;
 
-pub use epoch::{Outlook, Speaker};
+pub use epoch::{Outlook, Speaker, mode_of};
 pub use error::AgentError;
+pub use patience::Patience;
 pub use work::{Action, ActionResult, Filed};
 
 /// An agent's process, as the log sees it.
@@ -104,6 +110,11 @@ pub struct Agent<T> {
     late_intents: Vec<RecordHash>,
     /// When the log received the newest entry that it has shown.
     log_ms: u64,
+    waiting: patience::Waiting,
+    /// The log's clock, by which records are dated where this machine's own is off.
+    clock: Option<LogClock>,
+    /// The files of this version, and those of versions before it.
+    files: Option<(Version, Kept)>,
 }
 
 impl<T: Transport> Agent<T> {
@@ -131,7 +142,35 @@ impl<T: Transport> Agent<T> {
             own_intents: Vec::new(),
             late_intents: Vec::new(),
             log_ms: 0,
+            waiting: patience::Waiting::default(),
+            clock: None,
+            files: None,
         })
+    }
+
+    /// Waits for a service that is away, where it begins and where it asks for leave.
+    #[must_use]
+    pub fn patient(self, patience: Patience) -> Self {
+        let waiting = patience::Waiting::by(patience);
+        Self { waiting, ..self }
+    }
+
+    /// Dates its records by this clock where the machine's own is further off than the rules bear, and sets it by
+    /// what the log answers.
+    #[must_use]
+    pub fn by_clock(self, clock: LogClock) -> Self {
+        Self {
+            clock: Some(clock),
+            ..self
+        }
+    }
+
+    /// Names the files by which another version differs from this one, which it keeps once a lease is for it.
+    #[must_use]
+    pub fn knowing_files(mut self, version: Version) -> Self {
+        let kept = Kept::beside(self.journal.directory());
+        self.files = Some((version, kept));
+        self
     }
 
     /// Its name.
@@ -142,6 +181,19 @@ impl<T: Transport> Agent<T> {
     /// How far it has got in this epoch, by its last heartbeat.
     pub fn progress(&self) -> u64 {
         self.book().tip().map_or(0, |tip| tip.progress)
+    }
+
+    /// The epoch in which it speaks; 0 before its first.
+    pub fn epoch(&self) -> u64 {
+        self.book().tip().map_or(0, |tip| tip.epoch)
+    }
+
+    /// Becomes another version of itself, which its next epoch begins as.
+    pub fn become_version(&mut self, version: Version) {
+        self.manifest = version.manifest.clone();
+        self.manifest_hash = self.manifest.hash();
+        let kept = Kept::beside(self.journal.directory());
+        self.files = Some((version, kept));
     }
 
     /// Its version.
@@ -157,6 +209,12 @@ impl<T: Transport> Agent<T> {
     /// Where it stands by the service's last word; `None` before the first answer.
     pub const fn standing(&self) -> Option<&Standing> {
         self.standing.as_ref()
+    }
+
+    /// Whether the rules bind, by the newest charter that was verified. They do as long as nobody knows.
+    pub fn is_bound(&self) -> bool {
+        let charter = self.book().charter();
+        charter.is_none_or(|(_, mode)| mode == Mode::Enforce)
     }
 
     fn book(&self) -> &Book {
@@ -175,21 +233,47 @@ impl<T: Transport> Agent<T> {
         match self.send(&signed) {
             Err(AgentError::Refused(problem)) if problem.says("epoch-superseded") => {
                 self.enter_next_epoch(now_ms)?;
-                let signed = self.sign(saying, now_ms)?;
-                self.send(&signed)
             }
-            Err(error) if error.is_about_the_chain() && self.adopt()? => {
-                let signed = self.sign(saying, now_ms)?;
-                self.send(&signed)
-            }
+            Err(error) if error.is_about_the_chain() && self.adopt()? => {}
             Err(AgentError::Refused(problem))
-                if problem.says("stale") && self.learns_time(now_ms)? =>
-            {
-                let signed = self.sign(saying, now_ms)?;
-                self.send(&signed)
-            }
-            said => said,
+                if problem.says("stale") && self.learns_time(now_ms)? => {}
+            Err(AgentError::Refused(problem)) if is_for_its_time(&problem) && self.set_clock() => {}
+            said => return said,
         }
+        let signed = self.sign(saying, now_ms)?;
+        self.send(&signed)
+    }
+
+    /// Sets the log's clock by the last answer, whatever it said. Whether there is such a clock, and it told the time.
+    fn set_clock(&self) -> bool {
+        let (Some(clock), Some(heard)) = (&self.clock, self.transport.heard()) else {
+            return false;
+        };
+        clock.hear(heard);
+        true
+    }
+
+    fn stamp(&self, machine_ms: u64) -> Stamp {
+        let own = Stamp {
+            at_ms: self.at_ms(machine_ms),
+            clock_off_ms: None,
+        };
+        let Some(clock) = &self.clock else { return own };
+        if !clock.is_known() {
+            self.set_clock();
+        }
+        let mut stamp = clock.stamp(machine_ms);
+        if let Some(off_ms) = stamp.clock_off_ms {
+            let (seconds, side) = match off_ms {
+                0.. => (off_ms / 1_000, "ahead of"),
+                _ => (-(off_ms / 1_000), "behind"),
+            };
+            self.waiting.warn_once(&format!(
+                "warning: this machine's clock is {seconds} s {side} the log's, by which the agent's records are dated now"
+            ));
+        }
+        stamp.at_ms = self.at_ms(stamp.at_ms);
+        stamp
     }
 
     fn sign(&mut self, saying: &Saying<'_>, now_ms: u64) -> Result<SignedRecord, AgentError> {
@@ -201,9 +285,11 @@ impl<T: Transport> Agent<T> {
             seq: tip.next_seq,
             prev: tip.head,
         };
+        let mut stamp = self.stamp(now_ms);
         // A clock that was set back stands still until it has caught up.
-        let at_ms = self.at_ms(now_ms).max(tip.at_ms);
-        self.sign_body((saying.body)(chain), saying.disclosures, at_ms)
+        stamp.at_ms = stamp.at_ms.max(tip.at_ms);
+        let more = saying.more.clone();
+        self.sign_body((saying.body)(chain), saying.disclosures, stamp, more)
     }
 
     /// Signs, and returns once the journal has it on the disk, and the values that it commits to.
@@ -211,13 +297,17 @@ impl<T: Transport> Agent<T> {
         &mut self,
         body: Body,
         disclosures: &dyn Fn(RecordHash) -> Vec<Disclosure>,
-        at_ms: u64,
+        stamp: Stamp,
+        mut more: Vec<(&'static str, Value)>,
     ) -> Result<SignedRecord, AgentError> {
+        // A text, for a number of a record has no sign.
+        let off = stamp.clock_off_ms.map(|off_ms| format!("{off_ms:+}"));
+        more.extend(off.map(|off| ("clock_off_ms", off.as_str().into())));
         let record = Record {
             log: Some(self.log.log),
-            at_ms,
+            at_ms: stamp.at_ms,
             body,
-            ext: None,
+            ext: (!more.is_empty()).then(|| members(more)),
         };
         let signed = record
             .sign(&[&self.key])
@@ -230,9 +320,14 @@ impl<T: Transport> Agent<T> {
 
     /// Hands in a pending record, and notes what becomes of it.
     fn send(&mut self, signed: &SignedRecord) -> Result<Logged, AgentError> {
-        match hand_in(&self.transport, &self.log, signed) {
+        let (asked, handed_in) = self.hand_in(signed);
+        match handed_in {
             Ok(logged) => {
                 self.note_logged(&logged.entry)?;
+                if let (Some(clock), Some(sent)) = (&self.clock, asked) {
+                    let log_ms = logged.entry.received_ms();
+                    clock.hear(Heard { log_ms, sent });
+                }
                 self.standing = logged.standing.or(self.standing);
                 Ok(logged)
             }
@@ -267,6 +362,46 @@ impl<T: Transport> Agent<T> {
         }
     }
 
+    /// Hands it in, again if need be, and says when it was asked first for what came back. What was in the log before
+    /// that tells nothing of the time.
+    fn hand_in(&self, signed: &SignedRecord) -> (Option<Moment>, Result<Logged, SubmitError>) {
+        let first = Moment::now();
+        let mut sent = first;
+        loop {
+            match hand_in(&self.transport, &self.log, signed) {
+                Err(SubmitError::Service(error)) if self.waiting.wait(&error) => {
+                    sent = Moment::now();
+                }
+                Ok(logged) if logged.is_duplicate => {
+                    return ((sent != first).then_some(first), Ok(logged));
+                }
+                handed_in => return (Some(sent), handed_in),
+            }
+        }
+    }
+
+    /// Does something for which a service that is away is waited for.
+    fn patiently<R>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<R, AgentError>,
+    ) -> Result<R, AgentError> {
+        self.waiting.begin();
+        let done = act(self);
+        self.waiting.end();
+        done
+    }
+
+    /// How the files of this version differ from those of another, in words; empty where nobody knows.
+    fn changes_since(&self, other: Digest) -> String {
+        let Some((version, kept)) = &self.files else {
+            return String::new();
+        };
+        let other = kept.get(other);
+        other.map_or_else(String::new, |other| {
+            diff::told(&diff::between(&other, version))
+        })
+    }
+
     fn note_logged(&mut self, entry: &Entry) -> Result<(), AgentError> {
         self.journal.append(&Line::Logged {
             record: entry.record().hash(),
@@ -288,6 +423,20 @@ struct Saying<'a> {
     body: &'a dyn Fn(Chain) -> Body,
     /// What opens its commitments, once it has a name.
     disclosures: &'a dyn Fn(RecordHash) -> Vec<Disclosure>,
+    /// What else the record says, in its `ext`.
+    more: Vec<(&'static str, Value)>,
+}
+
+fn members(more: Vec<(&'static str, Value)>) -> Value {
+    let named = more
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
+    Value::Object(named.collect())
+}
+
+/// Whether a record was refused for the time that it says.
+fn is_for_its_time(problem: &Problem) -> bool {
+    matches!(problem.code, Some(Code::Stale | Code::ClockAhead))
 }
 
 impl<'a> Saying<'a> {
@@ -296,6 +445,7 @@ impl<'a> Saying<'a> {
         Self {
             body,
             disclosures: &|_| Vec::new(),
+            more: Vec::new(),
         }
     }
 }

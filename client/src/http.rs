@@ -3,11 +3,13 @@
 
 mod answer;
 mod connection;
+mod events;
 mod look;
 mod pack;
 mod problem;
 
 use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ledger::digest::RecordHash;
@@ -20,6 +22,8 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use tlog::{Hash, LeafIndex, TreeSize};
+
+use crate::clock::{Heard, Moment};
 
 pub use answer::{
     Agent, Agents, Ask, Charter, Consistency, Lease, LoggedAs, Place, Requests, Standing,
@@ -46,6 +50,8 @@ pub struct Service {
     shown: String,
     client: Client,
     answer_timeout: Duration,
+    /// The service's time by its last answer.
+    heard: Arc<Mutex<Option<Heard>>>,
 }
 
 /// Why a call gave nothing.
@@ -93,6 +99,16 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
+    /// Whether the same call may go well a little later: nobody answered, or a service that is busy, stops or begins.
+    pub fn may_pass(&self) -> bool {
+        const TOO_MANY_REQUESTS: u16 = 429;
+        match self {
+            Self::Unreachable(_) | Self::BrokenOff { .. } => true,
+            Self::Refused(problem) => problem.status >= 500 || problem.status == TOO_MANY_REQUESTS,
+            _ => false,
+        }
+    }
+
     /// Whether the service said that there is no such thing.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused(problem) if problem.status == 404 || problem.says("agent-unknown"))
@@ -125,6 +141,7 @@ impl Service {
             base,
             client: connection::client(&parsed).map_err(ServiceError::Setup)?,
             answer_timeout: ANSWER_TIMEOUT,
+            heard: Arc::default(),
         })
     }
 
@@ -140,6 +157,11 @@ impl Service {
     /// The address, to be shown: without a password that may be in it.
     pub fn url(&self) -> &str {
         &self.shown
+    }
+
+    /// What time it was there by its last answer, as HTTP tells it: to the second.
+    pub fn heard(&self) -> Option<Heard> {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest checkpoint, as text.
@@ -264,7 +286,7 @@ impl Service {
         let request = request
             .header(CONTENT_TYPE, "application/json")
             .body(envelope.to_json());
-        send("POST /v1/entries", request)?.json()
+        self.send("POST /v1/entries", request)?.json()
     }
 
     /// Puts a request for a lease into the inbox, where operators see it.
@@ -277,7 +299,7 @@ impl Service {
         let builder = builder
             .header(CONTENT_TYPE, "application/json")
             .body(request.to_json());
-        send("POST /v1/requests", builder)?.json()
+        self.send("POST /v1/requests", builder)?.json()
     }
 
     /// A page of the requests for leases, of agents whose names sort behind `after`.
@@ -293,7 +315,23 @@ impl Service {
     }
 
     fn get(&self, path: &str) -> Result<Body, ServiceError> {
-        send(&format!("GET {path}"), self.request(Method::GET, path))
+        self.send(&format!("GET {path}"), self.request(Method::GET, path))
+    }
+
+    fn send(&self, request: &str, builder: RequestBuilder) -> Result<Body, ServiceError> {
+        let sent = Moment::now();
+        let response = answer_to(builder)?;
+        if let Some(log_ms) = look::date_ms(&response) {
+            // The second that has begun may be nearly over.
+            let log_ms = log_ms.saturating_add(1_000);
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(Heard { log_ms, sent });
+        }
+        let response = unless_refused(request, response)?;
+        Ok(Body {
+            bytes: read(request, response)?,
+            request: request.to_owned(),
+        })
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -309,17 +347,16 @@ struct Body {
     bytes: Vec<u8>,
 }
 
-fn send(request: &str, builder: RequestBuilder) -> Result<Body, ServiceError> {
-    let response = begin(request, builder)?;
-    Ok(Body {
-        bytes: read(request, response)?,
-        request: request.to_owned(),
-    })
-}
-
 /// An answer that is no refusal, its body still to be read.
 fn begin(request: &str, builder: RequestBuilder) -> Result<Response, ServiceError> {
-    let response = builder.send().map_err(ServiceError::Unreachable)?;
+    unless_refused(request, answer_to(builder)?)
+}
+
+fn answer_to(builder: RequestBuilder) -> Result<Response, ServiceError> {
+    builder.send().map_err(ServiceError::Unreachable)
+}
+
+fn unless_refused(request: &str, response: Response) -> Result<Response, ServiceError> {
     let (status, retry_after_s) = (response.status(), retry_after_s(&response));
     if status.is_success() {
         return Ok(response);

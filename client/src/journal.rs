@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 use host::private::{Folder, PrivateError};
 use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
+use ledger::record::Mode;
 use ledger::text::Name;
 
 use crate::disclosure::{self, Disclosure, Place};
@@ -128,6 +129,19 @@ impl Journal {
         })
     }
 
+    /// Whether the rules bind, by the newest charter that a journal tells of; `None` if it tells of none, or cannot be read.
+    /// It is for whoever has not opened it, and may not be able to.
+    pub fn mode_told_in(directory: &Path) -> Option<Mode> {
+        let text = std::fs::read(directory.join(JOURNAL)).ok()?;
+        let lines = text.split(|byte| *byte == b'\n').rev();
+        let is_meant = |line: &&[u8]| line.starts_with(b"{\"charter\":");
+        let mode = |line: &[u8]| match Line::parse(line) {
+            Ok(Line::Charter { mode, .. }) => Some(mode),
+            _ => None,
+        };
+        lines.filter(is_meant).find_map(mode)
+    }
+
     /// Where it lies.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -216,7 +230,8 @@ fn folder_of(log: RecordHash) -> String {
     log.rsplit(':').next().unwrap_or(&log).to_owned()
 }
 
-fn directory(state: &Path, log: RecordHash, agent: &Name) -> PathBuf {
+/// Where the journal of an agent lies below a state directory.
+pub fn directory(state: &Path, log: RecordHash, agent: &Name) -> PathBuf {
     state
         .join("dragons")
         .join(folder_of(log))

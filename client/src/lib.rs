@@ -5,13 +5,14 @@
 //! log that its [`trust`](identity) names. Where nobody gave it a trust file it says so, and goes by what the
 //! service says of itself.
 //!
-//! Nothing here reads the environment or asks the clock, and nothing but what passes a program's own output on
+//! Nothing here reads the environment or asks the clock, but to tell how long ago a file was written, and nothing but what passes a program's own output on
 //! prints: whoever calls passes the time, and what to do with words for people.
 
 pub mod agent;
 pub mod amendment;
 pub mod asking;
 pub mod charters;
+pub mod clock;
 pub mod disclosure;
 pub mod entry;
 pub mod export;
@@ -24,6 +25,7 @@ pub mod manifest;
 pub mod memory;
 pub mod operator;
 pub mod permit;
+pub mod program;
 pub mod run;
 pub mod shown;
 pub mod speaker;

@@ -389,6 +389,7 @@ impl Transport for MemoryLog {
                 let in_force = contents.state.in_force(lease, contents.now_ms).is_ok();
                 in_force.then(|| contents.state.lease_ends_ms(lease))?
             }),
+            ask: None,
             manifest_hash: agent.manifest_hash(),
             registration: Some(agent.registration()),
             after: agent.after(),

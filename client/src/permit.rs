@@ -42,6 +42,11 @@ impl Permit {
         self.intent
     }
 
+    /// When the log received the intent, by its own clock: milliseconds since the epoch.
+    pub const fn received_ms(&self) -> u64 {
+        self.received_ms
+    }
+
     /// When it lapses: milliseconds since the epoch, by the log's clock.
     pub const fn lapses_ms(&self) -> u64 {
         self.lapses_ms

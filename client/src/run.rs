@@ -17,18 +17,21 @@
 //! A run may start CMD several times, one after another: each is a *life*, with an intent and a result of its own
 //! under the one goal. What follows the end of a life is the `course` of the run.
 
+mod beginning;
 mod cgroup;
 mod child;
 mod closing;
 mod course;
 mod descendants;
 mod heal;
+mod hints;
 mod message;
 mod output;
-mod program;
 mod signals;
+mod signs;
 mod supervisor;
 mod terminal;
+mod version;
 mod watcher;
 
 use std::ffi::OsString;
@@ -39,11 +42,16 @@ use std::time::Duration;
 use ledger::text::Text;
 
 use crate::agent::{Agent, AgentError};
+use crate::clock::LogClock;
+use crate::http::Service;
+use crate::manifest::ManifestError;
+use crate::manifest::again::Directory;
+use crate::program::{Program, ProgramError, Search};
 use crate::speaker::{Caller, SocketError};
 use crate::transport::Transport;
 
-pub use program::{Program, ProgramError};
 pub use signals::Signals;
+pub use signs::Probe;
 pub use terminal::is_raw;
 pub use watcher::watch;
 
@@ -60,14 +68,24 @@ pub struct Options {
     pub program: Program,
     /// What runs in the program's place once the agent was healed; the program itself if `None`.
     pub on_heal: Option<Program>,
-    /// The directory that the agent's version was made from. It is looked at again before anything is started again.
-    pub directory: PathBuf,
+    /// How the program is found when it is started again.
+    pub search: Search,
+    /// The clock that the agent dates its records by, and that ends a permit and a lease.
+    pub clock: LogClock,
     /// What for.
     pub goal: Text,
     /// Who asked for it.
     pub requester: Text,
     /// What follows when CMD fails by itself.
     pub restarts: Restarts,
+    /// The service whose events are followed, so that an order is heard before the next heartbeat.
+    pub follow: Option<Service>,
+    /// Whether CMD is a service, which runs on under the lease once it is up; `None` for a job.
+    pub service: Option<ServiceGoal>,
+    /// Where this process itself tells a service manager how it does, as `NOTIFY_SOCKET` has it.
+    pub manager: Option<OsString>,
+    /// What finds out whether CMD works.
+    pub probe: Option<Probe>,
     /// How long CMD may take to end after SIGTERM.
     pub grace: Duration,
     /// How long to wait for a service that is away once CMD has ended.
@@ -107,6 +125,20 @@ impl LeftBehind {
     }
 }
 
+/// What becomes of the goal of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceGoal {
+    /// It stands as long as CMD runs.
+    Stands,
+    /// It has its outcome once CMD is up, so that only goals of CMD's own are timed.
+    Quiet,
+}
+
+/// Gives back to this process the signals that it was started with, for it is about to become another program.
+pub fn let_signals_go() {
+    process::Inherited::before_main().restore();
+}
+
 /// How often a program that fails is started again in one run. After an agent was healed it is started anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restarts {
@@ -122,6 +154,9 @@ pub enum RunError {
     /// The log, the service, or the journal does not let it.
     #[error(transparent)]
     Agent(#[from] AgentError),
+    /// The directory holds no version any more.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// The program cannot be run.
     #[error(transparent)]
     Program(#[from] ProgramError),
@@ -144,8 +179,25 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// Whether CMD was not run for want of authority, of a log, or of anything that is asked only because it is governed:
+    /// beside a log that observes it would have run.
+    pub const fn is_of_governance(&self) -> bool {
+        matches!(
+            self,
+            Self::Agent(_)
+                | Self::Manifest(_)
+                | Self::Program(_)
+                | Self::NotHealed(_)
+                | Self::Socket(_)
+        )
+    }
+}
+
 /// Runs CMD under a goal of its own until nothing is left to do for it, and says what came of it. The exit status is
 /// that of the last time that CMD ran.
+///
+/// The directory is that of the agent's version: it is looked at again before anything is started, and after it has ended.
 ///
 /// This is for a process of its own: when authority ends, every process below this one is ended, CMD's or not.
 ///
@@ -153,12 +205,13 @@ pub enum RunError {
 ///
 /// [`RunError`], before CMD was started. What goes wrong afterwards is told as a notice, for then CMD's own end counts.
 pub fn run<T: Transport + Send>(
-    mut agent: Agent<T>,
+    agent: &mut Agent<T>,
+    directory: &mut Directory,
     options: &Options,
     signals: Signals,
     caller: Caller,
 ) -> Result<ExitStatus, RunError> {
-    let mut course = course::Course::begin(&mut agent, options, signals, caller)?;
+    let mut course = course::Course::begin(agent, directory, options, signals, caller)?;
     let first = course.first()?;
     Ok(course.go_on(first))
 }

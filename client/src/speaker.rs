@@ -10,8 +10,10 @@
 mod caller;
 mod clerk;
 mod life;
+mod open;
 mod request;
 mod socket;
+mod standing_goal;
 
 use std::time::Duration;
 
@@ -19,9 +21,11 @@ pub use caller::{Caller, with_sources};
 pub use request::{Answer, Request};
 pub use socket::{SOCKET_VARIABLE, SocketError};
 
-pub(crate) use clerk::{Clerk, Job, News};
+pub(crate) use clerk::{Clerk, Job, News, Stall};
 pub(crate) use life::{Closed, Life};
+pub(crate) use open::{Connection, OpenActions};
 pub(crate) use socket::Socket;
+pub(crate) use standing_goal::StandingGoal;
 
 /// How soon a service that was away is asked again.
 pub(crate) const RETRY: Duration = Duration::from_millis(500);

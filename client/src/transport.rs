@@ -8,6 +8,7 @@ use ledger::envelope::Envelope;
 use ledger::text::Name;
 use tlog::{LeafIndex, TreeSize};
 
+use crate::clock::Heard;
 use crate::http::{Agent, Charter, Consistency, Place, Service, ServiceError, Submitted};
 
 /// A log that can be talked to.
@@ -53,6 +54,11 @@ pub trait Transport {
     ///
     /// [`ServiceError`].
     fn charter(&self) -> Result<Charter, ServiceError>;
+
+    /// What time it was there by its last answer, whatever that was about; `None` where nobody says.
+    fn heard(&self) -> Option<Heard> {
+        None
+    }
 }
 
 impl Transport for Service {
@@ -79,6 +85,10 @@ impl Transport for Service {
     fn charter(&self) -> Result<Charter, ServiceError> {
         Ok(Self::charter(self)?.0)
     }
+
+    fn heard(&self) -> Option<Heard> {
+        Self::heard(self)
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for &T {
@@ -104,5 +114,9 @@ impl<T: Transport + ?Sized> Transport for &T {
 
     fn charter(&self) -> Result<Charter, ServiceError> {
         (**self).charter()
+    }
+
+    fn heard(&self) -> Option<Heard> {
+        (**self).heard()
     }
 }

@@ -37,7 +37,7 @@ impl Inherited {
     }
 
     /// Makes it so again. A child calls this between its fork and its exec, where little is allowed.
-    pub(crate) fn restore(self) {
+    pub fn restore(self) {
         for signal in 1..=LAST_SIGNAL {
             let mut action = Action::default();
             if self.ignores(signal) {

@@ -161,11 +161,13 @@ fn another_version_is_not_started_in_the_new_epoch() {
 
 #[test]
 fn on_heal_runs_in_the_programs_place() {
-    let world = world(CLOCKS);
-    world.write("resume", "#!/bin/sh\necho resumes $1\n");
-    let resume = world.service.scratch("agent/resume");
+    let world = World::with_charter(CLOCKS, 60_000);
+    world.write("src/resume", "#!/bin/sh\necho resumes $1\n");
+    let resume = world.service.scratch("agent/src/resume");
     std::fs::set_permissions(resume, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let (mut run, mut log) = cut_off(&world, &["--on-heal", "./resume"], WAITS);
+    world.register();
+    world.lease();
+    let (mut run, mut log) = cut_off(&world, &["--on-heal", "src/resume"], WAITS);
     log.until_rule("heal-due");
     run.signal(Signal::CONT);
     assert_eq!(run.line(), "resumes sh\n");

@@ -108,11 +108,13 @@ fn exit_codes_pass_through_and_tell_failure_from_refusal() {
 /// It is there and may be run by its bits, and the kernel finds no interpreter for it.
 #[test]
 fn a_program_that_the_kernel_refuses_was_not_run() {
-    let world = World::new();
-    world.write("resume", "#!/no/such/interpreter\n");
-    let resume = world.service.scratch("agent/resume");
+    let world = World::without_lease(60_000);
+    world.write("src/resume", "#!/no/such/interpreter\n");
+    let resume = world.service.scratch("agent/src/resume");
     std::fs::set_permissions(resume, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let output = world.run(&[], &["./resume"]).output().unwrap();
+    world.register();
+    world.lease();
+    let output = world.run(&[], &["src/resume"]).output().unwrap();
     assert_eq!(output.status.code(), Some(125), "{}", stderr(&output));
     assert!(
         stderr(&output).contains("cannot be run"),

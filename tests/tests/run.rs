@@ -68,7 +68,7 @@ fn what_may_not_run_is_not_run() {
         "touch mark",
     ];
     marks(&mut world.dragons(&other), "not other");
-    let mut away = world.shell("touch mark");
+    let mut away = world.run(&["--patience", "0s"], &["sh", "-c", "touch mark"]);
     marks(away.env("DRAGONS_SERVER", "http://127.0.0.1:9"), "does not");
     let size = world.service.size();
     std::fs::write(
@@ -230,15 +230,22 @@ fn a_service_that_was_away_gets_all_of_it_once() {
     assert_eq!(running.line(), "begun\n");
     world.service.kill();
     running.say("go on");
-    assert!(running.line().contains("\"waits\":true"));
-    assert!(running.line().contains("service-away"), "no new intent");
+    assert!(
+        running.line().contains("\"waits\":true"),
+        "a result waits in the journal"
+    );
+    running.until("waiting for the service");
+    world.restart_at(&address);
+    assert!(
+        running.line().contains("\"ok\":true"),
+        "and an intent for the answer"
+    );
     assert_eq!(running.line(), "away\n");
     running.say("end");
-    world.restart_at(&address);
     let (code, _, err) = running.end();
     assert_eq!(code, Some(4), "{err}");
     let phases = ["goal", "intent", "result", "outcome"].map(|phase| world.receipts(phase).len());
-    assert_eq!(phases, [1, 2, 2, 1], "{err}");
+    assert_eq!(phases, [1, 3, 3, 1], "{err}");
     assert_eq!(world.agent()["state"], "stopped");
 }
 
@@ -398,4 +405,66 @@ fn one_record_each_from_the_command_line() {
         "{}",
         stderr(&output)
     );
+}
+
+/// Two workers of one program, each with a connection of its own, and one that names nothing.
+#[test]
+fn a_result_is_about_the_only_open_intent_of_its_connection() {
+    let world = World::new();
+    let script = r#"
+import json, os, socket
+def connect():
+    run = socket.socket(socket.AF_UNIX); run.connect(os.environ["DRAGONS_SOCKET"]); wire = run.makefile("rw")
+    def tell(**said): print(json.dumps(said), file=wire, flush=True); return json.loads(wire.readline())
+    return tell
+one, two, three = connect(), connect(), connect()
+ask = {"scope": "read:README.md"}
+first, second = one(intent=ask), two(intent=ask)
+refused = three(result={})
+assert not refused["ok"] and first["intent"] in refused["detail"] and second["intent"] in refused["detail"], refused
+assert one(result={"status": "error"})["ok"]
+again = one(result={})
+assert not again["ok"] and again["code"] == "intent-unknown", again
+assert three(result={"status": "timeout"})["ok"]
+print(first["intent"], second["intent"])
+"#;
+    let out = world.succeed(world.run(&[], &["python3", "-c", script]));
+    let intents: Vec<&str> = out.split_whitespace().collect();
+    let results = world.receipts("result");
+    let status_of = |intent: &str| {
+        let mut results = results.iter();
+        let result = results.find(|result| result["intent"] == intent);
+        result.unwrap()["status"].clone()
+    };
+    assert_eq!(status_of(intents[0]), "error");
+    assert_eq!(status_of(intents[1]), "timeout");
+}
+
+/// The helpers of docs/agents.md, asked many things at once: each answer is that of its own question.
+#[test]
+fn the_helpers_of_the_document_do_not_mix_answers_up() {
+    let world = World::new();
+    let document = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/agents.md"));
+    let helper = |language: &str, end: &str| {
+        let (_, rest) = document.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once(end).unwrap().0.to_owned()
+    };
+    let python = helper("python", "leave = ")
+        + r#"
+from concurrent.futures import ThreadPoolExecutor
+scopes = ["read:README.md" if n % 2 else "read:secrets" for n in range(8)]
+with ThreadPoolExecutor(8) as pool: answers = list(pool.map(lambda scope: tell(intent={"scope": scope})["ok"], scopes))
+assert answers == [scope == "read:README.md" for scope in scopes], answers
+"#;
+    let node = helper("js", "const work")
+        + r#"
+const scopes = [0, 1, 2, 3].map((n) => (n % 2 ? "read:README.md" : "read:secrets"));
+Promise.all(scopes.map((scope) => tell({ intent: { scope } }))).then((answers) => {
+  run.end();
+  if (answers.some(({ ok }, n) => ok !== (n % 2 === 1))) process.exit(1);
+});
+"#;
+    for program in [["python3", "-c", &python], ["node", "-e", &node]] {
+        world.succeed(world.run(&[], &program));
+    }
 }

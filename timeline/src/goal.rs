@@ -70,6 +70,9 @@ pub struct Action {
     /// With which tool.
     #[serde(serialize_with = "json::text")]
     pub tool: Name,
+    /// What the tool was: the digest of its file, or of its definition.
+    #[serde(skip)]
+    pub digest: Digest,
     /// Under whose authority.
     pub authority: Authority,
     /// What came of it; `None` if nothing was heard.
@@ -282,6 +285,7 @@ impl Action {
             goal: intent.goal,
             scope: intent.scope.clone(),
             tool: intent.tool.name.clone(),
+            digest: intent.tool.digest,
             authority: authority(receipt, leases),
             result: None,
         }

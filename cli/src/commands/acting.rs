@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use client::agent::Agent;
+use client::clock::LogClock;
 use client::http::Service;
 use client::journal::Journal;
+use client::manifest::Version;
 use ledger::record::Manifest;
 use ledger::text::Name;
 
@@ -33,6 +35,27 @@ impl AgentOptions {
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
+
+    /// The agent's name, by the option or by what agent.toml says.
+    pub(crate) fn name(&self) -> Option<Name> {
+        let told = || client::manifest::agent(&self.directory).ok();
+        self.agent.clone().or_else(told)
+    }
+
+    /// That the directory holds the agent that was named, if one was.
+    ///
+    /// # Errors
+    ///
+    /// If it holds another.
+    pub(crate) fn check(&self, manifest: &Manifest) -> Result<()> {
+        let (directory, got) = (&self.directory, &manifest.agent);
+        match &self.agent {
+            Some(agent) if agent != got => {
+                bail!("{directory:?} holds the agent {got}, not {agent}")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Opens the agent: its version from the directory, its key, its journal. Nothing is sent yet.
@@ -41,15 +64,30 @@ impl AgentOptions {
 ///
 /// If any of them is not there, or another process has the journal open.
 pub(crate) fn open(session: &Session, options: &AgentOptions) -> Result<Agent<Service>> {
-    let manifest = version(options)?;
+    let version = read_version(options)?;
+    open_version(session, version, LogClock::default())
+}
+
+/// Opens an agent of a version. Its records are dated by the clock, where this machine's own is off.
+///
+/// # Errors
+///
+/// As [`open`].
+pub(crate) fn open_version(
+    session: &Session,
+    version: Version,
+    clock: LogClock,
+) -> Result<Agent<Service>> {
     let key = session
         .keys(&[])?
         .pop()
         .context("there is one key at least")?;
     let service = session.service()?;
     let log = session.log_to_sign_for(&service)?;
+    let manifest = version.manifest.clone();
     let journal = Journal::open(&state_home()?, log.log, &manifest.agent)?;
-    Ok(Agent::new(service, log, key, manifest, journal)?)
+    let agent = Agent::new(service, log, key, manifest, journal)?;
+    Ok(agent.by_clock(clock).knowing_files(version))
 }
 
 /// The version of the agent in the directory.
@@ -58,13 +96,11 @@ pub(crate) fn open(session: &Session, options: &AgentOptions) -> Result<Agent<Se
 ///
 /// If there is none, or of another agent.
 pub(crate) fn version(options: &AgentOptions) -> Result<Manifest> {
-    let manifest = client::manifest::build(&options.directory)?;
-    if let Some(agent) = &options.agent {
-        let (directory, got) = (&options.directory, &manifest.agent);
-        ensure!(
-            got == agent,
-            "{directory:?} holds the agent {got}, not {agent}"
-        );
-    }
-    Ok(manifest)
+    Ok(read_version(options)?.manifest)
+}
+
+fn read_version(options: &AgentOptions) -> Result<Version> {
+    let version = client::manifest::read(&options.directory, &mut |_, _| {})?;
+    options.check(&version.manifest)?;
+    Ok(version)
 }

@@ -1,26 +1,41 @@
 //! `manifest`: an agent's identity, from its directory into the log.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, Subcommand};
+use client::http::Service;
+use client::identity::LogIdentity;
+use client::journal;
 use client::manifest::Version;
 use client::manifest::diff::{self, Difference};
+use client::manifest::init;
+use client::manifest::kept::Kept;
 use client::manifest::proof::{FileProof, MAX_PROOF_BYTES};
 use host::bounded;
 use host::output::STDOUT;
 use ledger::fingerprint::Fingerprint;
 use ledger::json::object;
-use ledger::text::Text;
+use ledger::text::{Name, Text};
 
 use crate::commands::logged::{self, Cosigners};
 use crate::output;
 use crate::progress;
-use crate::session::{Session, read_key};
+use crate::session::{Session, read_key, state_home};
 
 /// What about manifests.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write an agent.toml to begin with
+    Init {
+        /// The directory that becomes an agent
+        #[arg(value_name = "DIR", default_value = ".")]
+        directory: PathBuf,
+        /// The agent's name; that of the directory if left out
+        #[arg(long, value_name = "NAME")]
+        agent: Option<Name>,
+    },
     /// Build the manifest of the agent in a directory, and show its hash
     Build {
         /// The directory that holds agent.toml
@@ -83,12 +98,36 @@ pub(crate) struct RegisterOptions {
 /// Whatever kept it from being done.
 pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
     match command {
+        Command::Init { directory, agent } => init(session, &directory, agent),
         Command::Build { directory } => build(session, &directory),
         Command::Diff { old, new } => diff(session, &old, &new),
         Command::Prove(options) => prove(&options),
         Command::Check { proof } => check(session, &proof),
         Command::Register(options) => register(session, &options),
     }
+}
+
+fn init(session: &Session, directory: &Path, agent: Option<Name>) -> Result<()> {
+    let agent = agent.or_else(|| init::suggested_name(directory));
+    let agent = agent.with_context(|| {
+        format!(
+            "the name of {directory:?} is not a name for an agent: give it one with --agent NAME"
+        )
+    })?;
+    let path = init::init(directory, &agent).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => anyhow!(
+            "{directory:?} has an agent.toml already, and it stays as it is: `dragons manifest build` shows what it comes to"
+        ),
+        _ => anyhow!(error).context(format!("no agent.toml could be written in {directory:?}")),
+    })?;
+    let version = read(directory)?;
+    let members = [
+        ("file", path.display().to_string().into()),
+        ("agent", (&agent).into()),
+        ("files", version.manifest.code.files.into()),
+        ("manifest_hash", version.manifest.hash().into()),
+    ];
+    output::object(session.json(), &object(members))
 }
 
 fn build(session: &Session, directory: &Path) -> Result<()> {
@@ -172,7 +211,8 @@ fn check(session: &Session, path: &Path) -> Result<()> {
 }
 
 fn register(session: &Session, options: &RegisterOptions) -> Result<()> {
-    let manifest = read(&options.directory)?.manifest;
+    let version = read(&options.directory)?;
+    let manifest = version.manifest.clone();
     let (agent, hash) = (manifest.agent.clone(), manifest.hash());
     let agent_key = read_key(&options.agent_key)?;
     let reason = match &options.reason {
@@ -185,6 +225,7 @@ fn register(session: &Session, options: &RegisterOptions) -> Result<()> {
     let logged = logged::as_operator(session, &service, &options.cosigners, |operator| {
         operator.register(manifest, &agent_key, reason)
     })?;
+    keep(session, &service, &version);
     let fingerprint = Fingerprint::of_key(&agent_key.public());
     let members = [
         ("agent", (&agent).into()),
@@ -192,6 +233,21 @@ fn register(session: &Session, options: &RegisterOptions) -> Result<()> {
         ("fingerprint", fingerprint.to_string().into()),
     ];
     logged::print(session, &logged, members)
+}
+
+/// Keeps the names of the files beside the agent's journal, for a refusal that names those that have changed. Where that
+/// cannot be done, a refusal names none.
+fn keep(session: &Session, service: &Service, version: &Version) {
+    let keep = || {
+        let log = match session.trust()? {
+            Some(trust) => LogIdentity::pinned(&trust)?.log,
+            None => LogIdentity::told_by(service)?.log,
+        };
+        let journal = journal::directory(&state_home()?, log, &version.manifest.agent);
+        Kept::beside(&journal).keep(version)?;
+        anyhow::Ok(())
+    };
+    let _ = keep();
 }
 
 /// Reads the version in a directory, with a bar for as long as it takes.

@@ -62,7 +62,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
 
 /// CMD's own exit code is passed through; only what kept it from being run has one of ours.
 fn run_program(session: &Session, options: run::Options) -> Result<Exit> {
-    match run::run(session, options) {
+    match run::run(session, &options) {
         Ok(code) => Ok(Exit::Program(code)),
         Err(error) => Err(error.context(exit::NotRun)),
     }

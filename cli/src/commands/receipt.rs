@@ -212,6 +212,7 @@ fn intent(session: &Session, options: IntentOptions) -> Result<()> {
         inputs: secrets(options.input)?,
         parents: options.parent,
         reserve: options.amounts.into(),
+        script: None,
     };
     let permit = agent.intent(action, now_ms()?)?;
     if let Some(breach) = permit.breach() {

@@ -3,22 +3,32 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use client::run::{self, Program, ProgramError, Restarts, Signals};
+use client::agent::{Agent, Patience};
+use client::clock::LogClock;
+use client::http::Service;
+use client::identity::LogIdentity;
+use client::journal::{self, Journal};
+use client::manifest::again::Directory;
+use client::program::{Program, ProgramError, Search};
+use client::run::{self, Probe, Restarts, RunError, ServiceGoal, Signals};
 use client::speaker::Caller;
 use ledger::json::Value;
+use ledger::record::Mode;
 use ledger::text::Text;
 
 use crate::commands::acting::{self, AgentOptions};
 use crate::options::Span;
 use crate::output;
-use crate::session::{Session, now_ms};
+use crate::session::{Session, now_ms, state_home};
 
 /// What is run, and what for.
 #[derive(Debug, Args)]
@@ -49,9 +59,27 @@ pub(crate) struct Options {
     /// What is run in CMD's place once the agent was healed: a program, which gets CMD as its arguments
     #[arg(long, value_name = "PROGRAM")]
     on_heal: Option<OsString>,
-    /// How long to wait for a service that is away once CMD has ended
-    #[arg(long, value_name = "SPAN", default_value = "10s")]
+    /// How long to wait for a service that is away: before CMD is started, where it asks for leave, and once it has ended
+    #[arg(long, value_name = "SPAN", default_value = "30s")]
     patience: Span,
+    /// Run CMD also where nothing binds its name to what it is, under the scope run:@any/NAME, which `run:*` does not allow
+    #[arg(long)]
+    any_program: bool,
+    /// CMD is a service: once it is up (READY=1 on NOTIFY_SOCKET, or alive for 2 s), it runs on as long as there is a lease
+    #[arg(long)]
+    service: bool,
+    /// The goal of a service gets its outcome once that is up, so that only goals of its own are timed
+    #[arg(long, requires = "service")]
+    quiet: bool,
+    /// A command for a shell that succeeds as long as CMD works: each time it does is a step of progress
+    #[arg(long, value_name = "COMMAND")]
+    probe: Option<OsString>,
+    /// How often
+    #[arg(long, value_name = "SPAN", default_value = "10s", requires = "probe")]
+    probe_every: Span,
+    /// What the log does with what breaks a rule, until its charter was read here for the first time
+    #[arg(long, value_enum, value_name = "MODE")]
+    mode: Option<ModeOption>,
     /// What becomes of processes that outlive CMD; without it they are ended, and kept beside a log that only observes
     #[arg(long, value_enum, value_name = "WHAT")]
     left_behind: Option<LeftBehind>,
@@ -78,6 +106,25 @@ enum Restart {
     Never,
     OnFailure,
 }
+
+/// What a log does with what breaks a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ModeOption {
+    Observe,
+    Enforce,
+}
+
+impl From<ModeOption> for Mode {
+    fn from(option: ModeOption) -> Self {
+        match option {
+            ModeOption::Observe => Self::Observe,
+            ModeOption::Enforce => Self::Enforce,
+        }
+    }
+}
+
+/// How long a program waits beside a log that only observes: nobody is to notice that it is there.
+const OBSERVED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What becomes of processes that outlive CMD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -126,30 +173,111 @@ pub(crate) struct WatcherOptions {
 /// # Errors
 ///
 /// Whatever kept CMD from being run.
-pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
+pub(crate) fn run(session: &Session, options: &Options) -> Result<u8> {
     let signals = Signals::hold()?;
+    let is_over = signals.asked_to_end();
     // What runs as the same user could otherwise look into this process, and find the key there.
     let private = rustix::process::DumpableBehavior::NotDumpable;
     rustix::process::set_dumpable_behavior(private).context("the key cannot be kept from CMD")?;
+    let mut mode = options.mode.map(Mode::from);
+    mode = mode.or_else(|| kept_mode(session, &options.agent));
+    let prepared = match prepare(session, options, mode, &is_over) {
+        // Nobody knew it, and the service does: what an observing log bears is no hindrance.
+        Err(_) if mode.is_none() && observes(session) => {
+            mode = Some(Mode::Observe);
+            prepare(session, options, mode, &is_over)
+        }
+        prepared => prepared,
+    };
+    let ended = prepared.and_then(|mut prepared| {
+        let ended = prepared.run(signals);
+        if !prepared.agent.is_bound() {
+            mode = Some(Mode::Observe);
+        }
+        ended
+    });
+    match ended {
+        Err(kept) if may_run_all_the_same(mode, &kept) && !is_over.load(Ordering::Relaxed) => {
+            ungoverned(options, &kept)
+        }
+        ended => ended,
+    }
+}
+
+/// All that a run needs.
+struct Prepared {
+    agent: Agent<Service>,
+    directory: Directory,
+    options: run::Options,
+}
+
+impl Prepared {
+    fn run(&mut self, signals: Signals) -> Result<u8> {
+        let caller = Caller {
+            now_ms: || now_ms().unwrap_or_default(),
+            notice: output::complain,
+        };
+        let (agent, directory) = (&mut self.agent, &mut self.directory);
+        Ok(code(run::run(
+            agent,
+            directory,
+            &self.options,
+            signals,
+            caller,
+        )?))
+    }
+}
+
+fn prepare(
+    session: &Session,
+    options: &Options,
+    mode: Option<Mode>,
+    is_over: &Arc<AtomicBool>,
+) -> Result<Prepared> {
+    let observes = mode == Some(Mode::Observe);
+    let directory = Directory::read(options.agent.directory())?;
+    options.agent.check(&directory.version().manifest)?;
+    let search = Search {
+        path: std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect(),
+        allows_any: options.any_program || observes,
+    };
     let (called, arguments) = options.command.split_first().context("there is no CMD")?;
-    let program = find(called, arguments.to_vec())?;
+    let program = find(called, arguments.to_vec(), &search, &directory)?;
     let on_heal = options
         .on_heal
         .as_ref()
-        .map(|called| find(called, options.command.clone()));
+        .map(|called| find(called, options.command.clone(), &search, &directory));
     let on_heal = on_heal.transpose()?;
-    let agent = acting::open(session, &options.agent)?;
+    let clock = LogClock::default();
+    let agent = acting::open_version(session, directory.version().clone(), clock.clone())?;
+    let patience = Duration::from_millis(options.patience.ms);
+    let agent = agent.patient(Patience {
+        span: if observes {
+            patience.min(OBSERVED_PATIENCE)
+        } else {
+            patience
+        },
+        say: output::complain,
+        is_over: Arc::clone(is_over),
+    });
     let this = std::env::current_exe().context("this program does not know where it is")?;
-    let caller = Caller {
-        now_ms: || now_ms().unwrap_or_default(),
-        notice: output::complain,
-    };
-    let options = run::Options {
+    let run_options = run::Options {
         program,
         on_heal,
-        directory: options.agent.directory().to_owned(),
-        goal: options.goal,
-        requester: options.requester,
+        search,
+        clock,
+        follow: Some(session.service()?),
+        service: options.service.then_some(match options.quiet {
+            true => ServiceGoal::Quiet,
+            false => ServiceGoal::Stands,
+        }),
+        manager: std::env::var_os("NOTIFY_SOCKET"),
+        probe: options.probe.clone().map(|command| Probe {
+            command,
+            every: Duration::from_millis(options.probe_every.ms),
+        }),
+        goal: options.goal.clone(),
+        requester: options.requester.clone(),
         restarts: Restarts {
             most: match options.restart {
                 Restart::Never => 0,
@@ -158,7 +286,7 @@ pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
             pause: Duration::from_millis(options.backoff.ms),
         },
         grace: Duration::from_millis(options.grace.ms),
-        patience: Duration::from_millis(options.patience.ms),
+        patience,
         hidden: vec!["DRAGONS_KEY"],
         runtime: runtime(),
         watcher: vec![
@@ -170,12 +298,72 @@ pub(crate) fn run(session: &Session, options: Options) -> Result<u8> {
         own_numbers: options.pid_namespace,
         left_behind: options.left_behind.map(LeftBehind::into),
     };
-    Ok(code(run::run(agent, &options, signals, caller)?))
+    Ok(Prepared {
+        agent,
+        directory,
+        options: run_options,
+    })
 }
 
-fn find(called: &OsStr, arguments: Vec<OsString>) -> Result<Program, ProgramError> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    Program::find(called, arguments, std::env::split_paths(&path))
+/// What the journal says of the log's mode, for whoever cannot begin.
+fn kept_mode(session: &Session, options: &AgentOptions) -> Option<Mode> {
+    let log = LogIdentity::pinned(&session.trust().ok()??).ok()?;
+    let agent = options.name()?;
+    Journal::mode_told_in(&journal::directory(&state_home().ok()?, log.log, &agent))
+}
+
+/// Whether the log observes, by the charter that the service shows.
+fn observes(session: &Session) -> bool {
+    let mode = || {
+        let service = session.service()?.within(OBSERVED_PATIENCE);
+        let log = match session.trust()? {
+            Some(trust) => LogIdentity::pinned(&trust)?,
+            None => LogIdentity::told_by(&service)?,
+        };
+        anyhow::Ok(client::agent::mode_of(&service, &log)?)
+    };
+    mode().is_ok_and(|mode| mode == Mode::Observe)
+}
+
+/// Whether CMD was not run only because it is governed, by a log that only observes.
+fn may_run_all_the_same(mode: Option<Mode>, kept: &anyhow::Error) -> bool {
+    let by_run = kept.downcast_ref::<RunError>();
+    mode == Some(Mode::Observe) && by_run.is_none_or(RunError::is_of_governance)
+}
+
+/// Becomes CMD, as it would run without us: beside a log that observes nothing may keep it from that.
+fn ungoverned(options: &Options, kept: &anyhow::Error) -> Result<u8> {
+    output::complain(&format!(
+        "the log only observes, so the program runs all the same, and the log does not hear of it: {kept:#}"
+    ));
+    let (called, arguments) = options.command.split_first().context("there is no CMD")?;
+    let mut command = Command::new(called);
+    run::let_signals_go();
+    let error = command.args(arguments).env_remove("DRAGONS_KEY").exec();
+    Err(error).with_context(|| format!("{called:?} cannot be run"))
+}
+
+fn find(
+    called: &OsStr,
+    arguments: Vec<OsString>,
+    search: &Search,
+    directory: &Directory,
+) -> Result<Program, ProgramError> {
+    let program = Program::find(
+        called,
+        arguments,
+        search,
+        directory.path(),
+        directory.version(),
+    )?;
+    if let Some(other) = program.passed_over() {
+        output::complain(&format!(
+            "note: {called:?} is {:?} here, and not {other:?}, which nothing binds to the agent: `programs_from` of agent.toml \
+             can name its directory",
+            program.path()
+        ));
+    }
+    Ok(program)
 }
 
 /// Where sockets lie: in the user's own directory for it, or in one for temporary files. The last is there for those

@@ -1,5 +1,10 @@
 //! A story in lines, for a terminal or a file.
 
+use std::collections::BTreeMap;
+
+use ledger::digest::Digest;
+use ledger::scope::Scope;
+use ledger::text::Name;
 use ledger::verify::{Finding, Verdict};
 use timeline::entry::Line;
 use timeline::goal::{Action, GoalStory, OutcomeTold, Refusal};
@@ -12,12 +17,15 @@ use crate::paper::{Ink, Paper};
 
 /// Writes the story.
 pub(crate) fn write(story: &Story, paper: &mut Paper) {
-    Writer { story, paper }.write();
+    let ran = BTreeMap::new();
+    Writer { story, paper, ran }.write();
 }
 
 struct Writer<'a> {
     story: &'a Story,
     paper: &'a mut Paper,
+    /// What was run last under each scope of each agent.
+    ran: BTreeMap<(Name, Scope), Digest>,
 }
 
 impl Writer<'_> {
@@ -101,6 +109,16 @@ impl Writer<'_> {
         }
     }
 
+    /// Says where what runs under a name is not what ran under it before.
+    fn changed(&mut self, action: &Action) {
+        let name = (action.agent.clone(), action.scope.clone());
+        let runs = action.digest;
+        if let Some(ran) = self.ran.insert(name, runs).filter(|ran| *ran != runs) {
+            let what = format!("{} is {runs}, and was {ran}", action.tool);
+            self.paper.line(Ink::Strong, &margin("  changed"), &what);
+        }
+    }
+
     fn action(&mut self, goal: &GoalStory, action: &Action) {
         let by = match action.agent == goal.agent {
             true => String::new(),
@@ -114,6 +132,7 @@ impl Writer<'_> {
             "  intent",
             &what,
         );
+        self.changed(action);
         if !is_same(&action.authority, &goal.authority) {
             self.authority(&action.authority);
         }

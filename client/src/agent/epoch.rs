@@ -6,13 +6,14 @@
 
 use ledger::digest::RecordHash;
 use ledger::envelope::Validity;
-use ledger::record::{AgentState, Body, Chain, Charter, Heartbeat, Instance};
+use ledger::record::{AgentState, Body, Chain, Charter, Heartbeat, Instance, Mode};
 
 use super::{Agent, AgentError};
 use crate::entry::Entry;
-use crate::http;
-use crate::journal::Tip;
-use crate::submission::{Logged, find};
+use crate::http::{self, Ask, Standing};
+use crate::identity::LogIdentity;
+use crate::journal::{Line, Tip};
+use crate::submission::{Logged, SubmitError, find};
 use crate::transport::Transport;
 
 /// Where an agent stands, seen from a process of it.
@@ -22,6 +23,8 @@ pub struct Outlook {
     pub state: AgentState,
     /// Who speaks in the epoch in force.
     pub speaker: Speaker,
+    /// Milliseconds since its last heartbeat.
+    pub pulse_age_ms: u64,
 }
 
 /// Who speaks in an epoch.
@@ -43,6 +46,10 @@ impl<T: Transport> Agent<T> {
     ///
     /// [`AgentError`]; [`Refused`](AgentError::Refused) tells by its code why the log does not let it begin.
     pub fn start(&mut self, now_ms: u64) -> Result<(), AgentError> {
+        self.patiently(|agent| agent.begin(now_ms))
+    }
+
+    fn begin(&mut self, now_ms: u64) -> Result<(), AgentError> {
         self.settle_pending(now_ms)?;
         self.adopt()?;
         let mut claims = self.claims()?;
@@ -63,6 +70,10 @@ impl<T: Transport> Agent<T> {
     ///
     /// As [`start`](Self::start).
     pub fn resume(&mut self, now_ms: u64) -> Result<(), AgentError> {
+        self.patiently(|agent| agent.go_on(now_ms))
+    }
+
+    fn go_on(&mut self, now_ms: u64) -> Result<(), AgentError> {
         self.settle_pending(now_ms)?;
         self.adopt()?;
         let claims = self.claims()?;
@@ -81,11 +92,20 @@ impl<T: Transport> Agent<T> {
     ///
     /// [`AgentError`].
     pub fn charter(&mut self) -> Result<Charter, AgentError> {
-        let record = self.transport.charter()?.record;
-        match &self.find(record)?.record().record().body {
-            Body::Charter(charter) => Ok((**charter).clone()),
-            _ => Err(not_an_opening(record, "it is no charter")),
+        self.patiently(Self::read_charter)
+    }
+
+    fn read_charter(&mut self) -> Result<Charter, AgentError> {
+        let record = self.waiting.call(|| self.transport.charter())?.record;
+        let entry = self.find(record)?;
+        let Body::Charter(charter) = &entry.record().record().body else {
+            return Err(not_an_opening(record, "it is no charter"));
+        };
+        let mode = charter.mode;
+        if self.book().charter() != Some((record, mode)) {
+            self.journal.append(&Line::Charter { record, mode })?;
         }
+        Ok((**charter).clone())
     }
 
     /// What the service says of the agent, for a process that no longer knows whether it speaks for it.
@@ -105,6 +125,24 @@ impl<T: Transport> Agent<T> {
         Ok(Outlook {
             state: claims.state.parse()?,
             speaker,
+            pulse_age_ms: claims.pulse_age_ms,
+        })
+    }
+
+    /// Asks where the agent stands, as an answer to a record would have told it. It is not taken for one: what is signed
+    /// next is signed where the journal stands, and the log says what becomes of it.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`].
+    pub fn ask_standing(&self) -> Result<Standing, AgentError> {
+        let claims = self.claims()?;
+        Ok(Standing {
+            state: claims.state.parse()?,
+            epoch: claims.epoch,
+            next_seq: claims.next_seq,
+            lease_ends_ms: claims.lease_ends_ms,
+            ask: claims.ask.unwrap_or(Ask::GoOn),
         })
     }
 
@@ -136,7 +174,8 @@ impl<T: Transport> Agent<T> {
     }
 
     pub(super) fn claims(&self) -> Result<http::Agent, AgentError> {
-        self.transport.agent(self.name()).map_err(|error| {
+        let claims = self.waiting.call(|| self.transport.agent(self.name()));
+        claims.map_err(|error| {
             if error.is_not_found() {
                 let agent = self.name().clone();
                 return AgentError::UnknownAgent { agent };
@@ -152,8 +191,14 @@ impl<T: Transport> Agent<T> {
         match &entry.record().record().body {
             Body::Lease(lease) if lease.agent == *self.name() => {
                 let (got, want) = (self.manifest_hash, lease.manifest_hash);
-                if got != want {
-                    return Err(AgentError::OtherVersion { got, want });
+                // Beside a log that observes another version is a breach, which it tells of.
+                if got != want && self.is_bound() {
+                    let changes = self.changes_since(want);
+                    return Err(AgentError::OtherVersion { got, want, changes });
+                }
+                if let Some((version, kept)) = &self.files {
+                    // Without it a refusal later names no files, and nothing else is lost.
+                    let _ = kept.keep(version);
                 }
                 Ok(record)
             }
@@ -228,7 +273,8 @@ impl<T: Transport> Agent<T> {
             seen: self.seen(),
         }));
         self.keep_time(claims, now_ms)?;
-        let signed = self.sign_body(body, &|_| Vec::new(), self.at_ms(now_ms))?;
+        let stamp = self.stamp(now_ms);
+        let signed = self.sign_body(body, &|_| Vec::new(), stamp, Vec::new())?;
         self.send(&signed)
     }
 
@@ -288,7 +334,12 @@ impl<T: Transport> Agent<T> {
     }
 
     pub(super) fn find(&mut self, record: RecordHash) -> Result<Entry, AgentError> {
-        let entry = find(&self.transport, &self.log, record)?;
+        let entry = loop {
+            match find(&self.transport, &self.log, record) {
+                Err(SubmitError::Service(error)) if self.waiting.wait(&error) => {}
+                found => break found?,
+            }
+        };
         self.note_checkpoint(entry.checkpoint());
         Ok(entry)
     }
@@ -304,4 +355,17 @@ fn draw_instance() -> Result<Instance, AgentError> {
 pub(super) fn not_an_opening(record: RecordHash, reason: &str) -> AgentError {
     let reason = reason.to_owned();
     AgentError::NotAnOpening { record, reason }
+}
+
+/// Whether the rules of a log bind, by the charter that is in force there.
+///
+/// # Errors
+///
+/// [`AgentError`].
+pub fn mode_of(transport: &impl Transport, log: &LogIdentity) -> Result<Mode, AgentError> {
+    let record = transport.charter()?.record;
+    match &find(transport, log, record)?.record().record().body {
+        Body::Charter(charter) => Ok(charter.mode),
+        _ => Err(not_an_opening(record, "it is no charter")),
+    }
 }

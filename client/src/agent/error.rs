@@ -21,12 +21,17 @@ pub enum AgentError {
     #[error("the journal cannot be kept")]
     Journal(#[from] JournalError),
     /// The operators': the version that is here is not the one that they gave a lease.
-    #[error("the version here is {got}, the lease is for {want}")]
+    #[error(
+        "the version here is {got}, the lease is for {want}{}",
+        in_words(changes)
+    )]
     OtherVersion {
         /// The manifest hash of what is here.
         got: Digest,
         /// The manifest hash that the lease names.
         want: Digest,
+        /// Which files differ, in words; empty where nobody knows.
+        changes: String,
     },
     /// The operators': the log does not know the agent.
     #[error("the log does not know the agent {agent}")]
@@ -126,6 +131,17 @@ impl From<SubmitError> for AgentError {
             SubmitError::Service(error) => error.into(),
             error => Self::NotShown(error),
         }
+    }
+}
+
+fn in_words(changes: &str) -> String {
+    match changes {
+        "" => ". `dragons manifest diff OLD NEW` names the files by which two directories differ"
+            .to_owned(),
+        changes => format!(
+            ": {changes}. What programs write beside the code goes into `ignore` of agent.toml; then register the version and \
+             grant it a lease"
+        ),
     }
 }
 

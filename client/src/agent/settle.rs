@@ -75,7 +75,13 @@ impl<T: Transport> Agent<T> {
 
     /// Asks for a record by its name; if the log does not have it, sends the same bytes again.
     pub(super) fn resolve(&mut self, record: &SignedRecord) -> Result<(), AgentError> {
-        match find_signed(&self.transport, &self.log, record) {
+        let found = loop {
+            match find_signed(&self.transport, &self.log, record) {
+                Err(SubmitError::Service(error)) if self.waiting.wait(&error) => {}
+                found => break found,
+            }
+        };
+        match found {
             Ok(entry) => self.note_logged(&entry),
             Err(SubmitError::Service(error)) if is_no_such_record(&error) => {
                 self.send(record).map(drop)
@@ -96,6 +102,7 @@ impl<T: Transport> Agent<T> {
             let saying = Saying {
                 body: &body,
                 disclosures: &|record| moved(&kept, record),
+                more: Vec::new(),
             };
             match self.say(&saying, now_ms) {
                 // What cannot be said now is in the journal still.

@@ -18,6 +18,10 @@ impl<T: Transport> Agent<T> {
     ///
     /// [`AgentError`].
     pub fn give_up_what_is_open(&mut self, now_ms: u64) -> Result<(), AgentError> {
+        self.patiently(|agent| agent.give_up(now_ms))
+    }
+
+    fn give_up(&mut self, now_ms: u64) -> Result<(), AgentError> {
         let claims = self.claims()?;
         for intent in claims.open_intents.into_iter().take(MAX_OPEN) {
             self.is_own(intent, |phase| matches!(phase, Phase::Intent(_)))?;

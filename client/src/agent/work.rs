@@ -30,6 +30,8 @@ pub struct Action {
     pub parents: Vec<RecordHash>,
     /// What it may use up.
     pub reserve: Amounts,
+    /// The digest of the script that runs, where the tool is an interpreter.
+    pub script: Option<Digest>,
 }
 
 /// What an agent did.
@@ -71,6 +73,7 @@ impl Action {
                 tokens: 0,
                 cost_micros: 0,
             },
+            script: None,
         }
     }
 }
@@ -119,12 +122,14 @@ impl<T: Transport> Agent<T> {
         requester: Text,
         now_ms: u64,
     ) -> Result<Logged, AgentError> {
-        self.settle(now_ms)?;
         let body = |chain| {
             let (title, requester) = (title.clone(), requester.clone());
             receipt(chain, Phase::Goal(Goal { title, requester }))
         };
-        self.say(&Saying::plain(&body), now_ms)
+        self.patiently(|agent| {
+            agent.settle(now_ms)?;
+            agent.say(&Saying::plain(&body), now_ms)
+        })
     }
 
     /// Asks for leave to act.
@@ -134,7 +139,6 @@ impl<T: Transport> Agent<T> {
     /// [`AgentError::Refused`] with the code of the rule, [`AgentError::Away`] if nobody knows: then there is no permit,
     /// and if the log has the intent after all it is closed once that is known.
     pub fn intent(&mut self, action: Action, now_ms: u64) -> Result<Permit, AgentError> {
-        self.settle(now_ms)?;
         let agent = self.name().clone();
         let own_code = ToolUse {
             name: agent.clone(),
@@ -153,11 +157,17 @@ impl<T: Transport> Agent<T> {
             };
             receipt(chain, Phase::Intent(Box::new(intent)))
         };
+        let script = action.script.into_iter();
+        let script = script.map(|digest| ("script", digest.into()));
         let saying = Saying {
             body: &body,
             disclosures: &|record| disclose(&action.inputs, record, Side::Inputs),
+            more: script.collect(),
         };
-        let logged = self.say(&saying, now_ms)?;
+        let logged = self.patiently(|agent| {
+            agent.settle(now_ms)?;
+            agent.say(&saying, now_ms)
+        })?;
         self.own_intents.push(logged.record());
         Ok(Permit::new(&logged, self.manifest.max_inflight_ms))
     }
@@ -183,6 +193,7 @@ impl<T: Transport> Agent<T> {
         let saying = Saying {
             body: &body,
             disclosures: &|record| disclose(&result.outputs, record, Side::Outputs),
+            more: Vec::new(),
         };
         let filed = self.say_or_wait(&saying, now_ms)?;
         self.own_intents.retain(|intent| *intent != result.intent);

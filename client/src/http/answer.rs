@@ -70,6 +70,9 @@ pub struct Agent {
     /// When that lease ends: milliseconds since the epoch; `None` if it is not in force.
     #[serde(default)]
     pub lease_ends_ms: Option<u64>,
+    /// What its process is asked to do; not told of an agent in a list.
+    #[serde(default)]
+    pub ask: Option<Ask>,
     /// The hash of its active manifest.
     #[serde(deserialize_with = "parsed")]
     pub manifest_hash: Digest,

@@ -42,7 +42,7 @@ impl Service {
                 .unwrap_or_default()
                 .to_owned(),
             location: text(&response, LOCATION),
-            date_ms: text(&response, DATE).and_then(|date| milliseconds(&date)),
+            date_ms: date_ms(&response),
             retry_after_s: retry_after_s(&response),
             body: read(&format!("GET {path}"), response)?,
         })
@@ -59,6 +59,11 @@ impl Look {
     pub fn problem(&self) -> Problem {
         Problem::read(self.status, self.retry_after_s, &self.body)
     }
+}
+
+/// What time it was there, to the second.
+pub(super) fn date_ms(response: &Response) -> Option<u64> {
+    text(response, DATE).and_then(|date| milliseconds(&date))
 }
 
 fn text(response: &Response, name: HeaderName) -> Option<String> {

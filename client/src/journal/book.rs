@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
-use ledger::record::{Body, Chain, Instance, Phase, SignedRecord};
+use ledger::record::{Body, Chain, Instance, Mode, Phase, SignedRecord};
 use tlog::checkpoint::SignedCheckpoint;
 
 use super::line::Line;
@@ -59,6 +59,7 @@ pub struct Book {
     goals: Vec<RecordHash>,
     intents: BTreeMap<RecordHash, OpenIntent>,
     seen: Option<SignedCheckpoint>,
+    charter: Option<(RecordHash, Mode)>,
 }
 
 impl Book {
@@ -114,6 +115,11 @@ impl Book {
         self.seen.as_ref()
     }
 
+    /// The newest charter that was verified, and whether its rules bind.
+    pub const fn charter(&self) -> Option<(RecordHash, Mode)> {
+        self.charter
+    }
+
     /// Takes the next line.
     pub(super) fn apply(&mut self, line: &Line) {
         match line {
@@ -144,6 +150,7 @@ impl Book {
                     self.claim(record);
                 }
             }
+            Line::Charter { record, mode } => self.charter = Some((*record, *mode)),
             Line::Seen(checkpoint) => self.seen = Some((**checkpoint).clone()),
         }
     }

@@ -4,7 +4,7 @@ use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
 use ledger::envelope::Envelope;
 use ledger::json::{Members, Value, integer, object, parsed, string};
-use ledger::record::SignedRecord;
+use ledger::record::{Mode, SignedRecord};
 use tlog::checkpoint::SignedCheckpoint;
 
 /// What the journal says, a line each.
@@ -30,6 +30,13 @@ pub enum Line {
     },
     /// A checkpoint was verified, and is consistent with the one seen before.
     Seen(Box<SignedCheckpoint>),
+    /// A charter was verified, and is in force.
+    Charter {
+        /// The charter.
+        record: RecordHash,
+        /// Whether its rules bind.
+        mode: Mode,
+    },
 }
 
 impl Line {
@@ -47,6 +54,8 @@ impl Line {
             Self::read_logged(Members::open("logged", logged)?)?
         } else if let Some(refused) = members.take_if_present("refused") {
             Self::read_refused(Members::open("refused", refused)?)?
+        } else if let Some(charter) = members.take_if_present("charter") {
+            Self::read_charter(Members::open("charter", charter)?)?
         } else {
             let checkpoint = members.required("seen", string)?;
             let checkpoint = SignedCheckpoint::parse(&checkpoint);
@@ -71,6 +80,14 @@ impl Line {
         let detail = members.required("detail", string)?;
         let refusal = Refusal { code, detail };
         members.finish().map(|()| Self::Refused { record, refusal })
+    }
+
+    fn read_charter(mut members: Members) -> Result<Self, Refusal> {
+        let line = Self::Charter {
+            record: members.required("record", parsed)?,
+            mode: members.required("mode", parsed)?,
+        };
+        members.finish().map(|()| line)
     }
 
     /// The line, without its end.
@@ -98,6 +115,11 @@ impl Line {
                 ("refused", refused)
             }
             Self::Seen(checkpoint) => ("seen", checkpoint.to_string().into()),
+            Self::Charter { record, mode } => {
+                let charter =
+                    object([("record", (*record).into()), ("mode", mode.as_str().into())]);
+                ("charter", charter)
+            }
         };
         object([(name, value)]).to_json()
     }

@@ -119,6 +119,6 @@ fn apply(unsettled: &mut Vec<Unsettled>, line: Line) {
                 one.refused = Some(refusal);
             }
         }
-        Line::Seen(_) => {}
+        Line::Seen(_) | Line::Charter { .. } => {}
     }
 }

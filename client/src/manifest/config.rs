@@ -5,7 +5,8 @@
 //! version = "1.4.0"
 //! code = ["src"]
 //! config = ["agent.toml"]
-//! ignore = ["src/target"]
+//! ignore = ["__pycache__/", "src/target"]
+//! programs_from = ["/opt/reconciler/bin"]
 //! capabilities = ["read:**", "run:*"]
 //! max_inflight_ms = 900000
 //!
@@ -53,9 +54,12 @@ pub struct AgentConfig {
     /// Files and directories that are its configuration.
     #[serde(default = "this_file")]
     pub config: Vec<String>,
-    /// Literal path prefixes that neither counts.
+    /// What neither counts: patterns of gitignore's form, without `!`.
     #[serde(default)]
     pub ignore: Vec<String>,
+    /// Directories whose programs the agent may run, beside those of the system.
+    #[serde(default)]
+    pub programs_from: Vec<String>,
     /// The most that any lease can allow it.
     pub capabilities: Vec<String>,
     /// The longest that one of its actions takes, in milliseconds.

@@ -38,11 +38,6 @@ pub(super) fn digest_of_listed(
     }
 }
 
-/// The digest of a file.
-pub(crate) fn digest(place: &Path) -> io::Result<Digest> {
-    hash(open_regular(place)?, &mut |_| {})
-}
-
 /// Opens a file, and nothing that only looks like one.
 pub(crate) fn open_regular(place: &Path) -> io::Result<File> {
     let file = open(place, OFlags::empty())?;
@@ -61,7 +56,7 @@ fn open(place: &Path, flags: OFlags) -> io::Result<File> {
         .open(place)
 }
 
-fn hash(mut content: impl Read, tell: &mut dyn FnMut(u64)) -> io::Result<Digest> {
+pub(crate) fn hash(mut content: impl Read, tell: &mut dyn FnMut(u64)) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
@@ -75,7 +70,7 @@ fn hash(mut content: impl Read, tell: &mut dyn FnMut(u64)) -> io::Result<Digest>
 }
 
 /// Which file it is, and what is another when somebody has written to it.
-fn stamp(metadata: &Metadata) -> [i128; 8] {
+pub(crate) fn stamp(metadata: &Metadata) -> [i128; 8] {
     [
         metadata.dev().into(),
         metadata.ino().into(),

@@ -21,6 +21,20 @@ pub struct Difference {
     pub new: Option<String>,
 }
 
+/// The most differences that a sentence names.
+const MOST_TOLD: usize = 5;
+
+/// The differences in a few words for a sentence: `src/a.py has changed, src/b is new, and 3 more`. Empty without any.
+pub fn told(differences: &[Difference]) -> String {
+    let named = differences.iter().take(MOST_TOLD);
+    let mut parts: Vec<String> = named.map(Difference::told).collect();
+    match differences.len().saturating_sub(MOST_TOLD) {
+        0 => {}
+        more => parts.push(format!("and {more} more")),
+    }
+    parts.join(", ")
+}
+
 type Items = BTreeMap<String, String>;
 
 /// All differences, file by file, in the order of the groups and then of the names.
@@ -143,6 +157,18 @@ fn models(manifest: &Manifest) -> Items {
 }
 
 impl Difference {
+    fn told(&self) -> String {
+        let name = match self.group {
+            "code" | "config" => self.name.clone(),
+            group => format!("{group} {}", self.name),
+        };
+        match (&self.old, &self.new) {
+            (None, _) => format!("{name} is new"),
+            (_, None) => format!("{name} is gone"),
+            _ => format!("{name} has changed"),
+        }
+    }
+
     /// The difference as an object.
     pub fn to_value(&self) -> Value {
         object([
@@ -151,5 +177,30 @@ impl Difference {
             ("old", self.old.as_deref().into()),
             ("new", self.new.as_deref().into()),
         ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_names_a_few_and_counts_the_rest() {
+        let one = |group, name: &str, old: Option<&str>, new: Option<&str>| Difference {
+            group,
+            name: name.to_owned(),
+            old: old.map(str::to_owned),
+            new: new.map(str::to_owned),
+        };
+        let mut all = vec![
+            one("code", "src/a", None, Some("x")),
+            one("config", "agent.toml", Some("x"), Some("y")),
+            one("capabilities", "run:x", Some("held"), None),
+        ];
+        let words = "src/a is new, agent.toml has changed, capabilities run:x is gone";
+        assert_eq!(told(&all), words);
+        all.extend((0..4).map(|n| one("code", &n.to_string(), None, Some("x"))));
+        assert!(told(&all).ends_with("1 is new, and 2 more"));
+        assert_eq!(told(&[]), "");
     }
 }

@@ -3,9 +3,13 @@
 //! [`build`] reads the [`agent.toml`](config) of a directory and the files that it lists, and gives the manifest
 //! that the log knows the agent by. The same directory gives the same manifest on every machine.
 
+pub mod again;
 pub mod config;
 pub(crate) mod content;
 pub mod diff;
+pub mod ignored;
+pub mod init;
+pub mod kept;
 pub mod proof;
 pub mod tree;
 pub mod walk;
@@ -13,17 +17,17 @@ pub mod walk;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use ledger::codes::Refusal;
 use ledger::digest::Digest;
 use ledger::record::{FileSet, Manifest, Model, Prompt, Tool};
 use ledger::text::Name;
 
-use unicode_normalization::UnicodeNormalization as _;
-
 use config::{AgentConfig, ModelConfig, PromptConfig, ToolConfig};
+use ignored::Ignored;
 use tree::FileTree;
-use walk::WalkError;
+use walk::{Listing, WalkError};
 
 /// The longest file that a tool or a prompt is digested from: far above any definition, far below any memory.
 pub const MAX_DEFINITION_BYTES: u64 = 16 * 1024 * 1024;
@@ -77,6 +81,19 @@ pub enum ManifestError {
         /// Which.
         member: String,
     },
+    /// A pattern of `ignore` is none.
+    #[error("agent.toml: ignore: {pattern:?}: {reason}")]
+    Pattern {
+        /// What was written.
+        pattern: String,
+        /// Why it is none.
+        reason: String,
+    },
+    /// Programs are taken from places that the manifest does not tell of.
+    #[error(
+        "agent.toml: programs_from counts only where agent.toml is listed in config: else anybody could change it"
+    )]
+    ProgramsUnlisted,
     /// The files are no file tree.
     #[error("no file tree can be made of the directory")]
     Walk(#[from] WalkError),
@@ -91,6 +108,8 @@ pub struct Version {
     pub code: FileTree,
     /// What it is configured with.
     pub config: FileTree,
+    /// Directories whose programs it may run, beside those of the system.
+    pub programs_from: Vec<PathBuf>,
 }
 
 /// Builds the manifest of the agent in a directory.
@@ -109,38 +128,92 @@ pub fn build(directory: &Path) -> Result<Manifest, ManifestError> {
 ///
 /// [`ManifestError`].
 pub fn read(directory: &Path, tell: &mut dyn FnMut(u64, u64)) -> Result<Version, ManifestError> {
-    let config = read_config(directory)?;
-    let ignore = normalized(plain_paths("ignore", &config.ignore)?);
-    let mut total = 0;
-    let mut list = |member, listed: &[String]| {
-        let listed = plain_paths(member, listed)?;
-        let listing = walk::list(directory, &listed, &ignore, &mut |bytes| {
+    Ok(Reading::of(directory, tell)?.version)
+}
+
+/// A version, and what it was read from.
+#[derive(Debug)]
+struct Reading {
+    version: Version,
+    config: AgentConfig,
+    listings: Listings,
+    begun: SystemTime,
+}
+
+/// What there was of code and of configuration.
+#[derive(Debug)]
+struct Listings {
+    code: Listing,
+    config: Listing,
+}
+
+impl Reading {
+    fn of(directory: &Path, tell: &mut dyn FnMut(u64, u64)) -> Result<Self, ManifestError> {
+        let begun = SystemTime::now();
+        let config = read_config(directory)?;
+        let ignored = Ignored::of(&config.ignore)?;
+        let mut total = 0;
+        let listings = Listings::of(directory, &config, &ignored, &mut |bytes| {
             total += bytes;
             tell(0, total);
-        });
-        Ok::<_, ManifestError>(listing?)
-    };
-    let (code, config_files) = (list("code", &config.code)?, list("config", &config.config)?);
-    let mut done = 0;
-    let mut count = |bytes| {
-        done += bytes;
-        tell(done, total);
-    };
-    let (code, config_files) = (code.read(&mut count)?, config_files.read(&mut count)?);
+        })?;
+        let mut done = 0;
+        let mut count = |bytes| {
+            done += bytes;
+            tell(done, total);
+        };
+        let code = listings.code.read(&mut count)?;
+        let config_files = listings.config.read(&mut count)?;
+        let version = version(directory, &config, &ignored, code, config_files)?;
+        Ok(Self {
+            version,
+            config,
+            listings,
+            begun,
+        })
+    }
+}
+
+impl Listings {
+    fn of(
+        directory: &Path,
+        config: &AgentConfig,
+        ignored: &Ignored,
+        tell: &mut dyn FnMut(u64),
+    ) -> Result<Self, ManifestError> {
+        let mut list = |member, listed: &[String]| {
+            let listed = plain_paths(member, listed)?;
+            Ok::<_, ManifestError>(walk::list(directory, &listed, ignored, tell)?)
+        };
+        Ok(Self {
+            code: list("code", &config.code)?,
+            config: list("config", &config.config)?,
+        })
+    }
+}
+
+fn version(
+    directory: &Path,
+    config: &AgentConfig,
+    ignored: &Ignored,
+    code: FileTree,
+    config_files: FileTree,
+) -> Result<Version, ManifestError> {
+    let is_listed = config_files.get(config::FILE_NAME).is_some();
+    if !config.programs_from.is_empty() && !is_listed {
+        return Err(ManifestError::ProgramsUnlisted);
+    }
+    let (prompts, tools) = (config.prompts.iter(), config.tools.iter());
     let manifest = Manifest {
         agent: parse("agent", &config.agent)?,
         version: parse("version", &config.version)?,
-        code: file_set(&code, &ignore),
-        config: file_set(&config_files, &ignore),
+        code: file_set(&code, ignored),
+        config: file_set(&config_files, ignored),
         models: config.models.iter().map(model).collect::<Result<_, _>>()?,
-        prompts: config
-            .prompts
-            .iter()
+        prompts: prompts
             .map(|one| prompt(directory, one))
             .collect::<Result<_, _>>()?,
-        tools: config
-            .tools
-            .iter()
+        tools: tools
             .map(|one| tool(directory, one))
             .collect::<Result<_, _>>()?,
         capabilities: parse_each("capabilities", &config.capabilities)?,
@@ -150,6 +223,7 @@ pub fn read(directory: &Path, tell: &mut dyn FnMut(u64, u64)) -> Result<Version,
         manifest,
         code,
         config: config_files,
+        programs_from: config.programs_from.iter().map(PathBuf::from).collect(),
     })
 }
 
@@ -180,8 +254,7 @@ fn plain_paths(member: &'static str, paths: &[String]) -> Result<Vec<String>, Ma
     let plain = |path: &String| {
         let trimmed = path.strip_suffix('/').unwrap_or(path);
         let odd = |part: &str| matches!(part, "" | "." | "..");
-        let is_whole_directory = trimmed == "." && member != "ignore";
-        if !is_whole_directory && trimmed.split('/').any(odd) {
+        if trimmed != "." && trimmed.split('/').any(odd) {
             return Err(ManifestError::Path {
                 member,
                 path: path.clone(),
@@ -192,20 +265,12 @@ fn plain_paths(member: &'static str, paths: &[String]) -> Result<Vec<String>, Ma
     paths.iter().map(plain).collect()
 }
 
-/// As the paths are that they are compared with.
-fn normalized(prefixes: Vec<String>) -> Vec<String> {
-    let mut prefixes: Vec<String> = prefixes.iter().map(|path| path.nfc().collect()).collect();
-    prefixes.sort_unstable();
-    prefixes.dedup();
-    prefixes
-}
-
-fn file_set(tree: &FileTree, ignore: &[String]) -> FileSet {
+fn file_set(tree: &FileTree, ignored: &Ignored) -> FileSet {
     FileSet {
         root: tree.root(),
         files: tree.files().len() as u64,
         bytes: tree.bytes(),
-        ignore: ignore.to_vec(),
+        ignore: ignored.patterns().to_vec(),
     }
 }
 

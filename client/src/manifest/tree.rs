@@ -117,6 +117,11 @@ impl File {
         self.content
     }
 
+    /// How long its content is.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(super) fn leaf(&self) -> Vec<u8> {
         let mode = [self.mode as u8];
         [&mode, self.path.as_bytes(), &[0], self.content.as_bytes()].concat()
@@ -153,6 +158,11 @@ impl FileTree {
     /// The files, in the byte order of their paths.
     pub fn files(&self) -> &[File] {
         &self.files
+    }
+
+    /// The file at a path.
+    pub fn get(&self, path: &str) -> Option<&File> {
+        find(&self.files, path)
     }
 
     /// The sum of the lengths of the contents.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -17,9 +18,10 @@ use rustix::termios::isatty;
 use super::cgroup::Cgroup;
 use super::message::Event;
 use super::output::Pump;
-use super::program::Program;
+use super::signs::NOTIFY_VARIABLE;
 use super::terminal::{Terminal, duplicate};
 use super::{GOAL_VARIABLE, INTENT_VARIABLE, Options, RunError};
+use crate::program::Program;
 use crate::speaker::{SOCKET_VARIABLE, Socket};
 
 /// How much a pipe of CMD's holds, where the system allows it: it goes on writing while its output is digested.
@@ -96,6 +98,7 @@ impl Ready {
         options: &Options,
         program: &Program,
         socket: &Socket,
+        notify: Option<&Path>,
         goal: RecordHash,
         intent: RecordHash,
     ) -> Result<Running, RunError> {
@@ -103,7 +106,14 @@ impl Ready {
         environment.push((SOCKET_VARIABLE.into(), socket.path().into()));
         environment.push((GOAL_VARIABLE.into(), goal.to_string().into()));
         environment.push((INTENT_VARIABLE.into(), intent.to_string().into()));
-        let path = program.path();
+        if let Some(notify) = notify {
+            environment.push((NOTIFY_VARIABLE.into(), notify.into()));
+        }
+        let path = program.held_path(socket.folder());
+        let path = path.map_err(|source| RunError::Machine {
+            what: "the program's file cannot be handed on",
+            source,
+        })?;
         let start = Start {
             path: &path,
             called: program.called(),
@@ -175,7 +185,12 @@ fn environment(options: &Options) -> (Vec<(OsString, OsString)>, Vec<OsString>) 
     let names_this = |name: &OsString, value: &OsString| {
         NUMBERS.iter().any(|number| name == number) && *value == own
     };
-    let set_here = [SOCKET_VARIABLE, GOAL_VARIABLE, INTENT_VARIABLE];
+    let set_here = [
+        SOCKET_VARIABLE,
+        NOTIFY_VARIABLE,
+        GOAL_VARIABLE,
+        INTENT_VARIABLE,
+    ];
     let all = std::env::vars_os()
         .filter(|(name, _)| !is_hidden(name) && !set_here.iter().any(|set| name == set));
     let (numbers, others): (Vec<_>, Vec<_>) =

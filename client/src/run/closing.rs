@@ -25,11 +25,14 @@ impl<T: Transport> Closing<'_, T> {
         if let Some(closed) = life.closed {
             return closed;
         }
-        for intent in std::mem::take(&mut life.newest) {
+        for intent in life.open.take() {
             let closed = self.agent.result(without_result(intent), self.now_ms());
             self.note_filed(closed);
         }
-        let result = self.say_result(life.intent, end);
+        let result = match life.started {
+            Some(started) => Some(started),
+            None => self.say_result(life.intent, end),
+        };
         for goal in std::mem::take(&mut life.goals) {
             self.outcome(goal, Verdict::Abandoned, vec![]);
         }
@@ -42,6 +45,13 @@ impl<T: Transport> Closing<'_, T> {
         let closed = self.life(life, end);
         if !life.has_outcome {
             let (_, verdict) = judge(end);
+            // A service that was told to end has done what it was for.
+            let was_ended = life.started.is_some() && end.was_asked_to_end && end.cut.is_none();
+            let verdict = if was_ended {
+                Verdict::Accepted
+            } else {
+                verdict
+            };
             let check = closed.result.map(|result| check_of(&end.status, result));
             self.outcome(life.goal, verdict, check.into_iter().collect());
         }
@@ -144,7 +154,7 @@ impl<T: Transport> Closing<'_, T> {
 
 fn judge(end: &End) -> (Status, Verdict) {
     match end.cut {
-        Some((Cut::Lapsed, _)) => (Status::Timeout, Verdict::Abandoned),
+        Some((Cut::Lapsed | Cut::Stalled, _)) => (Status::Timeout, Verdict::Abandoned),
         Some(_) => (Status::Cancelled, Verdict::Abandoned),
         None if end.status.success() && end.undelivered.is_none() => {
             (Status::Ok, Verdict::Accepted)

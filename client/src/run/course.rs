@@ -9,30 +9,38 @@
 //! ```
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ledger::codes::Code;
 use ledger::digest::RecordHash;
-use ledger::escape;
-use ledger::record::{AgentState, Mode, Status, ToolUse};
+use ledger::record::{Liveness, Mode, Status, ToolUse};
 
+use super::beginning::Beginning;
 use super::child::Ready;
 use super::closing::{self, Closing};
 use super::heal::{Down, Healer};
+use super::hints;
 use super::message::{Cut, End, Event};
 use super::output::{Flow, Pump};
-use super::program::Program;
 use super::signals::{Signals, is_end};
+use super::signs::Signs;
 use super::supervisor::{self, Watch};
+use super::version;
 use super::watcher::Watcher;
-use super::{LeftBehind, Options, RunError, descendants};
+use super::{LeftBehind, Options, RunError, ServiceGoal, descendants};
 use crate::agent::{Action, ActionResult, Agent, AgentError};
 use crate::disclosure::Secret;
+use crate::manifest::again::Directory;
 use crate::permit::Permit;
-use crate::speaker::{Caller, Clerk, Job, Life, Socket, with_sources};
+use crate::program::Program;
+use crate::speaker::{Caller, Clerk, Job, Life, Socket, Stall, StandingGoal, with_sources};
 use crate::transport::Transport;
+
+/// What a run ends with whose program is to be run by another version of the agent.
+const NOT_RUN: i32 = 125;
 
 /// The longest pause before a program that failed is started again.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
@@ -40,11 +48,12 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// A run.
 pub(super) struct Course<'a, T> {
     agent: &'a mut Agent<T>,
+    directory: &'a mut Directory,
     options: &'a Options,
     caller: Caller,
     goal: RecordHash,
     mode: Mode,
-    heartbeat: Duration,
+    liveness: Liveness,
     socket: Socket,
     jobs: Channel<Job>,
     events: Channel<Event>,
@@ -53,6 +62,11 @@ pub(super) struct Course<'a, T> {
     program: Program,
     /// How often CMD was started again because it failed.
     restarts: u32,
+    /// Whether the goal has its outcome, and the next start needs another.
+    is_over: bool,
+    signs: Signs,
+    /// Where CMD tells its service manager how it does.
+    notify: Option<PathBuf>,
 }
 
 type Channel<M> = (Sender<M>, Receiver<M>);
@@ -73,6 +87,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     /// Begins: everything that CMD needs is there before it is, and the agent runs and has a goal.
     pub(super) fn begin(
         agent: &'a mut Agent<T>,
+        directory: &'a mut Directory,
         options: &'a Options,
         signals: Signals,
         caller: Caller,
@@ -82,24 +97,23 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         let socket = Socket::bind(&options.runtime)?;
         let jobs = mpsc::channel();
         socket.serve(&jobs.0, caller.notice)?;
-        agent.start((caller.now_ms)())?;
-        let charter = agent.charter()?;
-        let events = signals.listen();
-        let heartbeat = Duration::from_millis(charter.liveness.heartbeat_ms);
-        let standing = agent.standing().map(|standing| standing.state);
-        if charter.mode == Mode::Enforce && standing == Some(AgentState::Autohealing) {
-            (caller.notice)("the agent is to be healed before it may act");
-            let mut healer = Healer {
-                agent: &mut *agent,
-                heartbeat,
-                directory: &options.directory,
-                events: &events.1,
-                caller,
-            };
-            healer.heal(&mut |_| ())?;
+        let beginning = Beginning {
+            agent: &mut *agent,
+            directory: &mut *directory,
+            options,
+            caller,
+        };
+        let (charter, events) = beginning.begin(signals)?;
+        if let Some(service) = &options.follow {
+            hints::follow(service, agent.name(), &jobs.0);
         }
-        // A run that was killed, here or on a machine that is lost, could not say what came of what it had begun.
-        agent.give_up_what_is_open((caller.now_ms)())?;
+        let signs = Signs::default();
+        let notify = signs.listen(socket.folder(), &jobs.0, options.manager.clone());
+        // A program that tells nobody how it does is one that tells of its work in other ways.
+        let notify = notify.ok();
+        if let Some(probe) = &options.probe {
+            signs.probe(probe);
+        }
         let (title, requester) = (options.goal.clone(), options.requester.clone());
         let goal = agent.goal(title, requester, (caller.now_ms)())?.record();
         Ok(Self {
@@ -107,10 +121,14 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             mode: charter.mode,
             restarts: 0,
             agent,
+            directory,
             options,
             caller,
             goal,
-            heartbeat,
+            liveness: charter.liveness,
+            is_over: false,
+            signs,
+            notify,
             socket,
             jobs,
             events,
@@ -148,11 +166,19 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         self.forget_events()?;
         let ready = Ready::new(self.options.wants_terminal, &self.events.0)?;
         let now_ms = self.now_ms();
-        let (permit, tool) = self.ask_leave(now_ms)?;
+        self.set_out_again(now_ms)?;
+        let (permit, action, tool) = self.ask_leave(now_ms)?;
+        if let Err(error) = self.check_again() {
+            self.leave_untaken(&permit);
+            return Err(error);
+        }
+        let service = self.standing_goal(action, &permit);
         let enforces = self.mode == Mode::Enforce;
         let watch = Watch {
+            is_up: service.as_ref().map(|service| Arc::clone(&service.is_up)),
+            clock: self.options.clock.clone(),
             grace: self.options.grace,
-            stop_ms: stop_before_lapse(&permit, now_ms, self.options.grace),
+            stop_ms: stop_before_lapse(&permit, self.options.grace),
             enforces,
             left_behind: self
                 .options
@@ -161,18 +187,58 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             caller: self.caller,
         };
         let steps = self.agent.progress();
-        let life = Life::new(self.goal, &permit, tool, ready.lines(), steps);
-        let lived = self.attend(life, ready, watch);
+        let (lines, signs) = (ready.lines(), self.signs.count());
+        let life = Life::new(self.goal, &permit, tool, lines, signs, steps);
+        let lived = self.attend(life, ready, watch, service);
         if lived.is_err() {
-            // A permit that nobody acted upon. What cannot be said now is settled by the next run.
-            let result = ActionResult::of(permit.intent(), Status::Cancelled);
-            let _ = self.agent.result(result, self.now_ms());
+            self.leave_untaken(&permit);
         }
         lived
     }
 
+    /// A permit that nobody acted upon. What cannot be said now is settled by the next run.
+    fn leave_untaken(&mut self, permit: &Permit) {
+        let result = ActionResult::of(permit.intent(), Status::Cancelled);
+        let _ = self.agent.result(result, self.now_ms());
+    }
+
+    /// That what was checked before leave was asked for is what would be started now.
+    fn check_again(&mut self) -> Result<(), RunError> {
+        match version::check_before_start(self.directory, self.agent, &self.program) {
+            Err(error) if self.mode == Mode::Observe => {
+                (self.caller.notice)(&format!("the log only observes: {}", with_sources(&error)));
+                Ok(())
+            }
+            checked => checked,
+        }
+    }
+
+    /// The start of a service, which stands behind it as long as it runs; `None` for a job.
+    fn standing_goal(&self, action: Action, permit: &Permit) -> Option<StandingGoal> {
+        let options = self.options;
+        options.service.map(|goal| StandingGoal {
+            action,
+            quiet: (goal == ServiceGoal::Quiet)
+                .then(|| (options.goal.clone(), options.requester.clone())),
+            epoch: self.agent.epoch(),
+            begun: Instant::now(),
+            permitted: Duration::from_millis(
+                permit
+                    .inflight_ends_ms()
+                    .saturating_sub(permit.received_ms()),
+            ),
+            is_up: Arc::default(),
+        })
+    }
+
     /// The clerk works while the supervisor watches. An error means that CMD was not started: afterwards nothing fails.
-    fn attend(&mut self, mut life: Life, ready: Ready, watch: Watch) -> Result<Over, RunError> {
+    fn attend(
+        &mut self,
+        mut life: Life,
+        ready: Ready,
+        watch: Watch,
+        service: Option<StandingGoal>,
+    ) -> Result<Over, RunError> {
         let (goal, intent) = (life.goal, life.intent);
         let news_of = self.events.0.clone();
         let clerk = Clerk {
@@ -180,9 +246,12 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             agent: &mut *self.agent,
             life: &mut life,
             requester: self.options.requester.clone(),
-            heartbeat: self.heartbeat,
+            heartbeat: Duration::from_millis(self.liveness.heartbeat_ms),
             is_away: false,
             was_refused: false,
+            refused_beats: 0,
+            service,
+            stall: Stall::after(Duration::from_millis(self.liveness.degraded_after_ms)),
             news: Box::new(move |news| {
                 // A supervisor that no longer listens has seen CMD end.
                 let _ = news_of.send(Event::News(news));
@@ -192,6 +261,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         let (jobs, job_queue) = (&self.jobs.0, &mut self.jobs.1);
         let (options, program, socket) = (self.options, &self.program, &self.socket);
         let (watcher, event_queue) = (&mut self.watcher, &self.events.1);
+        let notify = self.notify.as_deref();
         let end = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("clerk".to_owned());
             let clerk = thread.spawn_scoped(scope, move || clerk.work(job_queue));
@@ -199,7 +269,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
                 what: "there is no thread for what the program says",
                 source,
             })?;
-            let running = ready.start(options, program, socket, goal, intent);
+            let running = ready.start(options, program, socket, notify, goal, intent);
             let end =
                 running.map(|running| supervisor::watch(running, watch, watcher, event_queue));
             // A clerk that is gone has nothing more to log, and has said why.
@@ -207,6 +277,8 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             let _ = clerk.join();
             end
         })?;
+        version::tell_what_is_new(self.directory, self.caller);
+        self.is_over = life.has_outcome && self.options.service.is_some();
         Ok(Over { life, end })
     }
 
@@ -224,31 +296,40 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         signal.map_or(Ok(()), |number| Err(RunError::Signal(number)))
     }
 
-    fn ask_leave(&mut self, now_ms: u64) -> Result<(Permit, ToolUse), RunError> {
+    /// A quiet service has its outcome as soon as it is up, so its next start has a goal of its own.
+    fn set_out_again(&mut self, now_ms: u64) -> Result<(), RunError> {
+        if std::mem::take(&mut self.is_over) {
+            let (title, requester) = (self.options.goal.clone(), self.options.requester.clone());
+            self.goal = self.agent.goal(title, requester, now_ms)?.record();
+        }
+        Ok(())
+    }
+
+    fn ask_leave(&mut self, now_ms: u64) -> Result<(Permit, Action, ToolUse), RunError> {
         let program = &self.program;
-        let nameless = || AgentError::from(Code::Malformed.because("the program has no name"));
         let tool = ToolUse {
-            name: escape::name(program.name()).ok_or_else(nameless)?,
+            name: program.tool_name().map_err(AgentError::from)?,
             digest: program.digest(),
         };
-        let segment = escape::segment(program.name()).ok_or_else(nameless)?;
-        let scope = format!("run:{segment}").parse().map_err(AgentError::from)?;
+        let scope = program.scope().map_err(AgentError::from)?;
         let mut action = Action::new(self.goal, scope);
         action.tool = Some(tool.clone());
+        action.script = program.script_digest();
         let argv = Secret::kept("argv", program.argv()).map_err(AgentError::from)?;
         action.inputs = vec![argv];
-        let permit = self.agent.intent(action, now_ms)?;
+        let permit = self.agent.intent(action.clone(), now_ms)?;
         if let Some(breach) = permit.breach() {
             (self.caller.notice)(&format!(
                 "warning: the log only observes, and this breaks a rule: {breach}"
             ));
         }
-        Ok((permit, tool))
+        Ok((permit, action, tool))
     }
 
     fn after(&mut self, over: &mut Over) -> Next {
         let next = match over.end.cut {
             Some((Cut::Fenced, _)) => self.heal(over),
+            Some((Cut::Replaced, _)) if self.options.service.is_some() => self.replace(over),
             _ if self.is_to_be_started_again(over) => self.back_off(over),
             _ => return self.finish(over),
         };
@@ -268,6 +349,24 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         Ok(())
     }
 
+    /// The lease is for another version. If the directory has become that, it is started as a new instance.
+    fn replace(&mut self, over: &mut Over) -> Result<(), Down> {
+        let because = |error: &dyn std::error::Error| Down::OtherVersion(with_sources(error));
+        let now = self
+            .directory
+            .look_again()
+            .map_err(|error| because(&error))?;
+        self.agent.become_version(now.clone());
+        self.directory.begin_anew();
+        let now_ms = self.now_ms();
+        self.agent.start(now_ms).map_err(|error| because(&error))?;
+        self.close(over);
+        (self.caller.notice)(
+            "the lease is for the version that lies here now: the program is started as that",
+        );
+        Ok(())
+    }
+
     fn was_healed(&mut self) {
         if let Some(program) = &self.options.on_heal {
             self.program = program.clone();
@@ -277,10 +376,11 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     fn is_to_be_started_again(&self, over: &Over) -> bool {
         let has_failed = match over.end.cut {
             None => !over.end.status.success(),
-            Some((Cut::Lapsed, _)) => true,
+            Some((Cut::Lapsed | Cut::Stalled, _)) => true,
             Some(_) => false,
         };
-        let is_wanted = !over.end.was_asked_to_end && !over.life.has_outcome;
+        let is_done = over.life.has_outcome && self.options.service.is_none();
+        let is_wanted = !over.end.was_asked_to_end && !is_done;
         has_failed && is_wanted && self.restarts < self.options.restarts.most
     }
 
@@ -304,8 +404,13 @@ impl<'a, T: Transport + Send> Course<'a, T> {
 
     /// Another life, of the version that the lease is for, and of whatever the program is now.
     fn again(&mut self) -> Result<Over, Down> {
-        self.healer().check_version()?;
-        let program = self.program.read_again();
+        if self.mode == Mode::Enforce {
+            self.healer().check_version()?;
+        }
+        let version = self.directory.version();
+        let program = self
+            .program
+            .find_again(&self.options.search, self.directory.path(), version);
         self.program = program.map_err(|error| Down::Because(with_sources(&error)))?;
         self.live().map_err(|error| match error {
             RunError::Signal(number) => Down::Signal(number),
@@ -351,6 +456,12 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     fn stay_down(&mut self, over: &mut Over, down: Down) -> ExitStatus {
         let status = match down {
             Down::Signal(number) => ExitStatus::from_raw(number),
+            Down::OtherVersion(why) => {
+                (self.caller.notice)(&format!(
+                    "the lease is for another version, which does not lie here: {why}"
+                ));
+                ExitStatus::from_raw(NOT_RUN << 8)
+            }
             Down::Because(why) => {
                 (self.caller.notice)(&format!("the program is not started again: {why}"));
                 over.end.status
@@ -363,8 +474,9 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     fn healer(&mut self) -> Healer<'_, T> {
         Healer {
             agent: &mut *self.agent,
-            heartbeat: self.heartbeat,
-            directory: &self.options.directory,
+            liveness: self.liveness,
+            directory: &mut *self.directory,
+            clock: &self.options.clock,
             events: &self.events.1,
             caller: self.caller,
         }
@@ -375,7 +487,7 @@ impl From<Down> for RunError {
     fn from(down: Down) -> Self {
         match down {
             Down::Signal(number) => Self::Signal(number),
-            Down::Because(why) => Self::NotHealed(why),
+            Down::Because(why) | Down::OtherVersion(why) => Self::NotHealed(why),
         }
     }
 }
@@ -390,12 +502,12 @@ fn failed(status: ExitStatus) -> ExitStatus {
 
 /// The result is to be in the log before the permit lapses, so CMD is asked to end a little earlier: by its grace and
 /// two seconds for the log, but never more than a quarter of its time.
-fn stop_before_lapse(permit: &Permit, now_ms: u64, grace: Duration) -> u64 {
+fn stop_before_lapse(permit: &Permit, grace: Duration) -> u64 {
     const LOGGING_MS: u64 = 2_000;
     let lapses_ms = permit.inflight_ends_ms();
     let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
     let margin_ms = grace_ms
         .saturating_add(LOGGING_MS)
-        .min(lapses_ms.saturating_sub(now_ms) / 4);
+        .min(lapses_ms.saturating_sub(permit.received_ms()) / 4);
     lapses_ms.saturating_sub(margin_ms)
 }

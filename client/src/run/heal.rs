@@ -4,26 +4,29 @@
 //! one more look at the version, which has to be the one that the lease names. Only when the log says that the
 //! agent runs again is leave asked for, and a program started.
 
-use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ledger::record::AgentState;
+use ledger::record::{AgentState, Liveness};
 
 use super::descendants;
 use super::message::Event;
 use super::signals::is_end;
+use super::version;
 use crate::agent::{Agent, AgentError, Outlook, Speaker};
+use crate::clock::LogClock;
 use crate::http::Ask;
+use crate::manifest::again::Directory;
 use crate::speaker::{Caller, RETRY, with_sources};
 use crate::transport::Transport;
 
 /// Watches over an agent while nothing of it runs.
 pub(super) struct Healer<'a, T> {
     pub(super) agent: &'a mut Agent<T>,
-    pub(super) heartbeat: Duration,
+    pub(super) liveness: Liveness,
     /// Where the agent's version is made from.
-    pub(super) directory: &'a Path,
+    pub(super) directory: &'a mut Directory,
+    pub(super) clock: &'a LogClock,
     pub(super) events: &'a Receiver<Event>,
     pub(super) caller: Caller,
 }
@@ -32,6 +35,8 @@ pub(super) struct Healer<'a, T> {
 pub(super) enum Down {
     /// A signal asks this process to end.
     Signal(i32),
+    /// What may run does not lie here.
+    OtherVersion(String),
     /// Nothing may be, or can be.
     Because(String),
 }
@@ -46,7 +51,7 @@ impl<T: Transport> Healer<'_, T> {
             if left.is_zero() {
                 return Ok(false);
             }
-            self.pause(left.min(self.heartbeat))?;
+            self.pause(left.min(self.heartbeat()))?;
             match self.agent.beat(0, self.now_ms()) {
                 Err(error) if error.is_fenced() => return self.heal(&mut |_| ()).map(|()| true),
                 Err(error) if error.is_away() => {}
@@ -75,7 +80,9 @@ impl<T: Transport> Healer<'_, T> {
                 (Running, Speaker::This) if is_mine => return Ok(()),
                 _ => return Err(Down::Because(why_down(outlook))),
             }
-            is_mine = true;
+            if !std::mem::replace(&mut is_mine, true) {
+                self.tell_how_long();
+            }
             if self.recover()? {
                 (self.caller.notice)("the agent is healed");
                 return Ok(());
@@ -84,15 +91,28 @@ impl<T: Transport> Healer<'_, T> {
     }
 
     /// The version in the directory, which must still be the agent's.
-    pub(super) fn check_version(&self) -> Result<(), Down> {
-        let read = crate::manifest::build(self.directory);
-        let read = read.map_err(|error| Down::Because(with_sources(&error)))?;
-        let (got, want) = (read.hash(), self.agent.manifest().hash());
-        if got == want {
-            return Ok(());
-        }
-        let error = AgentError::OtherVersion { got, want };
-        Err(Down::Because(error.to_string()))
+    pub(super) fn check_version(&mut self) -> Result<(), Down> {
+        let checked = version::check(self.directory, self.agent);
+        checked.map_err(|error| Down::Because(with_sources(&error)))
+    }
+
+    fn heartbeat(&self) -> Duration {
+        Duration::from_millis(self.liveness.heartbeat_ms)
+    }
+
+    /// The rules count beats that are half a heartbeat apart; a little more, for the way to the log varies.
+    fn healing_beat(&self) -> Duration {
+        let heartbeat = self.heartbeat();
+        (heartbeat / 2 + heartbeat / 20).max(heartbeat.min(Duration::from_millis(20)))
+    }
+
+    fn tell_how_long(&self) {
+        let beats = u32::try_from(self.liveness.heal_beats).unwrap_or(u32::MAX);
+        let span = self.healing_beat().saturating_mul(beats);
+        (self.caller.notice)(&format!(
+            "the agent is to be healed before it may act: by {beats} heartbeats, in about {} s",
+            span.as_millis().div_ceil(1_000)
+        ));
     }
 
     fn now_ms(&self) -> u64 {
@@ -123,7 +143,8 @@ impl<T: Transport> Healer<'_, T> {
     fn lease_has_ended(&self) -> bool {
         let standing = self.agent.standing();
         let ends_ms = standing.and_then(|standing| standing.lease_ends_ms);
-        ends_ms.is_none_or(|ends_ms| self.now_ms() >= ends_ms)
+        let log_ms = self.clock.now_ms().unwrap_or_else(|| self.now_ms());
+        ends_ms.is_none_or(|ends_ms| log_ms >= ends_ms)
     }
 
     /// Begins the epoch as a new instance, and says whether that went well.
@@ -139,7 +160,7 @@ impl<T: Transport> Healer<'_, T> {
     /// Beats until the log says that the agent runs. Whether it does: the epoch may be over before.
     fn recover(&mut self) -> Result<bool, Down> {
         loop {
-            self.pause(self.heartbeat)?;
+            self.pause(self.healing_beat())?;
             self.check_version()?;
             let step = self.agent.progress().saturating_add(1);
             match self.agent.beat(step, self.now_ms()) {

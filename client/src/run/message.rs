@@ -31,8 +31,12 @@ pub(super) enum Event {
 pub(super) enum Cut {
     /// Its permit was about to lapse.
     Lapsed,
-    /// The lease behind it ended.
+    /// It told of its work, and does so no more.
+    Stalled,
+    /// The lease behind it ended, or does not allow it.
     LeaseEnded,
+    /// The lease is for another version.
+    Replaced,
     /// The agent is not this process's to speak for, or not at all: the log tells what follows.
     Fenced,
 }

@@ -19,6 +19,8 @@ pub struct Signals {
     events: (Sender<Event>, Receiver<Event>),
     /// Whether somebody listens to the queue.
     are_heard: Arc<AtomicBool>,
+    /// Whether one has asked for the end.
+    asked: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -35,10 +37,21 @@ impl Signals {
         let held = Held::all().map_err(failed("signals cannot be held back"))?;
         let (events, are_heard) = (mpsc::channel(), Arc::new(AtomicBool::new(false)));
         let (sender, heard) = (events.0.clone(), Arc::clone(&are_heard));
+        let asked = Arc::new(AtomicBool::new(false));
+        let ask = Arc::clone(&asked);
         let reader = std::thread::Builder::new().name("signals".to_owned());
-        let reader = reader.spawn(move || read(&held, &sender, &heard));
+        let reader = reader.spawn(move || read(&held, &sender, &heard, &ask));
         reader.map_err(failed("there is no thread for signals"))?;
-        Ok(Self { events, are_heard })
+        Ok(Self {
+            events,
+            are_heard,
+            asked,
+        })
+    }
+
+    /// Becomes true when a signal asks for the end: what waits for something else need not wait any longer.
+    pub fn asked_to_end(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.asked)
     }
 
     /// The queue, to which somebody listens from now on.
@@ -48,8 +61,11 @@ impl Signals {
     }
 }
 
-fn read(held: &Held, events: &Sender<Event>, are_heard: &AtomicBool) {
+fn read(held: &Held, events: &Sender<Event>, are_heard: &AtomicBool, asked: &AtomicBool) {
     while let Ok(sent) = held.read() {
+        if is_end(sent.number) {
+            asked.store(true, Ordering::Relaxed);
+        }
         let event = match sent.number {
             SIGCHLD => Event::Children,
             number => Event::Signal {

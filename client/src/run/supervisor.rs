@@ -7,6 +7,8 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,7 @@ use super::signals::is_end;
 use super::terminal::Terminal;
 use super::watcher::Watcher;
 use super::{LeftBehind, cgroup};
+use crate::clock::LogClock;
 use crate::http::{Ask, Standing};
 use crate::speaker::{Caller, News};
 
@@ -38,16 +41,36 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 const LOOK_FOR_THE_LEFT: Duration = Duration::from_millis(20);
 
 /// What CMD is held to.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Watch {
     pub(super) grace: Duration,
-    /// When CMD is asked to end, whatever becomes of its lease.
+    /// When CMD is asked to end, whatever becomes of its lease: by the log's clock.
     pub(super) stop_ms: u64,
+    pub(super) clock: LogClock,
+    /// Whether a service is up; `None` for a job.
+    pub(super) is_up: Option<Arc<AtomicBool>>,
     /// Whether the rules bind. Beside a log that observes, CMD runs as it would without.
     pub(super) enforces: bool,
     /// What becomes of processes that outlive CMD.
     pub(super) left_behind: LeftBehind,
     pub(super) caller: Caller,
+}
+
+impl Watch {
+    /// When its permit is about to lapse: that of a service's start is of no more account once it is up.
+    fn stop_ms(&self) -> u64 {
+        let is_up = |is_up: &Arc<AtomicBool>| is_up.load(Ordering::Relaxed);
+        match self.is_up.as_ref().is_some_and(is_up) {
+            true => u64::MAX,
+            false => self.stop_ms,
+        }
+    }
+
+    /// The log's time, by which authority ends.
+    fn log_ms(&self) -> u64 {
+        let machine_ms = || (self.caller.now_ms)();
+        self.clock.now_ms().unwrap_or_else(machine_ms)
+    }
 }
 
 /// CMD under watch.
@@ -146,6 +169,9 @@ impl Supervisor<'_> {
                 ends_authority(&standing).map(|why| (Cut::Fenced, why))
             }
             Event::News(News::Fenced(reason)) => Some((Cut::Fenced, reason)),
+            Event::News(News::Denied(reason)) => Some((Cut::LeaseEnded, reason)),
+            Event::News(News::OtherVersion(reason)) => Some((Cut::Replaced, reason)),
+            Event::News(News::Stalled(reason)) => Some((Cut::Stalled, reason)),
             Event::Children | Event::Output => None,
         }
     }
@@ -205,12 +231,12 @@ impl Supervisor<'_> {
     }
 
     fn by_the_clock(&self) -> Option<(Cut, String)> {
-        let now_ms = (self.watch.caller.now_ms)();
+        let now_ms = self.watch.log_ms();
         if self.lease_ends_ms.is_some_and(|ends_ms| now_ms >= ends_ms) {
             return Some((Cut::LeaseEnded, "the lease has ended".to_owned()));
         }
         let lapses = || (Cut::Lapsed, "the permit is about to lapse".to_owned());
-        (now_ms >= self.watch.stop_ms).then(lapses)
+        (now_ms >= self.watch.stop_ms()).then(lapses)
     }
 
     /// SIGTERM at once, SIGKILL after the grace, to CMD and to what it has started.
@@ -379,11 +405,11 @@ impl Supervisor<'_> {
     }
 
     fn authority_left(&self) -> Duration {
-        let now_ms = (self.watch.caller.now_ms)();
+        let now_ms = self.watch.log_ms();
         let ends_ms = self
             .lease_ends_ms
             .unwrap_or(u64::MAX)
-            .min(self.watch.stop_ms);
+            .min(self.watch.stop_ms());
         Duration::from_millis(ends_ms.saturating_sub(now_ms))
     }
 

@@ -1,13 +1,12 @@
 //! One life of CMD, as the log knows it: its intent, and what it has begun by the socket and not ended.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use ledger::digest::RecordHash;
 use ledger::record::ToolUse;
 
+use super::OpenActions;
 use crate::permit::Permit;
 
 /// One life of CMD.
@@ -20,15 +19,19 @@ pub(crate) struct Life {
     pub(crate) tool: ToolUse,
     /// Goals that CMD set out for.
     pub(crate) goals: Vec<RecordHash>,
-    /// When CMD got leave for what it does.
-    pub(crate) intents: BTreeMap<RecordHash, Instant>,
-    /// The same, in their order.
-    pub(crate) newest: Vec<RecordHash>,
+    /// What CMD has begun and not ended.
+    pub(crate) open: OpenActions,
+    /// What came of the start of a service that is up: its intent is closed by it.
+    pub(crate) started: Option<RecordHash>,
     /// Whether CMD has said itself what came of the run's goal.
     pub(crate) has_outcome: bool,
     /// Whether all that CMD began is ended, and by which record CMD's own intent.
     pub(crate) closed: Option<Closed>,
     lines: Arc<AtomicU64>,
+    /// What tells of its work beside that: a watchdog, a probe.
+    signs: Arc<AtomicU64>,
+    /// How many of those there were before.
+    signs_before: u64,
     /// Steps that CMD itself counts; its lines are counted if it does not.
     steps: Option<u64>,
     /// How far the epoch had got before.
@@ -48,6 +51,7 @@ impl Life {
         permit: &Permit,
         tool: ToolUse,
         lines: Arc<AtomicU64>,
+        signs: Arc<AtomicU64>,
         steps_before: u64,
     ) -> Self {
         Self {
@@ -55,11 +59,13 @@ impl Life {
             intent: permit.intent(),
             tool,
             goals: Vec::new(),
-            intents: BTreeMap::new(),
-            newest: Vec::new(),
+            open: OpenActions::default(),
+            started: None,
             has_outcome: false,
             closed: None,
             lines,
+            signs_before: signs.load(Ordering::Relaxed),
+            signs,
             steps: None,
             steps_before,
         }
@@ -70,6 +76,17 @@ impl Life {
         let lines = || self.lines.load(Ordering::Relaxed);
         self.steps_before
             .saturating_add(self.steps.unwrap_or_else(lines))
+            .saturating_add(self.signs())
+    }
+
+    /// Whether CMD has shown that it will tell of its work: what then falls silent stands still.
+    pub(crate) fn tells_of_its_work(&self) -> bool {
+        self.steps.is_some() || self.signs() > 0
+    }
+
+    fn signs(&self) -> u64 {
+        let signs = self.signs.load(Ordering::Relaxed);
+        signs.saturating_sub(self.signs_before)
     }
 
     /// CMD says how far it has got.

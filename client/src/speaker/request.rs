@@ -9,7 +9,8 @@
 //! {"disclose":{"record":…,"side":"outputs","name":…}}    {"ok":true,"disclosure":{…}}
 //! ```
 //!
-//! Members that can be known are left out: the goal is the run's, the intent the newest that is open.
+//! Members that can be known are left out: the goal is the run's, the intent the only one that is open on
+//! this connection.
 
 use ledger::codes::{Code, Refusal};
 use ledger::digest::{Digest, RecordHash};
@@ -71,7 +72,7 @@ pub struct IntentRequest {
 /// What came of an action.
 #[derive(Debug)]
 pub struct ResultRequest {
-    /// The intent; the newest open one if left out.
+    /// The intent; the only open one of the connection if left out.
     pub intent: Option<RecordHash>,
     /// How it ended: well if left out.
     pub status: Status,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 
+use super::Connection;
 use super::clerk::Job;
 use super::request::{Answer, Request};
 
@@ -24,7 +25,7 @@ const MAX_CONNECTIONS: usize = 64;
 pub(crate) struct Socket {
     path: PathBuf,
     listener: UnixListener,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// Why there is no socket.
@@ -67,8 +68,13 @@ impl Socket {
         Ok(Self {
             path,
             listener,
-            _directory: directory,
+            directory: directory,
         })
+    }
+
+    /// The directory that it lies in, which nobody else can open.
+    pub(crate) fn folder(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -85,7 +91,7 @@ impl Socket {
         let (jobs, open) = (jobs.clone(), Arc::new(AtomicUsize::new(0)));
         let serving = std::thread::Builder::new().name("socket".to_owned());
         let serving = serving.spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for (connection, stream) in (0..).zip(listener.incoming().flatten()) {
                 if !is_own(&stream) {
                     notice("warning: another user reached for the program's socket");
                     continue;
@@ -98,7 +104,7 @@ impl Socket {
                 let conversation = std::thread::Builder::new().name("conversation".to_owned());
                 let conversation = conversation.spawn(move || {
                     // Whoever hangs up does not want an answer.
-                    let _ = converse(&stream, &jobs);
+                    let _ = converse(&stream, connection, &jobs);
                     count.fetch_sub(1, Ordering::Relaxed);
                 });
                 if conversation.is_err() {
@@ -120,7 +126,7 @@ fn is_own(stream: &UnixStream) -> bool {
 }
 
 /// A line in, a line out.
-fn converse(mut stream: &UnixStream, jobs: &Sender<Job>) -> io::Result<()> {
+fn converse(mut stream: &UnixStream, connection: Connection, jobs: &Sender<Job>) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut line = Vec::new();
     loop {
@@ -131,7 +137,7 @@ fn converse(mut stream: &UnixStream, jobs: &Sender<Job>) -> io::Result<()> {
         if count == 0 {
             return Ok(());
         }
-        let answer = ask(line.trim_ascii(), jobs);
+        let answer = ask(line.trim_ascii(), connection, jobs);
         // In one piece: who reads once and takes it for a line is right, as short programs do.
         stream.write_all(format!("{}\n", answer.to_json()).as_bytes())?;
         if count as u64 == MAX_LINE_BYTES {
@@ -140,13 +146,13 @@ fn converse(mut stream: &UnixStream, jobs: &Sender<Job>) -> io::Result<()> {
     }
 }
 
-fn ask(line: &[u8], jobs: &Sender<Job>) -> Answer {
+fn ask(line: &[u8], connection: Connection, jobs: &Sender<Job>) -> Answer {
     let request = match Request::parse(line) {
         Ok(request) => request,
         Err(refusal) => return Answer::refused(refusal.code.as_str(), &refusal.detail),
     };
     let (reply, answer) = mpsc::channel();
-    let sent = jobs.send(Job::Ask(Box::new(request), reply));
+    let sent = jobs.send(Job::Ask(Box::new(request), connection, reply));
     let answer = sent.ok().and_then(|()| answer.recv().ok());
     answer.unwrap_or_else(|| Answer::refused("stopping", "the run has ended"))
 }

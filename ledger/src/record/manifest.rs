@@ -178,7 +178,7 @@ impl FileSet {
             root: members.required("root", parsed)?,
             files: members.required("files", integer)?,
             bytes: members.required("bytes", integer)?,
-            ignore: members.list("ignore", read_path_prefix)?,
+            ignore: members.list("ignore", read_pattern)?,
         };
         if !set.ignore.is_sorted_by(|one, next| one < next) {
             return Err(Code::Malformed.because(format!("{path}.ignore is not sorted")));
@@ -196,16 +196,22 @@ impl FileSet {
     }
 }
 
-/// A relative path with `/` between its parts, none of them empty, `.` or `..`.
-fn read_path_prefix(path: &str, value: Value) -> Result<String, Refusal> {
-    let prefix = string(path, value)?;
-    prefix.parse::<Text>().map_err(|refusal| refusal.at(path))?;
+/// A pattern of gitignore's form, relative to the tree: without `!`, and no part of it is empty, `.` or `..`.
+fn read_pattern(path: &str, value: Value) -> Result<String, Refusal> {
+    let pattern = string(path, value)?;
+    pattern
+        .parse::<Text>()
+        .map_err(|refusal| refusal.at(path))?;
+    let plain = pattern.strip_prefix('/').unwrap_or(&pattern);
+    let plain = plain.strip_suffix('/').unwrap_or(plain);
     let odd = |part: &str| matches!(part, "" | "." | "..");
-    if prefix.split('/').any(odd) {
-        let prefix = quoted(&prefix);
-        return Err(Code::Malformed.because(format!("{path}: {prefix} is no path prefix")));
+    // gitignore takes back what `!` names, reads `#` as a comment, and passes over spaces at the end.
+    let says_nothing = pattern.starts_with(['!', '#']) || pattern.ends_with(' ');
+    if says_nothing || plain.split('/').any(odd) {
+        let pattern = quoted(&pattern);
+        return Err(Code::Malformed.because(format!("{path}: {pattern} is not a pattern")));
     }
-    Ok(prefix)
+    Ok(pattern)
 }
 
 impl Model {

@@ -1,0 +1,150 @@
+//! Waiting for a service that is away: it is restarted within seconds, and what asks for leave can wait that long.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::http::ServiceError;
+
+/// The first wait; each further one is twice as long.
+const FIRST: Duration = Duration::from_millis(100);
+
+/// The longest wait between two attempts.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// How long to wait, and what to say meanwhile.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// How long in all.
+    pub span: Duration,
+    /// Says something to people.
+    pub say: fn(&str),
+    /// Whether somebody asks for the end, for which nothing is waited.
+    pub is_over: Arc<AtomicBool>,
+}
+
+impl Patience {
+    /// Lets time pass. Whether nobody asked for the end meanwhile.
+    fn pause(&self, span: Duration) -> bool {
+        const LOOK: Duration = Duration::from_millis(50);
+        let until = Instant::now() + span;
+        loop {
+            if self.is_over.load(Ordering::Relaxed) {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
+    }
+}
+
+/// The waiting of an agent. Nothing waits but within [`begin`](Self::begin) and [`end`](Self::end).
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    patience: Option<Patience>,
+    now: Cell<Option<Now>>,
+    has_warned: Cell<bool>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Now {
+    until: Instant,
+    pause: Duration,
+    is_told: bool,
+}
+
+impl Waiting {
+    pub(super) const fn by(patience: Patience) -> Self {
+        Self {
+            patience: Some(patience),
+            now: Cell::new(None),
+            has_warned: Cell::new(false),
+        }
+    }
+
+    /// Says something to people, if it is the first thing of this kind.
+    pub(super) fn warn_once(&self, words: &str) {
+        if let Some(patience) = &self.patience
+            && !self.has_warned.replace(true)
+        {
+            (patience.say)(words);
+        }
+    }
+
+    pub(super) fn begin(&self) {
+        let begun = |patience: &Patience| Now {
+            until: Instant::now() + patience.span,
+            pause: FIRST,
+            is_told: false,
+        };
+        self.now.set(self.patience.as_ref().map(begun));
+    }
+
+    pub(super) fn end(&self) {
+        self.now.set(None);
+    }
+
+    /// Waits a while if the failure is one that passes and there is time left. Whether to try again.
+    pub(super) fn wait(&self, error: &ServiceError) -> bool {
+        let (Some(mut now), Some(patience)) = (self.now.get(), &self.patience) else {
+            return false;
+        };
+        let left = now.until.saturating_duration_since(Instant::now());
+        if left.is_zero() || !error.may_pass() {
+            return false;
+        }
+        if !std::mem::replace(&mut now.is_told, true) {
+            let seconds = left.as_secs_f32().round();
+            (patience.say)(&format!(
+                "waiting for the service, {seconds} s at most: {}",
+                with_sources(error)
+            ));
+        }
+        if !patience.pause(now.pause.min(left)) {
+            return false;
+        }
+        now.pause = (now.pause * 2).min(LONGEST);
+        self.now.set(Some(now));
+        true
+    }
+
+    /// Calls until an answer comes, or there is no sense in waiting for it.
+    pub(super) fn call<R>(
+        &self,
+        call: impl Fn() -> Result<R, ServiceError>,
+    ) -> Result<R, ServiceError> {
+        loop {
+            match call() {
+                Err(error) if self.wait(&error) => {}
+                Ok(answer) => {
+                    self.is_back();
+                    return Ok(answer);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn is_back(&self) {
+        if let (Some(now), Some(patience)) = (self.now.get(), &self.patience)
+            && now.is_told
+        {
+            (patience.say)("the service is back");
+            self.now.set(Some(Now {
+                is_told: false,
+                ..now
+            }));
+        }
+    }
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        None => error.to_string(),
+        Some(source) => format!("{error}: {}", with_sources(source)),
+    }
+}

@@ -1,0 +1,63 @@
+//! The agent's version on the disk: it has to be the one that the lease is for, up to the moment of the start.
+
+use super::RunError;
+use crate::agent::{Agent, AgentError};
+use crate::manifest::again::Directory;
+use crate::manifest::{ManifestError, diff};
+use crate::program::Program;
+use crate::speaker::{Caller, with_sources};
+use crate::transport::Transport;
+
+/// Why what lies in the directory is not the agent's version.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum VersionError {
+    /// It is no version.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// It is another.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+}
+
+/// That the directory holds the agent's version still.
+pub(super) fn check<T: Transport>(
+    directory: &mut Directory,
+    agent: &Agent<T>,
+) -> Result<(), VersionError> {
+    let before = directory.first().clone();
+    let now = directory.look_again()?;
+    let (got, want) = (now.manifest.hash(), agent.manifest().hash());
+    if got == want {
+        return Ok(());
+    }
+    let changes = diff::told(&diff::between(&before, now));
+    Err(AgentError::OtherVersion { got, want, changes }.into())
+}
+
+/// That what was checked before leave was asked for is what would be started now.
+pub(super) fn check_before_start<T: Transport>(
+    directory: &mut Directory,
+    agent: &Agent<T>,
+    program: &Program,
+) -> Result<(), RunError> {
+    match check(directory, agent) {
+        Ok(()) => {}
+        Err(VersionError::Agent(error)) => return Err(error.into()),
+        Err(VersionError::Manifest(error)) => return Err(error.into()),
+    }
+    Ok(program.check_again()?)
+}
+
+/// What a program has written among the files of its agent makes another version of it, which has no lease.
+pub(super) fn tell_what_is_new(directory: &mut Directory, caller: Caller) {
+    let before = directory.first().clone();
+    match directory.look_again() {
+        Ok(now) if now.manifest.hash() == before.manifest.hash() => {}
+        Ok(now) => (caller.notice)(&format!(
+            "warning: {}: this is another version now, and the lease is not for it. What programs write beside the code \
+             goes into `ignore` of agent.toml",
+            diff::told(&diff::between(&before, now))
+        )),
+        Err(error) => (caller.notice)(&format!("warning: {}", with_sources(&error))),
+    }
+}
