@@ -361,6 +361,7 @@ mod tests {
             agent: "greeter".to_owned(),
             state: "running".to_owned(),
             epoch: 1,
+            ask: None,
             next_seq: 0,
             head: None,
             last: None,
