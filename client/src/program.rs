@@ -239,8 +239,8 @@ impl Program {
     ///
     /// [`ProgramError::Changed`].
     pub fn check_again(&self) -> Result<(), ProgramError> {
-        let files = std::iter::once(&self.executable).chain(&self.script);
-        let changed = files.filter(|file| !file.is_still_there()).next();
+        let mut files = std::iter::once(&self.executable).chain(&self.script);
+        let changed = files.find(|file| !file.is_still_there());
         changed.map_or(Ok(()), |file| {
             Err(ProgramError::Changed {
                 path: file.path().to_owned(),

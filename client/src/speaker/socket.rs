@@ -68,7 +68,7 @@ impl Socket {
         Ok(Self {
             path,
             listener,
-            directory: directory,
+            directory,
         })
     }
 
