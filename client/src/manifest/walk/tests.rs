@@ -141,7 +141,7 @@ fn neither_order_nor_times_count() {
     let names: Vec<String> = (0..40).map(|n| format!("d{}/f{n}", n % 7)).collect();
     let root = |names: &mut dyn Iterator<Item = &String>, age_s: u64| {
         let directory = tempfile::tempdir().unwrap();
-        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(age_s);
+        let at = UNIX_EPOCH + Duration::from_secs(age_s);
         for name in names {
             write(&directory, name, name);
             let file = fs::File::open(directory.path().join(name)).unwrap();
