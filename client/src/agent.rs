@@ -235,8 +235,9 @@ impl<T: Transport> Agent<T> {
                 self.enter_next_epoch(now_ms)?;
             }
             Err(error) if error.is_about_the_chain() && self.adopt()? => {}
+            // Where nobody tells the time, the refusal stands.
             Err(AgentError::Refused(problem))
-                if problem.says("stale") && self.learns_time(now_ms)? => {}
+                if problem.says("stale") && self.learns_time(now_ms).unwrap_or(false) => {}
             Err(AgentError::Refused(problem)) if is_for_its_time(&problem) && self.set_clock() => {}
             said => return said,
         }
@@ -289,7 +290,12 @@ impl<T: Transport> Agent<T> {
         // A clock that was set back stands still until it has caught up.
         stamp.at_ms = stamp.at_ms.max(tip.at_ms);
         let more = saying.more.clone();
-        self.sign_body((saying.body)(chain), saying.disclosures, stamp, more)
+        let mut body = (saying.body)(chain);
+        // What a beat has seen belongs to the moment of signing: a beat that began an epoch meanwhile has told of more.
+        if let Body::Heartbeat(beat) = &mut body {
+            beat.seen = self.seen();
+        }
+        self.sign_body(body, saying.disclosures, stamp, more)
     }
 
     /// Signs, and returns once the journal has it on the disk, and the values that it commits to.

@@ -109,8 +109,8 @@ mod tests {
         assert_eq!(name(&fits).unwrap().as_str(), fits);
         let hashed = "+.c12cb024a2e5551cca0e08fce8f1c5e3";
         assert_eq!(name(&long).unwrap().as_str(), hashed);
-        assert_eq!(segment(&"a".repeat(512)).unwrap().len(), 512);
-        assert_eq!(segment(&"a".repeat(513)).unwrap().len(), hashed.len());
+        assert_eq!(segment("a".repeat(512)).unwrap().len(), 512);
+        assert_eq!(segment("a".repeat(513)).unwrap().len(), hashed.len());
     }
 
     /// Reads an escape back; the texts below are too short to be hashed.

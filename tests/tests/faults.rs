@@ -101,7 +101,7 @@ impl Victim {
     }
 
     /// A short run that is traced from its first call on.
-    fn from_the_start(&mut self, injection: Injection) -> (Run, usize) {
+    fn begin_traced(&mut self, injection: Injection) -> (Run, usize) {
         self.runs += 1;
         let (command, trace) = self.service.traced(&injection);
         let run = match self.service.try_start_by(command) {
@@ -215,7 +215,7 @@ fn every_open_rename_and_sync_of_a_file_fails_and_nothing_is_lost() {
             let (mut when, mut ended, mut runs) = (1, 0, 0);
             loop {
                 let injection = Injection { call, fault, when };
-                let (run, injected) = victim.from_the_start(injection);
+                let (run, injected) = victim.begin_traced(injection);
                 if injected == 0 {
                     assert_eq!(run, Run::Through, "{injection:?}");
                     break;

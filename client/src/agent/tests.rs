@@ -238,7 +238,8 @@ fn a_refusal_that_nobody_signed_wedges_nobody() {
         let error = agent.intent(run(goal), NOW_MS).unwrap_err();
         assert_eq!(error.code(), Some(code));
         world.deliver();
-        let permit = agent.intent(run(goal), NOW_MS).unwrap();
+        // A millisecond later, or it would be the same record.
+        let permit = agent.intent(run(goal), NOW_MS + 1).unwrap();
         assert_eq!(world.phases(), ["goal", "intent", "intent"]);
         let done = ActionResult::of(permit.intent(), Status::Ok);
         agent.result(done, NOW_MS).unwrap();

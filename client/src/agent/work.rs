@@ -262,7 +262,7 @@ impl<T: Transport> Agent<T> {
         let looked = self.look();
         self.follow_lease(now_ms)?;
         let last = self.tip()?.progress;
-        let (manifest_hash, seen) = (self.manifest_hash, self.seen());
+        let manifest_hash = self.manifest_hash;
         let body = |chain: Chain| {
             Body::Heartbeat(Box::new(Heartbeat {
                 chain,
@@ -270,7 +270,8 @@ impl<T: Transport> Agent<T> {
                 r#final: is_final,
                 manifest_hash,
                 before: None,
-                seen: seen.clone(),
+                // Filled in where it is signed.
+                seen: None,
             }))
         };
         let logged = self.say(&Saying::plain(&body), now_ms)?;

@@ -128,7 +128,7 @@ mod tests {
                     directory.path().join("src/b"),
                     directory.path().join("src/c"),
                 )
-                .unwrap()
+                .unwrap();
             },
             &|| write("agent.toml", &AGENT.replace("'1'", "'2'")),
         ];

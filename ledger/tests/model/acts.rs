@@ -489,7 +489,7 @@ impl Fleet {
         let newest = self.history().newest_decision(name);
         match twists.contains(&Twist::After) {
             false => newest,
-            true if may_be_null && self.leaves.len() % 2 == 0 => None,
+            true if may_be_null && self.leaves.len().is_multiple_of(2) => None,
             true => Some(RecordHash::new(digest())),
         }
     }

@@ -370,7 +370,7 @@ fn written() -> (Writer, u64) {
     w.now += 30 * SECOND;
     w.progress = 1;
     w.beat("its head is the log's", |w, beat| {
-        beat.seen = Some(w.seen(6, LOG_KEYS[0]))
+        beat.seen = Some(w.seen(6, LOG_KEYS[0]));
     });
     let ends_ms = w.history().expires_ms(lease);
     let renewal = LeaseRenewal {

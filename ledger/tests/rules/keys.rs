@@ -60,24 +60,25 @@ fn what_was_a_key_of_one_kind_never_becomes_another() {
         charter.log_keys = vec![log_key(40)];
     })
     .unwrap();
-    let cases: [(&str, fn(&mut Charter)); 6] = [
+    type Change = fn(&mut Charter);
+    let cases: [(&str, Change); 6] = [
         ("an agent's as a person's", |charter| {
-            charter.keys[3] = held(5, Role::Observer)
+            charter.keys[3] = held(5, Role::Observer);
         }),
         ("an agent's as the log's", |charter| {
-            charter.log_keys = vec![log_key(5)]
+            charter.log_keys = vec![log_key(5)];
         }),
         ("a log's as a person's", |charter| {
-            charter.keys[3] = held(40, Role::Observer)
+            charter.keys[3] = held(40, Role::Observer);
         }),
         ("an old log's as a person's", |charter| {
-            charter.keys[3] = held(LOG, Role::Observer)
+            charter.keys[3] = held(LOG, Role::Observer);
         }),
         ("a person's as the log's", |charter| {
-            charter.log_keys = vec![log_key(14)]
+            charter.log_keys = vec![log_key(14)];
         }),
         ("an old person's as the log's", |charter| {
-            charter.log_keys = vec![log_key(4)]
+            charter.log_keys = vec![log_key(4)];
         }),
     ];
     for (what, change) in cases {

@@ -215,5 +215,5 @@ fn by<'a>(record: &CheckedRecord, state: &'a State) -> By<'a> {
 
 fn too_fast(who: &str, wait: Duration) -> Problem {
     let problem = Problem::from(Code::RateLimited.because(format!("{who} sends too fast")));
-    problem.to_be_tried_after(wait)
+    problem.retried_after(wait)
 }

@@ -68,7 +68,7 @@ impl Problem {
 
     /// Says after how long it may be tried again: a second at least.
     #[must_use]
-    pub(super) fn to_be_tried_after(mut self, wait: Duration) -> Self {
+    pub(super) fn retried_after(mut self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         self.retry_after_s = Some(seconds.max(RETRY_AFTER_SECONDS));
         self

@@ -1,5 +1,10 @@
 //! Every step of a commit, failing in every way, and errors while the next process recovers.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "a test of faults says how many it has tried"
+)]
+
 use super::*;
 use crate::log::found;
 use crate::log::recovery::RecoveryError;
