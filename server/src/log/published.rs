@@ -206,9 +206,8 @@ impl Published {
         if size == self.size {
             return Ok(self.checkpoint.clone());
         }
-        let before = size.get().checked_sub(1);
-        let kept = before.map(|before| self.checkpoints_after(before, 1));
-        let kept = kept.transpose()?.unwrap_or_default().pop();
+        let below = size.get().saturating_sub(1);
+        let kept = self.checkpoints_after(below, 1)?.pop();
         let next = kept.as_ref().map_or(self.size, |kept| kept.size);
         let kept = kept.filter(|kept| kept.size == size);
         let kept = kept.ok_or(ReadError::NotKept { size, next })?;

@@ -82,9 +82,10 @@ async fn an_agent_is_told_where_it_stands() {
     let registered = world.get("/v1/entries/2").await.json();
     assert_eq!(registered["kind"], "manifest");
     let want = json!({
-        "as_of": world.size(), "as_of_ms": START, "agent": "a", "state": "running", "epoch": 1,
+        "as_of": world.size(), "as_of_ms": START, "log_ms": START, "agent": "a", "state": "running", "epoch": 1,
         "next_seq": 2, "head": goal.hash().to_string(), "last": goal.hash().to_string(),
-        "lease": lease.to_string(), "lease_ends_ms": START + HOUR_MS, "ask": "go-on", "manifest_hash": registration("a").manifest_hash.to_string(),
+        "lease": lease.to_string(), "after": lease.to_string(), "lease_ends_ms": START + HOUR_MS, "ask": "go-on",
+        "manifest_hash": registration("a").manifest_hash.to_string(),
         "registration": registered["record"], "pulse_age_ms": 0, "progress_age_ms": 0,
         "open_goals": [goal.hash().to_string()], "open_intents": [],
     });
@@ -93,7 +94,7 @@ async fn an_agent_is_told_where_it_stands() {
     assert_eq!(listed["as_of"], world.size());
     let mut listed = listed["agents"][0].take();
     listed["as_of"] = want["as_of"].clone();
-    for member in ["as_of_ms", "open_goals", "open_intents"] {
+    for member in ["as_of_ms", "log_ms", "open_goals", "open_intents"] {
         assert_eq!(listed[member], json!(null), "told of one agent alone");
         listed[member] = want[member].clone();
     }
@@ -149,7 +150,10 @@ async fn after_orders(mode: Mode, orders: &[AgentState]) -> [serde_json::Value; 
     let beat = world.beat(&chain);
     assert_eq!(world.submit(&beat).await.json()["agent"]["ask"], "go-on");
     for to in orders {
-        assert_eq!(world.submit(&world.order("a", *to)).await.status, 200);
+        let agent = world.get("/v1/agents/a").await.json();
+        let newest = agent["after"].as_str().unwrap().parse().unwrap();
+        let order = world.order_after("a", *to, Some(newest));
+        assert_eq!(world.submit(&order).await.status, 200);
     }
     let again = world.submit(&beat).await.json();
     assert_eq!(again["result"], "duplicate");

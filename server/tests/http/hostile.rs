@@ -139,8 +139,9 @@ fn envelopes(world: &World) -> Vec<Case> {
 fn records(world: &World) -> Vec<Case> {
     let other_log = format!("\"sha256:{}\"", "0".repeat(64));
     let pulse = |log: &str, more: &str| {
-        let text =
-            format!("{{\"log\":{log},\"n\":1,\"agents\":0,\"witnessed\":null,\"at_ms\":1{more}}}");
+        let text = format!(
+            "{{\"log\":{log},\"n\":1,\"agents\":0,\"state\":null,\"witnessed\":null,\"at_ms\":1{more}}}"
+        );
         payload(Kind::Pulse, &text)
     };
     let own = format!("\"{}\"", world.name);

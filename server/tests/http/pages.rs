@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::body::Body as HttpBody;
 use axum::http::Request;
-use ledger::record::{Body, Event, LeaseRenewal, Mode, Observation};
+use ledger::record::{Body, Event, Lease, LeaseRenewal, Mode, Observation};
 use serde_json::Value;
 
 use crate::world::{HOUR_MS, JSON_LINES, Reply, START, World, after, lease, registration};
@@ -341,8 +341,11 @@ async fn a_lease_is_told_with_what_became_of_it() {
     );
     assert_eq!(told["granted"]["agent"], "a");
     assert_eq!(told["spent"]["actions"], "1");
-    let next = Body::Lease(Box::new(lease("a")));
-    let mut record = world.record(next);
+    let next = Lease {
+        after: Some(hash.parse().unwrap()),
+        ..lease("a")
+    };
+    let mut record = world.record(Body::Lease(Box::new(next)));
     record.at_ms += 1;
     let next = record.sign(&[&crate::world::key(2)]).unwrap();
     assert_eq!(world.submit(&next).await.status, 200);

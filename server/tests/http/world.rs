@@ -257,11 +257,21 @@ impl World {
         self.receipt(chain, Phase::Result(result))
     }
 
+    /// An order that names nothing that it follows.
     pub(crate) fn order(&self, agent: &str, to: AgentState) -> SignedRecord {
+        self.order_after(agent, to, None)
+    }
+
+    pub(crate) fn order_after(
+        &self,
+        agent: &str,
+        to: AgentState,
+        after: Option<RecordHash>,
+    ) -> SignedRecord {
         let order = Order {
             agent: agent.parse().unwrap(),
             to,
-            after: None,
+            after,
             reason: "test".parse().unwrap(),
         };
         self.signed(record::Body::Order(order), &[2])

@@ -122,7 +122,7 @@ fn crash_at(fault: Fault, caused: Rule, cause: Cause) {
     let (inner, trust) = founded(charter());
     let mut bench = Bench::on(inner.clone(), trust);
     let cause = cause(&mut bench);
-    bench.store = Arc::new(FaultyStore::new(inner.clone(), fault, 0));
+    bench.storage = Arc::new(FaultyStore::new(inner.clone(), fault, 0)).into();
     let mut bench = bench.restarted();
     let (outcome, _) = bench.turn(vec![cause.clone()]);
     assert!(matches!(outcome, Err(Fatal::Commit(_))), "{outcome:?}");
@@ -137,7 +137,7 @@ fn crash_at(fault: Fault, caused: Rule, cause: Cause) {
         place_in(&stored).is_some()
     );
 
-    bench.store = inner.clone();
+    bench.storage = inner.clone().into();
     let mut bench = bench.restarted();
     // A duplicate now or not, and a denied intent is refused again.
     bench.offer(vec![cause.clone()]);
