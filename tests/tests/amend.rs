@@ -132,7 +132,7 @@ fn a_stolen_log_key_is_replaced_and_who_has_the_charter_follows() {
     shell.succeed(order);
     assert_eq!(shell.json("agent show greeter")["state"], "quarantined");
     shell.succeed("export -o @all.pack.jsonl --trust TRUST");
-    let report = shell.json("verify @all.pack.jsonl --trust TRUST --json");
+    let report = shell.json("verify @all.pack.jsonl --trust TRUST");
     assert_eq!(report["verdict"], "verified", "{report}");
     assert_eq!(
         report["findings"].as_array().map(Vec::len),
