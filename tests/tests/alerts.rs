@@ -50,7 +50,8 @@ fn scrape() -> String {
     let key = world.service.key("webhook");
     std::fs::copy(world.service.scratch("agent.pem"), key).unwrap();
     // Nobody listens there, so an attempt fails.
-    let settings = "[[webhooks]]\nname = \"ops\"\nurl = \"http://127.0.0.1:9/\"\nallow_private = true\n";
+    let settings =
+        "[[webhooks]]\nname = \"ops\"\nurl = \"http://127.0.0.1:9/\"\nallow_private = true\n";
     let file = world.service.scratch("dragonsd.toml");
     std::fs::write(&file, settings).unwrap();
     world.service.stop();

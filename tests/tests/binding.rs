@@ -1,12 +1,11 @@
-//! What runs is what was checked: names that are bound, files that are swapped, and versions that change on the way.
+//! What runs is what was checked: names that are bound, and versions that change on the way.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Output;
 
-use rustix::process::Signal;
 use serde_json::Value;
-use tests::{Run, World, read, stderr};
+use tests::{World, read, stderr};
 
 /// A world whose agent may run anything that is bound, and nothing else.
 fn world() -> World {
@@ -132,46 +131,6 @@ fn what_is_the_agents_the_systems_or_pinned_runs_under_its_name() {
     assert_eq!(intents[2]["ext"]["script"], script.to_string());
     std::fs::write(&tool, "#!/bin/sh\necho mischief\n").unwrap();
     is_refused(&world, &[tool_path], &["pin it"]);
-}
-
-/// The service stands still while leave is asked for, and somebody uses the time.
-#[test]
-fn a_file_that_is_swapped_while_the_service_is_slow_does_not_run() {
-    for (program, file) in [
-        (&["src/own"][..], "agent/src/own"),
-        (&["sh", "src/own"], "agent/src/own"),
-        (&["sh", "src/work.sh"], "agent/src/own"),
-    ] {
-        let world = World::without_lease(60_000);
-        place(&world, "agent/src/own", "#!/bin/sh\necho own\n");
-        world.register();
-        allow(&world, &["run:*"]);
-        world.service.signal(Signal::STOP);
-        let run = Run::start(world.run(&[], program));
-        // It has read all that it checks before it opens its journal.
-        let opened = || {
-            let logs = std::fs::read_dir(world.service.scratch("state/dragons"));
-            logs.is_ok_and(|mut logs| {
-                logs.any(|log| {
-                    log.is_ok_and(|log| log.path().join("worker/journal.jsonl").exists())
-                })
-            })
-        };
-        while !opened() {
-            std::thread::yield_now();
-        }
-        place(&world, file, "#!/bin/sh\necho mischief\n");
-        world.service.signal(Signal::CONT);
-        let (code, out, err) = run.end();
-        assert_eq!((code, out.as_str()), (Some(125), ""), "{err}");
-        assert!(err.contains("src/own has changed"), "{err}");
-        for result in world.receipts("result") {
-            assert_eq!(
-                result["status"], "cancelled",
-                "a permit that nobody acted upon"
-            );
-        }
-    }
 }
 
 #[test]

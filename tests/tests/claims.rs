@@ -116,7 +116,7 @@ fn a_signature_that_was_taken_off_is_missed() {
     line.meddle(Meddling::Strip);
     let order = "agent quarantine greeter --reason test --key OPERATOR --cosign-key @second.pem";
     let (status, stderr) = shell.fail(&through(&line, order));
-    assert_eq!(status, 1, "{stderr}");
+    assert_eq!(status, 2, "{stderr}");
     let operator = shell.json("fingerprint OPERATOR")["name"].clone();
     let signers = [second["keyid"].as_str(), operator.as_str()];
     let named = signers.iter().flatten().filter(|id| stderr.contains(**id));

@@ -22,7 +22,8 @@ fn the_steps_lead_to_evidence_that_holds() {
     for line in ["hello\n", "refused\n", "  stopped\n"] {
         assert!(out.contains(line), "{line}: {out}");
     }
-    assert_eq!(out.matches("\nverified\n").count(), 2, "{out}");
+    assert_eq!(out.matches("\nlogged\n").count(), 1, "{out}");
+    assert_eq!(out.matches("\nverified\n").count(), 1, "{out}");
     assert!(err.contains("scope-denied"), "{err}");
 }
 

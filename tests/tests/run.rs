@@ -102,7 +102,9 @@ fn the_program_has_no_key() {
     let world = World::new();
     let script =
         "env; ls -l /proc/self/fd; ls /proc/$PPID/fd >/dev/null 2>&1 && echo readable; true";
-    let mut command = world.dragons(&["run", "--goal", "test", "--", "sh", "-c", script]);
+    let mut command = world.dragons(&[
+        "run", "--goal", "test", "--trust", "TRUST", "--", "sh", "-c", script,
+    ]);
     command.env("DRAGONS_KEY", world.service.scratch("agent.pem"));
     let output = command.output().unwrap();
     let out = String::from_utf8(output.stdout.clone()).unwrap();

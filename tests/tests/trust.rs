@@ -117,7 +117,7 @@ fn a_log_in_the_place_of_another_is_refused_loudly() {
         assert!(stderr.contains("ANOTHER LOG"), "{line}: {stderr}");
         assert!(stderr.contains("dragons trust remove test"), "{stderr}");
     }
-    assert_eq!(other.size(), size);
+    assert!(other.size() <= size + 1, "a pulse at most");
 }
 
 #[test]
@@ -182,7 +182,10 @@ fn a_person_is_asked_once() {
         said.contains("fingerprint") && said.contains("not trusted"),
         "{said}"
     );
-    assert_eq!(shell.service.size(), 1);
+    assert!(
+        shell.service.size() <= 2,
+        "the charter, and a pulse at most"
+    );
     let (status, said) = typed(&fingerprint(&shell));
     assert_eq!(status, Some(0), "{said}");
     assert!(said.contains("is known from now on"), "{said}");
