@@ -19,7 +19,9 @@ fn commands_do_what_their_file_says() {
     let here = folder.path().join("session.in");
     std::fs::create_dir_all(here.join("greeter/src")).unwrap();
     std::fs::write(here.join("greeter/src/greet.sh"), "echo hello\n").unwrap();
-    std::fs::write(here.join("greeter/agent.toml"), AGENT).unwrap();
+    let programs = dragons().path().parent().unwrap().display();
+    let agent = format!("{AGENT}programs_from = [\"{programs}\"]\n");
+    std::fs::write(here.join("greeter/agent.toml"), agent).unwrap();
     for key in ["operator", "root"] {
         std::fs::copy(service.key(key), here.join(key).with_extension("pem")).unwrap();
     }

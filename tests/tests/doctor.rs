@@ -99,7 +99,9 @@ fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 fn journal(shell: &Shell) -> PathBuf {
     let state = files(&shell.service.scratch("state"));
     let mut paths = state.into_iter().map(|(path, _)| path);
-    paths.find(|path| path.ends_with("journal.jsonl")).unwrap()
+    paths
+        .find(|path| path.ends_with("greeter/journal.jsonl"))
+        .unwrap()
 }
 
 fn open_to(path: &Path, mode: u32) {

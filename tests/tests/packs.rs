@@ -185,7 +185,7 @@ fn a_pack_that_breaks_off_leaves_no_file() {
     assert_ne!(changed, whole);
     let url = answering(changed.as_bytes(), changed.len());
     let line = format!("export -o none.pack --trust TRUST --server {url}");
-    assert_eq!(run(&service, &line).status.code(), Some(1));
+    assert_eq!(run(&service, &line).status.code(), Some(2));
     assert_eq!(files(&service), before);
 }
 
