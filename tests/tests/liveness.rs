@@ -49,7 +49,7 @@ impl Process<'_> {
 
     /// Gives an order, and sends the last heartbeat again: what the process is told of the agent then.
     fn after_order(&self, to: AgentState) -> Value {
-        self.service.log(&order(self.signer, to));
+        self.service.log(&order(self.service, self.signer, to));
         let last = self.last.as_ref().unwrap();
         let answer = self.service.post(last.envelope().to_json()).json();
         assert_eq!(answer["result"], "duplicate");
@@ -92,11 +92,12 @@ fn begin<'a>(service: &'a Service, signer: &'a Signer, key: &'a PrivateKey) -> P
     }
 }
 
-fn order(signer: &Signer, to: AgentState) -> SignedRecord {
+fn order(service: &Service, signer: &Signer, to: AgentState) -> SignedRecord {
+    let known = service.get("/v1/agents/a").json();
     signer.by_operator(Body::Order(Order {
         agent: AGENT.parse().unwrap(),
         to,
-        after: None,
+        after: known["after"].as_str().map(|after| after.parse().unwrap()),
         reason: "a test".parse().unwrap(),
     }))
 }
@@ -165,8 +166,8 @@ fn a_process_that_was_fenced_is_refused_and_its_successor_heals() {
     let (signer, key) = (service.signer(), PrivateKey::from_seed(&[5; 32]));
     let mut process = begin(&service, &signer, &key);
     process.standing(false);
-    service.log(&order(&signer, AgentState::Quarantined));
-    service.log(&order(&signer, AgentState::Autohealing));
+    service.log(&order(&service, &signer, AgentState::Quarantined));
+    service.log(&order(&service, &signer, AgentState::Autohealing));
     let (zombie, answer) = process.beat(false);
     assert_eq!(
         (answer.status, answer.code().as_str()),
@@ -261,7 +262,7 @@ fn what_a_zombie_still_sends_is_told_once_and_then_counted() {
     let mut process = begin(&service, &signer, &key);
     process.standing(false);
     for to in [AgentState::Quarantined, AgentState::Autohealing] {
-        service.log(&order(&signer, to));
+        service.log(&order(&service, &signer, to));
     }
     for progress in 10..15 {
         let (record, answer) = process.beat_with(|beat| beat.progress = progress);
