@@ -135,15 +135,22 @@ impl<T: Transport> Agent<T> {
     /// # Errors
     ///
     /// [`AgentError`].
-    pub fn ask_standing(&self) -> Result<Standing, AgentError> {
+    pub fn ask_standing(&mut self) -> Result<Standing, AgentError> {
         let claims = self.claims()?;
-        Ok(Standing {
+        let standing = Standing {
             state: claims.state.parse()?,
             epoch: claims.epoch,
             next_seq: claims.next_seq,
             lease_ends_ms: claims.lease_ends_ms,
             ask: claims.ask.unwrap_or(Ask::GoOn),
-        })
+        };
+        // Newer than what the last record's answer said; an epoch is followed by records alone.
+        if let Some(known) = &mut self.standing
+            && known.epoch == standing.epoch
+        {
+            *known = standing;
+        }
+        Ok(standing)
     }
 
     /// Follows a lease that was granted while this process runs.
