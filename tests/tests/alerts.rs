@@ -57,6 +57,8 @@ fn scrape() -> String {
     world.service.stop();
     let mut command = world.service.serve_command();
     command.arg("--config").arg(file);
+    let anchor = world.service.scratch("anchor");
+    command.arg("--anchor").arg(anchor);
     world.service.start_by(command);
     world.succeed(world.shell(r#"dragons tell '{"intent":{"scope":"read:secrets"}}'; true"#));
     let until = |name: &str| {
@@ -69,6 +71,7 @@ fn scrape() -> String {
     };
     until("dragonsd_agents{");
     until("dragonsd_duty_lateness_seconds_bucket");
+    until("dragonsd_anchor_size_leaves");
     until("dragonsd_webhook_deliveries_total")
 }
 
