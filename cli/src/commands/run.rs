@@ -182,7 +182,7 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<u8> {
     let mut mode = options.mode.map(Mode::from);
     mode = mode.or_else(|| kept_mode(session, &options.agent));
     let prepared = match prepare(session, options, mode, &is_over) {
-        // Nobody knew it, and the service does: what an observing log bears is no hindrance.
+        // Nobody knew it, and the service does: a log that observes tolerates the breach, so the program runs.
         Err(_) if mode.is_none() && observes(session) => {
             mode = Some(Mode::Observe);
             prepare(session, options, mode, &is_over)

@@ -99,7 +99,7 @@ impl<T: Transport> Agent<T> {
         let record = self.waiting.call(|| self.transport.charter())?.record;
         let entry = self.find(record)?;
         let Body::Charter(charter) = &entry.record().record().body else {
-            return Err(not_an_opening(record, "it is no charter"));
+            return Err(not_an_opening(record, "it is not a charter"));
         };
         let mode = charter.mode;
         if self.book().charter() != Some((record, mode)) {
@@ -373,6 +373,6 @@ pub fn mode_of(transport: &impl Transport, log: &LogIdentity) -> Result<Mode, Ag
     let record = transport.charter()?.record;
     match &find(transport, log, record)?.record().record().body {
         Body::Charter(charter) => Ok(charter.mode),
-        _ => Err(not_an_opening(record, "it is no charter")),
+        _ => Err(not_an_opening(record, "it is not a charter")),
     }
 }
