@@ -213,7 +213,9 @@ fn a_request_with_two_lengths_is_refused() {
         ("", "Transfer-Encoding: gzip, chunked\r\n".to_owned()),
     ] {
         let mut stream = TcpStream::connect(api(&service)).unwrap();
-        write!(stream, "{before}{post}{lengths}\r\n{chunk}{get}").unwrap();
+        let requests = format!("{before}{post}{lengths}\r\n{chunk}{get}");
+        // One write: the service closes as soon as it has read the head.
+        stream.write_all(requests.as_bytes()).unwrap();
         let mut answers = String::new();
         let _ = stream.read_to_string(&mut answers);
         assert!(answers.contains("HTTP/1.1 400"), "{lengths}: {answers}");
