@@ -21,14 +21,16 @@ const INTRODUCTION: &str = "\
 
 Written by `cargo xtask codes` from the table in `ledger/src/codes.rs`; a test holds the two together.
 
-A code says what is wrong with a record, a log or a piece of evidence. Refusals of the service, the findings of a
-verification and the documents of HTTP errors use the same codes, and the text of a code never changes.
+A code says what is wrong with a record, a log or a piece of evidence.
+Refusals of the service, the findings of a verification and the documents of HTTP errors use the same codes, and the text of a code never changes.
 
-- **Class.** A *problem* means that the record cannot be relied on. A *breach* means that the record is sound and shows
-  somebody out of bounds. In observe mode a breach of time is *late* if the record was made in time and logged afterwards.
-- **By** says at whose fault it is, unless the record at hand says otherwise: a rule that a logged record breaks in
-  enforce mode is a breach by control too, which should have refused it; and of a leaf that is not shown to be in the log, nothing is laid to anybody by name.
-- **HTTP** is the status by which the service refuses; what has none is found by verification only.
+- **Class.** A *problem* means that the record cannot be relied on.
+  A *breach* means that the record is sound and shows somebody out of bounds.
+  In observe mode a breach of time is *late* if the record was made in time and logged afterwards.
+- **By** says whose fault it is, unless the record at hand says otherwise.
+  A rule that a logged record breaks in enforce mode is a breach by control too, which should have refused it.
+  Of a leaf that is not shown to be in the log, nobody is blamed by name.
+- **HTTP** is the status by which the service refuses; verification alone finds a code without one.
 ";
 
 fn page() -> String {
@@ -45,7 +47,7 @@ fn verdicts() -> String {
     let row = |it: &Headline| format!("| {} | {} |\n", it.title(), it.means());
     let rows: String = Headline::ALL.iter().map(row).collect();
     format!(
-        "## verdicts\n\nWhat a report comes to, in the words that people are told.\n\n| | |\n| --- | --- |\n{rows}"
+        "## verdicts\n\nWhat a report comes to, in the words of the command and the page.\n\n| | |\n| --- | --- |\n{rows}"
     )
 }
 
@@ -61,12 +63,12 @@ fn checks() -> String {
 fn parties() -> String {
     let row = |by: &Party| format!("| `{}` | {} |\n", by.as_str(), by.told());
     let rows: String = Party::ALL.iter().map(row).collect();
-    format!("## by\n\nAt whose fault something is.\n\n| by | who |\n| --- | --- |\n{rows}")
+    format!("## by\n\nWhose fault something is.\n\n| by | who |\n| --- | --- |\n{rows}")
 }
 
 fn section(group: Group) -> String {
     let rows: String = group.codes().iter().map(|code| row(group, *code)).collect();
-    let (name, about) = (group.as_str(), group.sentence());
+    let (name, about) = (group.as_str(), group.sentence().replace(". ", ".\n"));
     format!(
         "## {name}\n\n{about}\n\n| code | class | by | HTTP | what it says | for example |\n\
          | --- | --- | --- | --- | --- | --- |\n{rows}"

@@ -5,6 +5,7 @@
 //! the repository and hands each file to the checks that concern it.
 
 mod arrows;
+mod prose;
 mod purity;
 mod source;
 mod text;
@@ -57,6 +58,9 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Fault>> {
 
 fn check_file(file: &str, content: &str) -> Vec<Spot> {
     let mut spots = text::check(file, content);
+    if file.ends_with(".md") {
+        spots.extend(prose::check(content));
+    }
     if file.ends_with(".rs") {
         spots.extend(source::check(file, content));
     }
