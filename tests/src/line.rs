@@ -3,7 +3,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use ledger::envelope::Envelope;
 
 use crate::Service;
 
@@ -20,13 +22,22 @@ pub enum Meddling {
     LoseAnswer,
     /// The last signature is taken off before they are passed on.
     Strip,
+    /// They are passed on, and the answer to an intent waits until something else is said: a slow service.
+    HoldPermits,
 }
 
 /// Such a line. Whoever drops it lets go of it.
 #[derive(Debug)]
 pub struct HeldLine {
     address: String,
-    held: Arc<Mutex<Held>>,
+    line: Arc<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    held: Mutex<Held>,
+    /// Something came, or the meddling changed.
+    moved: Condvar,
 }
 
 #[derive(Debug)]
@@ -46,22 +57,25 @@ impl HeldLine {
     pub fn to(service: &Service) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let held = Arc::new(Mutex::new(Held {
-            meddling: Meddling::None,
-            kept: Vec::new(),
-            seen: Vec::new(),
-        }));
+        let line = Arc::new(Line {
+            held: Mutex::new(Held {
+                meddling: Meddling::None,
+                kept: Vec::new(),
+                seen: Vec::new(),
+            }),
+            moved: Condvar::new(),
+        });
         let (service, shared) = (
             service.url().trim_start_matches("http://").to_owned(),
-            Arc::clone(&held),
+            Arc::clone(&line),
         );
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (service, held) = (service.clone(), Arc::clone(&shared));
-                std::thread::spawn(move || pass(&stream, &service, &held));
+                let (service, line) = (service.clone(), Arc::clone(&shared));
+                std::thread::spawn(move || pass(&stream, &service, &line));
             }
         });
-        Self { address, held }
+        Self { address, line }
     }
 
     /// Where clients find it.
@@ -74,7 +88,17 @@ impl HeldLine {
     /// # Panics
     /// If a thread of the line has panicked.
     pub fn meddle(&self, meddling: Meddling) {
-        self.held.lock().expect("a sound line").meddling = meddling;
+        self.line.lock().meddling = meddling;
+        self.line.moved.notify_all();
+    }
+
+    /// Returns once an intent has come this way.
+    ///
+    /// # Panics
+    /// If a thread of the line has panicked.
+    pub fn wait_for_intent(&self) {
+        let came = |held: &mut Held| !held.seen.iter().any(|record| is_intent(record));
+        drop(self.line.wait_while(came));
     }
 
     /// The records that were kept back.
@@ -82,7 +106,7 @@ impl HeldLine {
     /// # Panics
     /// If a thread of the line has panicked.
     pub fn kept(&self) -> Vec<String> {
-        self.held.lock().expect("a sound line").kept.clone()
+        self.line.lock().kept.clone()
     }
 
     /// All records that came this way.
@@ -90,33 +114,55 @@ impl HeldLine {
     /// # Panics
     /// If a thread of the line has panicked.
     pub fn seen(&self) -> Vec<String> {
-        self.held.lock().expect("a sound line").seen.clone()
+        self.line.lock().seen.clone()
+    }
+}
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().expect("a sound line")
+    }
+
+    fn wait_while(&self, condition: impl FnMut(&mut Held) -> bool) -> MutexGuard<'_, Held> {
+        let waited = self.moved.wait_while(self.lock(), condition);
+        waited.expect("a sound line")
+    }
+
+    fn note(&self, body: &[u8]) -> Meddling {
+        let text = String::from_utf8_lossy(body).into_owned();
+        let mut held = self.lock();
+        held.seen.push(text.clone());
+        self.moved.notify_all();
+        if matches!(held.meddling, Meddling::Keep(..)) {
+            held.kept.push(text);
+        }
+        held.meddling.clone()
     }
 }
 
 /// One request and its answer. Whatever goes wrong ends the connection, as it does on any line.
-fn pass(client: &TcpStream, service: &str, held: &Mutex<Held>) -> Option<()> {
+fn pass(client: &TcpStream, service: &str, line: &Line) -> Option<()> {
     let mut reader = BufReader::new(client);
     let (mut head, mut length) = (Vec::new(), 0);
     loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let lower = line.to_ascii_lowercase();
+        let mut field = String::new();
+        reader.read_line(&mut field).ok().filter(|read| *read > 0)?;
+        let lower = field.to_ascii_lowercase();
         if let Some(value) = lower.strip_prefix("content-length:") {
             length = value.trim().parse().ok()?;
         }
-        if line == "\r\n" {
+        if field == "\r\n" {
             break;
         }
         if !lower.starts_with("connection:") && !lower.starts_with("content-length:") {
-            head.push(line);
+            head.push(field);
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let is_record = head.first()?.starts_with("POST /v1/entries");
     let meddling = match is_record {
-        true => note(held, &body),
+        true => line.note(&body),
         false => Meddling::None,
     };
     let answer = match meddling {
@@ -131,19 +177,25 @@ fn pass(client: &TcpStream, service: &str, held: &Mutex<Held>) -> Option<()> {
             return None;
         }
         Meddling::Strip => ask(service, &head, &stripped(&body)?)?,
+        Meddling::HoldPermits => {
+            let answer = ask(service, &head, &body)?;
+            if is_intent(&String::from_utf8_lossy(&body)) {
+                drop(line.wait_while(|held| held.meddling == Meddling::HoldPermits));
+            }
+            answer
+        }
     };
     let mut client = client;
     client.write_all(&answer).ok()
 }
 
-fn note(held: &Mutex<Held>, body: &[u8]) -> Meddling {
-    let text = String::from_utf8_lossy(body).into_owned();
-    let mut held = held.lock().expect("a sound line");
-    held.seen.push(text.clone());
-    if matches!(held.meddling, Meddling::Keep(..)) {
-        held.kept.push(text);
-    }
-    held.meddling.clone()
+/// Whether a record asks for leave to act.
+fn is_intent(record: &str) -> bool {
+    let Ok(envelope) = Envelope::parse(record.as_bytes()) else {
+        return false;
+    };
+    serde_json::from_slice(envelope.payload())
+        .is_ok_and(|payload: serde_json::Value| payload["phase"] == "intent")
 }
 
 fn ask(service: &str, head: &[String], body: &[u8]) -> Option<Vec<u8>> {

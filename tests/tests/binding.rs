@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
-use tests::{World, read, stderr};
+use tests::{HeldLine, Meddling, World, read, stderr};
 
 /// A world whose agent may run anything that is bound, and nothing else.
 fn world() -> World {
@@ -178,4 +178,29 @@ fn an_agent_that_begins_with_init_is_not_locked_out_by_what_programs_write() {
         assert_eq!(output.stdout, b"imported\n", "{}", stderr(&output));
     }
     assert!(world.service.scratch("agent/src/__pycache__").is_dir());
+}
+
+/// What stands behind the name when the permit comes is looked at again: the swap is found, and nothing runs.
+#[test]
+fn a_file_that_is_swapped_while_the_service_is_slow_does_not_run() {
+    let world = world();
+    place(&world, "agent/src/own", "#!/bin/sh\necho own\n");
+    world.register();
+    allow(&world, &["run:*"]);
+    let line = HeldLine::to(&world.service);
+    line.meddle(Meddling::HoldPermits);
+    let mut run = world.run(&[], &["src/own"]);
+    run.env("DRAGONS_SERVER", line.url());
+    run.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let run = run.spawn().unwrap();
+    line.wait_for_intent();
+    place(&world, "agent/src/own", "#!/bin/sh\necho mischief\n");
+    line.meddle(Meddling::None);
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(125), "{}", stderr(&output));
+    assert!(output.stdout.is_empty(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("src/own"), "{}", stderr(&output));
+    let result = &world.receipts("result")[0];
+    assert_eq!(result["status"], "cancelled", "{result}");
+    world.blames_nobody();
 }

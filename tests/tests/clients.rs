@@ -13,7 +13,7 @@ use tlog::note::KeyName;
 const PROOF: &str = include_str!("../../ledger/src/verify/golden/entry-6.tlog-proof");
 const LOG_KEY: &str =
     "example.com/workledger+83a157e8+AYqHX/8es4RRV3rNWv7kBUVlaN18ieCQhjoFV7x69J8X";
-const RECORD: &str = "sha256:2c9c38ddf68498b897f6c25c1bf1fcc81cc80eb09a95eec3e95ec23d75424605";
+const RECORD: &str = "sha256:717933585bb4abf108c695cbba63a202e6480ddabc0f8e39cb09a86dc3bddc97";
 
 /// A folder with the scripts of the page.
 struct Scripts(TempDir);
