@@ -65,7 +65,7 @@ pub(crate) struct Incident {
     pub(crate) after: u64,
     /// Who holds the keys.
     pub(crate) holders: Holders,
-    /// Leaves that are no records.
+    /// Leaves that are not records.
     pub(crate) unreadable: Vec<(LeafIndex, Refusal)>,
 }
 

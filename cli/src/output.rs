@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use host::output::Output;
 use ledger::json::Value;
 
-/// Says something that is no data, on stderr.
+/// Says something that is not a data, on stderr.
 pub(crate) fn complain(text: &str) {
     let lines: Vec<String> = text.trim_end().lines().map(printable).collect();
     // A terminal whose every key is passed on begins a new line where the last one ended.

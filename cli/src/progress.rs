@@ -14,7 +14,7 @@ pub(crate) fn entries() -> ProgressBar {
     bar(0, "{bar:40} {pos} of {len} entries, {eta} left")
 }
 
-/// Hidden where stderr is no terminal. `NO_COLOR` needs no care: there is no colour in it.
+/// Hidden where stderr is not a terminal. `NO_COLOR` needs no care: there is no colour in it.
 fn bar(total: u64, template: &str) -> ProgressBar {
     if !stderr().is_terminal() {
         return ProgressBar::hidden();

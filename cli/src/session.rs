@@ -169,5 +169,5 @@ pub(crate) fn now_ms() -> Result<u64> {
 /// If it cannot be read, or is none.
 pub(crate) fn read_trust(path: &Path) -> Result<Trust> {
     let bytes = bounded::read(path, ledger::verify::MAX_TRUST_BYTES)?;
-    Trust::parse(&bytes).with_context(|| format!("{path:?} is no trust file"))
+    Trust::parse(&bytes).with_context(|| format!("{path:?} is not a trust file"))
 }

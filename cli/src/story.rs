@@ -53,7 +53,7 @@ pub(crate) struct Story {
     pub(crate) events: Vec<Line>,
     /// What people call the holders of keys.
     pub(crate) holders: Holders,
-    /// Leaves that are no records.
+    /// Leaves that are not records.
     pub(crate) unreadable: Vec<(LeafIndex, Refusal)>,
     /// What the verifier found; `None` if nobody verified.
     pub(crate) report: Option<Report>,

@@ -67,11 +67,11 @@ pub(crate) enum Told {
     Header(Box<Header>),
     /// An entry.
     Entry(Box<Entry>),
-    /// A leaf that is no record.
+    /// A leaf that is not a record.
     Unreadable(LeafIndex, Refusal),
 }
 
-/// Hears the bytes of a pack and tells what is in it. What comes after bytes that are no pack is not told.
+/// Hears the bytes of a pack and tells what is in it. What comes after bytes that are not a pack is not told.
 #[derive(Debug, Default)]
 pub(crate) struct Listener {
     reader: Reader,

@@ -22,7 +22,7 @@ pub struct Entry {
 /// Why what came as an entry shows none. Each is a lie, or a fault, of whoever it came from.
 #[derive(Debug, thiserror::Error)]
 pub enum EntryError {
-    /// It is no proof file.
+    /// It is not a proof file.
     #[error("what came as a proof is none")]
     Malformed(#[from] ParseProofFileError),
     /// It is of another entry.
@@ -39,8 +39,8 @@ pub enum EntryError {
     /// It proves nothing.
     #[error("the proof does not hold")]
     NotProven(#[from] VerifyProofFileError),
-    /// The leaf is in the log, and is no record.
-    #[error("the entry is no record: {0}")]
+    /// The leaf is in the log, and is not a record.
+    #[error("the entry is not a record: {0}")]
     NotARecord(Refusal),
     /// The record is of another log.
     #[error("the record is of the log {got}, not of {want}")]

@@ -46,8 +46,8 @@ pub enum ExportError {
     /// The answer broke off.
     #[error("the pack broke off")]
     BrokenOff(#[source] std::io::Error),
-    /// What the service gave is no pack.
-    #[error("what the service sent is no whole pack: {0}")]
+    /// What the service gave is not a pack.
+    #[error("what the service sent is not a whole pack: {0}")]
     NoPack(Refusal),
     /// The log did not sign its checkpoint.
     #[error("the checkpoint of the pack is not the log's")]

@@ -58,7 +58,7 @@ pub struct Service {
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// The caller's: there can be no service at this address.
-    #[error("{url:?} is no address of a service: {reason}")]
+    #[error("{url:?} is not an address of a service: {reason}")]
     Address {
         /// The address.
         url: String,
@@ -341,13 +341,13 @@ impl Service {
     }
 }
 
-/// The bytes of an answer that was no refusal, and what they answer.
+/// The bytes of an answer that was not a refusal, and what they answer.
 struct Body {
     request: String,
     bytes: Vec<u8>,
 }
 
-/// An answer that is no refusal, its body still to be read.
+/// An answer that is not a refusal, its body still to be read.
 fn begin(request: &str, builder: RequestBuilder) -> Result<Response, ServiceError> {
     unless_refused(request, answer_to(builder)?)
 }

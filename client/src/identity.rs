@@ -50,7 +50,7 @@ pub enum IdentityError {
     /// The service does not show the charter that its log began with.
     #[error("the service does not show the charter that its log began with")]
     NotShown(#[from] EntryError),
-    /// The keys are no keys of a log.
+    /// The keys are not keys of a log.
     #[error("the log's keys are none")]
     Keys(#[from] ParsePolicyError),
 }

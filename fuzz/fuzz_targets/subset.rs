@@ -30,7 +30,7 @@ fn tree_of(size: u8) -> MemoryTree {
     tree
 }
 
-/// The leaves that `chosen` names, in order and each once; none is no choice.
+/// The leaves that `chosen` names, in order and each once; none is not a choice.
 fn chosen_leaves(tree: &MemoryTree, mut chosen: Vec<u8>) -> Option<Vec<(LeafIndex, Hash)>> {
     chosen.retain(|leaf| tree.size().contains(LeafIndex::new(u64::from(*leaf))));
     chosen.sort_unstable();

@@ -323,7 +323,7 @@ codes! {
     }
     Log "log" "What the log shows of itself: its tree, its checkpoints, its clock." {
         Inconsistent "inconsistent" Problem Log (None) "Two checkpoints are not of one history."
-            "The tree of size 90 is no beginning of the tree of size 100.";
+            "The tree of size 90 is not the beginning of the tree of size 100.";
         TimeRegressed "time-regressed" Problem Log (None) "A leaf was received before the one in front of it."
             "Leaf 41 was received one second before leaf 40.";
         ClockImplausible "clock-implausible" Problem Log (None) "The log's time contradicts its witnesses."

@@ -174,7 +174,7 @@ impl Members {
     /// Opens the object found at `path` (empty for the whole payload).
     ///
     /// # Errors
-    /// `malformed` if the value is no object.
+    /// `malformed` if the value is not an object.
     pub fn open(path: &str, value: Value) -> Result<Self, Refusal> {
         match value {
             Value::Object(members) => Ok(Self {

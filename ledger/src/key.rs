@@ -32,7 +32,7 @@ pub struct PrivateKey(ed25519_dalek::SigningKey);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SignatureBytes([u8; 64]);
 
-/// A file that is no key that this program can use. It never quotes the file.
+/// A file that is not a key that this program can use. It never quotes the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an Ed25519 private key in PKCS#8 PEM")]
 pub struct NotAKey;
@@ -50,7 +50,7 @@ impl PublicKey {
     /// Takes the 32 bytes of RFC 8032 §5.1.2.
     ///
     /// # Errors
-    /// `malformed` if they are no point of the curve, or one of small order.
+    /// `malformed` if they are not a point of the curve, or one of small order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Refusal> {
         let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).ok();
         let strong = key.filter(|key| !key.is_weak());

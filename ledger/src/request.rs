@@ -1,6 +1,6 @@
 //! Requests for leases: what an agent asks an operator for, signed by the agent's key.
 //!
-//! A request is no record and is never logged: it carries no authority, and nothing follows from it by the rules. It is
+//! A request is not a record and is never logged: it carries no authority, and nothing follows from it by the rules. It is
 //! a DSSE envelope all the same, with a payload type of its own and exactly one signature, so that an operator can tell
 //! who asks and that nobody changed what was asked:
 //!

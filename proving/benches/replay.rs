@@ -63,7 +63,7 @@ fn main() {
     incident(&log);
 }
 
-/// As the command line says, or as large as the log should be. What cargo adds to it is no number.
+/// As the command line says, or as large as the log should be. What cargo adds to it is not a number.
 fn fleet() -> Size {
     let numbers = std::env::args().filter_map(|it| it.parse::<usize>().ok());
     let numbers: Vec<usize> = numbers.collect();

@@ -49,7 +49,7 @@ pub(crate) fn write(diary: &mut Diary<'_>, class: Class) {
         Class::Loosened => control::loosened(diary),
         Class::ForgedLease => control::forged_lease(diary),
         Class::PulseForgotten | Class::Silence | Class::Outage | Class::SlowClock => {
-            unreachable!("{} is no agent's", class.as_str())
+            unreachable!("{} is not an agent's", class.as_str())
         }
     }
 }

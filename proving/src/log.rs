@@ -245,7 +245,7 @@ impl Log {
     /// The leaves from one index up to another, which is not among them, under a checkpoint of this log.
     ///
     /// # Panics
-    /// If that is no range of leaves of the tree of the checkpoint.
+    /// If that is not a range of leaves of the tree of the checkpoint.
     pub fn pack_of(&self, from: u64, to: u64, signed: &SignedCheckpoint) -> String {
         self.pack_lines(from, to, signed).collect()
     }
@@ -253,7 +253,7 @@ impl Log {
     /// The lines of such a pack, one by one: a long log need not be held twice.
     ///
     /// # Panics
-    /// If that is no range of leaves of the tree of the checkpoint.
+    /// If that is not a range of leaves of the tree of the checkpoint.
     pub fn pack_lines(
         &self,
         from: u64,

@@ -191,7 +191,7 @@ pub fn portrait(
 /// A goal and its steps behind an index.
 ///
 /// # Errors
-/// [`ReadError::NothingToSelect`] if the record is no goal of this log; as [`entry`].
+/// [`ReadError::NothingToSelect`] if the record is not a goal of this log; as [`entry`].
 pub fn goal(
     published: &Published,
     goal: RecordHash,
@@ -223,7 +223,7 @@ pub fn goal(
 /// A lease, and what became of it behind an index: renewals, its revocation, its parts.
 ///
 /// # Errors
-/// [`ReadError::NothingToSelect`] if the record is no lease of this log; as [`entry`].
+/// [`ReadError::NothingToSelect`] if the record is not a lease of this log; as [`entry`].
 pub fn lease(
     published: &Published,
     lease: RecordHash,

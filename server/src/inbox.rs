@@ -1,6 +1,6 @@
 //! The inbox: requests for leases that wait for an operator.
 //!
-//! What lies here is no part of the log and carries no authority; losing it loses nothing but the trouble of asking
+//! What lies here is not part of the log and carries no authority; losing it loses nothing but the trouble of asking
 //! again. So it is kept simply: one file an agent in one folder, replaced whole. It is bounded three ways: by who may
 //! put something in (keys that registered agents have), by one request an agent, and by the size of a request.
 //!

@@ -344,7 +344,7 @@ pub enum InitError {
         /// The folder.
         data: PathBuf,
     },
-    /// The origin is no name for a log.
+    /// The origin is not a name for a log.
     #[error("the origin cannot be the name of a log key")]
     Origin(#[from] ParseKeyError),
     /// The charter does not stand.

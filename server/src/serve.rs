@@ -345,7 +345,7 @@ impl Signals {
 /// Why the service did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The data folder is no finished log.
+    /// The data folder is not a finished log.
     #[error(transparent)]
     Trust(#[from] TrustError),
     /// The policy names no log.

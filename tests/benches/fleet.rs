@@ -149,7 +149,7 @@ fn enlist(service: &Service, signer: &Signer, count: u64) -> Vec<Agent> {
 fn registered(beat: &SignedRecord) -> Digest {
     match &beat.record().body {
         Body::Heartbeat(beat) => beat.manifest_hash,
-        other => panic!("a {:?} is no heartbeat", other.kind()),
+        other => panic!("a {:?} is not a heartbeat", other.kind()),
     }
 }
 

@@ -47,7 +47,7 @@ test("the first time makes a log, and what it promises holds", async () => {
   assert.equal(status(), before, "the checkout is as it was");
 });
 
-test("the second time begins anew, and Ctrl-C is no failure", async () => {
+test("the second time begins anew, and Ctrl-C is not a failure", async () => {
   const demo = start({ DEMO_DIR: folder }, AT_A_TERMINAL);
   const page = await demo.page();
   await shows(page, "verified");

@@ -96,7 +96,7 @@ test("trust is edited in the open, and what is none is said to be none", async (
   await page.click("#trust-edit summary");
   await page.fill("#trust-text", "{}");
   await page.locator("#trust-text").blur();
-  await page.getByText("This is no trust file").waitFor();
+  await page.getByText("This is not a trust file").waitFor();
   await page.fill("#trust-text", trust.toString());
   await page.locator("#trust-text").blur();
   await page.locator("#trust-facts dt").first().waitFor();

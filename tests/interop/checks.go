@@ -152,7 +152,7 @@ func checkWidths(log *remoteLog, tile tlog.Tile) error {
 			return err
 		}
 		if len(cut) >= len(widest) || !bytes.HasPrefix(widest, cut) {
-			return fmt.Errorf("%s is no prefix of a wider one", tilePath(tile))
+			return fmt.Errorf("%s is not a prefix of a wider one", tilePath(tile))
 		}
 		widest = cut
 	}

@@ -75,7 +75,7 @@ func parsePast(args []string) ([]head, error) {
 	for _, arg := range args {
 		head, err := parseHead(arg)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no SIZE[:ROOT]: %w", arg, err)
+			return nil, fmt.Errorf("%q is not a SIZE[:ROOT]: %w", arg, err)
 		}
 		past = append(past, head)
 	}

@@ -37,7 +37,7 @@ def unbase64(text, code, length=None):
     return data
 
 def number(text, code):
-    need(re.fullmatch("0|[1-9][0-9]{0,19}", text) and int(text) < 2**64, code, f"{text!r} is no number")
+    need(re.fullmatch("0|[1-9][0-9]{0,19}", text) and int(text) < 2**64, code, f"{text!r} is not a number")
     return int(text)
 def compact(value):
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8")

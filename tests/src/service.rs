@@ -302,7 +302,7 @@ impl Service {
     /// A request of any kind.
     ///
     /// # Panics
-    /// If the method is no token.
+    /// If the method is not a token.
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         self.client
             .request(method.parse().expect("a method"), self.at(path))
@@ -311,7 +311,7 @@ impl Service {
     /// A request to any address.
     ///
     /// # Panics
-    /// If the method is no token.
+    /// If the method is not a token.
     pub fn request_to(&self, method: &str, url: &str) -> RequestBuilder {
         self.client.request(method.parse().expect("a method"), url)
     }

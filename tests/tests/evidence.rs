@@ -79,7 +79,7 @@ fn the_evidence_of_a_run_holds_where_the_service_is_gone() {
         .as_str()
         .unwrap()
         .to_owned();
-    // Another goal, which is no part of the first one's evidence.
+    // Another goal, which is not part of the first one's evidence.
     world.succeed(world.shell("true"));
     let export = |name, selection: &[&str]| {
         let values = ["--disclose", opened.to_str().unwrap()];

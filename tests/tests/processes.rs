@@ -110,7 +110,7 @@ fn a_program_that_leaves_nothing_behind_has_nothing_told_of_it() {
     assert_eq!(left_behind(&world.receipts("result")[0]), None);
 }
 
-/// A double fork is no way out of an order.
+/// A double fork is not a way out of an order.
 #[test]
 fn an_order_ends_a_daemon_too() {
     let world = World::new();

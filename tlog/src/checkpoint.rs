@@ -350,7 +350,9 @@ pub enum CheckpointError {
     #[error("a witness's cosignature is wrong")]
     BadCosignature(#[source] VerifyNoteError),
     /// Too few witnesses have cosigned.
-    #[error("{cosigned} of the policy's {witnesses} witnesses have cosigned, which is no quorum")]
+    #[error(
+        "{cosigned} of the policy's {witnesses} witnesses have cosigned, which is not a quorum"
+    )]
     QuorumNotMet {
         /// Witnesses with a valid cosignature.
         cosigned: usize,

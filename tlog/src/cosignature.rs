@@ -15,7 +15,7 @@ pub const MAX_TIME_S: u64 = (1 << 63) - 1;
 
 const HEADER: &str = "cosignature/v1";
 
-/// A key that signs as a witness does. It is no log's key: one seed must not be both, and the types keep them apart.
+/// A key that signs as a witness does. It is not a log's key: one seed must not be both, and the types keep them apart.
 #[derive(Clone)]
 pub struct Cosigner {
     name: KeyName,

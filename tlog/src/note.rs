@@ -122,7 +122,7 @@ impl Note {
         Ok(VerifiedNote { text, signatures })
     }
 
-    /// Checks all lines of one key. None of them is no error here.
+    /// Checks all lines of one key. None of them is not an error here.
     pub(crate) fn verify_lines_of(
         &self,
         key: &VerifierKey,

@@ -282,7 +282,7 @@ pub fn entry_of_proof_json(file: &[u8]) -> Result<String, JsError> {
     Ok(entry_of_proof(file)?.to_json())
 }
 
-/// What a code means, in a sentence; nothing for what is no code.
+/// What a code means, in a sentence; nothing for what is not a code.
 #[wasm_bindgen(js_name = codeSentence)]
 pub fn code_sentence(code: &str) -> Option<String> {
     let code: Result<Code, Refusal> = code.parse();
@@ -291,7 +291,7 @@ pub fn code_sentence(code: &str) -> Option<String> {
 
 fn whole(number: f64) -> Result<u64, JsError> {
     if number.fract() != 0.0 || !(0.0..=MAX_SAFE_INTEGER).contains(&number) {
-        return Err(JsError::new("it is no whole number from 0 to 2^53 - 1"));
+        return Err(JsError::new("it is not a whole number from 0 to 2^53 - 1"));
     }
     // It is whole and in range, so the cast changes nothing.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]

@@ -125,7 +125,7 @@ export class TrustPanel {
       await this.#thread.ask("checkTrust", { trust: text });
       return "";
     } catch (error) {
-      return `This is no trust file: ${error.message}`;
+      return `This is not a trust file: ${error.message}`;
     }
   }
 

@@ -193,8 +193,8 @@ fn additions(options: &Options) -> Result<Additions> {
 
 fn read_checkpoint(path: &Path) -> Result<SignedCheckpoint> {
     let bytes = bounded::read(path, MAX_NOTE_BYTES)?;
-    let text = String::from_utf8(bytes).with_context(|| format!("{path:?} is no text"))?;
-    SignedCheckpoint::parse(&text).with_context(|| format!("{path:?} is no checkpoint"))
+    let text = String::from_utf8(bytes).with_context(|| format!("{path:?} is not text"))?;
+    SignedCheckpoint::parse(&text).with_context(|| format!("{path:?} is not a checkpoint"))
 }
 
 /// Reads values to tell: one disclosure a line, or an array of them.

@@ -141,6 +141,6 @@ fn show(session: &Session, lease: RecordHash) -> Result<()> {
     let service = session.service()?;
     let entry = log::find(&service, &session.log(&service)?, EntryName::Record(lease))?;
     let kind = entry.record().kind();
-    ensure!(kind == Kind::Lease, "{lease} is no lease but a {kind}");
+    ensure!(kind == Kind::Lease, "{lease} is not a lease but a {kind}");
     output::object(session.json(), &entry.to_value())
 }

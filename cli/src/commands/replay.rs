@@ -83,7 +83,7 @@ fn from_file(session: &Session, file: &Path, hearing: &mut Hearing) -> Result<Op
         evidence::claims(file, &mut hear).with_context(unreadable)?;
         listener
             .finish()
-            .map_err(|refusal| anyhow::anyhow!("{file:?} is no whole pack: {refusal}"))?;
+            .map_err(|refusal| anyhow::anyhow!("{file:?} is not a whole pack: {refusal}"))?;
         return Ok(None);
     };
     let report = evidence::verify_aloud(file, trust, &mut hear).with_context(unreadable)?;

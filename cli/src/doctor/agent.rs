@@ -89,7 +89,7 @@ fn ask(log: &Log<'_>, name: &Name) -> Result<Found> {
     let entry = submission::find(service, &log.identity, record)?;
     let registration = match &entry.record().record().body {
         Body::Manifest(registration) => (**registration).clone(),
-        _ => None.with_context(|| format!("{record} is no registration"))?,
+        _ => None.with_context(|| format!("{record} is not a registration"))?,
     };
     let got = &registration.agent;
     ensure!(got == name, "{record} is the registration of {got}");
@@ -176,7 +176,7 @@ fn judge_key(key: &PublicKey, agent: &Found, charter: &Charter) -> Check {
 
 fn judge_state(state: &str, name: &Name, mode: Mode) -> Check {
     let Ok(state) = state.parse::<AgentState>() else {
-        let why = format!("{state:?} is no state that this command knows");
+        let why = format!("{state:?} is not a state that this command knows");
         return Check::not_checked(
             STATE,
             &Missing::new(why, "Use a newer version of the command."),

@@ -90,7 +90,7 @@ fn unfinished(detail: &str) -> Check {
     Check::problem(
         DATA,
         detail,
-        "It is no data folder that `dragonsd init` finished, and `dragonsd serve` refuses it.",
+        "It is not a data folder that `dragonsd init` finished, and `dragonsd serve` refuses it.",
         "Correct --data; if an init broke off there, remove the folder and begin again.",
     )
 }

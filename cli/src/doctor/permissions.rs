@@ -14,13 +14,13 @@ const OTHERS_WRITE: u32 = 0o022;
 /// The bit by which a folder that all may write to still keeps each one's files for their owner.
 const STICKY: u32 = 0o1000;
 
-/// What is known of a file. What is no file (a pipe, a folder) is not read: it may have no end, or no beginning.
+/// What is known of a file. What is not a file (a pipe, a folder) is not read: it may have no end, or no beginning.
 pub(super) fn regular(path: &Path) -> io::Result<Metadata> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{path:?}: {error}"));
     let metadata = std::fs::metadata(path).map_err(named)?;
     match metadata.is_file() {
         true => Ok(metadata),
-        false => Err(io::Error::other(format!("{path:?} is no regular file"))),
+        false => Err(io::Error::other(format!("{path:?} is not a regular file"))),
     }
 }
 

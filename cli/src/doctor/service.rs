@@ -94,7 +94,7 @@ fn judge_alive(look: Look) -> Step<Look> {
     Err(judge_stranger(&look))
 }
 
-/// What answers, and is no service that lives.
+/// What answers, and is not a service that lives.
 fn judge_stranger(look: &Look) -> Check {
     let problem = look.problem();
     let status = look.status;

@@ -209,7 +209,7 @@ impl<T: Transport> Agent<T> {
                 }
                 Ok(record)
             }
-            _ => Err(not_an_opening(record, "it is no lease of the agent")),
+            _ => Err(not_an_opening(record, "it is not a lease of the agent")),
         }
     }
 
@@ -295,7 +295,7 @@ impl<T: Transport> Agent<T> {
         }
     }
 
-    /// That a record which is no lease opened the epoch.
+    /// That a record which is not a lease opened the epoch.
     fn check_opening(&mut self, record: RecordHash, epoch: u64) -> Result<(), AgentError> {
         let entry = self.find(record)?;
         match &entry.record().record().body {

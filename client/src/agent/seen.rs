@@ -66,7 +66,7 @@ impl<T: Transport> Agent<T> {
         Ok(self.journal.append(&line)?)
     }
 
-    /// The hashes that the service gives; `None` if they are no hashes.
+    /// The hashes that the service gives; `None` if they are not hashes.
     fn consistency(
         &self,
         old: TreeSize,

@@ -18,7 +18,7 @@ impl<T: Transport> Agent<T> {
     /// # Errors
     ///
     /// [`AgentError::Away`] while the service is: call again later. Records that were refused meanwhile are in the
-    /// journal with the reason, and are no error here.
+    /// journal with the reason, and are not an error here.
     pub fn settle(&mut self, now_ms: u64) -> Result<(), AgentError> {
         self.settle_pending(now_ms)?;
         self.say_unsaid(now_ms)

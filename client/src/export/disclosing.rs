@@ -44,7 +44,7 @@ impl Disclosing {
         Some(behind)
     }
 
-    /// Sees a leaf of the pack. One that is no record commits to nothing.
+    /// Sees a leaf of the pack. One that is not a record commits to nothing.
     pub(super) fn see(&mut self, leaf: &[u8]) -> Result<(), Refusal> {
         if self.disclosures.is_empty() {
             return Ok(());

@@ -43,7 +43,7 @@ pub(crate) fn open_regular(place: &Path) -> io::Result<File> {
     let file = open(place, OFlags::empty())?;
     match file.metadata()?.is_file() {
         true => Ok(file),
-        false => Err(io::Error::other("it is no regular file")),
+        false => Err(io::Error::other("it is not a regular file")),
     }
 }
 

@@ -94,7 +94,7 @@ pub enum ManifestError {
         "agent.toml: programs_from counts only where agent.toml is listed in config: else anybody could change it"
     )]
     ProgramsUnlisted,
-    /// The files are no file tree.
+    /// The files are not a file tree.
     #[error("no file tree can be made of the directory")]
     Walk(#[from] WalkError),
 }

@@ -60,7 +60,7 @@ pub enum PathError {
         /// The path in normalisation form C.
         path: String,
     },
-    /// A path leads through something that is no directory.
+    /// A path leads through something that is not a directory.
     #[error("{path:?} lies below {file:?}, which is not a directory")]
     BelowFile {
         /// The path.

@@ -33,7 +33,7 @@ pub enum WalkError {
         /// Why.
         source: io::Error,
     },
-    /// A name is no UTF-8, so machines would disagree on what it is.
+    /// A name is not UTF-8, so machines would disagree on what it is.
     #[error("{path:?} is not UTF-8")]
     NotUtf8 {
         /// Where.
@@ -60,7 +60,7 @@ pub enum WalkError {
         /// Where.
         path: PathBuf,
     },
-    /// A listed path leads through something that is no directory.
+    /// A listed path leads through something that is not a directory.
     #[error("{path:?} lies below {file:?}, which is not a directory")]
     BelowFile {
         /// The listed path.

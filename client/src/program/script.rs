@@ -74,7 +74,7 @@ const INTERPRETERS: &[Interpreter] = &[
     },
 ];
 
-/// Where the script stands among the arguments of a program of one of these names; `None` if it is no interpreter that is
+/// Where the script stands among the arguments of a program of one of these names; `None` if it is not an interpreter that is
 /// known here, or runs no file.
 pub(super) fn of(names: &[&OsStr], arguments: &[OsString]) -> Option<usize> {
     let interpreter = names.iter().find_map(|name| interpreter(name))?;

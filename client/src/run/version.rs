@@ -11,7 +11,7 @@ use crate::transport::Transport;
 /// Why what lies in the directory is not the agent's version.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum VersionError {
-    /// It is no version.
+    /// It is not a version.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// It is another.

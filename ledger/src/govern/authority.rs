@@ -65,7 +65,7 @@ impl State {
         Ok(())
     }
 
-    /// An agent's key was never a key of a charter or of the log, and is no other agent's.
+    /// An agent's key was never a key of a charter or of the log, and is not another agent's.
     fn is_free_key(&self, agent: &Name, key: KeyId) -> Result<(), Refusal> {
         if self.was_charter_key(&key) {
             return Err(Code::KeyNotAgents.because(format!("{key} is a key of the charter")));

@@ -156,7 +156,7 @@ impl State {
     }
 
     /// How long the agent has stood still, in milliseconds; 0 while it has no open goal. A call
-    /// in flight is no standstill until the time that its manifest gives it is over.
+    /// in flight is not a standstill until the time that its manifest gives it is over.
     pub fn progress_age_ms(&self, agent: &Agent, now_ms: u64) -> u64 {
         self.moment(agent, now_ms).progress_age
     }

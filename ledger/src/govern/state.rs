@@ -434,10 +434,10 @@ impl State {
         let starts =
             beat.chain.seq == 0 && agent.state == AgentState::Stopped && agent.awaits_start();
         if !restarts && !agent.is_spoken_for_by(&beat.chain) {
-            // A fenced process is no sign of life of the one that took over.
+            // A fenced process is not a sign of life of the one that took over.
             return;
         }
-        // The counter of an epoch starts at 0: to restart is no progress in itself.
+        // The counter of an epoch starts at 0: to restart is not progress in itself.
         let rose = beat.progress > if restarts { 0 } else { agent.progress };
         let spacing_ms = self
             .charter()

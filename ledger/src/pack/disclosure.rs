@@ -74,7 +74,7 @@ impl Disclosure {
             Code::DisclosureMismatch.because(format!("{what} \"{name}\" among its {side}"))
         };
         let Body::Receipt(receipt) = &record.body else {
-            return Err(mismatch("it is no receipt, so it has no"));
+            return Err(mismatch("it is not a receipt, so it has no"));
         };
         let committed = self.commitment(receipt);
         let want = committed.ok_or_else(|| mismatch("it commits to no"))?;

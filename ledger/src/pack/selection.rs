@@ -98,7 +98,8 @@ impl Range {
         if from < to && to <= size.get() {
             return Ok(Self { from, to });
         }
-        Err(Code::PackSelection.because(format!("{from} up to {to} is no range of {size} leaves")))
+        Err(Code::PackSelection
+            .because(format!("{from} up to {to} is not a range of {size} leaves")))
     }
 
     fn read(path: &str, value: Value, size: TreeSize) -> Result<Self, Refusal> {

@@ -68,7 +68,7 @@ impl Seen {
         };
         let bytes = tlog::base64::decode(&seen.sig).ok();
         if bytes.is_none_or(|bytes| bytes.len() != NOTE_SIGNATURE_BYTES) {
-            return Err(Code::Malformed.because(format!("{path}.sig is no note signature")));
+            return Err(Code::Malformed.because(format!("{path}.sig is not a note signature")));
         }
         members.finish().map(|()| seen)
     }

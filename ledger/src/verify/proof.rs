@@ -84,7 +84,7 @@ fn check_file(draft: &mut Draft, file: &ProofFile, trust: &Trust) {
     );
     let record = check_leaf(draft, file, trust);
     check_signatures(draft, file.index, record, trust);
-    draft.skip(CheckId::Chains, "one record is no chain");
+    draft.skip(CheckId::Chains, "one record is not a chain");
 }
 
 fn check_inclusion(draft: &mut Draft, file: &ProofFile, checkpoint: Option<&VerifiedCheckpoint>) {

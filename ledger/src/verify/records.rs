@@ -25,7 +25,7 @@ pub(super) fn check_log(record: &SignedRecord, trust: &Trust) -> Result<(), Refu
     match record.record().log {
         None if hash == pinned => Ok(()),
         None if record.kind() != Kind::Charter => {
-            Err(Code::OriginMismatch.because("it names no log, and is no charter"))
+            Err(Code::OriginMismatch.because("it names no log, and is not a charter"))
         }
         None => {
             Err(Code::TrustMismatch

@@ -220,7 +220,7 @@ fn a_bad_signature_is_refused_whoever_made_it() {
     assert_eq!(
         signed.hash(),
         good.hash(),
-        "a signature is no part of the name"
+        "a signature is not part of the name"
     );
     let checked = signed.check(&|id| world.state.key(id));
     let refused = world.state.admit(&checked, world.now).unwrap_err();

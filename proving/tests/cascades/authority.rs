@@ -229,7 +229,7 @@ fn a_lease_by_an_observer_is_not_held_against_who_follows_it() {
     );
 }
 
-/// The parent is another agent's, so what is wrong with it is no problem of the agent that holds the part.
+/// The parent is another agent's, so what is wrong with it is not a problem of the agent that holds the part.
 #[test]
 fn a_part_of_a_lease_with_too_few_signatures_rests_on_the_operators() {
     let mut story = Story::under(|charter| {

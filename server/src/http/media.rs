@@ -102,7 +102,7 @@ fn range(element: &str) -> Range {
     let mut parts = element.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
     let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
-    // A weight that does not parse is no preference (the range was named, after all).
+    // A weight that does not parse is not a preference (the range was named, after all).
     let quality = weight.and_then(thousandths).unwrap_or(1_000);
     Range { essence, quality }
 }

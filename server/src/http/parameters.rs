@@ -72,12 +72,12 @@ impl FromStr for Limit {
     }
 }
 
-/// A text that is no decimal number.
+/// A text that is not a decimal number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a decimal number below 2^64, without sign and leading zeros")]
 pub(super) struct NotDecimal;
 
-/// A text that is no limit of a list.
+/// A text that is not a limit of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a number from 1 to {MAX_PAGE}")]
 pub(super) struct NotALimit;
@@ -174,7 +174,7 @@ mod tests {
             "after=%ff",
         ] {
             let refused = read(bad);
-            // An empty pair is no parameter (URL standard, application/x-www-form-urlencoded).
+            // An empty pair is not a parameter (URL standard, application/x-www-form-urlencoded).
             assert_eq!(refused.is_ok(), bad == "after=1&", "{bad}: {refused:?}");
         }
     }

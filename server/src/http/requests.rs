@@ -59,7 +59,7 @@ pub(super) struct Which {
 
 /// Asks for a lease. The request waits until an operator grants one, or until it is too old to be granted.
 ///
-/// It is no record, is not logged, and carries no authority. An agent has one: a newer one takes its place.
+/// It is not a record, is not logged, and carries no authority. An agent has one: a newer one takes its place.
 #[utoipa::path(
     post, path = "/v1/requests", tag = "requests",
     request_body(description = "A DSSE envelope of at most 12 KiB, signed by the key of the agent's active version.",

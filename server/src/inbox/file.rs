@@ -28,7 +28,7 @@ impl Folder {
         Ok(Self(path))
     }
 
-    /// Reads what is there. A file that is no request was not written by this program, and is no reason not to start.
+    /// Reads what is there. A file that is not a request was not written by this program, and is not a reason not to start.
     pub(super) fn read(&self) -> io::Result<BTreeMap<Name, Received>> {
         let mut held = BTreeMap::new();
         for file in fs::read_dir(&self.0)? {
@@ -45,7 +45,9 @@ impl Folder {
                 Ok(_) => {
                     tracing::warn!(path = %path.display(), "this request is in the wrong place or one too many");
                 }
-                Err(error) => tracing::warn!(path = %path.display(), %error, "this is no request"),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "this is not a request")
+                }
             }
         }
         Ok(held)

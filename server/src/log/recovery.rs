@@ -204,7 +204,7 @@ impl Replay {
     }
 }
 
-/// Why bytes are no leaf of this log.
+/// Why bytes are not a leaf of this log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeafError {
     /// Its form is wrong.
@@ -237,8 +237,8 @@ pub enum RecoveryError {
         /// The size of the store's head.
         store: TreeSize,
     },
-    /// The head is no checkpoint.
-    #[error("the head at size {size} is no signed checkpoint")]
+    /// The head is not a checkpoint.
+    #[error("the head at size {size} is not a signed checkpoint")]
     HeadMalformed {
         /// The size that it is kept under.
         size: TreeSize,

@@ -104,7 +104,7 @@ impl RocksStore {
         let unknown = unknown.map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
         let families = families().into_iter().chain(unknown);
         let mut options = database_options();
-        // Nothing is made in a database that is no store; one of version 1 gets the table that it lacks.
+        // Nothing is made in a database that is not a store; one of version 1 gets the table that it lacks.
         let is_store = FIRST_TABLES
             .iter()
             .all(|table| present.iter().any(|name| name == table));
@@ -151,7 +151,7 @@ pub enum OpenStoreError {
         got: u64,
     },
     /// It does not say its format.
-    #[error("the database at {} is no store of this program: it has no format version", path.display())]
+    #[error("the database at {} is not a store of this program: it has no format version", path.display())]
     NotAStore {
         /// Where it is.
         path: PathBuf,

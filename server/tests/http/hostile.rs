@@ -28,7 +28,7 @@ fn payload(kind: Kind, payload: &str) -> Vec<u8> {
         .into()
 }
 
-/// Text that is no envelope.
+/// Text that is not an envelope.
 fn texts(world: &World) -> Vec<Case> {
     let sound = world.observation(1).envelope().to_json();
     let deep = |n| format!("{}{}", "[".repeat(n), "]".repeat(n));
@@ -135,7 +135,7 @@ fn envelopes(world: &World) -> Vec<Case> {
     ]
 }
 
-/// Sound envelopes around what is no record, or none that may be logged.
+/// Sound envelopes around what is not a record, or none that may be logged.
 fn records(world: &World) -> Vec<Case> {
     let other_log = format!("\"sha256:{}\"", "0".repeat(64));
     let pulse = |log: &str, more: &str| {

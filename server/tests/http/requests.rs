@@ -90,7 +90,7 @@ async fn what_nobody_should_send_is_a_problem() {
         assert_eq!((refused.status, refused.problem().as_str()), (status, code));
     }
     let elsewhere = world.post(JSON, sound).await;
-    assert_eq!(elsewhere.problem(), "unknown-kind", "it is no record");
+    assert_eq!(elsewhere.problem(), "unknown-kind", "it is not a record");
     assert_eq!(world.size(), size, "and nothing was logged");
     assert_eq!(
         world.get("/v1/requests").await.json()["requests"],

@@ -71,7 +71,7 @@ impl History {
     /// With the payload of an agent's record changed and signed anew by that agent.
     ///
     /// # Panics
-    /// If that leaf is no record.
+    /// If that leaf is not a record.
     pub fn with_payload(self, index: usize, change: impl FnOnce(&str) -> String) -> Self {
         let key = PrivateKey::from_seed(&AGENT_SEED);
         self.with_leaf(index, |leaf| {
@@ -173,7 +173,7 @@ impl History {
     /// The lines of a pack.
     ///
     /// # Panics
-    /// If that is no range of entries.
+    /// If that is not a range of entries.
     pub fn lines(&self, from: u64, to: u64) -> Vec<String> {
         let tree = self.tree(self.size());
         let range = Range::new(LeafIndex::new(from), LeafIndex::new(to), tree.size());

@@ -333,7 +333,7 @@ pub enum ParseKeyError {
         /// Bytes that a key of the algorithm has.
         want: usize,
     },
-    /// The bytes are no point of the curve, or one of small order, for which signatures mean nothing.
+    /// The bytes are not a point of the curve, or one of small order, for which signatures mean nothing.
     #[error("the bytes are not an Ed25519 public key")]
     NotAKey,
     /// The id is not that of the name and the key.

@@ -47,7 +47,7 @@ pub enum PolicyFault {
     /// There are too many or too few words.
     #[error("it has not the words of its kind")]
     Words,
-    /// The key is no vkey.
+    /// The key is not a vkey.
     #[error("its key cannot be read")]
     Key(#[source] ParseKeyError),
     /// The key signs in a way that is not for this line.
@@ -74,7 +74,7 @@ pub enum PolicyFault {
         /// The name.
         name: String,
     },
-    /// The threshold is no number from 1 to the number of members.
+    /// The threshold is not a number from 1 to the number of members.
     #[error(
         "the threshold of {members} members is all, any or a number up to theirs, not \"{}\"",
         .threshold.escape_default()

@@ -90,7 +90,7 @@ fn sources_of(package: &str, files: &Files) -> Files {
 }
 
 /// What git tracks, and what it would track if asked: a new file is judged
-/// before it is committed. Files that are not UTF-8 are no text, and left out.
+/// before it is committed. Files that are not UTF-8 are not text, and left out.
 fn tracked_files(root: &Path) -> anyhow::Result<Files> {
     let mut files = Files::new();
     for file in git_paths(root)? {

@@ -233,7 +233,7 @@ impl Finder {
         }
     }
 
-    /// The arguments of a macro are no syntax tree yet: paths are found in
+    /// The arguments of a macro are not a syntax tree yet: paths are found in
     /// them as runs of names and double colons.
     fn judge_tokens(&mut self, tokens: TokenStream) {
         let mut path = String::new();

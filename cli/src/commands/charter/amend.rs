@@ -179,7 +179,7 @@ fn changes(options: AmendOptions, before: &Charter) -> Result<Value> {
         None => object([]),
         Some(path) => {
             let bytes = bounded::read(path, MAX_PROPOSAL_BYTES)?;
-            Value::parse(bytes.trim_ascii()).with_context(|| format!("{path:?} is no JSON"))?
+            Value::parse(bytes.trim_ascii()).with_context(|| format!("{path:?} is not JSON"))?
         }
     };
     if let Some(mode) = options.mode {

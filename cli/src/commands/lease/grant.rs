@@ -117,7 +117,7 @@ fn asked_for(
 fn read(path: &PathBuf) -> Result<SignedRequest> {
     let bytes = bounded::read(path, MAX_ENVELOPE_BYTES)?;
     SignedRequest::parse(bytes.trim_ascii_end())
-        .with_context(|| format!("{path:?} is no request for a lease"))
+        .with_context(|| format!("{path:?} is not a request for a lease"))
 }
 
 impl GrantOptions {

@@ -29,7 +29,7 @@ enum At {
     ChunkSize,
     Chunk(u64),
     Trailers,
-    /// The bytes are no HTTP that this follows; the library refuses them, or closes behind them.
+    /// The bytes are not HTTP that this follows; the library refuses them, or closes behind them.
     Lost,
 }
 

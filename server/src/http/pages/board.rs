@@ -184,7 +184,7 @@ impl std::str::FromStr for View {
     }
 }
 
-/// A text that is no view.
+/// A text that is not a view.
 #[derive(Debug, thiserror::Error)]
 #[error("neither board nor table")]
 struct NoView;
