@@ -15,13 +15,14 @@ use super::{CORES, Fault, Spot};
 
 /// The members of the workspace, and for each those that it may use directly,
 /// in whatever kind of dependency.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("tlog", &[]),
     ("ledger", &["tlog"]),
     ("evidence", &["ledger"]),
     ("timeline", &["ledger", "proving", "tlog"]),
     ("host", &["ledger"]),
     ("process", &[]),
+    ("watchdogs", &["ledger"]),
     ("client", &["host", "ledger", "process", "tlog"]),
     (
         "cli",
