@@ -78,6 +78,9 @@ pub enum Form {
     Csv,
 }
 
+/// Whether a document is of a form.
+type Recognise = fn(&Value) -> bool;
+
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
@@ -183,7 +186,7 @@ impl Form {
         let Some(Ok(first)) = document::all(bytes).next() else {
             return csv::is_one(bytes).then_some(Self::Csv);
         };
-        let known: [(Self, fn(&Value) -> bool); 11] = [
+        let known: [(Self, Recognise); 11] = [
             (Self::AlertmanagerWebhook, alertmanager::is_webhook),
             (Self::AlertmanagerAlerts, alertmanager::is_alerts),
             (Self::PrometheusRange, prometheus::is_range),
