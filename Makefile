@@ -29,11 +29,12 @@ FUZZ_SECONDS ?= 20
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
+TEMPORAL_VERSION := v1.5.1
 WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
-STEPS := fmt interop clippy wasm web unit browser doc deny
+STEPS := fmt interop clippy wasm web unit sdk-unit browser doc deny
 
-.PHONY: help demo demo-steps setup test steps build bench bench-run prove fleet soak fuzz samples screenshots pictures $(STEPS)
+.PHONY: help sdk sdk-temporal demo demo-steps setup test steps build bench bench-run prove fleet soak fuzz samples screenshots pictures $(STEPS)
 
 help:
 	@echo 'make demo    a first look: a log, an agent, its evidence, until Ctrl-C'
@@ -46,6 +47,7 @@ help:
 	@echo 'make prove   how well the replay finds the faults of a fleet, in release'
 	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
 	@echo 'make soak    kill -9 a hundred times, and every fault of a disk at every call'
+	@echo 'make sdk     the Python and Node packages: built, installed afresh, tested with every framework'
 	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
 
 # In the profile of the checks: RocksDB, which is most of the build, takes as
@@ -108,6 +110,20 @@ clippy:
 # Holds the unit tests, the black-box tests and the tidiness of the repository.
 unit:
 	$(CARGO) test --locked --workspace --no-fail-fast
+
+# The Python and Node clients of an agent's socket, with their standard libraries alone.
+sdk-unit:
+	PYTHONPATH=sdk/python/src python3 -m unittest discover -s sdk/python/tests
+	npm run --silent --prefix sdk/typescript build
+	cd sdk/typescript && node --test --test-reporter=spec tests/*.test.mjs
+
+# The same as packages, with the frameworks that have an adapter, which come from PyPI and npm.
+sdk:
+	bash sdk/check.sh
+
+# A development server for the tests of the Temporal adapter; a Go build of a few minutes.
+sdk-temporal:
+	GOBIN=$(CURDIR)/sdk/.build go install github.com/temporalio/cli/cmd/temporal@$(TEMPORAL_VERSION)
 
 # The program that reads our logs with Go's packages; the black-box tests in
 # `unit` run it against dragonsd, here it is tested itself.

@@ -22,7 +22,7 @@ main() {
     install_packages "${missing[@]}"
   fi
   install_wasm_target
-  [[ "$wanted" == build ]] || install_browser_tests
+  [[ "$wanted" == build ]] || install_node_modules
 }
 
 # One name a line. What is there by another way than Debian's package counts.
@@ -44,7 +44,7 @@ missing_to_test() {
   # a key that is not ours.
   have strace || echo strace
   have openssl || echo openssl
-  # The second verifier of tests/python.
+  # The second verifier of tests/python, and the client in Python.
   have_cryptography || echo python3-cryptography
   # The verifier's page is tried in a real browser.
   have node || echo nodejs
@@ -101,14 +101,15 @@ install_wasm_target() {
   fi
 }
 
-# What drives the browser, in the versions that the lock file names.
-install_browser_tests() {
-  local modules=tests/browser/node_modules
-  if [[ ! tests/browser/package-lock.json -nt "$modules/.package-lock.json" ]]; then
-    return
-  fi
-  npm ci --prefix tests/browser --no-audit --no-fund --loglevel=error >&2 ||
-    stop_with 'npm ci --prefix tests/browser'
+# What drives the browser, and what compiles TypeScript, in the versions that the lock files name.
+install_node_modules() {
+  local folder
+  for folder in tests/browser sdk/typescript; do
+    if [[ "$folder/package-lock.json" -nt "$folder/node_modules/.package-lock.json" ]]; then
+      npm ci --prefix "$folder" --no-audit --no-fund --loglevel=error >&2 ||
+        stop_with "npm ci --prefix $folder"
+    fi
+  done
 }
 
 stop_with() {

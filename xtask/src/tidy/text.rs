@@ -9,8 +9,8 @@ use super::Spot;
 const MAX_LINES: usize = 800;
 
 /// The kinds of file that people write and so can keep short.
-const WRITTEN: [&str; 10] = [
-    "css", "go", "html", "js", "md", "mjs", "py", "rs", "sh", "toml",
+const WRITTEN: [&str; 11] = [
+    "css", "go", "html", "js", "md", "mjs", "py", "rs", "sh", "toml", "ts",
 ];
 
 /// What cargo writes: it names the registry, and no person reads it.

@@ -21,7 +21,7 @@ import os
 import threading
 from typing import Any, Callable, Iterable, Optional, TypeVar
 
-from .client import Client
+from .asking import Client
 from .errors import Denied, DragonsError, ServiceAway
 from .functions import governed as _by_client
 from .work import Action, Goal, Permit

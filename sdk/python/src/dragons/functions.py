@@ -10,7 +10,7 @@ from . import scopes
 from .work import Action
 
 if TYPE_CHECKING:
-    from .client import Client
+    from .asking import Client
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -83,5 +83,5 @@ def _wrapped(function: Callable[..., Any], action: Callable[..., Action], output
 
 def _apart(action: Action) -> Action:
     """Between its values a generator's caller runs: what that does is not within the action."""
-    action._nests = False
+    action.nests = False
     return action

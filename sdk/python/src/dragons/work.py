@@ -17,7 +17,7 @@ from .errors import NO_SOCKET, refusal
 from .wire import Answer
 
 if TYPE_CHECKING:
-    from .client import Client
+    from .asking import Client
 
 _log = logging.getLogger("dragons")
 
@@ -62,7 +62,8 @@ class Action:
         self._outputs: Dict[str, Any] = {}
         self._usage: Dict[str, int] = {}
         self._refs: Dict[str, Optional[str]] = {}
-        self._nests = True
+        #: Whether actions in the body name this one as their parent.
+        self.nests = True
         self._token: Optional[contextvars.Token[Optional[Action]]] = None
 
     def output(self, **outputs: Any) -> None:
@@ -113,7 +114,7 @@ class Action:
 
     def _granted(self, answer: Answer) -> None:
         self._start(_granted(self._client, answer, self.scope))
-        if self._nests:
+        if self.nests:
             self._token = _action.set(self)
 
     def _start(self, answer: Optional[Answer]) -> None:
@@ -134,7 +135,7 @@ class Action:
         if self._token is not None:
             _reset(_action, self._token)
         if error is not None:
-            self.status = _status_of(error)
+            self.status = _status_of(error) if self.status == "ok" else self.status
             self._refs.setdefault("error", type(error).__name__)
         return self._client.ask({"result": self._said()}) if self.permit is not None else None
 
@@ -229,6 +230,11 @@ class Goal:
     def _ended(self, answer: Answer) -> None:
         if not answer["ok"]:
             _not_logged("outcome of", self._said["title"], answer)
+
+
+def current_action() -> Optional[Action]:
+    """The action whose body runs."""
+    return _action.get()
 
 
 def answered(future: "Future[Answer]", timeout_s: float, give_back: Any = None) -> Answer:

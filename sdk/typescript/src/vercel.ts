@@ -1,0 +1,128 @@
+/**
+ * Vercel's AI SDK: each execution of a tool asks for leave.
+ *
+ *     import { govern } from "@dragons/agent/vercel";
+ *
+ *     const tools = govern({ book, look }, { scopes: { book: "write:ledger/{account}" } });
+ *     await generateText({ model, tools, prompt });
+ *
+ * A denied execution throws, which the SDK gives to the model as the error of the tool.
+ */
+
+import { client as defaultClient } from "./index.js";
+import type { Client } from "./client.js";
+import { Denied, DragonsError, ServiceAway } from "./errors.js";
+import { fill, segment, type Values } from "./scopes.js";
+import { within, type Action } from "./work.js";
+
+export interface GovernOptions {
+  /** The scope of each tool: a template by the tool's name, or a function. What has none has `tool:NAME`. */
+  scopes?: Readonly<Record<string, string>> | ((tool: string, input: Values) => string | undefined);
+  client?: Client;
+  /** What belongs together, such as the id of a chat. */
+  session?: string;
+  /** Whether inputs and outputs are committed to; by default they are. */
+  keep?: boolean;
+  /** Tools without `execute`, which run elsewhere and cannot be held back here. */
+  ungoverned?: readonly string[];
+}
+
+type Execute = (input: never, options: never) => unknown;
+
+/** Copies of these tools that ask before they run. Throws a `TypeError` for one without `execute` that is not named. */
+export function govern<T extends Readonly<Record<string, object>>>(tools: T, options: GovernOptions = {}): T {
+  const governed = Object.entries(tools).map(([name, tool]) => {
+    const execute = "execute" in tool && typeof tool.execute === "function" ? (tool.execute as Execute) : undefined;
+    if (execute === undefined && !options.ungoverned?.includes(name)) {
+      throw new TypeError(`${name} has no execute, so it runs elsewhere and cannot be held back here`);
+    }
+    return [name, execute === undefined ? tool : { ...tool, execute: wrapped(name, execute.bind(tool), options) }];
+  });
+  return Object.fromEntries(governed) as T;
+}
+
+function wrapped(name: string, execute: Execute, options: GovernOptions): Execute {
+  const isStream = Object.prototype.toString.call(execute).includes("Generator");
+  return isStream ? streamed(name, execute, options) : plain(name, execute, options);
+}
+
+function plain(name: string, execute: Execute, options: GovernOptions): Execute {
+  return (input, call) =>
+    explained(name, async () => {
+      const action = begun(name, input, call, options);
+      return within(action, async () => kept(action, await execute(input, call), options));
+    });
+}
+
+function streamed(name: string, execute: Execute, options: GovernOptions): Execute {
+  return async function* (input, call) {
+    const action = await explained(name, async () => begun(name, input, call, options).begin());
+    let last: unknown;
+    let failure: { error: unknown } | undefined = { error: aborted() };
+    try {
+      for await (last of execute(input, call) as AsyncIterable<unknown>) {
+        yield last;
+      }
+      failure = undefined;
+      kept(action, last, options);
+    } catch (error) {
+      failure = { error };
+      throw error;
+    } finally {
+      await action.end(failure?.error);
+    }
+  };
+}
+
+/** What ends a stream that nobody reads on. */
+function aborted(): Error {
+  return Object.assign(new Error("nobody reads on"), { name: "AbortError" });
+}
+
+function begun(name: string, input: unknown, call: unknown, options: GovernOptions): Action {
+  const members = (typeof input === "object" && input !== null ? input : { "": input }) as Values;
+  const toolCallId = (call as { toolCallId?: string } | undefined)?.toolCallId;
+  // Under `dragons run` everything is for the goal of the run, whatever the sessions of the host are.
+  const session = process.env["DRAGONS_GOAL"] === undefined ? options.session : undefined;
+  const action = (options.client ?? defaultClient()).begin(scopeOf(name, members, options), {
+    ...(options.keep === false ? {} : { inputs: { input } }),
+    ...(toolCallId ? { call: toolCallId } : {}),
+    ...(session ? { session } : {}),
+  });
+  action.refer({ host: "vercel-ai", session: options.session, call: toolCallId });
+  return action;
+}
+
+function scopeOf(name: string, input: Values, { scopes }: GovernOptions): string {
+  try {
+    if (typeof scopes === "function") {
+      return scopes(name, input) ?? `tool:${segment(name)}`;
+    }
+    const template = scopes !== undefined && Object.hasOwn(scopes, name) ? scopes[name] : undefined;
+    return template === undefined ? `tool:${segment(name)}` : fill(template, input);
+  } catch (error) {
+    throw new Denied("malformed", `the call of ${name} has no scope: ${String(error)}`);
+  }
+}
+
+function kept(action: Action, output: unknown, options: GovernOptions): unknown {
+  if (options.keep !== false) {
+    action.output({ result: output });
+  }
+  return output;
+}
+
+/** What a model reads in the place of a result, so that it does not try the same again. */
+async function explained<T>(name: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof DragonsError) {
+      error.message =
+        error instanceof ServiceAway
+          ? `${name} was not run: nobody could say whether it is allowed (${error.message}). Do not work around this.`
+          : `${name} was not run: it is not allowed (${error.message}). Do not try it again or work around this.`;
+    }
+    throw error;
+  }
+}
