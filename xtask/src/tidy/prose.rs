@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_line_has_one_sentence() {
-        assert_eq!(lines("One sentence.\nAnother one.\n"), []);
+        assert_eq!(lines("One sentence.\nAnother one.\n"), Vec::<usize>::new());
         assert_eq!(lines("fine\nOne sentence. Another one.\n"), [2]);
         assert_eq!(lines("- It asks (why?) Nobody knows.\n"), [1]);
     }
@@ -92,7 +92,7 @@ mod tests {
             "It runs `make. Then` as it stands.",
             "- **Class.** A problem is one that stays.",
         ] {
-            assert_eq!(lines(line), [], "{line}");
+            assert_eq!(lines(line), Vec::<usize>::new(), "{line}");
         }
     }
 
@@ -100,7 +100,13 @@ mod tests {
     fn code_and_tables_have_lines_of_their_own() {
         let long = "x ".repeat(MAX_CHARACTERS);
         assert_eq!(lines(&long), [1]);
-        assert_eq!(lines(&format!("```\n{long}\nA. B.\n```\n")), []);
-        assert_eq!(lines(&format!("| One. Two. | {long} |\n")), []);
+        assert_eq!(
+            lines(&format!("```\n{long}\nA. B.\n```\n")),
+            Vec::<usize>::new()
+        );
+        assert_eq!(
+            lines(&format!("| One. Two. | {long} |\n")),
+            Vec::<usize>::new()
+        );
     }
 }
