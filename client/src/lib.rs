@@ -11,6 +11,7 @@
 pub mod agent;
 pub mod amendment;
 pub mod asking;
+pub mod attend;
 pub mod charters;
 pub mod clock;
 pub mod disclosure;
@@ -28,6 +29,7 @@ pub mod permit;
 pub mod program;
 pub mod run;
 pub mod shown;
+pub mod socket;
 pub mod speaker;
 pub mod submission;
 pub mod transport;

@@ -24,7 +24,7 @@ mod closing;
 mod course;
 mod descendants;
 mod heal;
-mod hints;
+pub(crate) mod hints;
 mod message;
 mod output;
 mod signals;

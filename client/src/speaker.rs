@@ -1,29 +1,41 @@
 //! Speaking for an agent while something runs that has no key: whoever sits at the other end of the socket.
 //!
 //! ```text
-//!    log ◄── clerk ◄── jobs ── socket ◄── JSON lines ── a program, a hook, a server of tools
+//!    log ◄── clerk ◄── jobs ── socket, conversations ◄── JSON lines ── a program, a hook, a server of tools
+//!              ├── open: actions without a result; session: what belongs together, with its goal
 //!              └── news: where the agent stands, or that somebody else speaks for it
 //! ```
 //!
 //! Nothing here starts, watches or ends a process. What is to become of one when the news are bad, whoever runs it decides.
 
+mod answer;
 mod caller;
 mod clerk;
+mod conversation;
 mod life;
 mod open;
+mod places;
+mod prompt;
 mod request;
+mod session;
 mod socket;
 mod standing_goal;
+pub(crate) mod version;
 
 use std::time::Duration;
 
 pub use caller::{Caller, with_sources};
-pub use request::{Answer, Request};
+pub use request::PROTOCOL;
+pub(crate) use request::Request;
 pub use socket::{SOCKET_VARIABLE, SocketError};
 
+pub(crate) use answer::{Answer, By};
 pub(crate) use clerk::{Clerk, Job, News, Stall};
-pub(crate) use life::{Closed, Life};
-pub(crate) use open::{Connection, OpenActions};
+pub(crate) use conversation::{Desk, Reply};
+pub(crate) use life::{Closed, Life, Program};
+pub(crate) use open::Connection;
+pub(crate) use prompt::{Prompt, Unlogged};
+pub(crate) use session::Roots;
 pub(crate) use socket::Socket;
 pub(crate) use standing_goal::StandingGoal;
 

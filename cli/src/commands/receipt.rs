@@ -213,6 +213,7 @@ fn intent(session: &Session, options: IntentOptions) -> Result<()> {
         parents: options.parent,
         reserve: options.amounts.into(),
         script: None,
+        is_late: false,
     };
     let permit = agent.intent(action, now_ms()?)?;
     if let Some(breach) = permit.breach() {

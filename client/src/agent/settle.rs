@@ -68,7 +68,8 @@ impl<T: Transport> Agent<T> {
     }
 
     fn close_later(&mut self, record: &SignedRecord) {
-        if is_intent(record) {
+        // What was announced beside a log that observes goes on, and has a result of its own.
+        if is_intent(record) && !self.own_intents.contains(&record.hash()) {
             self.late_intents.push(record.hash());
         }
     }

@@ -2,6 +2,7 @@
 
 use ledger::codes::Refusal;
 use ledger::digest::{Digest, RecordHash};
+use ledger::json::Value;
 use ledger::record::{
     Amounts, Body, Chain, Check, Goal, Heartbeat, Intent, Outcome, Phase, Receipt, ResultOf,
     Status, ToolUse, Verdict,
@@ -32,6 +33,8 @@ pub struct Action {
     pub reserve: Amounts,
     /// The digest of the script that runs, where the tool is an interpreter.
     pub script: Option<Digest>,
+    /// Whether it has happened already, and is told of after it was given up: its parent is what was given up.
+    pub is_late: bool,
 }
 
 /// What an agent did.
@@ -74,6 +77,7 @@ impl Action {
                 cost_micros: 0,
             },
             script: None,
+            is_late: false,
         }
     }
 }
@@ -139,6 +143,53 @@ impl<T: Transport> Agent<T> {
     /// [`AgentError::Refused`] with the code of the rule, [`AgentError::Away`] if nobody knows: then there is no permit,
     /// and if the log has the intent after all it is closed once that is known.
     pub fn intent(&mut self, action: Action, now_ms: u64) -> Result<Permit, AgentError> {
+        let logged = self.with_intent(&action, |agent, saying| {
+            agent.patiently(|agent| {
+                agent.settle(now_ms)?;
+                agent.say(saying, now_ms)
+            })
+        })?;
+        self.own_intents.push(logged.record());
+        Ok(Permit::new(&logged, self.manifest.max_inflight_ms))
+    }
+
+    /// Signs an intent into the journal, and does not wait for the log: leave is not asked for where a log only observes.
+    /// [`settle`](Self::settle) hands it in.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`].
+    pub fn announce(&mut self, action: &Action, now_ms: u64) -> Result<RecordHash, AgentError> {
+        self.follow_lease(now_ms)?;
+        let signed = self.with_intent(action, |agent, saying| agent.sign(saying, now_ms))?;
+        self.own_intents.push(signed.hash());
+        Ok(signed.hash())
+    }
+
+    /// Signs a goal into the journal, and does not wait for the log.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`].
+    pub fn announce_goal(
+        &mut self,
+        title: Text,
+        requester: Text,
+        now_ms: u64,
+    ) -> Result<RecordHash, AgentError> {
+        self.follow_lease(now_ms)?;
+        let body = |chain| {
+            let (title, requester) = (title.clone(), requester.clone());
+            receipt(chain, Phase::Goal(Goal { title, requester }))
+        };
+        Ok(self.sign(&Saying::plain(&body), now_ms)?.hash())
+    }
+
+    fn with_intent<R>(
+        &mut self,
+        action: &Action,
+        say: impl FnOnce(&mut Self, &Saying<'_>) -> Result<R, AgentError>,
+    ) -> Result<R, AgentError> {
         let agent = self.name().clone();
         let own_code = ToolUse {
             name: agent.clone(),
@@ -157,19 +208,14 @@ impl<T: Transport> Agent<T> {
             };
             receipt(chain, Phase::Intent(Box::new(intent)))
         };
-        let script = action.script.into_iter();
-        let script = script.map(|digest| ("script", digest.into()));
+        let script = action.script.map(|digest| ("script", digest.into()));
+        let late = action.is_late.then_some(("late", true.into()));
         let saying = Saying {
             body: &body,
             disclosures: &|record| disclose(&action.inputs, record, Side::Inputs),
-            more: script.collect(),
+            more: script.into_iter().chain(late).collect(),
         };
-        let logged = self.patiently(|agent| {
-            agent.settle(now_ms)?;
-            agent.say(&saying, now_ms)
-        })?;
-        self.own_intents.push(logged.record());
-        Ok(Permit::new(&logged, self.manifest.max_inflight_ms))
+        say(self, &saying)
     }
 
     /// Says what came of an action. While the service is away it waits in the journal.
@@ -230,7 +276,21 @@ impl<T: Transport> Agent<T> {
     ///
     /// [`AgentError`]; [`AgentError::SplitView`] if the log has shown two histories, which the beat then tells.
     pub fn beat(&mut self, progress: u64, now_ms: u64) -> Result<Logged, AgentError> {
-        self.say_heartbeat(Some(progress), false, now_ms)
+        self.say_heartbeat(Some(progress), false, Vec::new(), now_ms)
+    }
+
+    /// As [`beat`](Self::beat), and tells more: members of its `ext`. Whether the beat was signed is told apart: one that was
+    /// and got no answer waits in the journal.
+    pub fn beat_telling(
+        &mut self,
+        progress: u64,
+        more: Vec<(&'static str, Value)>,
+        now_ms: u64,
+    ) -> (Result<Logged, AgentError>, bool) {
+        let before = self.book().tip().map(|tip| tip.head);
+        let beat = self.say_heartbeat(Some(progress), false, more, now_ms);
+        let was_signed = self.book().tip().map(|tip| tip.head) != before;
+        (beat, was_signed)
     }
 
     /// Says goodbye: with no intent open, the agent is stopped, and keeps its lease.
@@ -239,7 +299,7 @@ impl<T: Transport> Agent<T> {
     ///
     /// As [`beat`](Self::beat).
     pub fn goodbye(&mut self, now_ms: u64) -> Result<Logged, AgentError> {
-        self.say_heartbeat(None, true, now_ms)
+        self.say_heartbeat(None, true, Vec::new(), now_ms)
     }
 
     /// As [`goodbye`](Self::goodbye), and says how far it has got at the end.
@@ -248,13 +308,14 @@ impl<T: Transport> Agent<T> {
     ///
     /// As [`beat`](Self::beat).
     pub fn goodbye_at(&mut self, progress: u64, now_ms: u64) -> Result<Logged, AgentError> {
-        self.say_heartbeat(Some(progress), true, now_ms)
+        self.say_heartbeat(Some(progress), true, Vec::new(), now_ms)
     }
 
     fn say_heartbeat(
         &mut self,
         progress: Option<u64>,
         is_final: bool,
+        more: Vec<(&'static str, Value)>,
         now_ms: u64,
     ) -> Result<Logged, AgentError> {
         // A beat speaks of now: one that waits is worth nothing, so none is signed while others wait.
@@ -274,7 +335,11 @@ impl<T: Transport> Agent<T> {
                 seen: None,
             }))
         };
-        let logged = self.say(&Saying::plain(&body), now_ms)?;
+        let saying = Saying {
+            more,
+            ..Saying::plain(&body)
+        };
+        let logged = self.say(&saying, now_ms)?;
         looked.map(|()| logged)
     }
 

@@ -31,9 +31,12 @@ impl<T: Transport> Closing<'_, T> {
         }
         let result = match life.started {
             Some(started) => Some(started),
-            None => self.say_result(life.intent, end),
+            None => {
+                let program = life.program.as_ref().map(|program| program.intent);
+                program.and_then(|intent| self.say_result(intent, end))
+            }
         };
-        for goal in std::mem::take(&mut life.goals) {
+        for goal in life.take_goals() {
             self.outcome(goal, Verdict::Abandoned, vec![]);
         }
         *life.closed.insert(Closed { result })
@@ -43,7 +46,7 @@ impl<T: Transport> Closing<'_, T> {
     /// `patience` lasts.
     pub(super) fn run(&mut self, life: &mut Life, end: &End, patience: Duration) {
         let closed = self.life(life, end);
-        if !life.has_outcome {
+        if let Some(program) = life.program.as_ref().filter(|_| !life.has_outcome) {
             let (_, verdict) = judge(end);
             // A service that was told to end has done what it was for.
             let was_ended = life.started.is_some() && end.was_asked_to_end && end.cut.is_none();
@@ -53,7 +56,7 @@ impl<T: Transport> Closing<'_, T> {
                 verdict
             };
             let check = closed.result.map(|result| check_of(&end.status, result));
-            self.outcome(life.goal, verdict, check.into_iter().collect());
+            self.outcome(program.goal, verdict, check.into_iter().collect());
         }
         self.settle(life.progress(), patience);
     }

@@ -8,6 +8,7 @@
 //!            └── healed, in the new epoch ────┴──▶ stays down: quarantined, stopped, another process
 //! ```
 
+use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -36,7 +37,10 @@ use crate::disclosure::Secret;
 use crate::manifest::again::Directory;
 use crate::permit::Permit;
 use crate::program::Program;
-use crate::speaker::{Caller, Clerk, Job, Life, Socket, Stall, StandingGoal, with_sources};
+use crate::speaker::{
+    Caller, Clerk, Desk, Job, Life, Program as Governed, Roots, Socket, Stall, StandingGoal,
+    Unlogged, with_sources,
+};
 use crate::transport::Transport;
 
 /// What a run ends with whose program is to be run by another version of the agent.
@@ -55,6 +59,7 @@ pub(super) struct Course<'a, T> {
     mode: Mode,
     liveness: Liveness,
     socket: Socket,
+    roots: Roots,
     jobs: Channel<Job>,
     events: Channel<Event>,
     watcher: Watcher,
@@ -96,7 +101,13 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         let watcher = Watcher::start(&options.watcher)?;
         let socket = Socket::bind(&options.runtime)?;
         let jobs = mpsc::channel();
-        socket.serve(&jobs.0, caller.notice)?;
+        let roots = Roots::default();
+        let desk = Desk {
+            jobs: jobs.0.clone(),
+            roots: roots.clone(),
+            prompt: None,
+        };
+        socket.serve(&desk, caller.notice)?;
         let beginning = Beginning {
             agent: &mut *agent,
             directory: &mut *directory,
@@ -130,6 +141,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             signs,
             notify,
             socket,
+            roots,
             jobs,
             events,
             watcher,
@@ -188,8 +200,13 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         };
         let steps = self.agent.progress();
         let (lines, signs) = (ready.lines(), self.signs.count());
-        let life = Life::new(self.goal, &permit, tool, lines, signs, steps);
-        let lived = self.attend(life, ready, watch, service);
+        let program = Governed {
+            goal: self.goal,
+            intent: permit.intent(),
+            tool,
+        };
+        let life = Life::new(Some(program.clone()), lines, signs, steps);
+        let lived = self.attend(life, &program, ready, watch, service);
         if lived.is_err() {
             self.leave_untaken(&permit);
         }
@@ -218,6 +235,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         let options = self.options;
         options.service.map(|goal| StandingGoal {
             action,
+            intent: permit.intent(),
             quiet: (goal == ServiceGoal::Quiet)
                 .then(|| (options.goal.clone(), options.requester.clone())),
             epoch: self.agent.epoch(),
@@ -235,11 +253,12 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     fn attend(
         &mut self,
         mut life: Life,
+        governed: &Governed,
         ready: Ready,
         watch: Watch,
         service: Option<StandingGoal>,
     ) -> Result<Over, RunError> {
-        let (goal, intent) = (life.goal, life.intent);
+        let (goal, intent) = (governed.goal, governed.intent);
         let news_of = self.events.0.clone();
         let clerk = Clerk {
             standing: self.agent.standing().copied(),
@@ -250,6 +269,10 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             is_away: false,
             was_refused: false,
             refused_beats: 0,
+            waiting: VecDeque::new(),
+            roots: self.roots.clone(),
+            prompt: None,
+            unlogged: Unlogged::default(),
             service,
             stall: Stall::after(Duration::from_millis(self.liveness.degraded_after_ms)),
             news: Box::new(move |news| {

@@ -13,7 +13,7 @@ use crate::speaker::Job;
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(20)];
 
 /// Follows until the run has ended.
-pub(super) fn follow(service: &Service, agent: &Name, jobs: &Sender<Job>) {
+pub(crate) fn follow(service: &Service, agent: &Name, jobs: &Sender<Job>) {
     let (service, agent, jobs) = (service.clone(), agent.clone(), jobs.clone());
     let following = std::thread::Builder::new().name("hints".to_owned());
     // Without a thread for it the run hears of an order by its beats.

@@ -1,38 +1,14 @@
 //! The agent's version on the disk: it has to be the one that the lease is for, up to the moment of the start.
 
 use super::RunError;
-use crate::agent::{Agent, AgentError};
+use crate::agent::Agent;
 use crate::manifest::again::Directory;
-use crate::manifest::{ManifestError, diff};
+use crate::manifest::diff;
 use crate::program::Program;
+use crate::speaker::version::VersionError;
+pub(super) use crate::speaker::version::check;
 use crate::speaker::{Caller, with_sources};
 use crate::transport::Transport;
-
-/// Why what lies in the directory is not the agent's version.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum VersionError {
-    /// It is not a version.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// It is another.
-    #[error(transparent)]
-    Agent(#[from] AgentError),
-}
-
-/// That the directory holds the agent's version still.
-pub(super) fn check<T: Transport>(
-    directory: &mut Directory,
-    agent: &Agent<T>,
-) -> Result<(), VersionError> {
-    let before = directory.first().clone();
-    let now = directory.look_again()?;
-    let (got, want) = (now.manifest.hash(), agent.manifest().hash());
-    if got == want {
-        return Ok(());
-    }
-    let changes = diff::told(&diff::between(&before, now));
-    Err(AgentError::OtherVersion { got, want, changes }.into())
-}
 
 /// That what was checked before leave was asked for is what would be started now.
 pub(super) fn check_before_start<T: Transport>(

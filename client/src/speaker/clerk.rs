@@ -1,29 +1,39 @@
-//! The clerk: speaks for the agent while CMD runs. It answers CMD, and beats.
+//! The clerk: speaks for the agent. It answers whoever acts, and beats.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+mod answering;
+mod observing;
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ledger::codes::{Code, Refusal};
-use ledger::digest::RecordHash;
-use ledger::json::{Value, object};
-use ledger::record::{AgentState, Check, ToolUse, Verdict};
+use ledger::codes::Code;
+use ledger::record::{AgentState, Status};
 use ledger::text::Text;
 
+use super::conversation::Reply;
 use super::life::Life;
-use super::request::{Answer, IntentRequest, Request, ResultRequest};
+use super::prompt::{Prompt, Unlogged};
+use super::request::Request;
+use super::session::Roots;
 use super::{Caller, Connection, RETRY, StandingGoal, with_sources};
-use crate::agent::{Action, ActionResult, Agent, AgentError, Filed};
+use crate::agent::{Agent, AgentError};
 use crate::http::Standing;
-use crate::submission::Logged;
 use crate::transport::Transport;
+
+pub(crate) use answering::Asked;
 
 /// How many heartbeats may be refused in a row while nobody says where the agent stands.
 const MAX_REFUSED_BEATS: u32 = 3;
 
 /// What is to be done.
 pub(crate) enum Job {
-    /// CMD says something and waits for the answer.
-    Ask(Box<Request>, Connection, Sender<Answer>),
+    /// Somebody says something and waits for the answer.
+    Ask(Box<Request>, Connection, Reply),
+    /// A connection was gone before it had read what it was answered.
+    Unheard(Connection),
+    /// A connection has ended.
+    Gone(Connection),
     /// Something was logged about the agent: where it stands now is to be asked.
     Look,
     /// CMD says that it is up.
@@ -85,6 +95,14 @@ pub(crate) struct Clerk<'a, T> {
     pub(crate) was_refused: bool,
     /// How many heartbeats in a row were refused while nobody said where the agent stands.
     pub(crate) refused_beats: u32,
+    /// Who waits because too much is open.
+    pub(crate) waiting: VecDeque<Asked>,
+    /// Where sessions work.
+    pub(crate) roots: Roots,
+    /// Answers in time beside a log that observes, where nobody may wait for the log.
+    pub(crate) prompt: Option<Prompt>,
+    /// What acted and was not logged, for the next beat.
+    pub(crate) unlogged: Unlogged,
     /// The start of a service; `None` for a job.
     pub(crate) service: Option<StandingGoal>,
     /// How far CMD had got when that changed last, and how long it may stay.
@@ -101,21 +119,17 @@ impl<T: Transport> Clerk<'_, T> {
         let mut beat_due = Instant::now() + self.heartbeat;
         loop {
             let up_due = self.service.as_ref().and_then(StandingGoal::up_due);
-            let due = up_due.map_or(beat_due, |up_due| up_due.min(beat_due));
+            let due = [up_due, self.next_due()].into_iter().flatten();
+            let due = due.fold(beat_due, Instant::min);
             match jobs.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                Ok(Job::Ask(request, connection, reply)) => {
-                    let answer = self.answer(*request, connection);
-                    self.report();
-                    // Whoever hung up meanwhile does not want it.
-                    let _ = reply.send(answer);
-                    self.look_after_refusal();
-                }
                 // What cannot be learned now the next beat tells.
                 Ok(Job::Look) => self.look_now(),
                 Ok(Job::Up) => self.up("ready"),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Job::Finish) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(job) => self.hear(job),
             }
+            self.look_after_what_is_open();
             if up_due.is_some_and(|up_due| Instant::now() >= up_due) {
                 self.up("alive");
             }
@@ -133,12 +147,52 @@ impl<T: Transport> Clerk<'_, T> {
         }
     }
 
+    /// Does what comes by the socket.
+    pub(crate) fn hear(&mut self, job: Job) {
+        match job {
+            Job::Ask(request, connection, reply) => self.serve(*request, connection, reply),
+            Job::Unheard(connection) => self.was_unheard(connection),
+            Job::Gone(connection) => self.is_gone(connection),
+            Job::Look | Job::Up | Job::Finish => {}
+        }
+    }
+
+    /// When something that is open, or that waits for a place, has to be looked after.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let waiting = self.waiting.iter().map(Asked::due).min();
+        [waiting, self.life.open.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Closes what is about to outlast its permit, and tries again for who waits.
+    pub(crate) fn look_after_what_is_open(&mut self) {
+        let due = self.life.open.due(Instant::now());
+        self.give_up(
+            &due,
+            Status::Timeout,
+            "nothing was heard of it before its permit lapsed",
+        );
+        self.serve_waiting(!due.is_empty());
+    }
+
     fn now_ms(&self) -> u64 {
         (self.caller.now_ms)()
     }
 
-    fn beat(&mut self) {
-        match self.agent.beat(self.life.progress(), self.now_ms()) {
+    pub(crate) fn beat(&mut self) {
+        let (progress, now_ms, unlogged) =
+            (self.life.progress(), self.now_ms(), self.unlogged.count());
+        let more = unlogged.to_value().map(|count| ("unlogged", count));
+        let (beat, was_signed) =
+            self.agent
+                .beat_telling(progress, more.into_iter().collect(), now_ms);
+        if was_signed {
+            // A beat that waits in the journal tells it once it is logged.
+            self.unlogged.told(unlogged);
+        }
+        match beat {
             Ok(_) => {
                 self.refused_beats = 0;
                 self.is_back();
@@ -167,7 +221,7 @@ impl<T: Transport> Clerk<'_, T> {
         let Some(service) = &mut self.service else {
             return;
         };
-        match service.renew(self.agent, self.life, now_ms) {
+        match service.renew(self.agent, now_ms) {
             Err(AgentError::Refused(problem)) => {
                 let denials = [ScopeDenied, CapabilityMissing, BudgetExceeded];
                 if problem.code.is_some_and(|code| denials.contains(&code)) {
@@ -212,7 +266,7 @@ impl<T: Transport> Clerk<'_, T> {
     }
 
     /// A lease that was granted meanwhile has opened an epoch, which is begun at once: it may be for less, or another version.
-    fn look_now(&mut self) {
+    pub(crate) fn look_now(&mut self) {
         if self.look().is_err() {
             return;
         }
@@ -255,13 +309,13 @@ impl<T: Transport> Clerk<'_, T> {
         }
     }
 
-    fn is_back(&mut self) {
+    pub(crate) fn is_back(&mut self) {
         if std::mem::take(&mut self.is_away) {
             (self.caller.notice)("the service is back");
         }
     }
 
-    fn note(&mut self, error: &AgentError) {
+    pub(crate) fn note(&mut self, error: &AgentError) {
         let text = with_sources(error);
         match error {
             AgentError::Away(_) if self.is_away => {}
@@ -280,36 +334,6 @@ impl<T: Transport> Clerk<'_, T> {
         }
     }
 
-    fn answer(&mut self, request: Request, connection: Connection) -> Answer {
-        let answer = match request {
-            Request::Goal { title, requester } => self.goal(title, requester),
-            Request::Intent(request) => self.ask_leave(*request, connection),
-            Request::Result(request) => self.result(*request, connection),
-            Request::Outcome {
-                goal,
-                verdict,
-                checks,
-            } => self.outcome(goal, verdict, checks),
-            Request::Progress(steps) => {
-                self.life.count(steps);
-                Ok(Answer::done())
-            }
-            Request::Disclose(place) => match self.agent.journal().disclosure(&place) {
-                Ok(Some(disclosure)) => Ok(Answer::disclosed(&disclosure)),
-                Ok(None) => Err(Code::NotFound.because("no such commitment").into()),
-                Err(error) => Err(error.into()),
-            },
-        };
-        answer.unwrap_or_else(|error| {
-            match &error {
-                AgentError::Refused(_) => self.was_refused = true,
-                AgentError::NoSuchRecord(_) => {}
-                error => self.note(error),
-            }
-            refused(&error)
-        })
-    }
-
     /// A refusal does not tell where the agent stands, and it may be the denial that led into quarantine. CMD is not to
     /// go on until the next beat is refused, which may be a minute later.
     fn look_after_refusal(&mut self) {
@@ -318,125 +342,6 @@ impl<T: Transport> Clerk<'_, T> {
             let _ = self.look();
         }
     }
-
-    fn goal(&mut self, title: Text, requester: Option<Text>) -> Result<Answer, AgentError> {
-        let requester = requester.unwrap_or_else(|| self.requester.clone());
-        let logged = self.agent.goal(title, requester, self.now_ms())?;
-        self.is_back();
-        self.life.goals.push(logged.record());
-        Ok(Answer::with(members(&logged)))
-    }
-
-    fn ask_leave(
-        &mut self,
-        request: IntentRequest,
-        connection: Connection,
-    ) -> Result<Answer, AgentError> {
-        let tool = self.tool_of(&request)?;
-        let action = Action {
-            goal: request.goal.unwrap_or(self.life.goal),
-            scope: request.scope,
-            tool: Some(tool),
-            inputs: request.inputs,
-            parents: request.parents,
-            reserve: request.reserve,
-            script: None,
-        };
-        let permit = self.agent.intent(action, self.now_ms())?;
-        self.is_back();
-        self.life.open.begin(permit.intent(), connection);
-        Ok(Answer::with(permit.to_value()))
-    }
-
-    fn tool_of(&self, request: &IntentRequest) -> Result<ToolUse, Refusal> {
-        let Some(name) = &request.tool else {
-            return Ok(self.life.tool.clone());
-        };
-        let tools = &self.agent.manifest().tools;
-        let listed = || tools.iter().find(|tool| tool.name == *name);
-        let digest = request.digest.or_else(|| listed().map(|tool| tool.digest));
-        let unknown =
-            || Code::Malformed.because(format!("no tool {name} in the manifest, and no digest"));
-        Ok(ToolUse {
-            name: name.clone(),
-            digest: digest.ok_or_else(unknown)?,
-        })
-    }
-
-    fn result(
-        &mut self,
-        request: ResultRequest,
-        connection: Connection,
-    ) -> Result<Answer, AgentError> {
-        let intent = match request.intent {
-            Some(intent) => intent,
-            None => self.life.open.meant_on(connection)?,
-        };
-        if intent == self.life.intent {
-            let own = "the intent of the program itself is closed by its end";
-            return Err(Code::IntentUnknown.because(own).into());
-        }
-        let since = self.life.open.since(intent);
-        let took_ms = since.map_or(0, |since| milliseconds(since.elapsed()));
-        let result = ActionResult {
-            intent,
-            status: request.status,
-            outputs: request.outputs,
-            duration_ms: request.duration_ms.unwrap_or(took_ms),
-            usage: request.usage,
-            refs: request.refs,
-        };
-        let filed = self.agent.result(result, self.now_ms())?;
-        self.life.open.end(intent);
-        Ok(filed_answer(&filed))
-    }
-
-    fn outcome(
-        &mut self,
-        goal: Option<RecordHash>,
-        verdict: Verdict,
-        checks: Vec<Check>,
-    ) -> Result<Answer, AgentError> {
-        let goal = goal.unwrap_or(self.life.goal);
-        let filed = self.agent.outcome(goal, verdict, checks, self.now_ms())?;
-        self.life.goals.retain(|open| *open != goal);
-        self.life.has_outcome |= goal == self.life.goal;
-        Ok(filed_answer(&filed))
-    }
-}
-
-fn members(logged: &Logged) -> Value {
-    object([
-        ("record", logged.record().into()),
-        ("index", logged.index().get().into()),
-        ("received_ms", logged.entry.received_ms().into()),
-        ("waits", false.into()),
-    ])
-}
-
-fn filed_answer(filed: &Filed) -> Answer {
-    Answer::with(match filed {
-        Filed::Logged(logged) => members(logged),
-        Filed::Waiting(record) => object([("record", (*record).into()), ("waits", true.into())]),
-    })
-}
-
-fn refused(error: &AgentError) -> Answer {
-    match error {
-        AgentError::Refused(problem) => {
-            let code = problem.code.map_or("refused", Code::as_str);
-            Answer::refused(code, &problem.detail)
-        }
-        AgentError::NoSuchRecord(refusal) => {
-            Answer::refused(refusal.code.as_str(), &refusal.detail)
-        }
-        AgentError::Away(_) => Answer::refused("service-away", &with_sources(error)),
-        error => Answer::refused("internal", &with_sources(error)),
-    }
-}
-
-fn milliseconds(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One life of CMD, as the log knows it: its intent, and what it has begun by the socket and not ended.
+//! One life, as the log knows it: the program's own intent, and what was begun by the socket and not ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,20 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ledger::digest::RecordHash;
 use ledger::record::ToolUse;
 
-use super::OpenActions;
-use crate::permit::Permit;
+use super::open::OpenActions;
+use super::session::Sessions;
 
-/// One life of CMD.
+/// One life: of CMD, or of a process that speaks for whoever comes.
 pub(crate) struct Life {
-    /// The goal of the run.
-    pub(crate) goal: RecordHash,
-    /// The intent under which CMD runs.
-    pub(crate) intent: RecordHash,
-    /// CMD itself, as a tool.
-    pub(crate) tool: ToolUse,
-    /// Goals that CMD set out for.
+    /// What runs in it; `None` where nothing does, and every goal is a session's.
+    pub(crate) program: Option<Program>,
+    /// Goals that were set out for by the socket, beside those of sessions.
     pub(crate) goals: Vec<RecordHash>,
-    /// What CMD has begun and not ended.
+    /// The sessions, with their goals.
+    pub(crate) sessions: Sessions,
+    /// What was begun and not ended.
     pub(crate) open: OpenActions,
     /// What came of the start of a service that is up: its intent is closed by it.
     pub(crate) started: Option<RecordHash>,
@@ -38,6 +36,17 @@ pub(crate) struct Life {
     steps_before: u64,
 }
 
+/// What a run governs.
+#[derive(Clone)]
+pub(crate) struct Program {
+    /// The goal of the run.
+    pub(crate) goal: RecordHash,
+    /// The intent under which CMD runs.
+    pub(crate) intent: RecordHash,
+    /// CMD itself, as a tool.
+    pub(crate) tool: ToolUse,
+}
+
 /// A life that the log knows the end of, or will know.
 #[derive(Clone, Copy)]
 pub(crate) struct Closed {
@@ -47,18 +56,15 @@ pub(crate) struct Closed {
 
 impl Life {
     pub(crate) fn new(
-        goal: RecordHash,
-        permit: &Permit,
-        tool: ToolUse,
+        program: Option<Program>,
         lines: Arc<AtomicU64>,
         signs: Arc<AtomicU64>,
         steps_before: u64,
     ) -> Self {
         Self {
-            goal,
-            intent: permit.intent(),
-            tool,
+            program,
             goals: Vec::new(),
+            sessions: Sessions::default(),
             open: OpenActions::default(),
             started: None,
             has_outcome: false,
@@ -69,6 +75,13 @@ impl Life {
             steps: None,
             steps_before,
         }
+    }
+
+    /// The goals that were set out for by the socket; none is open any more.
+    pub(crate) fn take_goals(&mut self) -> Vec<RecordHash> {
+        let mut goals = std::mem::take(&mut self.goals);
+        goals.extend(self.sessions.take_goals());
+        goals
     }
 
     /// The progress that a heartbeat tells: an epoch's count goes on where the life before left it.

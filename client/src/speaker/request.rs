@@ -1,35 +1,104 @@
-//! What CMD may say on the socket, and what it is answered: one JSON object a line.
+//! What may be said on the socket, and what it is answered: one JSON object a line. docs/socket.md is the reference.
 //!
 //! ```text
-//! {"goal":{"title":"…"}}                                 {"ok":true,"record":…,"index":…,"received_ms":…}
-//! {"intent":{"scope":"read:books/2026"}}                 {"ok":true,"record":…,"intent":…,…,"lapses_ms":…}
+//! {"hello":{"protocol":1}}                               {"ok":true,"protocol":1,"agent":…,"mode":…,…}
+//! {"id":1,"goal":{"title":"…"}}                          {"id":1,"ok":true,"record":…,"index":…,"received_ms":…}
+//! {"id":2,"intent":{"scope":"read:books/2026"}}          {"id":2,"ok":true,"record":…,"intent":…,…,"lapses_ms":…}
 //! {"result":{"status":"ok","outputs":{"total":"42"}}}    {"ok":true,"record":…,"waits":false}
-//! {"outcome":{"verdict":"rejected"}}                     {"ok":false,"code":"scope-denied","detail":"…"}
+//! {"outcome":{"verdict":"rejected"}}                     {"ok":false,"code":"scope-denied","detail":"…","by":"log"}
+//! {"session":{"session":"s1","root":"/src"}}             {"ok":true,"root":"/src"}
 //! {"progress":7}                                         {"ok":true}
 //! {"disclose":{"record":…,"side":"outputs","name":…}}    {"ok":true,"disclosure":{…}}
 //! ```
 //!
-//! Members that can be known are left out: the goal is the run's, the intent the only one that is open on
+//! Members that can be known are left out: the goal is the run's or the session's, the intent the only one that is open on
 //! this connection.
 
 use ledger::codes::{Code, Refusal};
 use ledger::digest::{Digest, RecordHash};
-use ledger::json::{Members, Value, integer, object, parsed, string};
+use ledger::json::{Members, Value, integer, parsed, string};
 use ledger::record::{Amounts, Check, Status, Verdict};
 use ledger::scope::Scope;
 use ledger::text::{Name, Text};
 
-use crate::disclosure::{Disclosure, Place, Secret};
+use super::session::SessionName;
+use crate::disclosure::{Place, Secret};
 
-/// What CMD says.
+mod session;
+
+pub(crate) use session::{Cancel, End, SessionRequest};
+
+/// The revision of the protocol that is spoken here.
+pub const PROTOCOL: u64 = 1;
+
+/// The longest name that a host gives an action.
+pub(crate) const MAX_CALL_BYTES: usize = 128;
+
+/// The members of each line, as `hello` tells them.
+pub(super) const MEMBERS: [(&str, &[&str]); 8] = [
+    ("hello", &["protocol"]),
+    ("goal", &["title", "requester", "session", "host"]),
+    (
+        "intent",
+        &[
+            "scope",
+            "goal",
+            "tool",
+            "digest",
+            "inputs",
+            "parents",
+            "tokens",
+            "cost_micros",
+            "session",
+            "host",
+            "call",
+            "part",
+            "pair",
+            "subagent",
+            "refs",
+            "deadline_ms",
+        ],
+    ),
+    (
+        "result",
+        &[
+            "intent",
+            "call",
+            "pair",
+            "session",
+            "host",
+            "status",
+            "outputs",
+            "duration_ms",
+            "tokens",
+            "cost_micros",
+            "refs",
+        ],
+    ),
+    ("outcome", &["verdict", "goal", "session", "host", "checks"]),
+    (
+        "session",
+        &[
+            "session", "host", "root", "cancel", "calls", "subagent", "end",
+        ],
+    ),
+    ("progress", &[]),
+    ("disclose", &["record", "side", "name"]),
+];
+
+/// What is said.
 #[derive(Debug)]
-pub enum Request {
+pub(crate) enum Request {
+    /// Who is there, and what does it understand?
+    Hello,
     /// It sets out to do something.
     Goal {
         /// In words.
         title: Text,
-        /// Who asked for it; the run's own requester if left out.
+        /// Who asked for it; the speaker's own requester if left out.
         requester: Option<Text>,
+        /// The session whose goal it is.
+        session: Option<SessionName>,
     },
     /// It asks for leave to act.
     Intent(Box<IntentRequest>),
@@ -37,13 +106,17 @@ pub enum Request {
     Result(Box<ResultRequest>),
     /// It says what came of a goal.
     Outcome {
-        /// The goal; the run's if left out.
+        /// The goal; the session's or the run's if left out.
         goal: Option<RecordHash>,
+        /// The session whose goal is meant.
+        session: Option<SessionName>,
         /// What is thought of it.
         verdict: Verdict,
         /// On which grounds.
         checks: Vec<Check>,
     },
+    /// Something has happened in a session, without an action.
+    Session(Box<SessionRequest>),
     /// It has got so far: steps within the epoch.
     Progress(u64),
     /// It wants a value back that it committed to, with what opens the commitment.
@@ -52,53 +125,87 @@ pub enum Request {
 
 /// Leave to act, asked for.
 #[derive(Debug)]
-pub struct IntentRequest {
-    /// For which goal; the run's if left out.
-    pub goal: Option<RecordHash>,
+pub(crate) struct IntentRequest {
+    /// For which goal; the session's or the run's if left out.
+    pub(crate) goal: Option<RecordHash>,
+    /// What whoever asks calls it.
+    pub(crate) about: About,
+    /// How long an answer is worth waiting for, where too much is open.
+    pub(crate) deadline_ms: Option<u64>,
     /// What it touches.
-    pub scope: Scope,
+    pub(crate) scope: Scope,
     /// With which tool: the program itself if left out.
-    pub tool: Option<Name>,
+    pub(crate) tool: Option<Name>,
     /// The digest of the tool's definition; that of the manifest's tool of the name if left out.
-    pub digest: Option<Digest>,
+    pub(crate) digest: Option<Digest>,
     /// Values that go in.
-    pub inputs: Vec<Secret>,
+    pub(crate) inputs: Vec<Secret>,
     /// Records that it follows from.
-    pub parents: Vec<RecordHash>,
+    pub(crate) parents: Vec<RecordHash>,
     /// What it may use up.
-    pub reserve: Amounts,
+    pub(crate) reserve: Amounts,
 }
 
 /// What came of an action.
 #[derive(Debug)]
-pub struct ResultRequest {
-    /// The intent; the only open one of the connection if left out.
-    pub intent: Option<RecordHash>,
+pub(crate) struct ResultRequest {
+    /// The intent; what else names it, or the only open one of the connection, if left out.
+    pub(crate) intent: Option<RecordHash>,
+    /// The host's own name for the action.
+    pub(crate) call: Option<Text>,
+    /// What it has in common with others of its kind, of which the first that was begun is meant.
+    pub(crate) pair: Option<Text>,
+    /// The session in which it was begun.
+    pub(crate) session: Option<SessionName>,
     /// How it ended: well if left out.
-    pub status: Status,
+    pub(crate) status: Status,
     /// Values that came out.
-    pub outputs: Vec<Secret>,
+    pub(crate) outputs: Vec<Secret>,
     /// How long it took; since its leave if left out.
-    pub duration_ms: Option<u64>,
+    pub(crate) duration_ms: Option<u64>,
     /// What it used up.
-    pub usage: Amounts,
+    pub(crate) usage: Amounts,
     /// Where else to look.
-    pub refs: Vec<(Name, Text)>,
+    pub(crate) refs: Vec<(Name, Text)>,
 }
 
-/// What CMD is answered.
-#[derive(Clone, Debug)]
-pub struct Answer(Value);
+/// What whoever acts calls an action: by these names its receipts are joined with what others saw of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
+    /// The host's own name for it.
+    pub(crate) call: Option<Text>,
+    /// Which part of the call, where one call is several actions.
+    pub(crate) part: u64,
+    /// What it has in common with others of its kind, where the host has no name for it.
+    pub(crate) pair: Option<Text>,
+    /// The session in which it is begun.
+    pub(crate) session: Option<SessionName>,
+    /// The sub-agent that acts.
+    pub(crate) subagent: Option<Text>,
+    /// Where else to look, for its result.
+    pub(crate) refs: Vec<(Name, Text)>,
+}
 
 impl Request {
-    /// Reads a line.
+    /// Whether it is about what the agent does, and not about the conversation.
+    pub(crate) const fn is_work(&self) -> bool {
+        !matches!(
+            self,
+            Self::Hello | Self::Session(_) | Self::Progress(_) | Self::Disclose(_)
+        )
+    }
+
+    /// Reads what a line says, its `id` taken out.
     ///
     /// # Errors
     ///
     /// The codes of form.
-    pub fn parse(line: &[u8]) -> Result<Self, Refusal> {
-        let mut members = Members::open("", Value::parse(line)?)?;
-        let request = if let Some(goal) = members.take_if_present("goal") {
+    pub(crate) fn read(mut members: Members) -> Result<Self, Refusal> {
+        let request = if let Some(hello) = members.take_if_present("hello") {
+            read_hello(hello)?
+        } else if let Some(session) = members.take_if_present("session") {
+            Self::Session(Box::new(session::read(session)?))
+        } else if let Some(goal) = members.take_if_present("goal") {
             read_goal(goal)?
         } else if let Some(intent) = members.take_if_present("intent") {
             Self::Intent(Box::new(read_intent(intent)?))
@@ -114,11 +221,21 @@ impl Request {
         } else if let Some(steps) = members.take_if_present("progress") {
             Self::Progress(integer("progress", steps)?)
         } else {
-            let known = "goal, intent, result, outcome, progress or disclose";
+            let known = "hello, goal, intent, result, outcome, session, progress or disclose";
             return Err(Code::Malformed.because(format!("a line says one of {known}")));
         };
         members.finish().map(|()| request)
     }
+}
+
+fn read_hello(value: Value) -> Result<Request, Refusal> {
+    let mut members = Members::open("hello", value)?;
+    let protocol = members.required("protocol", integer)?;
+    if protocol < PROTOCOL {
+        let why = format!("there is no protocol {protocol}; the first is {PROTOCOL}");
+        return Err(Code::Malformed.because(why));
+    }
+    members.finish().map(|()| Request::Hello)
 }
 
 fn read_goal(value: Value) -> Result<Request, Refusal> {
@@ -126,6 +243,7 @@ fn read_goal(value: Value) -> Result<Request, Refusal> {
     let request = Request::Goal {
         title: members.required("title", parsed)?,
         requester: optional(&mut members, "requester", parsed)?,
+        session: SessionName::read(&mut members)?,
     };
     members.finish().map(|()| request)
 }
@@ -134,6 +252,8 @@ fn read_intent(value: Value) -> Result<IntentRequest, Refusal> {
     let mut members = Members::open("intent", value)?;
     let request = IntentRequest {
         goal: optional(&mut members, "goal", parsed)?,
+        about: read_about(&mut members)?,
+        deadline_ms: optional(&mut members, "deadline_ms", integer)?,
         scope: members.required("scope", parsed)?,
         tool: optional(&mut members, "tool", parsed)?,
         digest: optional(&mut members, "digest", parsed)?,
@@ -153,11 +273,38 @@ fn read_intent(value: Value) -> Result<IntentRequest, Refusal> {
     members.finish().map(|()| request)
 }
 
+fn read_about(members: &mut Members) -> Result<About, Refusal> {
+    Ok(About {
+        call: optional(members, "call", short)?,
+        part: optional(members, "part", integer)?.unwrap_or_default(),
+        pair: optional(members, "pair", short)?,
+        session: SessionName::read(members)?,
+        subagent: optional(members, "subagent", short)?,
+        refs: named(members, "refs", parsed)?,
+    })
+}
+
+/// A name that a host gives, of a length that is kept for each open action.
+pub(super) fn short(path: &str, value: Value) -> Result<Text, Refusal> {
+    let text: Text = parsed(path, value)?;
+    match text.as_str().len() {
+        0 => Err(Code::Malformed.because(format!("{path} is empty"))),
+        1..=MAX_CALL_BYTES => Ok(text),
+        got => {
+            let why = format!("{path} has {got} bytes, at most {MAX_CALL_BYTES}");
+            Err(Code::TooLarge.because(why))
+        }
+    }
+}
+
 fn read_result(value: Value) -> Result<ResultRequest, Refusal> {
     let mut members = Members::open("result", value)?;
     let refs = named(&mut members, "refs", parsed)?;
     let request = ResultRequest {
         intent: optional(&mut members, "intent", parsed)?,
+        call: optional(&mut members, "call", short)?,
+        pair: optional(&mut members, "pair", short)?,
+        session: SessionName::read(&mut members)?,
         status: optional(&mut members, "status", parsed)?.unwrap_or(Status::Ok),
         outputs: secrets(&mut members, "outputs")?,
         duration_ms: optional(&mut members, "duration_ms", integer)?,
@@ -171,6 +318,7 @@ fn read_outcome(value: Value) -> Result<Request, Refusal> {
     let mut members = Members::open("outcome", value)?;
     let request = Request::Outcome {
         goal: optional(&mut members, "goal", parsed)?,
+        session: SessionName::read(&mut members)?,
         verdict: members.required("verdict", parsed)?,
         checks: optional(&mut members, "checks", read_checks)?.unwrap_or_default(),
     };
@@ -240,44 +388,13 @@ fn amounts(members: &mut Members) -> Result<Amounts, Refusal> {
     })
 }
 
-impl Answer {
-    /// It is done.
-    pub fn done() -> Self {
-        Self(object([("ok", true.into())]))
-    }
-
-    /// It is done, and there is more to say of it: the members of an object.
-    pub fn with(more: Value) -> Self {
-        let mut members = vec![("ok".to_owned(), true.into())];
-        if let Value::Object(more) = more {
-            members.extend(more);
-        }
-        Self(Value::Object(members))
-    }
-
-    /// The value behind a commitment.
-    pub fn disclosed(disclosure: &Disclosure) -> Self {
-        Self::with(object([("disclosure", disclosure.to_value())]))
-    }
-
-    /// It is not done.
-    pub fn refused(code: &str, detail: &str) -> Self {
-        Self(object([
-            ("ok", false.into()),
-            ("code", code.into()),
-            ("detail", detail.into()),
-        ]))
-    }
-
-    /// The answer as one line.
-    pub fn to_json(&self) -> String {
-        self.0.to_json()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(line: &str) -> Result<Request, Refusal> {
+        Request::read(Members::open("", Value::parse(line.as_bytes())?)?)
+    }
 
     #[test]
     fn lines_say_one_thing_each() {
@@ -295,11 +412,18 @@ mod tests {
                 "{{\"outcome\":{{\"verdict\":\"accepted\",\"checks\":[{{\"name\":\"n\",\"record\":\"{hash}\"}}]}}}}"
             ),
             "{\"progress\":7}".to_owned(),
+            "{\"hello\":{\"protocol\":2}}".to_owned(),
+            "{\"goal\":{\"title\":\"a\",\"session\":\"s\",\"host\":\"h\"}}".to_owned(),
+            "{\"intent\":{\"scope\":\"read:a\",\"call\":\"c\",\"part\":1,\"session\":\"s\",\"subagent\":\"x\"}}".to_owned(),
+            "{\"result\":{\"pair\":\"p\",\"session\":\"s\"}}".to_owned(),
+            "{\"session\":{\"session\":\"s\",\"root\":\"/a\"}}".to_owned(),
+            "{\"session\":{\"session\":\"s\",\"cancel\":\"calls\",\"calls\":[\"c\"],\"end\":\"turn\"}}"
+                .to_owned(),
             format!(
                 "{{\"disclose\":{{\"record\":\"{hash}\",\"side\":\"inputs\",\"name\":\"a\"}}}}"
             ),
         ] {
-            Request::parse(line.as_bytes()).unwrap_or_else(|refusal| panic!("{line}: {refusal}"));
+            read(&line).unwrap_or_else(|refusal| panic!("{line}: {refusal}"));
         }
     }
 
@@ -311,6 +435,20 @@ mod tests {
             ("{\"gaol\":{}}", Code::Malformed),
             ("{\"progress\":1,\"result\":{}}", Code::UnknownMember),
             ("{\"progress\":-1}", Code::NotStrictJson),
+            ("{\"hello\":{\"protocol\":0}}", Code::Malformed),
+            (
+                "{\"intent\":{\"scope\":\"read:a\",\"host\":\"h\"}}",
+                Code::Malformed,
+            ),
+            (
+                "{\"intent\":{\"scope\":\"read:a\",\"call\":\"\"}}",
+                Code::Malformed,
+            ),
+            ("{\"session\":{\"root\":\"/a\"}}", Code::Malformed),
+            (
+                "{\"session\":{\"session\":\"s\",\"cancel\":\"some\"}}",
+                Code::Malformed,
+            ),
             ("{\"result\":{\"more\":1}}", Code::UnknownMember),
             ("{\"intent\":{\"scope\":\"../x\"}}", Code::Malformed),
             (
@@ -318,11 +456,7 @@ mod tests {
                 Code::Malformed,
             ),
         ] {
-            assert_eq!(
-                Request::parse(line.as_bytes()).unwrap_err().code,
-                code,
-                "{line}"
-            );
+            assert_eq!(read(line).unwrap_err().code, code, "{line}");
         }
     }
 }

@@ -1,31 +1,39 @@
-//! The socket: JSON lines from CMD, for its owner alone.
+//! The socket: JSON lines from whoever acts, for its owner alone.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
 
-use super::Connection;
-use super::clerk::Job;
-use super::request::{Answer, Request};
+use super::answer::{Answer, By};
+use super::conversation::{Conversation, Desk};
+use super::places::{Place, Places};
 
 /// The variable that holds the socket's path for CMD.
 pub const SOCKET_VARIABLE: &str = "DRAGONS_SOCKET";
 
-/// The longest line: an intent's inputs, each as long as a value may be, and room to spare.
-const MAX_LINE_BYTES: u64 = 1024 * 1024;
+/// How many connections are served at once: a program's own workers, each with one, and hooks, which come and go.
+const MAX_CONNECTIONS: usize = 256;
 
-/// How many connections are served at once: a program's own workers, each with one.
-const MAX_CONNECTIONS: usize = 64;
+/// How long a connection waits for a place before it is answered that there is none.
+const WAITING: Duration = Duration::from_secs(2);
 
-/// A socket in a directory of its own, both gone when it is dropped.
+/// A socket, gone when it is dropped unless somebody else has made it.
 pub(crate) struct Socket {
     path: PathBuf,
     listener: UnixListener,
-    directory: tempfile::TempDir,
+    made: Made,
+}
+
+/// What of it is removed in the end.
+enum Made {
+    /// A directory of its own.
+    Directory(tempfile::TempDir),
+    /// The file.
+    File,
+    /// Nothing: a service manager holds it.
+    Nothing,
 }
 
 /// Why there is no socket.
@@ -36,6 +44,13 @@ pub struct SocketError {
     what: &'static str,
     /// Why.
     source: io::Error,
+}
+
+impl SocketError {
+    /// Whether somebody speaks there already.
+    pub fn is_taken(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
 }
 
 impl Socket {
@@ -68,13 +83,82 @@ impl Socket {
         Ok(Self {
             path,
             listener,
-            directory,
+            made: Made::Directory(directory),
         })
+    }
+
+    /// Makes the socket at a path that others know. What lies there and answers is somebody else's.
+    ///
+    /// # Errors
+    ///
+    /// [`SocketError`]; its source is [`io::ErrorKind::AddrInUse`] if somebody answers there.
+    pub(crate) fn bind_at(path: &Path) -> Result<Self, SocketError> {
+        let failed = |source| SocketError {
+            what: "the socket could not be made",
+            source,
+        };
+        Self::take_place(path).map_err(failed)?;
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(path, private).map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            listener,
+            made: Made::File,
+        })
+    }
+
+    /// Takes a socket that a service manager has made and listens at.
+    ///
+    /// # Errors
+    ///
+    /// [`SocketError`] if it has no path.
+    pub(crate) fn given(listener: UnixListener) -> Result<Self, SocketError> {
+        let failed = |source| SocketError {
+            what: "the socket that was handed on has no path",
+            source,
+        };
+        let address = listener.local_addr().map_err(failed)?;
+        let path = address.as_pathname().map(Path::to_owned);
+        let path = path.ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
+        Ok(Self {
+            path,
+            listener,
+            made: Made::Nothing,
+        })
+    }
+
+    /// Its directory is made for its owner alone; one that is there already may not be writable to others. A socket that
+    /// nobody listens at is what a process left that was killed.
+    fn take_place(path: &Path) -> io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        let made = std::fs::metadata(folder)?;
+        let is_private =
+            made.uid() == rustix::process::geteuid().as_raw() && made.mode() & 0o022 == 0;
+        if !is_private {
+            let why = format!("{folder:?} is not this user's alone: chmod 700");
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+        match UnixStream::connect(path) {
+            Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The directory that it lies in, which nobody else can open.
     pub(crate) fn folder(&self) -> &Path {
-        self.directory.path()
+        match &self.made {
+            Made::Directory(directory) => directory.path(),
+            _ => self.path.parent().unwrap_or(Path::new(".")),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -82,77 +166,65 @@ impl Socket {
     }
 
     /// Serves until the process ends.
-    pub(crate) fn serve(&self, jobs: &Sender<Job>, notice: fn(&str)) -> Result<(), SocketError> {
-        let listener = self.listener.try_clone();
-        let listener = listener.map_err(|source| SocketError {
-            what: "the program's socket could not be served",
+    pub(crate) fn serve(&self, desk: &Desk, notice: fn(&str)) -> Result<(), SocketError> {
+        let failed = |source| SocketError {
+            what: "the socket could not be served",
             source,
-        })?;
-        let (jobs, open) = (jobs.clone(), Arc::new(AtomicUsize::new(0)));
+        };
+        let listener = self.listener.try_clone().map_err(failed)?;
+        let desk = desk.clone();
         let serving = std::thread::Builder::new().name("socket".to_owned());
-        let serving = serving.spawn(move || {
-            for (connection, stream) in (0..).zip(listener.incoming().flatten()) {
-                if !is_own(&stream) {
-                    notice("warning: another user reached for the program's socket");
-                    continue;
-                }
-                if open.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
-                    open.fetch_sub(1, Ordering::Relaxed);
-                    continue;
-                }
-                let (jobs, count) = (jobs.clone(), Arc::clone(&open));
-                let conversation = std::thread::Builder::new().name("conversation".to_owned());
-                let conversation = conversation.spawn(move || {
-                    // Whoever hangs up does not want an answer.
-                    let _ = converse(&stream, connection, &jobs);
-                    count.fetch_sub(1, Ordering::Relaxed);
-                });
-                if conversation.is_err() {
-                    open.fetch_sub(1, Ordering::Relaxed);
-                }
-            }
-        });
-        serving.map(drop).map_err(|source| SocketError {
-            what: "the program's socket could not be served",
-            source,
-        })
+        let serving = serving.spawn(move || serve(&listener, &desk, notice));
+        serving.map(drop).map_err(failed)
     }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if matches!(self.made, Made::File) {
+            // One that is gone is no worse.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn serve(listener: &UnixListener, desk: &Desk, notice: fn(&str)) {
+    let places = Places::new(MAX_CONNECTIONS);
+    for (connection, stream) in (0..).zip(listener.incoming().flatten()) {
+        if !is_own(&stream) {
+            notice("warning: another user reached for the agent's socket");
+            continue;
+        }
+        let Some(place) = places.take(WAITING) else {
+            has_no_place(&stream);
+            continue;
+        };
+        let conversation = Conversation {
+            connection,
+            desk: desk.clone(),
+        };
+        hold(conversation, stream, place);
+    }
+}
+
+fn hold(conversation: Conversation, stream: UnixStream, place: Place) {
+    let thread = std::thread::Builder::new().name("conversation".to_owned());
+    // Without a thread the connection ends, which its other end sees.
+    let _ = thread.spawn(move || {
+        // Whoever hangs up does not want an answer.
+        let _ = conversation.hold(&stream);
+        drop(place);
+    });
+}
+
+fn has_no_place(mut stream: &UnixStream) {
+    let full = Answer::refused("busy", "too many connections are open", By::Speaker);
+    // It is short, so there is room for it; whoever hung up does not want it.
+    let _ = stream.write_all(full.to_line(None).as_bytes());
 }
 
 /// Whether the process at the other end is the same user's, as the kernel knows it.
 fn is_own(stream: &UnixStream) -> bool {
     let peer = rustix::net::sockopt::socket_peercred(stream);
     peer.is_ok_and(|peer| peer.uid == rustix::process::geteuid())
-}
-
-/// A line in, a line out.
-fn converse(mut stream: &UnixStream, connection: Connection, jobs: &Sender<Job>) -> io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let count = (&mut reader)
-            .take(MAX_LINE_BYTES)
-            .read_until(b'\n', &mut line)?;
-        if count == 0 {
-            return Ok(());
-        }
-        let answer = ask(line.trim_ascii(), connection, jobs);
-        // In one piece: who reads once and takes it for a line is right, as short programs do.
-        stream.write_all(format!("{}\n", answer.to_json()).as_bytes())?;
-        if count as u64 == MAX_LINE_BYTES {
-            return Ok(());
-        }
-    }
-}
-
-fn ask(line: &[u8], connection: Connection, jobs: &Sender<Job>) -> Answer {
-    let request = match Request::parse(line) {
-        Ok(request) => request,
-        Err(refusal) => return Answer::refused(refusal.code.as_str(), &refusal.detail),
-    };
-    let (reply, answer) = mpsc::channel();
-    let sent = jobs.send(Job::Ask(Box::new(request), connection, reply));
-    let answer = sent.ok().and_then(|()| answer.recv().ok());
-    answer.unwrap_or_else(|| Answer::refused("stopping", "the run has ended"))
 }

@@ -21,6 +21,8 @@ const UP_AFTER: Duration = Duration::from_secs(2);
 pub(crate) struct StandingGoal {
     /// What its start asked leave for.
     pub(crate) action: Action,
+    /// The intent of its start.
+    pub(crate) intent: RecordHash,
     /// Whether the goal gets its outcome once the program is up; then this is what to set out for anew.
     pub(crate) quiet: Option<(Text, Text)>,
     /// The epoch for which leave was given.
@@ -50,12 +52,12 @@ impl StandingGoal {
             return Ok(());
         }
         let took = self.begun.elapsed();
-        let mut started = started(life.intent, how);
+        let mut started = started(self.intent, how);
         started.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let result = agent.result(started, now_ms)?.record();
         life.started = Some(result);
         if self.quiet.is_some() {
-            agent.outcome(life.goal, Verdict::Accepted, checks(result), now_ms)?;
+            agent.outcome(self.action.goal, Verdict::Accepted, checks(result), now_ms)?;
             life.has_outcome = true;
         }
         Ok(())
@@ -65,7 +67,6 @@ impl StandingGoal {
     pub(crate) fn renew<T: Transport>(
         &mut self,
         agent: &mut Agent<T>,
-        life: &Life,
         now_ms: u64,
     ) -> Result<(), AgentError> {
         let epoch = agent.epoch();
@@ -73,7 +74,7 @@ impl StandingGoal {
             return Ok(());
         }
         let mut action = self.action.clone();
-        action.parents = vec![life.intent];
+        action.parents = vec![self.intent];
         if let Some((title, requester)) = self.quiet.clone() {
             action.goal = agent.goal(title, requester, now_ms)?.record();
         }

@@ -1,0 +1,533 @@
+//! What a clerk does with each line.
+
+use std::time::{Duration, Instant};
+
+use ledger::codes::{Code, Refusal};
+use ledger::digest::RecordHash;
+use ledger::govern::MAX_OPEN;
+use ledger::json::{Value, object};
+use ledger::record::{Check, Status, ToolUse, Verdict};
+use ledger::text::Text;
+
+use super::Clerk;
+use crate::agent::{Action, ActionResult, AgentError, Filed};
+use crate::speaker::answer::Answer;
+use crate::speaker::conversation::Reply;
+use crate::speaker::open::{ClosedAction, Connection, Doing, Meant, OpenAction, merged};
+use crate::speaker::request::{
+    Cancel, End, IntentRequest, MEMBERS, PROTOCOL, Request, ResultRequest, SessionRequest,
+};
+use crate::speaker::session::{SessionKey, SessionName};
+use crate::transport::Transport;
+
+/// How long somebody waits for a place among the open actions who does not say how long.
+const WAITING: Duration = Duration::from_secs(30);
+
+/// How soon it is tried again where the log alone knows what is open.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Somebody asks for leave, and waits.
+pub(crate) struct Asked {
+    request: Box<IntentRequest>,
+    connection: Connection,
+    reply: Reply,
+    until: Instant,
+    /// When it is tried next, if nothing ends before.
+    again: Instant,
+}
+
+impl Asked {
+    pub(super) fn due(&self) -> Instant {
+        self.until.min(self.again)
+    }
+}
+
+impl<T: Transport> Clerk<'_, T> {
+    /// Answers a line.
+    pub(crate) fn serve(&mut self, request: Request, connection: Connection, reply: Reply) {
+        self.life.open.heard_of(connection);
+        match request {
+            Request::Intent(request) if self.prompt.is_some() && !self.agent.is_bound() => {
+                self.let_act(&request, connection, reply);
+            }
+            Request::Intent(request) => {
+                let most = request.deadline_ms.map_or(WAITING, Duration::from_millis);
+                let now = Instant::now();
+                let until = now.checked_add(most).unwrap_or(now + WAITING);
+                self.take_intent(Asked {
+                    request,
+                    connection,
+                    reply,
+                    until,
+                    again: now,
+                });
+            }
+            request => {
+                let answer = self.answer(request, connection);
+                self.hand_over(answer, reply);
+                self.serve_waiting(true);
+            }
+        }
+    }
+
+    fn hand_over(&mut self, answer: Result<Answer, AgentError>, reply: Reply) {
+        let answer = answer.unwrap_or_else(|error| {
+            match &error {
+                AgentError::Refused(_) => self.was_refused = true,
+                AgentError::NoSuchRecord(_) => {}
+                error => self.note(error),
+            }
+            Answer::failed(&error)
+        });
+        self.report();
+        reply.send(answer);
+        self.look_after_refusal();
+    }
+
+    fn answer(&mut self, request: Request, connection: Connection) -> Result<Answer, AgentError> {
+        match request {
+            Request::Hello => Ok(self.hello()),
+            Request::Goal {
+                title,
+                requester,
+                session,
+            } => self.goal(title, requester, session.as_ref()),
+            Request::Intent(_) => Err(Code::Internal.because("an intent waits by itself").into()),
+            Request::Result(request) => self.result(&request, connection),
+            Request::Outcome {
+                goal,
+                session,
+                verdict,
+                checks,
+            } => {
+                let goal = self.goal_meant(goal, session.as_ref(), connection)?;
+                self.outcome(goal, verdict, checks)
+            }
+            Request::Session(request) => self.session(*request),
+            Request::Progress(steps) => {
+                self.life.count(steps);
+                Ok(Answer::done())
+            }
+            Request::Disclose(place) => match self.agent.journal().disclosure(&place) {
+                Ok(Some(disclosure)) => Ok(Answer::disclosed(&disclosure)),
+                Ok(None) => Err(Code::NotFound.because("no such commitment").into()),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    fn hello(&self) -> Answer {
+        let members = MEMBERS.map(|(line, names)| {
+            let names = names.iter().map(|name| Value::from(*name));
+            (line, Value::Array(names.collect()))
+        });
+        let mode = if self.agent.is_bound() {
+            "enforce"
+        } else {
+            "observe"
+        };
+        Answer::with(object([
+            ("protocol", PROTOCOL.into()),
+            ("version", env!("CARGO_PKG_VERSION").into()),
+            ("agent", self.agent.name().into()),
+            ("epoch", self.agent.epoch().into()),
+            ("mode", mode.into()),
+            ("members", object(members)),
+        ]))
+    }
+
+    fn goal(
+        &mut self,
+        title: Text,
+        requester: Option<Text>,
+        session: Option<&SessionName>,
+    ) -> Result<Answer, AgentError> {
+        let key = session.map(|name| SessionKey::Named(name.clone()));
+        if let Some(known) = key.as_ref().and_then(|key| self.life.sessions.goal(key)) {
+            let known = [
+                ("record", known.into()),
+                ("waits", false.into()),
+                ("known", true.into()),
+            ];
+            return Ok(Answer::with(object(known)));
+        }
+        let requester = requester.unwrap_or_else(|| self.requester.clone());
+        let logged = self.agent.goal(title, requester, self.now_ms())?;
+        self.is_back();
+        match &key {
+            Some(key) => self.life.sessions.set_out(key, logged.record()),
+            None => self.life.goals.push(logged.record()),
+        }
+        Ok(Answer::logged(&logged))
+    }
+
+    /// The goal that a line means which may name one, or a session.
+    pub(super) fn goal_meant(
+        &self,
+        goal: Option<RecordHash>,
+        session: Option<&SessionName>,
+        connection: Connection,
+    ) -> Result<RecordHash, Refusal> {
+        let program = self.life.program.as_ref().filter(|_| session.is_none());
+        let of_session = || {
+            self.life
+                .sessions
+                .goal(&SessionKey::of(session, connection))
+        };
+        let known = goal.or_else(|| program.map(|program| program.goal));
+        let none = || Code::GoalUnknown.because("the session has no open goal");
+        known.or_else(of_session).ok_or_else(none)
+    }
+
+    /// The goal that an action is for. That of a session opens with its first action.
+    fn goal_of(
+        &mut self,
+        request: &IntentRequest,
+        connection: Connection,
+    ) -> Result<RecordHash, AgentError> {
+        let session = request.about.session.as_ref();
+        if request.goal.is_some() || (session.is_none() && self.life.program.is_some()) {
+            return Ok(self.goal_meant(request.goal, session, connection)?);
+        }
+        self.goal_of_session(&SessionKey::of(session, connection))
+    }
+
+    pub(super) fn goal_of_session(&mut self, key: &SessionKey) -> Result<RecordHash, AgentError> {
+        if let Some(goal) = self.life.sessions.goal(key) {
+            return Ok(goal);
+        }
+        let title = title_of(key).parse()?;
+        let requester = self.requester.clone();
+        let goal = self.agent.goal(title, requester, self.now_ms())?.record();
+        self.life.sessions.set_out(key, goal);
+        Ok(goal)
+    }
+
+    fn take_intent(&mut self, mut asked: Asked) {
+        let answer = match self.ask_leave(&asked.request, asked.connection) {
+            Err(error) if error.code() == Some(Code::TooManyOpen) => {
+                if Instant::now() < asked.until {
+                    asked.again = Instant::now() + TRY_AGAIN;
+                    self.waiting.push_back(asked);
+                    return;
+                }
+                Err(error)
+            }
+            answer => answer,
+        };
+        self.hand_over(answer, asked.reply);
+    }
+
+    /// Tries again for those who wait because too much was open: in their order, when something has ended or their time
+    /// has come.
+    pub(super) fn serve_waiting(&mut self, has_ended: bool) {
+        let now = Instant::now();
+        for _ in 0..self.waiting.len() {
+            let Some(asked) = self.waiting.pop_front() else {
+                return;
+            };
+            let has_place = has_ended && self.life.open.len() < MAX_OPEN;
+            if has_place || asked.due() <= now {
+                self.take_intent(asked);
+            } else {
+                self.waiting.push_back(asked);
+            }
+        }
+    }
+
+    fn ask_leave(
+        &mut self,
+        request: &IntentRequest,
+        connection: Connection,
+    ) -> Result<Answer, AgentError> {
+        if let Some(same) = self.same(request, connection)? {
+            return Ok(same);
+        }
+        if self.life.open.len() >= MAX_OPEN && self.agent.is_bound() {
+            let why = format!("{MAX_OPEN} intents are open");
+            return Err(Code::TooManyOpen.because(why).into());
+        }
+        let goal = self.goal_of(request, connection)?;
+        let doing = self.doing(request, goal)?;
+        let permit = self
+            .agent
+            .intent(action_of(&doing, request), self.now_ms())?;
+        self.is_back();
+        let permitted = permit
+            .inflight_ends_ms()
+            .saturating_sub(permit.received_ms());
+        let permitted = Duration::from_millis(permitted);
+        let value = permit.to_value();
+        let opened = OpenAction::new(permit.intent(), connection, doing, value.clone(), permitted);
+        self.life.open.begin(opened);
+        Ok(Answer::with(value))
+    }
+
+    /// The permit of the same action, if it is open already.
+    pub(super) fn same(
+        &mut self,
+        request: &IntentRequest,
+        connection: Connection,
+    ) -> Result<Option<Answer>, AgentError> {
+        if request.about.session.is_some() || self.life.program.is_none() {
+            let key = SessionKey::of(request.about.session.as_ref(), connection);
+            self.life.sessions.touch(&key);
+        }
+        let same = self.life.open.same(&request.about, &request.scope)?;
+        let again = || object([("same", true.into())]);
+        Ok(same.map(|same| Answer::with(same.permit.clone()).and(again())))
+    }
+
+    pub(super) fn doing(
+        &self,
+        request: &IntentRequest,
+        goal: RecordHash,
+    ) -> Result<Doing, Refusal> {
+        Ok(Doing {
+            goal,
+            scope: request.scope.clone(),
+            tool: self.tool_of(request)?,
+            about: request.about.clone(),
+        })
+    }
+
+    /// The tool that is named, or the program; the agent's own code if there is neither.
+    fn tool_of(&self, request: &IntentRequest) -> Result<Option<ToolUse>, Refusal> {
+        let Some(name) = &request.tool else {
+            return Ok(self
+                .life
+                .program
+                .as_ref()
+                .map(|program| program.tool.clone()));
+        };
+        let tools = &self.agent.manifest().tools;
+        let listed = || tools.iter().find(|tool| tool.name == *name);
+        let digest = request.digest.or_else(|| listed().map(|tool| tool.digest));
+        let unknown =
+            || Code::Malformed.because(format!("no tool {name} in the manifest, and no digest"));
+        Ok(Some(ToolUse {
+            name: name.clone(),
+            digest: digest.ok_or_else(unknown)?,
+        }))
+    }
+
+    fn result(
+        &mut self,
+        request: &ResultRequest,
+        connection: Connection,
+    ) -> Result<Answer, AgentError> {
+        if let Some(session) = &request.session {
+            self.life
+                .sessions
+                .touch(&SessionKey::Named(session.clone()));
+        }
+        let own = self.life.program.as_ref().map(|program| program.intent);
+        match self.life.open.meant(request, connection)? {
+            Meant::Open(intents) if intents.iter().any(|intent| Some(*intent) == own) => {
+                let own = "the intent of the program itself is closed by its end";
+                Err(Code::IntentUnknown.because(own).into())
+            }
+            Meant::Open(intents) => self.close_all(&intents, request),
+            Meant::Closed(closed) if closed.was_given_up => self.tell_late(&closed, request),
+            Meant::Closed(closed) => {
+                let again = Answer::with(closed.answer);
+                Ok(again.and(object([("again", true.into())])))
+            }
+        }
+    }
+
+    /// Ends the parts of a call. What came out is told with the first.
+    fn close_all(
+        &mut self,
+        intents: &[RecordHash],
+        request: &ResultRequest,
+    ) -> Result<Answer, AgentError> {
+        let mut outputs = request.outputs.clone();
+        let mut answer = Answer::done();
+        for intent in intents {
+            let result = ActionResult {
+                outputs: std::mem::take(&mut outputs),
+                ..result_of(*intent, request)
+            };
+            answer = Answer::filed(&self.close(result, request.duration_ms, false)?);
+        }
+        Ok(answer)
+    }
+
+    /// Ends an action, and remembers what it was.
+    pub(super) fn close(
+        &mut self,
+        mut result: ActionResult,
+        duration_ms: Option<u64>,
+        was_given_up: bool,
+    ) -> Result<Filed, AgentError> {
+        let intent = result.intent;
+        if let Some(open) = self.life.open.find(intent) {
+            let took_ms = u64::try_from(open.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            result.duration_ms = duration_ms.unwrap_or(took_ms);
+            result.refs = merged(result.refs, open.doing.refs());
+        }
+        let filed = self.agent.result(result, self.now_ms())?;
+        let answer = object([
+            ("record", filed.record().into()),
+            ("waits", (!filed.is_logged()).into()),
+        ]);
+        self.life.open.end(intent, answer, was_given_up);
+        Ok(filed)
+    }
+
+    /// Ends actions of which nothing is going to be heard in time.
+    pub(crate) fn give_up(&mut self, intents: &[RecordHash], status: Status, why: &str) {
+        for intent in intents {
+            let mut result = ActionResult::of(*intent, status);
+            let reason = "reason".parse().ok().zip(why.parse().ok());
+            result.refs = reason.into_iter().collect();
+            if let Err(error) = self.close(result, None, true) {
+                self.note(&error);
+                // What the log does not take now is in the journal; here it is over.
+                self.life
+                    .open
+                    .end(*intent, object([("waits", true.into())]), true);
+            }
+        }
+    }
+
+    /// Something is heard of an action after it was given up: it is logged as one more, which says that it is late.
+    fn tell_late(
+        &mut self,
+        closed: &ClosedAction,
+        request: &ResultRequest,
+    ) -> Result<Answer, AgentError> {
+        let doing = &closed.doing;
+        let session = doing.about.session.as_ref();
+        let goal = match session {
+            Some(name) => self.goal_of_session(&SessionKey::Named(name.clone()))?,
+            None => doing.goal,
+        };
+        let mut action = Action::new(goal, doing.scope.clone());
+        action.tool.clone_from(&doing.tool);
+        action.parents = vec![closed.intent];
+        action.is_late = true;
+        let permit = self.agent.intent(action, self.now_ms())?;
+        self.life.open.was_told_late(closed.intent);
+        let mut result = result_of(permit.intent(), request);
+        result.outputs.clone_from(&request.outputs);
+        result.duration_ms = request.duration_ms.unwrap_or_default();
+        result.refs = merged(result.refs, doing.refs());
+        let filed = self.agent.result(result, self.now_ms())?;
+        Ok(Answer::filed(&filed).and(object([("late", true.into())])))
+    }
+
+    fn session(&mut self, request: SessionRequest) -> Result<Answer, AgentError> {
+        let root = self.roots.pin(&request.session, request.root.as_ref());
+        let key = SessionKey::Named(request.session);
+        self.life.sessions.touch(&key);
+        let cancel = match request.end {
+            Some(End::Session) => Some(Cancel::All),
+            _ => request.cancel,
+        };
+        if let Some(cancel) = cancel {
+            let intents = self.life.open.to_cancel(&key, &cancel);
+            self.give_up(&intents, Status::Cancelled, "the host did not carry it out");
+        }
+        match request.end {
+            Some(End::Turn) => self.end_goal(&key)?,
+            Some(End::Session) => {
+                self.end_goal(&key)?;
+                self.life.sessions.forget(&key);
+                if let SessionKey::Named(name) = &key {
+                    self.roots.forget(name);
+                }
+            }
+            None => {}
+        }
+        let (root, goal) = (
+            root.as_ref().map(|root| root.as_str()),
+            self.life.sessions.goal(&key),
+        );
+        Ok(Answer::with(object([
+            ("root", root.into()),
+            ("goal", goal.into()),
+        ])))
+    }
+
+    /// A session has done what it was about for now. With something open it goes on.
+    pub(crate) fn end_goal(&mut self, key: &SessionKey) -> Result<(), AgentError> {
+        match self.life.sessions.goal(key) {
+            Some(goal) if !self.life.open.has_open(key) => {
+                self.outcome(goal, Verdict::Partial, Vec::new()).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn outcome(
+        &mut self,
+        goal: RecordHash,
+        verdict: Verdict,
+        checks: Vec<Check>,
+    ) -> Result<Answer, AgentError> {
+        let filed = self.agent.outcome(goal, verdict, checks, self.now_ms())?;
+        self.life.goals.retain(|open| *open != goal);
+        self.life.sessions.end_goal(goal);
+        let own = self.life.program.as_ref().map(|program| program.goal);
+        self.life.has_outcome |= Some(goal) == own;
+        Ok(Answer::filed(&filed))
+    }
+
+    /// A connection was gone before it had read its permit: whoever asked does not act, if the rules bind.
+    pub(super) fn was_unheard(&mut self, connection: Connection) {
+        if self.agent.is_bound() {
+            let intents = self.life.open.unread_by(connection);
+            self.give_up(&intents, Status::Cancelled, "nobody read the permit");
+            self.serve_waiting(true);
+        }
+    }
+
+    /// A connection is gone. If it was a session, that is over; what it began may still be told of by another.
+    pub(super) fn is_gone(&mut self, connection: Connection) {
+        let key = SessionKey::Connection(connection);
+        if !self.life.open.has_open(&key) {
+            if let Err(error) = self.end_goal(&key) {
+                self.note(&error);
+            }
+            self.life.sessions.forget(&key);
+        }
+        self.life.open.forget(connection);
+    }
+}
+
+pub(super) fn action_of(doing: &Doing, request: &IntentRequest) -> Action {
+    let mut action = Action::new(doing.goal, doing.scope.clone());
+    action.tool.clone_from(&doing.tool);
+    action.inputs.clone_from(&request.inputs);
+    action.parents.clone_from(&request.parents);
+    action.reserve = request.reserve;
+    action
+}
+
+fn result_of(intent: RecordHash, request: &ResultRequest) -> ActionResult {
+    let mut result = ActionResult::of(intent, request.status);
+    result.usage = request.usage;
+    // Nobody else will know that the two were only taken to belong together.
+    let is_paired = request.intent.is_none() && request.call.is_none() && request.pair.is_some();
+    let paired = "paired".parse().ok().zip("by-order".parse().ok());
+    result.refs = merged(request.refs.clone(), paired.filter(|_| is_paired));
+    result
+}
+
+pub(super) fn title_of(key: &SessionKey) -> String {
+    match key {
+        SessionKey::Connection(_) => "what a connection asked for".to_owned(),
+        SessionKey::Named(SessionName {
+            host: Some(host),
+            session,
+        }) => {
+            format!("session {session} of {host}")
+        }
+        SessionKey::Named(SessionName {
+            host: None,
+            session,
+        }) => format!("session {session}"),
+    }
+}
