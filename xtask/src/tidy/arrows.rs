@@ -15,7 +15,7 @@ use super::{CORES, Fault, Spot};
 
 /// The members of the workspace, and for each those that it may use directly,
 /// in whatever kind of dependency.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("tlog", &[]),
     ("ledger", &["tlog"]),
     ("evidence", &["ledger"]),
@@ -24,10 +24,11 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("process", &[]),
     ("watchdogs", &["ledger"]),
     ("client", &["host", "ledger", "process", "tlog"]),
+    ("mcp", &["ledger"]),
     (
         "cli",
         &[
-            "client", "evidence", "host", "ledger", "proving", "timeline", "tlog",
+            "client", "evidence", "host", "ledger", "mcp", "proving", "timeline", "tlog",
         ],
     ),
     ("server", &["host", "ledger", "timeline", "tlog"]),
