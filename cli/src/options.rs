@@ -59,7 +59,7 @@ pub(crate) struct Global {
     /// The trust file that names the log: its keys, its witnesses, its charter
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
-    /// A log that is known here, in place of --server and --trust (`dragons trust`)
+    /// A log that `dragons trust add` remembered, in place of --server and --trust
     #[arg(long, global = true, value_name = "NAME", conflicts_with = "trust")]
     pub(crate) log: Option<String>,
     /// Print JSON, one document a line
@@ -72,9 +72,9 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Make a private key
     Keygen(keygen::Options),
-    /// Show the fingerprints of a key or a trust file, to compare aloud
+    /// Show the fingerprints of a key or a trust file, for comparing over the phone or in person
     Fingerprint(fingerprint::Options),
-    /// Look at this installation, and say what is wrong and what to do
+    /// Check this installation, and say what is wrong and how to fix it
     Doctor(doctor::Options),
     /// Show an entry of the log, checked against its proof
     Get(log::GetOptions),
@@ -88,39 +88,38 @@ pub(crate) enum Command {
     Export(export::Options),
     /// Verify a proof file or an evidence pack, offline
     Verify(verify::Options),
-    /// Tell from a pack, or from the service, what was done: goals, actions, outcomes, and by whose authority
+    /// Tell the story of a pack or a log: goals, actions, outcomes, and the authority behind each
     Replay(replay::Options),
-    /// Collect all about an agent in a span of time in one directory: evidence, timeline, leases, versions, refusals,
-    /// findings
+    /// Collect everything about an agent over a period into one directory: evidence, timeline, leases, versions, refusals, findings
     Incident(incident::Options),
-    /// See agents, and give orders about them
+    /// Show agents, and give them orders
     #[command(subcommand)]
     Agent(agent::Command),
-    /// Say which logs to trust, once, by name
+    /// Remember which logs to trust, by name
     #[command(subcommand)]
     Trust(trust::Command),
-    /// See the constitution of the log, and amend it
+    /// Show or amend the log's charter
     #[command(subcommand)]
     Charter(charter::Command),
-    /// Make an agent's identity from its directory, and register it
+    /// Build an agent's identity from its directory, and register it
     #[command(subcommand)]
     Manifest(manifest::Command),
-    /// Grant and see authority
+    /// Ask for, grant, show and revoke leases
     #[command(subcommand)]
     Lease(lease::Command),
-    /// Run a program as an agent: with a goal, an intent, a result and an outcome in the log
+    /// Run a program as an agent, and log its goal, intent, result and outcome
     Run(Box<run::Options>),
-    /// Speak to the run around this command, and print what it answers
+    /// Talk to the `dragons run` around this command, and print its answers
     Tell(run::TellOptions),
     /// Log a step of an agent's work
     #[command(subcommand)]
     Receipt(receipt::Command),
-    /// Log an agent's sign of life
+    /// Log an agent's heartbeat
     Heartbeat(receipt::HeartbeatOptions),
     /// End the program of a run that does not answer, once its authority has ended
     #[command(hide = true)]
     Watcher(run::WatcherOptions),
-    /// Print the completions of a shell
+    /// Print completions for a shell
     Completions(generate::CompletionsOptions),
     /// Write the man pages into a directory
     #[command(hide = true)]

@@ -21,9 +21,9 @@ use crate::told::Told;
 /// What is wanted of it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wish {
-    /// What this agent did, and what happened to it.
+    /// Show only this agent.
     pub(crate) agent: Option<Name>,
-    /// What was done for this goal.
+    /// Show only this goal.
     pub(crate) goal: Option<RecordHash>,
     /// Nothing that was received before.
     pub(crate) from_ms: u64,

@@ -28,9 +28,9 @@ const MAX_QUEUE: u64 = 65_536;
 pub struct Settings {
     /// The folder that `init` made.
     pub data: PathBuf,
-    /// Where the API listens.
+    /// The address that serves the API.
     pub listen: SocketAddr,
-    /// Where metrics are served.
+    /// The address that serves metrics.
     pub metrics: SocketAddr,
     /// Names that the service answers to, beside those of loopback.
     #[serde(
@@ -91,7 +91,7 @@ pub struct Settings {
     /// The folder of the keys; `keys` in the data folder if nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<PathBuf>,
-    /// The folder of the verifier page, in place of the one in the program.
+    /// A folder with the verifier page, in place of the built-in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web: Option<PathBuf>,
     /// Who is told of transitions and denials; only a file can say it.
@@ -112,7 +112,7 @@ pub enum LogFormat {
 /// The settings that flags can give. What is not given comes from elsewhere.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Flags {
-    /// A file of settings, such as dragonsd.toml
+    /// A settings file, such as dragonsd.toml
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The folder that `init` made
@@ -124,37 +124,37 @@ pub struct Flags {
     /// Where metrics are served [default: 127.0.0.1:7118]
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<SocketAddr>,
-    /// A name that the service answers to, beside those of loopback; can be given more than once
+    /// A host name that the service answers to, in addition to those of loopback; may be repeated
     #[arg(long, value_name = "NAME")]
     pub host: Vec<HostName>,
-    /// An origin whose pages may read entry bundles, proofs and packs; can be given more than once
+    /// An origin whose pages may read entry bundles, proofs and packs; may be repeated
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<WebOrigin>,
-    /// Say that a proxy that ends TLS stands in front; addresses beyond loopback need it
+    /// Confirm that a proxy in front of the service terminates TLS; required for addresses other than loopback
     #[arg(long)]
     pub behind_proxy: bool,
-    /// The folder of the verifier page, in place of the one in the program
+    /// A folder with the verifier page, in place of the built-in one
     #[arg(long, value_name = "DIR")]
     pub web: Option<PathBuf>,
     /// The folder of the keys [default: keys in the data folder]
     #[arg(long, value_name = "DIR")]
     pub keys: Option<PathBuf>,
-    /// Make a log in an empty folder, for a first look; all keys lie beside it
+    /// Create a log in an empty folder for a first look; all its keys lie in the same folder
     #[arg(long)]
     pub dev: bool,
-    /// Believe the clock although it is more than an hour past the last leaf; where it is behind, go on in the log's own time
+    /// Accept a clock that is more than an hour ahead of the last entry; if the clock is behind, continue in the log's own time
     #[arg(long)]
     pub accept_clock_jump: bool,
-    /// Keep the newest head at a second place as well, a file or an address that takes a PUT, and refuse to start behind it
+    /// Also keep the newest head at a second place, a file or a URL that takes a PUT, and refuse to start if the log is behind it
     #[arg(long, value_name = "PATH|URL")]
     pub anchor: Option<String>,
-    /// Log only authority and control's own records when the disk has less room than this [default: 268435456]
+    /// When the disk has less free space than this, log only the records of operators and of control itself [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     pub min_free_bytes: Option<u64>,
-    /// Log nothing more when the disk has less room than this [default: 67108864]
+    /// When the disk has less free space than this, log nothing [default: 67108864]
     #[arg(long, value_name = "BYTES")]
     pub reserve_bytes: Option<u64>,
-    /// How many records may wait for the sequencer, 1 to 65536 [default: 8192]
+    /// The number of records that may wait for the sequencer, from 1 to 65536 [default: 8192]
     #[arg(long, value_name = "RECORDS")]
     pub queue: Option<usize>,
     /// How messages are written [default: text]

@@ -37,7 +37,7 @@ const INBOX: &str = "requests";
 /// What `init` is told.
 #[derive(Clone, Debug)]
 pub struct Founding {
-    /// The folder to make; absent or empty.
+    /// The folder to create; it must not exist, or be empty.
     pub data: PathBuf,
     /// The name of the log.
     pub origin: String,

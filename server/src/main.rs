@@ -33,23 +33,23 @@ struct Command {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Makes a log: its keys, its charter, and the trust that others verify it by
+    /// Create a log: its keys, its charter, and the trust file that others verify it with
     Init(Init),
-    /// Serves a log
+    /// Serve a log
     Serve(Flags),
-    /// Checks everything that is stored; 0: sound, 1: damaged, 2: could not decide
+    /// Check everything that is stored. Exit codes: 0 sound, 1 damaged, 2 could not decide
     Fsck {
         /// The folder that `init` made
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
     },
-    /// Prints the settings in force
+    /// Print the settings in force
     Config(Flags),
 }
 
 #[derive(clap::Args)]
 struct Init {
-    /// The folder to make; absent or empty
+    /// The folder to create; it must not exist, or be empty
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// The name of the log, such as example.com/workledger
@@ -58,7 +58,7 @@ struct Init {
     /// What happens to records that break a rule: enforce or observe [default: enforce]
     #[arg(long, value_name = "MODE")]
     mode: Option<Mode>,
-    /// The folder of the keys; those that are there are used [default: keys in the data folder]
+    /// The folder of the keys; existing keys are used [default: keys in the data folder]
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
     /// A JSON file of charter members that differ from the defaults

@@ -17,7 +17,7 @@ use crate::session::{Session, state_home};
 /// Which agent.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AgentOptions {
-    /// The agent; whatever agent.toml says if left out
+    /// The agent; defaults to the one in agent.toml
     #[arg(
         long,
         value_name = "NAME",

@@ -16,16 +16,16 @@ use crate::trusted;
 /// What about agents.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the agents and where they stand
+    /// List the agents and their states
     List,
-    /// Show where an agent stands
+    /// Show the state of an agent
     Show {
         /// The agent
         agent: Name,
     },
-    /// Quarantine an agent: it does nothing more until it is released
+    /// Quarantine an agent: it may do nothing until an operator releases it
     Quarantine(OrderOptions),
-    /// Release an agent from quarantine: under its lease, a new process begins to heal
+    /// Release an agent from quarantine: a new process heals under the agent's lease
     Release(OrderOptions),
     /// Stop an agent, and end its lease
     Stop(OrderOptions),
@@ -36,7 +36,7 @@ pub(crate) enum Command {
 pub(crate) struct OrderOptions {
     /// The agent
     agent: Name,
-    /// Why, for everybody to read
+    /// The reason, which goes into the log
     #[arg(long, value_name = "TEXT")]
     reason: Text,
     #[command(flatten)]

@@ -25,7 +25,7 @@ pub(crate) enum Command {
     Amend(Box<amend::AmendOptions>),
     /// Show what a proposal changes, and sign it
     Sign(amend::SignOptions),
-    /// Hand a proposal in that enough have signed
+    /// Submit a proposal that has enough signatures
     Submit(amend::SubmitOptions),
 }
 

@@ -28,7 +28,7 @@ const NAME_WIDTH: usize = 17;
     after_help = "Nothing is changed. Exit codes: 0 no problem; 1 a problem; 2 the command line was not understood."
 )]
 pub(crate) struct Options {
-    /// The agent to look at; whatever agent.toml says if left out
+    /// The agent to check; defaults to the one in agent.toml
     #[arg(
         long,
         value_name = "NAME",
@@ -36,13 +36,13 @@ pub(crate) struct Options {
         hide_env_values = true
     )]
     agent: Option<Name>,
-    /// The directory that holds agent.toml; the current one if left out and it holds one
+    /// The directory that holds agent.toml; defaults to the current directory if it holds one
     #[arg(long = "dir", value_name = "DIR")]
     directory: Option<PathBuf>,
     /// The data folder of a service on this machine
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where that service has its keys; in the data folder if left out
+    /// Where that service keeps its keys; defaults to the data folder
     #[arg(long, value_name = "DIR", requires = "data")]
     keys: Option<PathBuf>,
 }

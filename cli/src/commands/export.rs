@@ -28,10 +28,10 @@ const MAX_DISCLOSURES_BYTES: usize = 16 * 1024 * 1024;
 /// What to export, and where to.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The first entry of a range; 0 if left out
+    /// The first entry of a range; defaults to 0
     #[arg(long, value_name = "INDEX", conflicts_with_all = ["agent", "goal"])]
     from: Option<u64>,
-    /// The first entry behind the range; the end of the log if left out
+    /// The first entry after the range; defaults to the end of the log
     #[arg(long, value_name = "INDEX", conflicts_with_all = ["agent", "goal"])]
     to: Option<u64>,
     /// The records about an agent, and the authority that they rest on
@@ -46,11 +46,10 @@ pub(crate) struct Options {
     /// Compress it
     #[arg(long)]
     gzip: bool,
-    /// A checkpoint from before, as a file: the pack shows that the log has only grown since
+    /// An earlier checkpoint: the pack proves that the log has only grown since then
     #[arg(long, value_name = "FILE")]
     earlier: Option<PathBuf>,
-    /// A file with values to tell, one disclosure a line or an array of them: those of the pack's own records are told; may
-    /// be repeated
+    /// A file of values to disclose, as JSON Lines or a JSON array; only values of records in the pack are included; may be repeated
     #[arg(long, value_name = "FILE")]
     disclose: Vec<PathBuf>,
 }

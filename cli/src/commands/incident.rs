@@ -34,10 +34,10 @@ const HEARD_BYTES: usize = 64 * 1024;
 pub(crate) struct Options {
     /// The agent
     agent: Name,
-    /// From when on: a time such as 2026-11-23T14:00:00Z, or how long ago, such as -2h
+    /// The start of the period: a time such as 2026-11-23T14:00:00Z, or how long ago, such as -2h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Moment,
-    /// Up to when, which is not in it: now, unless it is given in the same way
+    /// The end of the period, exclusive, in the same form; defaults to now
     #[arg(
         long,
         value_name = "TIME",
@@ -49,11 +49,10 @@ pub(crate) struct Options {
     /// The directory to make; absent or empty
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
-    /// Put every entry of the log into the evidence, not only those about the agent: then all rules are judged
+    /// Put every entry of the log into the evidence, so that every rule can be judged; otherwise only the entries about the agent
     #[arg(long)]
     whole_log: bool,
-    /// A file with values to tell, which the evidence leaves out otherwise: one disclosure a line, or an array of them;
-    /// may be repeated
+    /// A file of values to disclose, as JSON Lines or a JSON array; the evidence leaves values out otherwise; may be repeated
     #[arg(long, value_name = "FILE")]
     disclose: Vec<PathBuf>,
 }

@@ -15,10 +15,10 @@ use crate::session::Session;
 /// What key, and where.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// What people call the key's holder
+    /// The name of the person or service that holds the key
     #[arg(long)]
     name: Text,
-    /// The file to make, for its owner alone; never overwritten
+    /// The file to write, readable by its owner alone; an existing file is never overwritten
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }

@@ -20,15 +20,15 @@ use crate::session::Session;
 /// What about leases.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the newest lease of each agent, or all that one ever had
+    /// List the newest lease of each agent, or all leases of one agent
     List(list::ListOptions),
-    /// Ask for a lease as an agent: in the inbox of the service, or in a file for an operator
+    /// Ask for a lease as an agent, through the service's inbox or in a file for an operator
     Ask(Box<ask::AskOptions>),
-    /// List the requests for leases that wait in the inbox of the service
+    /// List the lease requests that wait in the service's inbox
     Requests,
-    /// Grant a lease to the active version of an agent, or what a request asks for
+    /// Grant a lease to an agent's active version, or grant a request
     Grant(Box<grant::GrantOptions>),
-    /// Give a lease that is valid more time
+    /// Extend a valid lease
     Renew(RenewOptions),
     /// End a lease
     Revoke(RevokeOptions),
@@ -42,13 +42,13 @@ pub(crate) enum Command {
 /// How much of it.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct BudgetOptions {
-    /// How many actions; as many as it likes if left out
+    /// The largest number of actions; defaults to no limit
     #[arg(long, value_name = "N")]
     actions: Option<u64>,
-    /// How many tokens of a model
+    /// The number of model tokens
     #[arg(long, value_name = "N")]
     tokens: Option<u64>,
-    /// How much money, in millionths of the unit that the operators count in
+    /// The cost, in millionths of the currency unit that the operators use
     #[arg(long, value_name = "N")]
     cost_micros: Option<u64>,
 }
@@ -58,7 +58,7 @@ pub(crate) struct BudgetOptions {
 pub(crate) struct RenewOptions {
     /// The hash of the lease's record
     lease: RecordHash,
-    /// How long, from now on: a number and one of ms, s, m, h, d
+    /// How long the lease lasts from now: a number and one of ms, s, m, h, d
     #[arg(long = "for", value_name = "SPAN", default_value = "1h")]
     span: Span,
     #[command(flatten)]
@@ -70,7 +70,7 @@ pub(crate) struct RenewOptions {
 pub(crate) struct RevokeOptions {
     /// The hash of the lease's record
     lease: RecordHash,
-    /// Why, for everybody to read
+    /// The reason, which goes into the log
     #[arg(long, value_name = "TEXT")]
     reason: Text,
     #[command(flatten)]

@@ -31,10 +31,10 @@ pub(crate) struct ProveOptions {
     /// The entry: its index, or the hash of its record
     #[arg(value_name = "INDEX|RECORD")]
     entry: EntryName,
-    /// The file to write, such as entry.tlog-proof; stdout if left out
+    /// The file to write, such as entry.tlog-proof; defaults to stdout
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The size of the log to prove it for; the newest if left out
+    /// The log size to prove it for; defaults to the newest
     #[arg(long)]
     size: Option<u64>,
 }

@@ -17,7 +17,7 @@ use crate::session::{Session, now_ms, state_home};
 /// Who signs beside the holder of `--key`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Cosigners {
-    /// Another key that signs, where the charter asks for several; may be repeated
+    /// Another key to sign with, if the charter asks for several signatures; may be repeated
     #[arg(long, value_name = "FILE")]
     cosign_key: Vec<PathBuf>,
 }

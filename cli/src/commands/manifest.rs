@@ -27,12 +27,12 @@ use crate::session::{Session, read_key, state_home};
 /// What about manifests.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write an agent.toml to begin with
+    /// Write a first agent.toml
     Init {
         /// The directory that becomes an agent
         #[arg(value_name = "DIR", default_value = ".")]
         directory: PathBuf,
-        /// The agent's name; that of the directory if left out
+        /// The agent's name; defaults to the directory's name
         #[arg(long, value_name = "NAME")]
         agent: Option<Name>,
     },
@@ -51,9 +51,9 @@ pub(crate) enum Command {
         #[arg(value_name = "NEW")]
         new: PathBuf,
     },
-    /// Prove that a file is of the version in a directory
+    /// Prove that a file belongs to the version in a directory
     Prove(ProveOptions),
-    /// Check such a proof, offline, and show which version and which content it is of
+    /// Check such a proof offline, and show the version and the content that it proves
     Check {
         /// The proof
         proof: PathBuf,
@@ -70,7 +70,7 @@ pub(crate) struct ProveOptions {
     /// The directory that holds agent.toml
     #[arg(long = "dir", value_name = "DIR", default_value = ".")]
     directory: PathBuf,
-    /// The file to write the proof to; stdout if left out
+    /// The file to write the proof to; defaults to stdout
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -81,10 +81,10 @@ pub(crate) struct RegisterOptions {
     /// The directory that holds agent.toml
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// The agent's own private key, which signs too
+    /// The agent's own private key, which also signs
     #[arg(long, value_name = "FILE")]
     agent_key: PathBuf,
-    /// Why, for everybody to read; the version if left out
+    /// The reason, which goes into the log; defaults to the version
     #[arg(long, value_name = "TEXT")]
     reason: Option<Text>,
     #[command(flatten)]

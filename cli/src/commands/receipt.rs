@@ -23,15 +23,15 @@ use crate::session::{Session, now_ms};
 /// Which receipt.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Set out to do something
+    /// Log a goal
     Goal(GoalOptions),
-    /// Ask for leave to act, and print the permit
+    /// Log an intent, and print the permit
     Intent(Box<IntentOptions>),
-    /// Say what came of an action
+    /// Log the result of an action
     Result(Box<ResultOptions>),
-    /// Say what came of a goal
+    /// Log the outcome of a goal
     Outcome(OutcomeOptions),
-    /// Log what waits in the journal, after the service was away
+    /// Send what waits in the journal after the service was away
     Flush {
         #[command(flatten)]
         agent: AgentOptions,
@@ -43,10 +43,10 @@ pub(crate) enum Command {
 pub(crate) struct GoalOptions {
     #[command(flatten)]
     agent: AgentOptions,
-    /// The goal in words, for everybody to read
+    /// The goal in words, which go into the log
     #[arg(long, value_name = "TEXT")]
     title: Text,
-    /// Who asked for it
+    /// Who asked for the work
     #[arg(long, value_name = "TEXT", default_value = "")]
     requester: Text,
 }
@@ -56,19 +56,19 @@ pub(crate) struct GoalOptions {
 pub(crate) struct IntentOptions {
     #[command(flatten)]
     agent: AgentOptions,
-    /// The goal that it serves
+    /// The goal that the action serves
     #[arg(long, value_name = "RECORD")]
     goal: RecordHash,
-    /// What it touches, such as read:repo/README.md
+    /// What the action touches, such as read:repo/README.md
     #[arg(long, value_name = "SCOPE")]
     scope: Scope,
-    /// A tool that the manifest lists; the agent's own code if left out
+    /// A tool that the manifest lists; defaults to the agent's own code
     #[arg(long, value_name = "NAME")]
     tool: Option<Name>,
-    /// A value that goes in: the log gets a commitment to it; may be repeated
+    /// An input value: the log gets a commitment to it; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     input: Vec<Named<String>>,
-    /// A record that it follows from; may be repeated
+    /// A record that led to this action; may be repeated
     #[arg(long, value_name = "RECORD")]
     parent: Vec<RecordHash>,
     #[command(flatten)]
@@ -86,13 +86,13 @@ pub(crate) struct ResultOptions {
     /// How it ended: ok, error, timeout or cancelled
     #[arg(long, default_value = "ok")]
     status: Status,
-    /// A value that came out: the log gets a commitment to it; may be repeated
+    /// An output value: the log gets a commitment to it; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     output: Vec<Named<String>>,
-    /// How long it took
+    /// How long the action took
     #[arg(long, value_name = "SPAN", default_value = "0ms")]
     duration: crate::options::Span,
-    /// Where else to look, such as trace=4bf92f; may be repeated
+    /// A reference to another system, such as trace=4bf92f; may be repeated
     #[arg(long = "ref", value_name = "NAME=TEXT")]
     reference: Vec<Named<Text>>,
     #[command(flatten)]
@@ -107,10 +107,10 @@ pub(crate) struct OutcomeOptions {
     /// The goal
     #[arg(long, value_name = "RECORD")]
     goal: RecordHash,
-    /// What is thought of it: accepted, rejected, partial or abandoned
+    /// The verdict: accepted, rejected, partial or abandoned
     #[arg(long)]
     verdict: Verdict,
-    /// A ground for it: a record of the log, or a file whose digest is logged; may be repeated
+    /// The evidence for the verdict: a record of the log, or a file whose digest is logged; may be repeated
     #[arg(long, value_name = "NAME=RECORD|FILE")]
     check: Vec<Named<String>>,
 }
@@ -118,10 +118,10 @@ pub(crate) struct OutcomeOptions {
 /// What it uses.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct AmountOptions {
-    /// How many tokens of a model
+    /// The number of model tokens
     #[arg(long, value_name = "N", default_value_t = 0)]
     tokens: u64,
-    /// How much money, in millionths of the unit that the operators count in
+    /// The cost, in millionths of the currency unit that the operators use
     #[arg(long, value_name = "N", default_value_t = 0)]
     cost_micros: u64,
 }
@@ -131,7 +131,7 @@ pub(crate) struct AmountOptions {
 pub(crate) struct HeartbeatOptions {
     #[command(flatten)]
     agent: AgentOptions,
-    /// How many steps it has made in this epoch; as many as before if left out
+    /// How many steps the agent has made in this epoch; defaults to the last number
     #[arg(long, value_name = "N")]
     progress: Option<u64>,
     /// Say goodbye

@@ -21,12 +21,12 @@ use crate::told::{self, Listener};
 /// Of what.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The pack, gzipped or not; - is stdin. Whatever the service has if left out
+    /// The pack, gzipped or not; - is stdin. Without it, the command reads the service's log
     file: Option<PathBuf>,
-    /// What this agent did, and what happened to it
+    /// Show only this agent
     #[arg(long, value_name = "AGENT", conflicts_with = "goal")]
     agent: Option<Name>,
-    /// What was done for this goal
+    /// Show only this goal
     #[arg(long, value_name = "RECORD")]
     goal: Option<RecordHash>,
 }

@@ -38,55 +38,55 @@ use crate::session::{Session, now_ms, state_home};
 pub(crate) struct Options {
     #[command(flatten)]
     agent: AgentOptions,
-    /// What for, for everybody to read
+    /// The goal, which goes into the log
     #[arg(long, value_name = "TEXT")]
     goal: Text,
-    /// Who asked for it
+    /// Who asked for the work
     #[arg(long, value_name = "TEXT", default_value = "dragons run")]
     requester: Text,
-    /// How long CMD may take to end once it is asked to, before it is killed
+    /// How long CMD may take to end after SIGTERM before it is killed
     #[arg(long, value_name = "SPAN", default_value = "5s")]
     grace: Span,
-    /// Whether CMD is started again when it fails: it ends with another status than 0, or its permit is about to lapse
+    /// Whether to start CMD again when it ends with a status other than 0, or when its permit is about to lapse
     #[arg(long, value_enum, value_name = "WHEN", default_value = "never")]
     restart: Restart,
-    /// How often at most, in this run
+    /// The largest number of restarts in this run
     #[arg(long, value_name = "N", default_value = "5")]
     restarts: u32,
-    /// How long to wait before the first time; each further time twice as long, to a minute at most
+    /// How long to wait before the first restart; each further wait is twice as long, up to a minute
     #[arg(long, value_name = "SPAN", default_value = "1s")]
     backoff: Span,
-    /// What is run in CMD's place once the agent was healed: a program, which gets CMD as its arguments
+    /// A program to run in place of CMD after the agent was healed; it gets CMD as its arguments
     #[arg(long, value_name = "PROGRAM")]
     on_heal: Option<OsString>,
-    /// How long to wait for a service that is away: before CMD is started, where it asks for leave, and once it has ended
+    /// How long to wait for a service that is away: before CMD starts, when CMD asks for permission, and after CMD has ended
     #[arg(long, value_name = "SPAN", default_value = "30s")]
     patience: Span,
-    /// Run CMD also where nothing binds its name to what it is, under the scope run:@any/NAME, which `run:*` does not allow
+    /// Run CMD even if the manifest and the system do not pin it, under the scope run:@any/NAME, which `run:*` does not allow
     #[arg(long)]
     any_program: bool,
-    /// CMD is a service: once it is up (READY=1 on NOTIFY_SOCKET, or alive for 2 s), it runs on as long as there is a lease
+    /// Treat CMD as a service: once it is up (READY=1 on NOTIFY_SOCKET, or alive for 2 s), it runs for as long as it has a lease
     #[arg(long)]
     service: bool,
-    /// The goal of a service gets its outcome once that is up, so that only goals of its own are timed
+    /// Close the goal once the service is up, so that only the service's own goals are timed
     #[arg(long, requires = "service")]
     quiet: bool,
-    /// A command for a shell that succeeds as long as CMD works: each time it does is a step of progress
+    /// A shell command that succeeds while CMD works: each success counts as progress
     #[arg(long, value_name = "COMMAND")]
     probe: Option<OsString>,
-    /// How often
+    /// How often to run the probe
     #[arg(long, value_name = "SPAN", default_value = "10s", requires = "probe")]
     probe_every: Span,
-    /// What the log does with what breaks a rule, until its charter was read here for the first time
+    /// The log's mode, until this machine has read the log's charter once
     #[arg(long, value_enum, value_name = "MODE")]
     mode: Option<ModeOption>,
-    /// What becomes of processes that outlive CMD; without it they are ended, and kept beside a log that only observes
+    /// What happens to processes that outlive CMD; defaults to end, or to keep if the log is in observe mode
     #[arg(long, value_enum, value_name = "WHAT")]
     left_behind: Option<LeftBehind>,
-    /// Run CMD in a PID namespace, so that whatever it has started ends with it; it takes the right to make one
+    /// Run CMD in a PID namespace, so that everything it started ends with it; needs the right to create one
     #[arg(long)]
     pid_namespace: bool,
-    /// Hand the terminal on as it is: what CMD puts out there is not committed to, and counts as no progress
+    /// Pass the terminal through: the log gets no commitment to CMD's output there, and the output does not count as progress
     #[arg(long)]
     no_pty: bool,
     /// The program and its arguments
@@ -148,7 +148,7 @@ impl From<LeftBehind> for run::LeftBehind {
 /// What to tell the run around this command.
 #[derive(Debug, Args)]
 pub(crate) struct TellOptions {
-    /// The socket of the run
+    /// The run's socket
     #[arg(
         long,
         value_name = "FILE",
@@ -156,7 +156,7 @@ pub(crate) struct TellOptions {
         hide_env_values = true
     )]
     socket: PathBuf,
-    /// What to say: a JSON object, such as '{"intent":{"scope":"read:books"}}'
+    /// A request: a JSON object, such as '{"intent":{"scope":"read:books"}}'
     #[arg(required = true, value_name = "JSON")]
     lines: Vec<String>,
 }

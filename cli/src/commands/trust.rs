@@ -19,16 +19,16 @@ use crate::trusted;
 /// What about trust.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Trust a log: the one of a trust file, or the one at an address once you have compared its fingerprint
+    /// Trust the log of a trust file, or the log at an address after you compare its fingerprint
     Add(AddOptions),
-    /// List the logs that are known here
+    /// List the trusted logs
     List,
-    /// Show a log that is known here: where it is served, and what it is verified by
+    /// Show a trusted log: its address, and what verifies it
     Show {
         /// The log's name
         name: String,
     },
-    /// Trust a log no longer
+    /// Stop trusting a log
     Remove {
         /// The log's name
         name: String,
@@ -38,10 +38,10 @@ pub(crate) enum Command {
 /// Which log.
 #[derive(Debug, Args)]
 pub(crate) struct AddOptions {
-    /// A trust file, or the address of a service; --log gives the log a name, else it is called by its origin
+    /// A trust file, or the address of a service; --log names the log, its origin is the default name
     #[arg(value_name = "FILE|URL")]
     source: String,
-    /// The fingerprint that its operators told you, so that nobody has to be asked
+    /// The fingerprint that the log's operators gave you, so that the command does not ask
     #[arg(long, value_name = "DIGITS")]
     fingerprint: Option<String>,
 }

@@ -18,11 +18,10 @@ use crate::session::{Session, now_ms};
 pub(crate) struct Options {
     /// The proof file, or the pack, gzipped or not; - is stdin
     file: PathBuf,
-    /// Show what each check and finding means, what a check leaves open, and every step to the root
+    /// Explain each check and finding, what a check leaves open, and every step to the root
     #[arg(long)]
     explain: bool,
-    /// Judge how old the evidence is by this time: `now`, or as RFC 3339 writes it, in UTC. Without it that is left open,
-    /// and the report of the same evidence is always the same
+    /// Judge the age of the evidence at this time: `now`, or a UTC time as in RFC 3339. Without it, freshness is not judged, and the same evidence always gives the same report
     #[arg(long, value_name = "TIME")]
     at: Option<Moment>,
 }

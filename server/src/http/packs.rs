@@ -34,11 +34,11 @@ use crate::log::{PackReader, Published, ReadError, select};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
-    /// The first entry of a range; 0 if left out.
+    /// The first entry of a range; defaults to 0.
     #[serde(default, deserialize_with = "parsed_if_present")]
     #[param(value_type = Option<u64>)]
     from: Option<Decimal>,
-    /// The first entry behind the range; the end of the log if left out. If the head of that size was kept, the pack comes
+    /// The first entry after the range; defaults to the end of the log. If the head of that size was kept, the pack comes
     /// under it, otherwise under the newest.
     #[serde(default, deserialize_with = "parsed_if_present")]
     #[param(value_type = Option<u64>)]

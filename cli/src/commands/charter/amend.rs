@@ -26,25 +26,25 @@ use crate::session::{Session, now_ms};
 /// What to change.
 #[derive(Debug, Args)]
 pub(crate) struct AmendOptions {
-    /// A JSON file with the members to change: objects member by member, lists whole
+    /// A JSON file with the members to change: objects are merged, lists are replaced
     #[arg(long, value_name = "FILE")]
     members: Option<PathBuf>,
-    /// What happens to records that break a rule: enforce or observe
+    /// What the log does with records that break a rule: enforce or observe
     #[arg(long, value_name = "MODE")]
     mode: Option<Mode>,
-    /// How many roots have to sign a charter
+    /// How many root keys must sign a charter
     #[arg(long, value_name = "N")]
     root_threshold: Option<u64>,
-    /// How many operators have to sign what operators sign
+    /// How many operator keys must sign a lease, an order or a manifest
     #[arg(long, value_name = "N")]
     operator_threshold: Option<u64>,
     /// Add a key: its roles, its public half in base64 as `keygen` prints it, and a name; may be repeated
     #[arg(long, value_name = "ROLE[,ROLE]:KEY:NAME")]
     add_key: Vec<NewKey>,
-    /// Take out the key of this name; may be repeated
+    /// Remove the key with this id; may be repeated
     #[arg(long, value_name = "KEYID")]
     remove_key: Vec<KeyId>,
-    /// Let what this key has signed count no more, beside taking it out; may be repeated
+    /// Remove the key with this id, and void what it signed; may be repeated
     #[arg(long, value_name = "KEYID")]
     distrust: Vec<KeyId>,
     /// Let this key sign the log's heads, instead of those before: its public half in base64 as `keygen` prints it; may be

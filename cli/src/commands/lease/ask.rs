@@ -28,27 +28,27 @@ use crate::trusted;
 pub(crate) struct AskOptions {
     #[command(flatten)]
     agent: AgentOptions,
-    /// What to allow, such as run:* or read:repo/**
+    /// A scope to allow, such as run:* or read:repo/**
     #[arg(long, value_name = "SCOPE", num_args = 1.., required = true)]
     allow: Vec<Pattern>,
-    /// What to deny all the same
+    /// A scope to deny, even where --allow covers it
     #[arg(long, value_name = "SCOPE", num_args = 1..)]
     deny: Vec<Pattern>,
-    /// How long, from the grant on: a number and one of ms, s, m, h, d
+    /// How long the lease lasts from the grant: a number and one of ms, s, m, h, d
     #[arg(long = "for", value_name = "SPAN", default_value = "1h")]
     span: Span,
-    /// How long control may renew it, from the grant on; not at all if left out
+    /// How long the control plane may renew it, from the grant; without it, never
     #[arg(long, value_name = "SPAN")]
     renewable: Option<Span>,
     #[command(flatten)]
     budget: BudgetOptions,
-    /// The lease of another agent that it is to be a part of
+    /// The lease of another agent under which this one is granted
     #[arg(long, value_name = "RECORD")]
     parent: Option<RecordHash>,
-    /// What for, for everybody to read
+    /// The purpose, which goes into the log
     #[arg(long, value_name = "TEXT", default_value = "")]
     purpose: Text,
-    /// The file to write the request to; to the inbox of the service if left out
+    /// The file to write the request to; defaults to the service's inbox
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }

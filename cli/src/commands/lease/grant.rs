@@ -30,27 +30,27 @@ pub(crate) struct GrantOptions {
     /// The agent
     #[arg(required_unless_present = "request", conflicts_with = "request")]
     agent: Option<Name>,
-    /// Grant what is asked in a file, or in a request of the inbox: in what other options say, narrower
+    /// Grant the request in a file or in the inbox; other options can only narrow it
     #[arg(long, value_name = "FILE|ID")]
     request: Option<RequestPlace>,
-    /// What is allowed, such as run:* or read:repo/**
+    /// A scope to allow, such as run:* or read:repo/**
     #[arg(long, value_name = "SCOPE", num_args = 1.., required_unless_present = "request")]
     allow: Vec<Pattern>,
-    /// What is denied all the same
+    /// A scope to deny, even where --allow covers it
     #[arg(long, value_name = "SCOPE", num_args = 1..)]
     deny: Vec<Pattern>,
-    /// How long, from now on: a number and one of ms, s, m, h, d; 1h, or what a request asks for, if left out
+    /// How long the lease lasts from now: a number and one of ms, s, m, h, d; defaults to the request's span, or 1h
     #[arg(long = "for", value_name = "SPAN")]
     span: Option<Span>,
-    /// How long control may renew it, from now on; not at all, or what a request asks for, if left out
+    /// How long the control plane may renew it, from now; defaults to the request's span, or never
     #[arg(long, value_name = "SPAN")]
     renewable: Option<Span>,
     #[command(flatten)]
     budget: BudgetOptions,
-    /// The lease of another agent that this one is a part of
+    /// The lease of another agent under which this one is granted
     #[arg(long, value_name = "RECORD")]
     parent: Option<RecordHash>,
-    /// What for, for everybody to read
+    /// The purpose, which goes into the log
     #[arg(long, value_name = "TEXT")]
     purpose: Option<Text>,
     #[command(flatten)]

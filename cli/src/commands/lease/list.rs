@@ -20,7 +20,7 @@ use crate::trusted;
 /// Of whom.
 #[derive(Debug, Args)]
 pub(crate) struct ListOptions {
-    /// Every lease that this agent ever had, from the entries of the log; the newest of each agent, by the service's word, if left out
+    /// List every lease of this agent, read from the log's entries; without it, the service lists the newest lease of each agent
     #[arg(long, value_name = "NAME")]
     agent: Option<Name>,
 }
