@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 readonly build="$PWD/.build"
+readonly docs="$PWD/../docs"
 readonly python="${PYTHON:-python3}"
 declare -a skipped=()
 
@@ -95,8 +96,9 @@ test_python_frameworks() {
   fi
   [[ -n "${TEMPORAL_CLI:-}" ]] || skipped+=('the Temporal adapter: no server; make sdk-temporal builds one')
   for test in python/frameworks/test_*.py; do
-    echo "-- $(basename "$test" .py)"
-    PYTHONPATH=python/tests "$build/frameworks/bin/python" -W ignore::DeprecationWarning -m unittest "$test"
+    test="$(basename "$test" .py)"
+    echo "-- $test"
+    (cd python/frameworks && PYTHONPATH=../tests "$build/frameworks/bin/python" -W ignore -m unittest "$test")
   done
 }
 
@@ -119,7 +121,7 @@ test_tarball() {
   cp -r typescript/tests "$fresh/tests"
   cp typescript/frameworks/*.mjs typescript/frameworks/*.ts "$fresh/tests"
   npm install --prefix "$fresh" --loglevel=error --no-audit --no-fund "$tarball" >&2
-  (cd "$fresh" && node --test --test-reporter=spec tests/*.test.mjs)
+  (cd "$fresh" && DRAGONS_DOCS="$docs" node --test --test-reporter=spec tests/*.test.mjs)
   (cd "$fresh" && npx tsc --strict --noEmit --skipLibCheck --module nodenext --target es2022 tests/types.ts)
   echo 'tsc --strict: the types fit'
 }

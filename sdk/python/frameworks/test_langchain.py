@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unittest
-from typing import Any, List
+from typing import Any, Callable, List
 
 from langchain.agents import create_agent
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
@@ -72,10 +72,11 @@ class LangChain(unittest.TestCase):
         asked = {"messages": [("user", "book")]}
         config = {"configurable": {"thread_id": "t-7"}}
         calls = [call("book", 1, account="a-1", amount=7), call("book", 2, account="b/../a", amount=8)]
-        for run in (
-            lambda: self.agent(*calls).invoke(asked, config=config),
+        runs: List[Callable[[], Any]] = [
+            lambda: self.agent(*calls).invoke(asked, config),
             lambda: asyncio.run(self.agent(*calls).ainvoke(asked, config)),
-        ):
+        ]
+        for run in runs:
             permitted, denied = self.tool_messages(run())
             self.assertEqual((permitted.content, permitted.status), ("7 booked", "success"))
             self.assertEqual((denied.status, denied.tool_call_id), ("error", "call-2"))

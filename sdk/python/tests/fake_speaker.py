@@ -1,4 +1,4 @@
-"""A speaker to test against: the socket's lines as docs/agents.md has them, with the log left out."""
+"""A speaker to test against: the socket's lines as docs/socket.md has them, with the log left out."""
 
 from __future__ import annotations
 

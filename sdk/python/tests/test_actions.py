@@ -31,7 +31,8 @@ class Actions(unittest.TestCase):
         named = {"call": "c-1", "session": "s", "host": "python", "deadline_ms": 60000}
         self.assertEqual(intent, {"scope": "read:books", "inputs": inputs, **named})
         outputs = {"total": "42", "note": "fine"}
-        expected = {"intent": action.permit.intent, "call": "c-1", "status": "ok", "tokens": 3}
+        named = {"call": "c-1", "session": "s", "host": "python"}
+        expected = {"intent": action.permit.intent, **named, "status": "ok", "tokens": 3}
         self.assertEqual(result, {**expected, "outputs": outputs, "refs": {"ticket": "T-1"}})
         self.assertEqual((action.permit.lapses_ms, action.permit.breach), (61000, None))
 

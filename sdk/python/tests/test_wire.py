@@ -200,6 +200,29 @@ class Lost(Case):
         self.assertEqual(first, second)
         self.assertEqual(len(speaker.of("result")), 1)
 
+    def test_a_result_whose_answer_is_lost_is_said_again_by_its_call(self) -> None:
+        speaker = self.speaker()
+        client = self.client(speaker.path)
+
+        def lose_the_first(line: Line) -> Optional[Line]:
+            if len(speaker.of("result")) == 1 and "result" in line:
+                speaker.hang_up()
+            return None
+
+        speaker.before = lose_the_first
+        with client.action("read:a"):
+            pass
+        first, second = speaker.of("result")
+        self.assertEqual({**second, "intent": first["intent"]}, first)
+        self.assertNotIn("intent", second)
+
+    def test_a_speaker_that_is_busy_says_so(self) -> None:
+        speaker = self.speaker()
+        busy = b'{"ok":false,"code":"busy","detail":"too many connections","by":"speaker"}\n'
+        speaker._converse = lambda conversation: conversation.connection.sendall(busy)  # type: ignore[method-assign]
+        with self.away("busy"), self.client(speaker.path).action("read:a"):
+            self.fail("it ran")
+
     def test_what_cannot_be_said_twice_is_lost(self) -> None:
         for knows_ids, kind in ((False, "intent"), (True, "outcome")):
             speaker = self.speaker(knows_ids=knows_ids)

@@ -158,7 +158,7 @@ export class Client {
     return answer["disclosure"] as Record<string, unknown>;
   }
 
-  /** Says one line of docs/agents.md. The answer is never an exception. */
+  /** Says one line of docs/socket.md. The answer is never an exception. */
   ask(request: Request): Promise<Answer> {
     return this.#wire.ask(request);
   }

@@ -25,6 +25,9 @@ const MAX_TRIES = 2;
 /** What may be left out for an end that does not know it: names by which an action is found again. */
 const LEFT_OUT = new Set(["call", "session", "host", "deadline_ms"]);
 
+/** What such an end answers to `hello`. */
+const UNKNOWN = ["malformed", "unknown-member"];
+
 interface Asked {
   request: Request;
   settle: (answer: Answer) => void;
@@ -143,7 +146,7 @@ export class Wire {
       return false;
     }
     if (this.#known === undefined) {
-      this.#known = answer;
+      this.#greeted(answer);
       return true;
     }
     const { id, ...rest } = answer;
@@ -155,6 +158,17 @@ export class Wire {
     this.#sent.delete(number);
     asked.settle(rest as Answer);
     return true;
+  }
+
+  /** The first answer of a connection: that to `hello`, or that nobody has time for this connection. */
+  #greeted(answer: Answer): void {
+    if (answer.ok || UNKNOWN.includes(answer.code ?? "")) {
+      this.#known = answer;
+      return;
+    }
+    this.#socket?.destroy();
+    this.#socket = undefined;
+    this.#giveUp(answer);
   }
 
   /** The connection is gone. What may be said twice is said again, the rest learns that its answer is lost. */
@@ -171,6 +185,9 @@ export class Wire {
     const again = sent.filter((asked) => this.#hasIds && survives(asked.request));
     const waiting = [...again, ...this.#unsent].filter((asked) => asked.tries < MAX_TRIES);
     const lost = [...sent, ...this.#unsent].filter((asked) => !waiting.includes(asked));
+    for (const asked of again) {
+      asked.request = saidAgain(asked.request);
+    }
     this.#sent.clear();
     this.#unsent = waiting;
     for (const asked of lost) {
@@ -194,7 +211,7 @@ export class Wire {
  * session. Without a session they belong to the connection, which is gone.
  */
 function survives(request: Request): boolean {
-  const needs: Record<string, string[]> = { intent: ["call", "session"], result: ["call"], goal: ["session"] };
+  const needs: Record<string, string[]> = { intent: ["call", "session"], result: ["call", "session"], goal: ["session"] };
   for (const [kind, members] of Object.entries(needs)) {
     const said = request[kind];
     if (typeof said === "object" && said !== null) {
@@ -202,6 +219,15 @@ function survives(request: Request): boolean {
     }
   }
   return !("outcome" in request);
+}
+
+/** A result that names its intent is wrong if the first one came through; one that names its call is not. */
+function saidAgain(request: Request): Request {
+  if (!("result" in request)) {
+    return request;
+  }
+  const { intent: _, ...result } = request["result"] as Record<string, unknown>;
+  return { result };
 }
 
 function line(request: Request): string {

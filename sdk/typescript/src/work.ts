@@ -105,9 +105,12 @@ export class Action {
     }
     if (this.permit !== undefined) {
       const usage = Object.entries(this.#usage).filter(([, amount]) => amount > 0);
+      const { session, host } = this.#intent;
+      const named = session === undefined ? {} : { session, host };
       const said = {
         intent: this.permit.intent,
         call: this.#call,
+        ...named,
         status: this.status,
         ...Object.fromEntries(usage),
         ...filled("outputs", texts(this.#outputs)),

@@ -42,7 +42,8 @@ test("an action has a permit and a result", async (t) => {
   const { intent: of, ...rest } = result;
   assert.match(of, /^sha256:/);
   const outputs = { total: "42", none: "undefined" };
-  assert.deepEqual(rest, { call: "c-1", status: "ok", tokens: 3, outputs, refs: { ticket: "T-1" } });
+  const by = { call: "c-1", session: "s", host: "node" };
+  assert.deepEqual(rest, { ...by, status: "ok", tokens: 3, outputs, refs: { ticket: "T-1" } });
 });
 
 test("what is denied does not run", async (t) => {

@@ -120,6 +120,15 @@ test("a call whose answer is lost is said again under its name", async (t) => {
   assert.equal(speaker.of("result").length, 1);
 });
 
+test("a result whose answer is lost is said again by its call", async (t) => {
+  const speaker = await speaking(t);
+  speaker.before = (line) => ("result" in line && speaker.of("result").length === 1 ? speaker.hangUp() : undefined);
+  await client(t, speaker.path).action("read:a", () => undefined);
+  const [first, second] = speaker.of("result");
+  assert.deepEqual({ ...second, intent: first.intent }, first);
+  assert.equal(second.intent, undefined);
+});
+
 test("what cannot be said twice is lost", async (t) => {
   for (const [knowsIds, kind] of [[false, "intent"], [true, "outcome"]]) {
     const speaker = await speaking(t, { knowsIds });
@@ -142,6 +151,16 @@ test("nonsense is no answer, and who only hangs up is not called for ever", asyn
     await new Promise((done) => server.close(done));
     await rm(folder, { recursive: true });
   }
+});
+
+test("a speaker that is busy says so", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "dragons-"));
+  const busy = '{"ok":false,"code":"busy","detail":"too many connections","by":"speaker"}\n';
+  const server = createServer((socket) => socket.once("data", () => socket.end(busy)));
+  await new Promise((done) => server.listen(join(folder, "socket"), done));
+  t.after(() => rm(folder, { recursive: true }));
+  await assert.rejects(client(t, join(folder, "socket")).action("read:a", runs), away("busy"));
+  await new Promise((done) => server.close(done));
 });
 
 test("a permit that nobody waits for any more is given back", async (t) => {

@@ -148,7 +148,7 @@ class Client:
         return dict(answer["disclosure"])
 
     def ask(self, request: Request) -> "Future[Answer]":
-        """Says one line of docs/agents.md, and gives the future of its answer, which is never an exception."""
+        """Says one line of docs/socket.md, and gives the future of its answer, which is never an exception."""
         return self._wire.ask(request)
 
     def close(self, timeout_s: float = _CLOSE_S) -> None:

@@ -34,6 +34,9 @@ _MAX_TRIES = 2
 #: What may be left out for an end that does not know it: names by which an action is found again.
 _LEFT_OUT = frozenset({"call", "session", "host", "deadline_ms"})
 
+#: What such an end answers to `hello`.
+_UNKNOWN = ("malformed", "unknown-member")
+
 #: A line that such an end does not know at all.
 _NEWER_LINE = "session"
 
@@ -50,13 +53,19 @@ class Asked:
         if self.future.set_running_or_notify_cancel():
             self.future.set_result(answer)
 
+    def say_again(self) -> None:
+        """A result that names its intent is wrong if the first one came through; one that names its call is not."""
+        if "result" in self.request:
+            said = {name: value for name, value in self.request["result"].items() if name != "intent"}
+            self.request = {"result": said}
+
     def survives_a_lost_connection(self) -> bool:
         """Whether saying it twice is the same as saying it once.
 
         An action is known by its session and its call, a goal by its session. Without a session they belong to the
         connection, which is gone.
         """
-        for kind, needs in (("intent", {"call", "session"}), ("result", {"call"}), ("goal", {"session"})):
+        for kind, needs in (("intent", {"call", "session"}), ("result", {"call", "session"}), ("goal", {"session"})):
             if kind in self.request:
                 return needs <= set(self.request[kind])
         return "outcome" not in self.request
@@ -243,6 +252,8 @@ class _Connection:
             self._outgoing = self._outgoing[self._socket.send(self._outgoing) :]
         except BlockingIOError:
             pass
+        except (BrokenPipeError, ConnectionResetError):
+            self._outgoing = b""  # It may have said why before it hung up, so reading decides.
 
     def _read(self) -> None:
         if self._socket is None:
@@ -261,13 +272,21 @@ class _Connection:
 
     def _take(self, answer: Answer) -> None:
         if self._known is None:
-            self._known, self._has_ids = answer, answer.get("ok") is True
+            self._greeted(answer)
             return
         number = answer.pop("id", None) if self._has_ids else next(iter(self._sent), None)
         asked = self._sent.pop(number, None) if isinstance(number, int) else None
         if asked is None:
             raise ConnectionError(f"the other end answers what nobody asked: {answer}")
         asked.settle(answer)
+
+    def _greeted(self, answer: Answer) -> None:
+        """The first answer of a connection: that to `hello`, or that nobody has time for this connection."""
+        if answer.get("ok") is not True and answer.get("code") not in _UNKNOWN:
+            self.close()
+            self.give_up({"by": "speaker", **answer, "ok": False})
+            return
+        self._known, self._has_ids = answer, answer.get("ok") is True
 
     def _lose(self, reason: str) -> None:
         """The connection is gone. What may be said twice is said again, the rest learns that its answer is lost."""
@@ -276,6 +295,7 @@ class _Connection:
         for asked in self._sent.values():
             survives = self._has_ids and asked.survives_a_lost_connection()
             if survives and asked.tries < _MAX_TRIES:
+                asked.say_again()
                 again.append(asked)
             else:
                 asked.settle(_no("connection-lost", reason))

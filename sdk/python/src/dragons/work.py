@@ -141,7 +141,8 @@ class Action:
 
     def _said(self) -> Dict[str, Any]:
         assert self.permit is not None
-        said: Dict[str, Any] = {"intent": self.permit.intent, "call": self._call, "status": self.status}
+        named: Dict[str, Any] = {name: self._intent[name] for name in ("session", "host") if name in self._intent}
+        said: Dict[str, Any] = {"intent": self.permit.intent, "call": self._call, **named, "status": self.status}
         said.update({name: amount for name, amount in self._usage.items() if amount})
         for name, members in (
             ("outputs", values.texts(self._outputs)),
