@@ -34,7 +34,7 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy wasm web unit sdk-unit browser doc deny
 
-.PHONY: help sdk sdk-temporal demo demo-steps setup test steps build bench bench-run prove fleet soak fuzz samples screenshots pictures $(STEPS)
+.PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build bench bench-run prove fleet soak fuzz samples screenshots pictures $(STEPS)
 
 help:
 	@echo 'make demo    a first look: a log, an agent, its evidence, until Ctrl-C'
@@ -48,6 +48,7 @@ help:
 	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
 	@echo 'make soak    kill -9 a hundred times, and every fault of a disk at every call'
 	@echo 'make sdk     the Python and Node packages: built, installed afresh, tested with every framework'
+	@echo 'make examples    six agents of different kinds, each with its evidence verified'
 	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
 
 # In the profile of the checks: RocksDB, which is most of the build, takes as
@@ -120,6 +121,11 @@ sdk-unit:
 # The same as packages, with the frameworks that have an adapter, which come from PyPI and npm.
 sdk:
 	bash sdk/check.sh
+
+# Those of `unit` and those with frameworks, which `make sdk` installs.
+examples:
+	$(CARGO) build --locked --bins -p cli -p server
+	PATH="$$($(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug:$$PATH" bash examples/all.sh
 
 # A development server for the tests of the Temporal adapter; a Go build of a few minutes.
 sdk-temporal:
