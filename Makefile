@@ -46,7 +46,7 @@ help:
 	@echo 'make bench-run    figures of dragons run alone, in release'
 	@echo 'make prove   how well the replay finds the faults of a fleet, in release'
 	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
-	@echo 'make soak    kill -9 a hundred times, and every fault of a disk at every call'
+	@echo 'make soak    kill -9 a hundred times, every fault of a disk at every call, an hour of mixed load'
 	@echo 'make sdk     the Python and Node packages: built, installed afresh, tested with every framework'
 	@echo 'make examples    six agents of different kinds, each with its evidence verified'
 	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
@@ -93,10 +93,12 @@ bench-run:
 prove:
 	$(CARGO) run --release --locked -p proving --bin prove
 
-# What takes too long for every change: `unit` kills ten times, and tries some of the faults.
+# What takes too long for every change: `unit` kills ten times, and tries some of the faults. The mixed load lasts an
+# hour, or SOAK_SECONDS.
 soak:
 	DRAGONS_KILLS=100 $(CARGO) test --locked -p tests --test crash -- --nocapture
 	DRAGONS_FAULTS=all $(CARGO) test --locked -p tests --test faults -- --nocapture
+	$(CARGO) bench --locked -p tests --bench soak
 
 # FLEET_AGENTS and FLEET_SECONDS change how many and for how long.
 fleet:

@@ -109,6 +109,18 @@ impl ServiceError {
         }
     }
 
+    /// How long the service asked to be left alone, a minute at most: it is the caller who decides when to give up.
+    pub fn asks_to_wait(&self) -> Option<Duration> {
+        const LONGEST: Duration = Duration::from_secs(60);
+        match self {
+            Self::Refused(problem) => {
+                let asked = problem.retry_after_s.map(Duration::from_secs);
+                asked.map(|asked| asked.min(LONGEST))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the service said that there is no such thing.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused(problem) if problem.status == 404 || problem.says("agent-unknown"))

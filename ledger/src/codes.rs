@@ -386,8 +386,8 @@ codes! {
             "More records wait than the queue holds.";
         Stopping "stopping" Problem Control (Some(503)) "The service is stopping; try again later."
             "A record arrives after the service was told to stop.";
-        DiskFull "disk-full" Problem Control (Some(507)) "The disk is nearly full; nothing more is logged."
-            "Less free space is left than the service keeps in reserve.";
+        DiskFull "disk-full" Problem Control (Some(507)) "The disk is nearly full; no record of this kind is logged."
+            "Less free space is left than the service keeps in reserve for records of that kind.";
         Internal "internal" Problem Control (Some(500)) "Something failed inside the service."
             "The store could not be read. The reason stands in the service's own log.";
     }

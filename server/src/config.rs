@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use config::{Config, ConfigError, Environment, File, FileFormat, Value, ValueKind};
+use config::builder::DefaultState;
+use config::{Config, ConfigBuilder, ConfigError, Environment, File, FileFormat, Value, ValueKind};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
@@ -205,7 +206,28 @@ impl Settings {
         self
     }
 
+    /// The settings that a file with this text gives alone, over the defaults.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        let builder = Self::defaults()?.add_source(File::from_str(text, FileFormat::Toml));
+        builder.build()?.try_deserialize()
+    }
+
     fn from_layers(flags: &Flags, environment: Environment) -> Result<Self, ConfigError> {
+        let mut builder = Self::defaults()?;
+        if let Some(path) = &flags.config {
+            builder = builder.add_source(File::from(path.as_path()).format(FileFormat::Toml));
+        }
+        builder = builder.add_source(environment);
+        for (name, value) in flags.given() {
+            builder = builder.set_override(name, value)?;
+        }
+        builder.build()?.try_deserialize()
+    }
+
+    fn defaults() -> Result<ConfigBuilder<DefaultState>, ConfigError> {
         let mut builder = Config::builder()
             .set_default("listen", "127.0.0.1:7117")?
             .set_default("metrics", "127.0.0.1:7118")?
@@ -223,14 +245,7 @@ impl Settings {
                 .set_default(format!("{name}_at_once"), rate.at_once)?
                 .set_default(format!("{name}_per_s"), rate.per_s)?;
         }
-        if let Some(path) = &flags.config {
-            builder = builder.add_source(File::from(path.as_path()).format(FileFormat::Toml));
-        }
-        builder = builder.add_source(environment);
-        for (name, value) in flags.given() {
-            builder = builder.set_override(name, value)?;
-        }
-        builder.build()?.try_deserialize()
+        Ok(builder)
     }
 }
 

@@ -3,8 +3,9 @@
 //! Everything is judged before anything is written, and `trust.json` is written last: a folder without it is one
 //! where this did not get to its end, and `serve` refuses it.
 
-use std::fs;
+use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use ledger::codes::Refusal;
@@ -24,6 +25,9 @@ use crate::store::open::{self, OpenStoreError};
 
 /// The file that says how this log is verified, in the data folder.
 pub const TRUST_FILE: &str = "trust.json";
+
+/// Its mode: it is for whoever verifies the log, where the folder lets them.
+pub(crate) const TRUST_MODE: u32 = 0o644;
 
 /// The file beside a log key that says which log it signs.
 const SIGNS_FILE: &str = "log.json";
@@ -309,6 +313,7 @@ fn write_trust(data: &Path, log: &SigningKey, charter: RecordHash) -> Result<(),
     let write = || {
         let mut file = fs::File::create_new(&partial)?;
         writeln!(file, "{text}")?;
+        file.set_permissions(Permissions::from_mode(TRUST_MODE))?;
         file.sync_all()?;
         fs::rename(&partial, &path)
     };
@@ -316,8 +321,10 @@ fn write_trust(data: &Path, log: &SigningKey, charter: RecordHash) -> Result<(),
     sync_folder(data)
 }
 
-fn create_folder(path: &Path) -> Result<(), InitError> {
-    fs::create_dir_all(path).map_err(|error| InitError::file(path, error))
+/// Makes a folder for its owner alone, whatever the umask; one that is there stays as it is.
+pub(crate) fn create_folder(path: &Path) -> Result<(), InitError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| InitError::file(path, error))
 }
 
 /// New names in a folder are durable only once the folder is synced.

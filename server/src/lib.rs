@@ -11,6 +11,7 @@
 )]
 
 pub mod anchor;
+pub mod backup;
 pub mod bounds;
 pub mod config;
 pub mod files;

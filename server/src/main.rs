@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use ledger::fingerprint::Fingerprint;
 use ledger::record::Mode;
+use server::backup;
 use server::config::{Flags, LogFormat, Settings};
 use server::fsck;
 use server::init::{Founding, init, store_path};
@@ -43,6 +44,9 @@ enum Action {
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
     },
+    /// Make, list, check and restore backups
+    #[command(subcommand)]
+    Backup(backup::command::Command),
     /// Print the settings in force
     Config(Flags),
 }
@@ -70,10 +74,13 @@ struct Init {
 const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
+    // What this program makes is its user's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let outcome = match Command::parse().action {
         Action::Init(options) => make(options),
         Action::Serve(flags) => run(&flags),
         Action::Fsck { data } => check(&data),
+        Action::Backup(command) => backup::command::run(command),
         Action::Config(flags) => show(&flags),
     };
     outcome.unwrap_or_else(|error| {

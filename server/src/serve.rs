@@ -1,6 +1,9 @@
 //! The running service: opened, wired, stopped.
 
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,6 +14,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::anchor::{self, Anchor, AnchorError, Place, PlaceError};
+use crate::backup::restored::{Marker, MarkerError};
+use crate::backup::snapshot::Snapshots;
 use crate::config::Settings;
 use crate::files::{Files, TooFewFiles};
 use crate::http::{self, Places, Service, Web};
@@ -23,6 +28,7 @@ use crate::log::{
 use crate::messages::Messages;
 use crate::metrics;
 use crate::store::open::{self, OpenStoreError};
+use crate::store::{Storage, Store};
 use crate::trust::{Trust, TrustError};
 use crate::webhooks::{WebhookError, Webhooks};
 
@@ -47,22 +53,65 @@ pub async fn serve(settings: &Settings, messages: &Messages) -> Result<(), Serve
         make_for_a_look(settings)?;
     }
     let trust = Trust::read(&settings.data)?;
-    let place = anchor_place(settings)?;
-    let (log, mut sequencer) = open(settings, &trust, place.as_ref()).await?;
+    let may_sign = may_sign(settings)?;
+    // What a restored log ends with is not the newest head, until somebody has shown that it is.
+    let place = match may_sign {
+        true => anchor_place(settings)?,
+        false => None,
+    };
+    let storage = open_storage(settings, files)?;
+    let store = Arc::clone(&storage.store);
+    let (log, mut sequencer) = open(settings, &trust, storage, place.as_ref(), may_sign).await?;
     let anchor = place.map(|place| Anchor::keep(place, &log));
+    let snapshots = offer_snapshots(settings, store);
     let begun = Begun {
         settings,
         messages,
         files,
         log: &log,
         trust: &trust,
+        may_sign,
     };
     let outcome = begun.offer(recorder, &mut sequencer, signals).await;
+    if let Some(snapshots) = snapshots {
+        snapshots.finish().await;
+    }
     let closed = tokio::task::spawn_blocking(move || close(&log, sequencer)).await;
     if let Some(anchor) = anchor {
         anchor.finish().await;
     }
     outcome.and(closed.unwrap_or(Err(ServeError::Sequencer(Fatal::Panicked))))
+}
+
+/// Whether the log may go on: one that was restored may have gone on behind the backup.
+fn may_sign(settings: &Settings) -> Result<bool, ServeError> {
+    let marker = Marker::read(&settings.data)?;
+    let Some(Marker { size, .. }) = marker.filter(|marker| marker.resumed.is_none()) else {
+        return Ok(true);
+    };
+    let data = settings.data.display();
+    tracing::error!(
+        "this log was restored from a backup and ends at {size}: it is served, and nothing is signed until `dragonsd backup restore --data {data} --resume-after FILE|URL` has shown it the newest checkpoint that was published"
+    );
+    Ok(false)
+}
+
+/// Opens the storage, which is its owner's alone whatever the umask was when it was made.
+fn open_storage(settings: &Settings, files: Files) -> Result<Storage, ServeError> {
+    let path = init::store_path(&settings.data);
+    if let Err(error) = fs::set_permissions(&path, Permissions::from_mode(0o700)) {
+        tracing::warn!(%error, path = %path.display(), "the store could not be made private");
+    }
+    Ok(open::open_within(&path, files.of_store())?)
+}
+
+/// Without it backups can be made while the service is stopped.
+fn offer_snapshots(settings: &Settings, store: Arc<dyn Store>) -> Option<Snapshots> {
+    let offered = Snapshots::offer(&settings.data, store);
+    let failed = |error| {
+        tracing::warn!(%error, "no backup can be made while this service runs");
+    };
+    offered.map_err(failed).ok()
 }
 
 fn anchor_place(settings: &Settings) -> Result<Option<Place>, ServeError> {
@@ -78,6 +127,7 @@ struct Begun<'a> {
     files: Files,
     log: &'a Log,
     trust: &'a Trust,
+    may_sign: bool,
 }
 
 impl Begun<'_> {
@@ -96,7 +146,9 @@ impl Begun<'_> {
             host,
             ..
         } = self.settings;
-        let webhooks = Webhooks::start(webhooks, data, &self.settings.keys(), self.log)?;
+        // A log that does not go on has nothing new to tell.
+        let told = if self.may_sign { webhooks } else { &[][..] };
+        let webhooks = Webhooks::start(told, data, &self.settings.keys(), self.log)?;
         let listener = bind(*listen).await?;
         let metrics_listener = bind(*metrics).await?;
         announce(self.messages, &listener, &metrics_listener)?;
@@ -188,16 +240,18 @@ fn close(log: &Log, sequencer: Sequencer) -> Result<(), ServeError> {
 async fn open(
     settings: &Settings,
     trust: &Trust,
+    storage: Storage,
     place: Option<&Place>,
+    may_sign: bool,
 ) -> Result<(Log, Sequencer), ServeError> {
     let keys = read_keys(settings, trust)?;
-    let storage = open::open(&init::store_path(&settings.data))?;
     let options = Options {
         queue: settings.queue,
         min_free_bytes: settings.min_free_bytes,
         reserve_bytes: settings.reserve_bytes,
         // For a first look there is nobody who could vouch for the clock.
         accept_clock_jump: settings.accept_clock_jump || settings.dev,
+        may_sign,
         ..Options::default()
     };
     let recovered = Recovered::recover(storage, keys, &options)?;
@@ -207,6 +261,7 @@ async fn open(
     }
     match place {
         Some(place) => compare(place, &head).await?,
+        None if !may_sign => {}
         None => tracing::warn!(
             "no --anchor: if this data folder is an older copy of itself, nothing here notices it"
         ),
@@ -360,6 +415,9 @@ pub enum ServeError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenStoreError),
+    /// The mark of a restored folder cannot be read.
+    #[error(transparent)]
+    Marker(#[from] MarkerError),
     /// The requests for leases cannot be kept.
     #[error("the inbox cannot be opened")]
     Inbox(#[source] std::io::Error),

@@ -34,8 +34,17 @@ impl Trust {
             }
             Err(error) => return Err(TrustError::Unreadable { path, error }),
         };
+        Self::parse(text.as_bytes(), &path)
+    }
+
+    /// Reads the content of a trust file that lies at `path`, or will.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self, TrustError> {
+        let path = path.to_owned();
         let (policy, charter) =
-            members(&text).ok_or_else(|| TrustError::Malformed { path: path.clone() })?;
+            members(bytes).ok_or_else(|| TrustError::Malformed { path: path.clone() })?;
         let charter = charter
             .parse()
             .map_err(|_| TrustError::Malformed { path: path.clone() })?;
@@ -55,8 +64,8 @@ impl Trust {
     }
 }
 
-fn members(text: &str) -> Option<(String, String)> {
-    let Value::Object(members) = Value::parse(text.trim_ascii().as_bytes()).ok()? else {
+fn members(bytes: &[u8]) -> Option<(String, String)> {
+    let Value::Object(members) = Value::parse(bytes.trim_ascii()).ok()? else {
         return None;
     };
     let (mut policy, mut charter) = (None, None);

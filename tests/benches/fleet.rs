@@ -114,7 +114,7 @@ fn service() -> Service {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), CHARTER).expect("room on the disk");
     let charter = file.path().to_str().expect("UTF-8");
-    Service::with(&["--charter", charter], &[])
+    Service::unlimited(&["--charter", charter])
 }
 
 /// Registers agents, grants each a lease, and starts them.

@@ -20,7 +20,7 @@ const BATCHED: usize = 100_000;
 const LINES: usize = 4_096;
 
 fn main() {
-    let mut service = Service::new();
+    let mut service = Service::unlimited(&[]);
     let signer = service.signer();
     service.log(&signer.registration("a", &PrivateKey::from_seed(&[5; 32])));
     latencies("fdatasync of 1 KiB", &syncs(&service));

@@ -16,6 +16,7 @@ mod screen;
 mod service;
 mod shell;
 mod signer;
+mod small_disk;
 mod strace;
 mod world;
 
@@ -29,6 +30,7 @@ pub use screen::Screen;
 pub use service::{Answer, Service};
 pub use shell::Shell;
 pub use signer::{HOUR_MS, Signer, next, now_ms, sign};
+pub use small_disk::SmallDisk;
 pub use strace::{Injection, Trace};
 pub use world::{Run, World, stderr};
 

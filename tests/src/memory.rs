@@ -12,10 +12,31 @@ impl Process {
     /// # Panics
     /// If it is not running.
     pub fn peak_bytes(self) -> u64 {
+        self.bytes("VmHWM:")
+    }
+
+    /// What it has in memory now.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn resident_bytes(self) -> u64 {
+        self.bytes("VmRSS:")
+    }
+
+    /// How many files it has open.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn open_files(self) -> usize {
+        let files = std::fs::read_dir(self.file("fd")).expect("a process of our own");
+        files.count()
+    }
+
+    fn bytes(self, name: &str) -> u64 {
         let status = crate::read(&self.file("status"));
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        let kib: u64 = kib.and_then(|kib| kib.parse().ok()).expect("a peak");
+        let kib: u64 = kib.and_then(|kib| kib.parse().ok()).expect("a number");
         kib * 1024
     }
 

@@ -14,6 +14,9 @@ use tlog::policy::Policy;
 
 use crate::{Events, ORIGIN, Process, Signer, dragonsd, read};
 
+/// More than any agent sends.
+const UNLIMITED: u64 = 1 << 40;
+
 /// A running service, and the directory that outlives it.
 #[derive(Debug)]
 pub struct Service {
@@ -51,11 +54,32 @@ impl Service {
     /// # Panics
     /// If either fails.
     pub fn with(init: &[&str], serve: &[&str]) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let flags = serve.iter().map(ToString::to_string).collect();
+        Self::on(directory, init, flags)
+    }
+
+    /// Makes a log with flags for `init`, and serves it to agents that send as fast as they can: for figures.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn unlimited(init: &[&str]) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let config = directory.path().join("unlimited.toml");
+        let rates = ["records", "bytes"].map(|what| {
+            format!("agent_{what}_at_once = {UNLIMITED}\nagent_{what}_per_s = {UNLIMITED}\n")
+        });
+        std::fs::write(&config, rates.concat()).expect("a file");
+        let flags = vec!["--config".to_owned(), path(&config).to_owned()];
+        Self::on(directory, init, flags)
+    }
+
+    fn on(directory: TempDir, init: &[&str], flags: Vec<String>) -> Self {
         let mut service = Self {
-            directory: TempDir::new().expect("a temporary directory"),
+            directory,
             running: None,
             client: http_client(),
-            flags: serve.iter().map(ToString::to_string).collect(),
+            flags,
         };
         let data = service.data();
         let arguments = ["init", "--data", path(&data), "--origin", ORIGIN];

@@ -3,7 +3,7 @@
 use ledger::key::PrivateKey;
 use ledger::record::{Body, Heartbeat, SignedRecord};
 use serde_json::Value;
-use tests::{Answer, Service, next};
+use tests::{Answer, Service, World, next, stderr};
 
 fn key() -> PrivateKey {
     PrivateKey::from_seed(&[5; 32])
@@ -119,6 +119,32 @@ fn rates_are_settings_and_a_rate_is_told() {
     beats
         .service
         .log(&signer.first_beat("b", &other, 1, lease.hash()));
+}
+
+/// 429 says that a record comes too soon, and nothing about it: the agent waits as long as it is asked to, and goes on.
+#[test]
+fn an_agent_that_is_too_fast_waits_and_loses_nothing() {
+    let mut world = World::new();
+    world.service.stop();
+    let mut command = world.service.serve_command();
+    command.env("DRAGONSD_AGENT_RECORDS_AT_ONCE", "2");
+    command.env("DRAGONSD_AGENT_RECORDS_PER_S", "1");
+    world.service.start_by(command);
+    let output = world.shell("echo done").output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(output.stdout, b"done\n");
+    for phase in ["goal", "intent", "result", "outcome"] {
+        assert_eq!(world.receipts(phase).len(), 1, "{phase}");
+    }
+    let metrics = world.service.metrics();
+    let limited = metrics.lines().filter_map(|line| {
+        let (name, count) = line.rsplit_once(' ')?;
+        let is_limited = name.contains("outcome=\"rate-limited\"");
+        is_limited.then(|| count.parse::<u64>().unwrap())
+    });
+    let (limited, sent) = (limited.sum::<u64>(), world.entries().len() as u64);
+    assert!(limited > 0, "it was never too fast");
+    assert!(limited <= 2 * sent, "{limited} times for {sent} records");
 }
 
 /// Whoever claims an agent's name or key without having it uses up nothing of the agent's.

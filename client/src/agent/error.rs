@@ -106,6 +106,14 @@ impl AgentError {
         matches!(self, Self::Away(_))
     }
 
+    /// How long the service asked to be left alone before the same is sent again.
+    pub fn asks_to_wait(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Away(error) => error.asks_to_wait(),
+            _ => None,
+        }
+    }
+
     /// Whether the process has lost its place: another one speaks, or the agent's state lets nobody speak.
     pub fn is_fenced(&self) -> bool {
         match self {

@@ -94,7 +94,9 @@ impl Waiting {
             return false;
         };
         let left = now.until.saturating_duration_since(Instant::now());
-        if left.is_zero() || !error.may_pass() {
+        // Who is asked to wait for longer than there is time knows the answer now.
+        let asked = error.asks_to_wait().unwrap_or_default();
+        if left.is_zero() || !error.may_pass() || asked > left {
             return false;
         }
         if !std::mem::replace(&mut now.is_told, true) {
@@ -104,7 +106,7 @@ impl Waiting {
                 with_sources(error)
             ));
         }
-        if !patience.pause(now.pause.min(left)) {
+        if !patience.pause(now.pause.min(left).max(asked)) {
             return false;
         }
         now.pause = (now.pause * 2).min(LONGEST);

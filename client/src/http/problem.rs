@@ -59,6 +59,7 @@ impl Problem {
             Code::MethodNotAllowed,
             Code::NotAcceptable,
             Code::UnsupportedMediaType,
+            Code::RateLimited,
         ];
         let by_log = |code: Code| !about_the_service.contains(&code);
         self.status < 500 && self.code.is_some_and(by_log)

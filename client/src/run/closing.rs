@@ -132,7 +132,8 @@ impl<T: Transport> Closing<'_, T> {
             match settled {
                 Err(error) if error.is_away() && since.elapsed() < patience => {
                     is_away = true;
-                    std::thread::sleep(RETRY);
+                    let asked = error.asks_to_wait().unwrap_or_default();
+                    std::thread::sleep(RETRY.max(asked));
                 }
                 settled => break settled,
             }

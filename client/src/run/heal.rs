@@ -134,7 +134,10 @@ impl<T: Transport> Healer<'_, T> {
         loop {
             match self.agent.outlook() {
                 Ok(outlook) => return Ok(outlook),
-                Err(error) if error.is_away() && !self.lease_has_ended() => self.pause(RETRY)?,
+                Err(error) if error.is_away() && !self.lease_has_ended() => {
+                    let asked = error.asks_to_wait().unwrap_or_default();
+                    self.pause(RETRY.max(asked))?;
+                }
                 Err(error) => return Err(Down::Because(with_sources(&error))),
             }
         }

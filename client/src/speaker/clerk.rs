@@ -134,11 +134,11 @@ impl<T: Transport> Clerk<'_, T> {
                 self.up("alive");
             }
             if Instant::now() >= beat_due {
-                self.beat();
+                let asked = self.beat();
                 self.renew();
                 self.look_for_stall();
                 let pause = if self.is_away {
-                    self.heartbeat.min(RETRY)
+                    self.heartbeat.min(RETRY).max(asked)
                 } else {
                     self.heartbeat
                 };
@@ -181,7 +181,8 @@ impl<T: Transport> Clerk<'_, T> {
         (self.caller.now_ms)()
     }
 
-    pub(crate) fn beat(&mut self) {
+    /// Beats, and gives for how long the service asked to be left alone.
+    pub(crate) fn beat(&mut self) -> Duration {
         let (progress, now_ms, unlogged) =
             (self.life.progress(), self.now_ms(), self.unlogged.count());
         let more = unlogged.to_value().map(|count| ("unlogged", count));
@@ -192,14 +193,16 @@ impl<T: Transport> Clerk<'_, T> {
             // A beat that waits in the journal tells it once it is logged.
             self.unlogged.told(unlogged);
         }
-        match beat {
+        let asked = match beat {
             Ok(_) => {
                 self.refused_beats = 0;
                 self.is_back();
+                Duration::ZERO
             }
             Err(error) => {
                 self.note(&error);
                 self.look_after_refused_beat(&error);
+                error.asks_to_wait().unwrap_or_default()
             }
         }
         self.report();

@@ -23,11 +23,11 @@ pub enum Place {
     Address(Url),
 }
 
-/// Why an anchor was not read or written.
+/// Why what stands at a place was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// The file could not be read or written.
-    #[error("the anchor {}: {error}", path.display())]
+    #[error("{}: {error}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -35,7 +35,7 @@ pub enum PlaceError {
         error: io::Error,
     },
     /// The address could not be reached.
-    #[error("the anchor at {place}: {error}")]
+    #[error("{place}: {error}")]
     Unreached {
         /// The address, without secrets.
         place: String,
@@ -43,7 +43,7 @@ pub enum PlaceError {
         error: reqwest::Error,
     },
     /// The address answered something else.
-    #[error("the anchor at {place} answers with status {status}")]
+    #[error("{place} answers with status {status}")]
     Refused {
         /// The address, without secrets.
         place: String,
@@ -51,10 +51,10 @@ pub enum PlaceError {
         status: StatusCode,
     },
     /// What stands there is longer than any checkpoint.
-    #[error("the anchor is longer than any checkpoint")]
+    #[error("what stands there is longer than any checkpoint")]
     TooLong,
     /// Not even a failure was told.
-    #[error("the write of the anchor did not end")]
+    #[error("the way to it did not end")]
     Unfinished,
 }
 

@@ -23,7 +23,7 @@ fn group(store: &MemoryStore, trust: &Trust, from: u64, to: u64) -> Group {
     for leaf in store.leaves(0..head.size.get()).unwrap() {
         edge.push(tlog::leaf_hash(&leaf));
     }
-    let (mut leaves, mut tiles) = (Vec::new(), Vec::new());
+    let (mut leaves, mut mentions, mut tiles) = (Vec::new(), Vec::new(), Vec::new());
     for n in from..to {
         let body = Body::Pulse(Pulse {
             n,
@@ -50,14 +50,14 @@ fn group(store: &MemoryStore, trust: &Trust, from: u64, to: u64) -> Group {
                 hashes,
             ));
         }
+        mentions.extend(Mention::all_of(LeafIndex::new(n), &record));
         leaves.push((record.hash(), leaf));
     }
     let checkpoint = signed(TreeSize::new(to), edge.root());
     Group {
         first: LeafIndex::new(from),
         leaves,
-        // A pulse is about nobody.
-        mentions: Vec::new(),
+        mentions,
         tiles,
         checkpoint,
         supersedes: None,
@@ -103,7 +103,7 @@ fn a_sound_log_has_no_findings() {
         leaves: 301,
         tiles: 1,
         records: 301,
-        mentions: 0,
+        mentions: 301,
         checkpoints: 4,
     };
     assert_eq!(

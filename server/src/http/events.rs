@@ -10,7 +10,7 @@
 //! index and reads the log from there, so one that is slow, or comes back with `Last-Event-ID`, misses nothing and costs
 //! no more than one piece of the log. Who takes nothing at all loses the connection.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -41,6 +41,7 @@ use super::reading::Readers;
 use super::turns::{self, Came};
 use crate::history;
 use crate::log::{Log, Published};
+use crate::store::{Order, Topic};
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -226,12 +227,13 @@ struct Piece {
 }
 
 impl Piece {
-    /// The next events, and the index to go on with. Of an agent no more is read than what is about it, however long
+    /// The next events, and the index to go on with. Of an agent, and of kinds, no more is read than that, however long
     /// the log is.
     fn read(&self, published: &Published) -> Result<(VecDeque<Event>, u64), Problem> {
         let size = published.size.get();
         match &self.agent {
             Some(agent) if size - self.next > EVENTS_AT_ONCE => self.by_rows(published, agent),
+            None if size - self.next > EVENTS_AT_ONCE => self.by_kinds(published),
             _ => self.one_by_one(published),
         }
     }
@@ -260,6 +262,27 @@ impl Piece {
         for entry in &page.told {
             let leaf = published.leaf(entry.index)?.unwrap_or_default();
             events.extend(self.tell(published, entry.index.get(), &leaf)?);
+        }
+        Ok((events, to))
+    }
+
+    fn by_kinds(&self, published: &Published) -> Result<(VecDeque<Event>, u64), Problem> {
+        let Some(Kinds(kinds)) = &self.kinds else {
+            return self.one_by_one(published);
+        };
+        let size = published.size.get();
+        let most = usize::try_from(EVENTS_AT_ONCE).unwrap_or(usize::MAX);
+        let (range, order) = (self.next..size, Order::OldestFirst);
+        let mut indices = BTreeSet::new();
+        for kind in kinds {
+            let rows = published.mentions(&Topic::Kind(*kind), range.clone(), order, most + 1)?;
+            indices.extend(rows.into_iter().map(|(index, _)| index));
+        }
+        let to = indices.iter().nth(most).map_or(size, |index| index.get());
+        let mut events = VecDeque::new();
+        for index in indices.into_iter().take(most) {
+            let leaf = published.leaf(index)?.unwrap_or_default();
+            events.extend(self.tell(published, index.get(), &leaf)?);
         }
         Ok((events, to))
     }
@@ -324,4 +347,46 @@ fn tell(
     };
     let event = Event::default().id(index.to_string()).event(event);
     event.json_data(told).map(Some).map_err(Problem::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::testing::{ManualClock, START_MS, Speaker, charter, founded, keys, options};
+
+    #[test]
+    fn of_a_kind_no_more_is_read_than_that_however_long_the_log_is() {
+        let (store, trust) = founded(charter());
+        let clock = Arc::new(ManualClock::at(START_MS));
+        let (log, sequencer) = Log::open(store, keys(), options(&clock)).unwrap();
+        let (mut speaker, registration, lease) = Speaker::introduced(&trust, "a", 5, START_MS);
+        let mut records = vec![registration, lease];
+        records.extend((1..=300).map(|progress| speaker.beat(progress)));
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.build().unwrap().block_on(async {
+            for pending in log.enqueue_all(records).await {
+                pending.unwrap().outcome().await.unwrap();
+            }
+        });
+        let head = log.published();
+        let read = |kinds: &str, next: u64| {
+            let kinds = Some(kinds.parse().unwrap());
+            let agent = None;
+            let piece = Piece { next, agent, kinds };
+            let (events, next) = piece.read(&head).unwrap();
+            (events.len(), next)
+        };
+        let size = head.size.get();
+        assert_eq!(read("lease,manifest,lease", 0), (2, size), "in one piece");
+        assert_eq!(read("order", 0), (0, size));
+        let (mut told, mut next) = (0, 0);
+        while next < size {
+            let (count, to) = read("heartbeat", next);
+            assert!(count <= 64 && to > next);
+            (told, next) = (told + count, to);
+        }
+        assert_eq!(told, 300);
+        log.stop();
+        sequencer.join().unwrap();
+    }
 }

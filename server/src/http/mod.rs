@@ -25,6 +25,7 @@ mod events;
 mod heads;
 mod health;
 mod history;
+pub mod hostile;
 mod hosts;
 mod layers;
 mod limits;

@@ -84,6 +84,8 @@ pub struct Options {
     pub reserve_bytes: u64,
     /// Whether to believe a clock that is far past the last leaf, and to go on in the log's own time behind it.
     pub accept_clock_jump: bool,
+    /// Whether anything may be signed: not in a log that was restored, until it is known where it ends.
+    pub may_sign: bool,
 }
 
 impl Default for Options {
@@ -94,6 +96,7 @@ impl Default for Options {
             min_free_bytes: DEFAULT_MIN_FREE_BYTES,
             reserve_bytes: DEFAULT_RESERVE_BYTES,
             accept_clock_jump: false,
+            may_sign: true,
         }
     }
 }
@@ -122,11 +125,15 @@ impl Recovered {
     ) -> Result<Self, OpenError> {
         let storage = storage.into();
         let recovered = recovery::recover(&storage)?;
-        let time = LogTime::start(
-            Arc::clone(&options.clock),
-            recovered.state.last_received_ms(),
-            options.accept_clock_jump,
-        )?;
+        let clock = Arc::clone(&options.clock);
+        let time = match options.may_sign {
+            true => LogTime::start(
+                clock,
+                recovered.state.last_received_ms(),
+                options.accept_clock_jump,
+            )?,
+            false => LogTime::restored(clock),
+        };
         let status = Arc::new(Status::new(&recovered.state, Arc::new(time)));
         let writer = Writer::start(storage, keys, recovered, options, Arc::clone(&status))?;
         Ok(Self {

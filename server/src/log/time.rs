@@ -43,7 +43,7 @@ pub(crate) enum Now {
     Withheld(Doubt),
 }
 
-/// Why the wall clock is not believed.
+/// Why nothing is signed: the wall clock is not believed, or nobody knows whether the log ends here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Doubt {
     /// It went back and has not caught up yet.
@@ -58,6 +58,11 @@ pub enum Doubt {
         /// How far, in milliseconds.
         ahead_ms: u64,
     },
+    /// The log was restored from a backup, and may have gone on behind it.
+    #[error(
+        "this log was restored from a backup, and nobody has shown its newest published checkpoint"
+    )]
+    Restored,
 }
 
 /// Where the log's time comes from. Moments are the monotonic clock's.
@@ -67,6 +72,8 @@ enum Course {
     Wall,
     /// Nowhere: the wall clock is far ahead, and nobody has vouched for it.
     Doubted,
+    /// Nowhere: the log was restored.
+    Restored,
     /// The last leaf, since a moment.
     Repeated { since_ms: u64 },
     /// The log's own time, from a time and a moment on.
@@ -100,11 +107,21 @@ impl LogTime {
         })
     }
 
+    /// Never begins: the log was restored from a backup, and may end too early.
+    pub(super) fn restored(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            accept_jump: false,
+            course: Mutex::new(Course::Restored),
+        }
+    }
+
     /// What time it is behind a last leaf of this time.
     pub(crate) fn now(&self, last_ms: u64) -> Now {
         let (wall_ms, moment_ms) = (self.clock.wall_ms(), self.clock.monotonic_ms());
         let mut course = self.course();
         *course = match *course {
+            Course::Restored => return Now::Withheld(Doubt::Restored),
             Course::Doubted if wall_ms.saturating_sub(last_ms) > MAX_STANDSTILL_MS => {
                 let ahead_ms = wall_ms - last_ms;
                 return Now::Withheld(Doubt::Ahead { ahead_ms });
@@ -280,6 +297,18 @@ mod tests {
         time.believe();
         assert_eq!(time.now(LAST), Now::At(wall_ms));
         assert!(!time.is_voice(wall_ms), "nobody is asked any more");
+    }
+
+    #[test]
+    fn a_restored_log_has_no_time_whatever_the_clock_and_whoever_vouches() {
+        let clock = Arc::new(ManualClock::at(LAST + DAY));
+        let time = LogTime::restored(Arc::clone(&clock) as Arc<dyn Clock>);
+        for step in [0, 1, -5 * i64::try_from(DAY).unwrap()] {
+            clock.step(step);
+            assert_eq!(time.now(LAST), Now::Withheld(Doubt::Restored));
+            assert!(!time.is_voice(clock.wall_ms()));
+        }
+        assert_eq!(time.until(LAST, LAST), None);
     }
 
     #[test]

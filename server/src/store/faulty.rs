@@ -1,6 +1,7 @@
 //! Storage that fails when a test says so, with every outcome that a real failure can have.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::digest::RecordHash;
@@ -181,6 +182,10 @@ impl Store for FaultyStore {
 
     fn counts(&self) -> Result<Counts, StoreError> {
         self.reading()?.counts()
+    }
+
+    fn snapshot(&self, to: &Path) -> Result<(), StoreError> {
+        self.inner.store.snapshot(to)
     }
 
     fn free_bytes(&self) -> Result<Option<u64>, StoreError> {

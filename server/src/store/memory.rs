@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ledger::digest::RecordHash;
@@ -203,6 +204,10 @@ impl Store for MemoryStore {
             mentions: rows.mentions.len() as u64,
             checkpoints: rows.checkpoints.len() as u64,
         })
+    }
+
+    fn snapshot(&self, _: &Path) -> Result<(), StoreError> {
+        Err(StoreError::InMemory)
     }
 
     fn free_bytes(&self) -> Result<Option<u64>, StoreError> {

@@ -18,6 +18,8 @@ pub enum Topic {
     Authority(Name),
     /// A record that others answer to: a lease, a goal, an intent.
     Record(RecordHash),
+    /// What kind of record it is: some are rare, and asked for in a log of any length.
+    Kind(Kind),
 }
 
 /// That a leaf is about something.
@@ -50,6 +52,7 @@ impl Mention {
         let agent = agent.cloned().map(Topic::Agent);
         let refers_to = record.record().refers_to().map(Topic::Record);
         let topics = agent.into_iter().chain(authority).chain(refers_to);
+        let topics = topics.chain([Topic::Kind(kind)]);
         topics.map(move |topic| Self { topic, index, kind })
     }
 }

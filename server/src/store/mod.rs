@@ -20,6 +20,7 @@ pub mod rocks;
 
 use std::error::Error;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 pub use journal::{AppendError, Appended, Journal, Journaled, Term};
@@ -108,6 +109,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`] if a row cannot be read.
     fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// Copies the store as it is now to a path where nothing is yet, on the same file system. What is copied can be opened
+    /// by itself; writers and readers go on meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the copy was not made, or the store is none that has files.
+    fn snapshot(&self, to: &Path) -> Result<(), StoreError>;
 
     /// Bytes that may still be written where the store lives; `None` where nothing bounds it.
     ///
@@ -254,6 +262,9 @@ pub enum StoreError {
         /// Where the group ends.
         size: u64,
     },
+    /// The store has no files that could be copied.
+    #[error("this store is kept in memory alone")]
+    InMemory,
     /// The engine beneath failed.
     #[error("the database failed")]
     Engine(#[source] Box<dyn Error + Send + Sync>),

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Storage;
-pub use super::rocks::OpenStoreError;
 use super::rocks::RocksStore;
+pub use super::rocks::{Copied, Copies, CopyError, OpenStoreError};
 
 /// Makes empty storage at a path where there is nothing yet, or an empty directory.
 ///
@@ -21,4 +21,12 @@ pub fn create(path: &Path) -> Result<Storage, OpenStoreError> {
 /// [`OpenStoreError`] if another process has it open, a newer program made it, or it is not a store.
 pub fn open(path: &Path) -> Result<Storage, OpenStoreError> {
     RocksStore::open(path).map(|both| Arc::new(both).into())
+}
+
+/// Opens the storage at a path, which then has at most so many files open at once.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_within(path: &Path, most_files: u64) -> Result<Storage, OpenStoreError> {
+    RocksStore::open_within(path, Some(most_files)).map(|both| Arc::new(both).into())
 }

@@ -6,7 +6,7 @@
 //! | `leaves` | index | the leaf |
 //! | `tiles` | level (1 byte), index | 256 hashes |
 //! | `records` | record hash (32 bytes) | index |
-//! | `mentions` | `a` or `s`, an agent's name, a zero byte; or `r`, a record hash; index | kind of record |
+//! | `mentions` | `a` or `s`, an agent's name, a zero byte; or `k`, a kind, a zero byte; or `r`, a record hash; then the index | kind of record |
 //! | `checkpoints` | size | time in ms, then the signed note |
 //!
 //! Numbers are eight bytes, the highest first, so that the order of keys is that of numbers. The head is the last
@@ -22,11 +22,13 @@ use rocksdb::{
 
 use super::{StoreError, Term};
 
+mod copies;
 mod reading;
 mod rows;
 mod upgrade;
 mod writing;
 
+pub use copies::{Copied, Copies, CopyError};
 pub use upgrade::UpgradeError;
 
 /// The version of the layout above. A program reads its own and refuses a newer one.
@@ -36,7 +38,8 @@ pub use upgrade::UpgradeError;
 /// | 1 | leaves, tiles, records, checkpoints |
 /// | 2 | mentions; they follow from the leaves, so an older store is brought up when it is opened |
 /// | 3 | mentions of what says who an agent is and what it may (`s`) |
-pub const FORMAT_VERSION: u64 = 3;
+/// | 4 | mentions of each kind (`k`) |
+pub const FORMAT_VERSION: u64 = 4;
 
 const FORMAT_KEY: &[u8] = b"format";
 const LEAVES: &str = "leaves";
@@ -67,7 +70,7 @@ impl RocksStore {
     /// # Errors
     /// [`OpenStoreError`] if something is there already, or the database cannot be made.
     pub fn create(path: &Path) -> Result<Self, OpenStoreError> {
-        let mut options = database_options();
+        let mut options = database_options(None);
         options.create_if_missing(true);
         options.create_missing_column_families(true);
         options.set_error_if_exists(true);
@@ -82,11 +85,19 @@ impl RocksStore {
         })
     }
 
-    /// Opens the store at a path.
+    /// Opens the store at a path, with as many files open at once as it has tables.
     ///
     /// # Errors
     /// [`OpenStoreError`] if another process has it, a newer program made it, or it is none.
     pub fn open(path: &Path) -> Result<Self, OpenStoreError> {
+        Self::open_within(path, None)
+    }
+
+    /// Opens the store at a path, with at most so many files open at once.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_within(path: &Path, most_files: Option<u64>) -> Result<Self, OpenStoreError> {
         let wrong = |error| OpenStoreError::of(path, error);
         // A newer format may have families that this program does not know; they must be opened to read its version.
         let present = DB::list_cf(&Options::default(), path).map_err(wrong)?;
@@ -103,7 +114,7 @@ impl RocksStore {
             .filter(|name| !known.contains(&name.as_str()));
         let unknown = unknown.map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
         let families = families().into_iter().chain(unknown);
-        let mut options = database_options();
+        let mut options = database_options(most_files);
         // Nothing is made in a database that is not a store; one of version 1 gets the table that it lacks.
         let is_store = FIRST_TABLES
             .iter()
@@ -205,8 +216,11 @@ fn check_format(path: &Path, format: Option<&[u8]>) -> Result<u64, OpenStoreErro
     }
 }
 
-fn database_options() -> Options {
+fn database_options(most_files: Option<u64>) -> Options {
     let mut options = Options::default();
+    if let Some(most) = most_files {
+        options.set_max_open_files(i32::try_from(most).unwrap_or(i32::MAX));
+    }
     options.set_paranoid_checks(true);
     options.set_max_total_wal_size(MAX_WAL_BYTES);
     // The last write may be torn when the power fails, and was never answered then. Damage further up is refused:

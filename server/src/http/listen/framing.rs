@@ -42,6 +42,15 @@ struct Head {
     is_coded: bool,
 }
 
+/// Whether one of the requests in these bytes says in two ways how long it is.
+pub(in crate::http) fn is_ambiguous<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> bool {
+    let mut framing = Framing::default();
+    for piece in pieces {
+        framing.follow(piece);
+    }
+    framing.is_ambiguous()
+}
+
 impl Framing {
     /// Whether a request said in two ways how long it is.
     pub(super) const fn is_ambiguous(&self) -> bool {
@@ -150,13 +159,7 @@ mod tests {
 
     /// Whether the bytes are ambiguous, however they are cut.
     fn is_ambiguous(bytes: &str) -> bool {
-        let whole = |piece: usize| {
-            let mut framing = Framing::default();
-            for piece in bytes.as_bytes().chunks(piece) {
-                framing.follow(piece);
-            }
-            framing.is_ambiguous()
-        };
+        let whole = |piece: usize| super::is_ambiguous(bytes.as_bytes().chunks(piece));
         let first = whole(1);
         assert!(
             [2, 3, 7, 64, 4096]

@@ -27,6 +27,7 @@ use super::limits::{
     ACCEPT_PAUSE, CONNECTION_LIFETIME, DRAIN_TIMEOUT, HEADER_TIMEOUT, MAX_HEADER_BYTES,
     MAX_HEADERS, SLOW_READER, SLOWEST_BYTES_PER_S,
 };
+pub(super) use framing::is_ambiguous;
 use guests::{Guests, Place};
 use outflow::Outflow;
 use stream::Stream;

@@ -1,6 +1,7 @@
 //! What readers ask of the database.
 
 use std::ops::Range;
+use std::path::Path;
 
 use ledger::digest::RecordHash;
 use ledger::record::Kind;
@@ -139,6 +140,10 @@ impl Store for RocksStore {
             mentions: self.count(MENTIONS)?,
             checkpoints: self.count(CHECKPOINTS)?,
         })
+    }
+
+    fn snapshot(&self, to: &Path) -> Result<(), StoreError> {
+        self.take_snapshot(to)
     }
 
     fn free_bytes(&self) -> Result<Option<u64>, StoreError> {

@@ -21,6 +21,7 @@ pub(super) fn mention_prefix(topic: &Topic) -> Vec<u8> {
         Topic::Agent(name) => [b"a", name.as_str().as_bytes(), b"\0"].concat(),
         Topic::Authority(name) => [b"s", name.as_str().as_bytes(), b"\0"].concat(),
         Topic::Record(record) => [b"r".as_slice(), record.digest().as_bytes()].concat(),
+        Topic::Kind(kind) => [b"k", kind.as_str().as_bytes(), b"\0"].concat(),
     }
 }
 

@@ -36,6 +36,20 @@ fn what_was_committed_is_there_after_it_is_opened_again() {
 }
 
 #[test]
+fn a_store_has_no_more_files_open_than_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(RocksStore::create(folder.path()).unwrap());
+    let _store = RocksStore::open_within(folder.path(), Some(96)).unwrap();
+    // The engine writes down what it goes by.
+    let files = std::fs::read_dir(folder.path()).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    let options = files.filter(|path| path.to_string_lossy().contains("OPTIONS-"));
+    let newest = options.max().unwrap();
+    let options = std::fs::read_to_string(newest).unwrap();
+    assert!(options.contains("\n  max_open_files=96\n"), "{options}");
+}
+
+#[test]
 fn a_store_that_is_open_is_not_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = RocksStore::create(folder.path()).unwrap();
@@ -71,6 +85,9 @@ fn a_store_of_version_1_finds_its_leaves_once_it_is_opened() {
     let found = store.mentions(&agent, 0..9, Order::OldestFirst, 9).unwrap();
     let (first, second) = (LeafIndex::new(0), LeafIndex::new(1));
     assert_eq!(found, [(first, Kind::Manifest), (second, Kind::Lease)]);
+    let leases = Topic::Kind(Kind::Lease);
+    let found = store.mentions(&leases, 0..9, Order::OldestFirst, 9);
+    assert_eq!(found.unwrap(), [(second, Kind::Lease)]);
     let authority = Topic::Authority("a".parse().unwrap());
     let newest = store.mentions(&authority, 0..9, Order::NewestFirst, 1);
     assert_eq!(newest.unwrap(), [(second, Kind::Lease)]);
@@ -84,11 +101,12 @@ fn a_store_of_version_1_finds_its_leaves_once_it_is_opened() {
 fn a_newer_format_is_refused_by_its_number() {
     let folder = tempfile::tempdir().unwrap();
     let store = RocksStore::create(folder.path()).unwrap();
-    store.db.put(FORMAT_KEY, "4").unwrap();
+    let newer = FORMAT_VERSION + 1;
+    store.db.put(FORMAT_KEY, newer.to_string()).unwrap();
     drop(store);
     let refused = RocksStore::open(folder.path()).err();
     assert!(
-        matches!(refused, Some(OpenStoreError::Newer { got: 4, .. })),
+        matches!(refused, Some(OpenStoreError::Newer { got, .. }) if got == newer),
         "{refused:?}"
     );
 }
