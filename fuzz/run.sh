@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs fuzz targets for a bounded time each: `fuzz/run.sh SECONDS [TARGET…]`,
 # all of them if none is named. Stops at the first that finds something; cargo-fuzz
-# then leaves the input in fuzz/artifacts and prints how to repeat it.
+# then leaves the input in artifacts and prints how to repeat it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +22,7 @@ main() {
 
 names() {
   local file
-  for file in fuzz/fuzz_targets/*.rs; do
+  for file in fuzz/fuzz_targets/*.rs fuzz/service/fuzz_targets/*.rs; do
     basename "$file" .rs
   done
 }
@@ -31,8 +31,11 @@ names() {
 # and halve the speed; without it the stable compiler suffices. The corpus that
 # grows is not tracked; the seeds are.
 fuzz() {
-  mkdir -p "fuzz/corpus/$1" "fuzz/seeds/$1"
-  cargo fuzz run --sanitizer none --target-dir fuzz/target "$1" "fuzz/corpus/$1" "fuzz/seeds/$1" -- \
+  local folder=fuzz
+  [[ -e fuzz/fuzz_targets/$1.rs ]] || folder=fuzz/service
+  mkdir -p "$folder/corpus/$1" "$folder/seeds/$1"
+  cargo fuzz run --fuzz-dir "$folder" --sanitizer none --target-dir fuzz/target "$1" \
+    "$folder/corpus/$1" "$folder/seeds/$1" -- \
     -max_total_time="$seconds" -max_len=65536 -timeout=10 -print_final_stats=1 -verbosity=0
 }
 
