@@ -382,8 +382,8 @@ codes! {
             "A page of `evil.example` has its name point at the service, and its reader's browser asks for it.";
         RateLimited "rate-limited" Problem Producer (Some(429)) "Too much in too short a time; try again later."
             "An agent sends its 1,001st record within a second.";
-        Overloaded "overloaded" Problem Control (Some(503)) "The queue is full; try again later."
-            "More records wait than the queue holds.";
+        Overloaded "overloaded" Problem Control (Some(503)) "The service cannot take this now; try again later."
+            "More records wait than the queue holds, or the service's clock is not believed.";
         Stopping "stopping" Problem Control (Some(503)) "The service is stopping; try again later."
             "A record arrives after the service was told to stop.";
         DiskFull "disk-full" Problem Control (Some(507)) "The disk is nearly full; no record of this kind is logged."

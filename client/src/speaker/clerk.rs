@@ -204,8 +204,9 @@ impl<T: Transport> Clerk<'_, T> {
                 self.look_after_refused_beat(&error);
                 error.asks_to_wait().unwrap_or_default()
             }
-        }
+        };
         self.report();
+        asked
     }
 
     fn up(&mut self, how: &str) {

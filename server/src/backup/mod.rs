@@ -150,6 +150,9 @@ pub fn verify(
             folder: from.to_owned(),
         });
     }
+    if let Some(id) = only.filter(|_| !shelf.place(ids[0]).is_dir()) {
+        return Err(BackupError::Absent { id });
+    }
     for id in ids {
         let (counts, findings) = shelf.check(id, progress)?;
         report.checked.push((id, counts));

@@ -89,12 +89,13 @@ impl Problem {
         status(self.refusal.code)
     }
 
-    /// The document to send. Of a failure of the service it tells no more than its name.
+    /// The document to send. Of a failure of the service it tells no more than its name; why it takes nothing now, it says.
     pub(super) fn document(&self) -> ProblemDocument {
         let Refusal { code, detail } = &self.refusal;
         let status = self.status();
         let sentence = code.sentence();
-        let silent = status.is_server_error() || detail.is_empty();
+        let is_failure = status.is_server_error() && *code != Code::Overloaded;
+        let silent = is_failure || detail.is_empty();
         let detail = match sentence.strip_suffix('.') {
             Some(sentence) if !silent => format!("{sentence}: {detail}"),
             _ => sentence.to_owned(),
@@ -214,6 +215,15 @@ mod tests {
         assert_eq!((document.status, document.title), (409, "Conflict"));
         let json = serde_json::to_value(&document).unwrap();
         assert_eq!(json.as_object().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn who_is_to_come_again_is_told_why() {
+        let document = Problem::from(Code::Overloaded.because("the queue is full")).document();
+        assert_eq!(
+            document.detail,
+            "The service cannot take this now; try again later: the queue is full"
+        );
     }
 
     #[test]
