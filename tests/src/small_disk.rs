@@ -79,22 +79,32 @@ impl SmallDisk {
     /// # Panics
     /// If it fails.
     pub fn run(&self, script: &str) -> String {
-        let mut shell = Command::new("sh");
-        shell
-            .arg("-euc")
-            .arg(format!("cd \"$0\"; {script}"))
-            .arg(&self.folder);
-        let output = self.within(&shell).output().expect("a shell");
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{script}: {stderr}");
-        String::from_utf8(output.stdout).expect("UTF-8")
+        self.try_run(script)
+            .unwrap_or_else(|why| panic!("{script}: {why}"))
     }
 
-    /// Leaves so many bytes free, by a file that takes all else.
+    fn try_run(&self, script: &str) -> Result<String, String> {
+        let mut shell = Command::new("sh");
+        shell.arg("-euc").arg(format!("cd \"$0\"; {script}"));
+        let output = self.within(shell.arg(&self.folder)).output();
+        let output = output.expect("a shell");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        match output.status.success() {
+            true => Ok(text(output.stdout)),
+            false => Err(text(output.stderr)),
+        }
+    }
+
+    /// Leaves so many bytes free, by a file that takes all else. A program that reserves room ahead may take it meanwhile
+    /// and give it back, so this is tried again.
     ///
     /// # Panics
     /// If there are fewer.
     pub fn leave(&self, bytes: u64) {
+        while !self.has_left(bytes) {}
+    }
+
+    fn has_left(&self, bytes: u64) -> bool {
         self.run("rm -f ballast");
         let free = self.run("stat -f -c '%a %S' .");
         let mut numbers = free
@@ -105,7 +115,8 @@ impl SmallDisk {
             numbers.next().expect("a size"),
         );
         let taken = (blocks * size).checked_sub(bytes).expect("that many");
-        self.run(&format!("head -c {taken} /dev/zero > ballast"));
+        self.try_run(&format!("head -c {taken} /dev/zero > ballast"))
+            .is_ok()
     }
 }
 

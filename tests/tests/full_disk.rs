@@ -23,7 +23,7 @@ impl Small {
         service.log(&service.signer().registration("a", &key));
         assert!(service.stop().success());
         let folder = service.scratch("small");
-        let disk = match SmallDisk::over(&folder, 96 * MIB) {
+        let disk = match SmallDisk::over(&folder, 48 * MIB) {
             Ok(disk) => disk,
             Err(why) => {
                 println!("SKIPPED: no file system can be mounted here: {why}");
@@ -113,14 +113,14 @@ fn two_reserves_keep_what_operators_need_and_what_the_store_needs() {
     let Some(mut small) = Small::new() else {
         return;
     };
-    small.start([24 * MIB, 12 * MIB]);
+    small.start([16 * MIB, 8 * MIB]);
     let (key, signer) = (PrivateKey::from_seed(&[6; 32]), small.service.signer());
-    small.disk.leave(18 * MIB);
+    small.disk.leave(12 * MIB);
     let (_, last) = small.fill("first reserve");
     let last = last.expect("an answer");
     assert_eq!((last.status, last.code().as_str()), (507, "disk-full"));
     small.service.log(&signer.registration("b", &key));
-    small.disk.leave(8 * MIB);
+    small.disk.leave(4 * MIB);
     let wait_for = |status: u16| {
         for n in 0.. {
             let key = PrivateKey::from_seed(&[7; 32]);

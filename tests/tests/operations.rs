@@ -47,8 +47,9 @@ struct Setup {
 impl Setup {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
+        // It is free again once this line is over.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        let address = address.unwrap().to_string();
         let setup = Self { folder, address };
         for place in [
             "etc/dragons/keys",

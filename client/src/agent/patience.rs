@@ -150,3 +150,46 @@ fn with_sources(error: &dyn std::error::Error) -> String {
         Some(source) => format!("{error}: {}", with_sources(source)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Problem;
+
+    /// A service that asks to be left alone for a second, and then answers: when it was called, and what came of it.
+    fn called(span: Duration) -> (Vec<Instant>, Result<(), ServiceError>) {
+        let waiting = Waiting::by(Patience {
+            span,
+            say: |_| (),
+            is_over: Arc::default(),
+        });
+        let calls = std::cell::RefCell::new(Vec::new());
+        waiting.begin();
+        let outcome = waiting.call(|| {
+            calls.borrow_mut().push(Instant::now());
+            match calls.borrow().len() {
+                1 => Err(ServiceError::Refused(Box::new(Problem {
+                    status: 429,
+                    code: Some(ledger::codes::Code::RateLimited),
+                    detail: String::new(),
+                    next_seq: None,
+                    head: None,
+                    retry_after_s: Some(1),
+                }))),
+                _ => Ok(()),
+            }
+        });
+        (calls.into_inner(), outcome)
+    }
+
+    #[test]
+    fn who_is_asked_to_wait_does_so_and_who_has_not_the_time_gives_up_at_once() {
+        let (calls, outcome) = called(Duration::from_secs(60));
+        outcome.unwrap();
+        assert_eq!(calls.len(), 2);
+        assert!(calls[1] - calls[0] >= Duration::from_secs(1));
+        let (calls, outcome) = called(Duration::from_millis(500));
+        assert!(outcome.is_err());
+        assert_eq!(calls.len(), 1);
+    }
+}
