@@ -15,7 +15,7 @@ use crate::trust::Trust;
 /// What `dragonsd backup` does.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
-    /// Makes a backup, also while the service runs; prints its number
+    /// Make a backup, also while the service runs; print its number
     Create {
         /// The data folder
         #[arg(long, value_name = "DIR")]
@@ -33,7 +33,7 @@ pub enum Command {
         #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
         keep: Option<u16>,
     },
-    /// Lists the backups in a folder
+    /// List the backups in a folder
     List {
         /// The folder of backups
         #[arg(long, value_name = "DIR", alias = "to")]
@@ -42,7 +42,7 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
     },
-    /// Reads backups whole and checks what fsck checks; 0: sound, 1: damaged, 2: could not decide
+    /// Read backups whole and check what fsck checks; 0: sound, 1: damaged, 2: could not decide
     Verify {
         /// The folder of backups
         #[arg(long, value_name = "DIR", alias = "to")]
@@ -54,7 +54,7 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
     },
-    /// Restores a backup into an empty folder, which signs nothing until it has seen the newest published checkpoint
+    /// Restore a backup into an empty folder, which signs nothing until it has seen the newest published checkpoint
     Restore {
         /// The folder of backups; without it, a folder that was restored before is shown a checkpoint
         #[arg(long, value_name = "DIR", required_unless_present = "resume_after")]
