@@ -11,13 +11,12 @@
 
 import { client as defaultClient } from "./index.js";
 import type { Client } from "./client.js";
-import { Denied, DragonsError, ServiceAway } from "./errors.js";
-import { fill, segment, type Values } from "./scopes.js";
+import type { Values } from "./scopes.js";
+import { explained, scopeOf, type Scopes } from "./tools.js";
 import { within, type Action } from "./work.js";
 
 export interface GovernOptions {
-  /** The scope of each tool: a template by the tool's name, or a function. What has none has `tool:NAME`. */
-  scopes?: Readonly<Record<string, string>> | ((tool: string, input: Values) => string | undefined);
+  scopes?: Scopes;
   client?: Client;
   /** What belongs together, such as the id of a chat. */
   session?: string;
@@ -84,7 +83,7 @@ function begun(name: string, input: unknown, call: unknown, options: GovernOptio
   const toolCallId = (call as { toolCallId?: string } | undefined)?.toolCallId;
   // Under `dragons run` everything is for the goal of the run, whatever the sessions of the host are.
   const session = process.env["DRAGONS_GOAL"] === undefined ? options.session : undefined;
-  const action = (options.client ?? defaultClient()).begin(scopeOf(name, members, options), {
+  const action = (options.client ?? defaultClient()).begin(scopeOf(name, members, options.scopes), {
     ...(options.keep === false ? {} : { inputs: { input } }),
     ...(toolCallId ? { call: toolCallId } : {}),
     ...(session ? { session } : {}),
@@ -93,36 +92,9 @@ function begun(name: string, input: unknown, call: unknown, options: GovernOptio
   return action;
 }
 
-function scopeOf(name: string, input: Values, { scopes }: GovernOptions): string {
-  try {
-    if (typeof scopes === "function") {
-      return scopes(name, input) ?? `tool:${segment(name)}`;
-    }
-    const template = scopes !== undefined && Object.hasOwn(scopes, name) ? scopes[name] : undefined;
-    return template === undefined ? `tool:${segment(name)}` : fill(template, input);
-  } catch (error) {
-    throw new Denied("malformed", `the call of ${name} has no scope: ${String(error)}`);
-  }
-}
-
 function kept(action: Action, output: unknown, options: GovernOptions): unknown {
   if (options.keep !== false) {
     action.output({ result: output });
   }
   return output;
-}
-
-/** What a model reads in the place of a result, so that it does not try the same again. */
-async function explained<T>(name: string, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    if (error instanceof DragonsError) {
-      error.message =
-        error instanceof ServiceAway
-          ? `${name} was not run: nobody could say whether it is allowed (${error.message}). Do not work around this.`
-          : `${name} was not run: it is not allowed (${error.message}). Do not try it again or work around this.`;
-    }
-    throw error;
-  }
 }
