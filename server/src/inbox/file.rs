@@ -46,7 +46,7 @@ impl Folder {
                     tracing::warn!(path = %path.display(), "this request is in the wrong place or one too many");
                 }
                 Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "this is not a request")
+                    tracing::warn!(path = %path.display(), %error, "this is not a request");
                 }
             }
         }
