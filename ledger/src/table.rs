@@ -43,11 +43,6 @@ impl<K: AsRef<[u8]>, T> Table<K, T> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(K, T)> {
         self.rows.iter()
     }
-
-    /// All rows, to be changed.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (K, T)> {
-        self.rows.iter_mut()
-    }
 }
 
 impl<K: AsRef<[u8]> + Clone, T: Default> Table<K, T> {

@@ -162,6 +162,37 @@ impl MemoryTree {
         Self { levels: Vec::new() }
     }
 
+    /// The tree of these leaves. A subtree that `before` has in the same place over the same hashes is not hashed again,
+    /// so a tree of which little changed costs little.
+    #[must_use]
+    pub fn of_leaves(leaves: Vec<Hash>, before: &Self) -> Self {
+        let mut tree = Self::new();
+        let mut below = leaves;
+        while !below.is_empty() {
+            let old = |level: usize| before.levels.get(level).map_or(&[][..], Vec::as_slice);
+            let (level, pairs) = (tree.levels.len(), below.chunks_exact(2));
+            let (old, old_above) = (old(level), old(level + 1));
+            let join = |(i, pair): (usize, &[Hash])| match pair {
+                [left, right] => {
+                    let kept = old_above
+                        .get(i)
+                        .filter(|_| old.get(2 * i..2 * i + 2) == Some(pair));
+                    Some(kept.copied().unwrap_or_else(|| node_hash(left, right)))
+                }
+                _ => None,
+            };
+            let above = pairs.enumerate().filter_map(join).collect();
+            tree.levels.push(std::mem::replace(&mut below, above));
+        }
+        tree
+    }
+
+    /// The hashes of the leaves.
+    #[must_use]
+    pub fn leaves(&self) -> &[Hash] {
+        self.levels.first().map_or(&[], Vec::as_slice)
+    }
+
     /// Appends a leaf.
     pub fn push(&mut self, leaf: Hash) {
         let mut hash = leaf;
@@ -311,5 +342,21 @@ mod tests {
         }
         let want = ProveError::WrongHashCount { got: 0, want: 2 };
         assert_eq!(root(TreeSize::new(3), &Short), Err(want));
+    }
+
+    #[test]
+    fn a_tree_made_of_leaves_is_the_one_that_grew_whatever_was_before() {
+        for size in 0..40_u64 {
+            let leaves: Vec<Hash> = (0..size).map(leaf).collect();
+            let grown: MemoryTree = leaves.iter().copied().collect();
+            for other in 0..40 {
+                let mut before: Vec<Hash> = (0..other).map(leaf).collect();
+                if let Some(changed) = before.get_mut(usize::try_from(size / 2).unwrap()) {
+                    *changed = leaf(1000);
+                }
+                let before = before.into_iter().collect();
+                assert_eq!(MemoryTree::of_leaves(leaves.clone(), &before), grown);
+            }
+        }
     }
 }

@@ -293,7 +293,7 @@ impl State {
         }
         let lease = lease.and_then(|lease| self.lease(&lease));
         let key = lease.map_or(agent.version.key, super::LeaseState::agent_key);
-        let counts = |id: &KeyId| agent.keys.contains(id) && (!in_force || *id == key);
+        let counts = |id: &KeyId| agent.has_key(id) && (!in_force || *id == key);
         match record.signatures().iter().find(|by| !counts(&by.keyid)) {
             None => self.signers(record, |_| true).map(drop),
             Some(by) => Err(Code::KeyNotAgents.because(format!("{}: want {key}", by.keyid))),

@@ -90,7 +90,7 @@ impl State {
         };
         let agent = self.agent(name)?;
         let by_agent = |checked: &Checked| {
-            agent.keys.contains(&checked.keyid) && self.validity(record, checked) == Validity::Valid
+            agent.has_key(&checked.keyid) && self.validity(record, checked) == Validity::Valid
         };
         record
             .signatures()

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::charter::Approval;
+use super::owed::OwedTo;
 use super::recent::{Denials, PastInstances};
 use crate::digest::{Digest, RecordHash};
-use crate::key::KeyId;
+use crate::key::{KeyId, PublicKey};
 use crate::record::{
-    AgentState, Amounts, Chain, Heartbeat, Instance, Mode, Registration, Rule, Transition,
+    AgentState, Amounts, Chain, Heartbeat, Instance, Mode, Rule, Transition, words,
 };
 use crate::scope::Pattern;
 use crate::text::Name;
@@ -28,15 +29,25 @@ pub(super) struct Version {
     pub(super) approval: Approval,
 }
 
-/// What opened an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Opener {
-    /// A lease.
-    Lease,
-    /// A transition into or within autohealing, or an order.
-    Control,
-    /// The agent itself, by restarting.
-    Agent,
+/// A key that an agent has or had.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AgentKey {
+    pub(super) id: KeyId,
+    pub(super) key: PublicKey,
+    /// Whether it was the first to bring it: a log that should not hold it may have given the key of somebody else.
+    pub(super) is_own: bool,
+}
+
+words! {
+    /// What opened an epoch.
+    Opener, "opener" {
+        /// A lease.
+        Lease = "lease",
+        /// A transition into or within autohealing, or an order.
+        Control = "control",
+        /// The agent itself, by restarting.
+        Agent = "agent",
+    }
 }
 
 /// The record that opened the epoch in force.
@@ -53,6 +64,8 @@ pub struct OpenIntent {
     pub(super) lapses_ms: u64,
     pub(super) reserve: Amounts,
     pub(super) lease: RecordHash,
+    /// When its result is due, on a clock that stands still in gaps; `None` once that time is over.
+    pub(super) due_ms: Option<u64>,
 }
 
 impl OpenIntent {
@@ -95,7 +108,7 @@ pub struct Agent {
     /// Whether the active registration still has the operators' trust.
     pub(super) is_registered: bool,
     /// The keys that the agent has or had, oldest first.
-    pub(super) keys: Vec<KeyId>,
+    pub(super) keys: Vec<AgentKey>,
     pub(super) state: AgentState,
     /// Whether the last stop was the agent's own goodbye, from which it may restart itself.
     pub(super) said_goodbye: bool,
@@ -136,13 +149,15 @@ pub struct Agent {
     pub(super) denials: Denials,
     /// Where the agent stands in the deadline queue.
     pub(super) deadline_ms: Option<u64>,
+    /// Its transitions that were due and are not logged.
+    pub(super) owed: OwedTo,
 }
 
 impl Agent {
-    pub(super) fn new(registration: &Registration, version: Arc<Version>) -> Self {
+    pub(super) fn new(name: Name, version: Arc<Version>, keys: Vec<AgentKey>) -> Self {
         Self {
-            name: registration.agent.clone(),
-            keys: vec![version.key],
+            name,
+            keys,
             version,
             is_registered: true,
             state: AgentState::Stopped,
@@ -173,7 +188,19 @@ impl Agent {
             heals_ms: Vec::new(),
             denials: Denials::default(),
             deadline_ms: None,
+            owed: OwedTo::default(),
         }
+    }
+
+    /// Whether the agent has or had a key.
+    pub(super) fn has_key(&self, id: &KeyId) -> bool {
+        self.keys.iter().any(|held| held.id == *id)
+    }
+
+    /// Whether a lease is its newest, that of its epoch, or that of an open intent.
+    pub(super) fn names_lease(&self, lease: RecordHash) -> bool {
+        let named = [self.lease, self.epoch_lease].contains(&Some(lease));
+        named || self.intents.values().any(|open| open.lease == lease)
     }
 
     /// The agent's name.
@@ -268,9 +295,9 @@ impl Agent {
     }
 
     /// Takes a new version; its key is the agent's from now on.
-    pub(super) fn register(&mut self, version: Arc<Version>) {
-        if !self.keys.contains(&version.key) {
-            self.keys.push(version.key);
+    pub(super) fn register(&mut self, version: Arc<Version>, key: AgentKey) {
+        if !self.has_key(&key.id) {
+            self.keys.push(key);
         }
         self.version = version;
         self.is_registered = true;

@@ -239,8 +239,7 @@ impl State {
     ) -> Result<(), Refusal> {
         self.operators_signed(record, received_ms)?;
         let unknown = || Code::LeaseUnknown.because(revocation.lease);
-        let lease = self.lease(&revocation.lease).ok_or_else(unknown)?;
-        match lease.ended {
+        match self.lease_end(&revocation.lease).ok_or_else(unknown)? {
             None => Ok(()),
             Some(Ended::Superseded) => Err(Code::LeaseSuperseded.because("it has ended already")),
             Some(Ended::Revoked | Ended::Stopped | Ended::Distrusted) => {
@@ -352,11 +351,15 @@ impl State {
             let why = format!("it counts {got} agents, {want} were registered");
             return Err(Code::PulseUnfounded.because(why));
         }
-        if pulse.state.is_some() {
-            let why = "it tells a state, and these rules have none to compare it with";
-            return Err(Code::PulseUnfounded.because(why));
+        // Who does not know the state says none.
+        let here = pulse.state.map(|told| (told, self.root()));
+        match here.filter(|(told, here)| told != here) {
+            None => Ok(()),
+            Some((told, here)) => {
+                let why = format!("it tells the state {told}, here it is {here}");
+                Err(Code::PulseUnfounded.because(why))
+            }
         }
-        Ok(())
     }
 
     pub(super) fn admit_observation(
@@ -413,8 +416,8 @@ impl State {
         let name = match &record.record().body {
             Body::Manifest(body) => &body.agent,
             Body::Lease(body) => &body.agent,
-            Body::LeaseRenewal(body) => &self.lease(&body.lease)?.terms().agent,
-            Body::LeaseRevocation(body) => &self.lease(&body.lease)?.terms().agent,
+            Body::LeaseRenewal(body) => self.holder(&body.lease)?,
+            Body::LeaseRevocation(body) => self.holder(&body.lease)?,
             Body::Order(body) => &body.agent,
             Body::Heartbeat(body) => &body.chain.agent,
             Body::Receipt(body) => &body.chain.agent,

@@ -14,8 +14,8 @@ use crate::record::{Charter, CheckedRecord, Role};
 /// stands only if enough others signed too.
 #[derive(Clone, Debug)]
 pub(super) struct Approval {
-    operators: Box<[KeyId]>,
-    threshold: u64,
+    pub(super) operators: Box<[KeyId]>,
+    pub(super) threshold: u64,
 }
 
 impl Approval {

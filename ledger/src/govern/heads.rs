@@ -11,8 +11,8 @@ use crate::record::{Charter, Pulse, Seen};
 /// The log keys of a charter, and where it stands.
 #[derive(Clone, Debug)]
 pub(super) struct LogKeys {
-    index: u64,
-    keys: Vec<VerifierKey>,
+    pub(super) index: u64,
+    pub(super) keys: Vec<VerifierKey>,
 }
 
 impl State {

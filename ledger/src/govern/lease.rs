@@ -10,8 +10,9 @@ use super::charter::Approval;
 use crate::codes::{Code, Refusal};
 use crate::digest::RecordHash;
 use crate::key::KeyId;
-use crate::record::{Amounts, Budget, Lease};
+use crate::record::{Amounts, Budget, Lease, words};
 use crate::scope::Scope;
+use crate::text::Name;
 
 /// The most leases in a line of sub-leases, the first included.
 pub const MAX_DEPTH: usize = 4;
@@ -19,14 +20,18 @@ pub const MAX_DEPTH: usize = 4;
 /// A lease, as the log so far implies it.
 #[derive(Clone, Debug)]
 pub struct LeaseState {
-    hash: RecordHash,
-    terms: Arc<Lease>,
+    pub(super) hash: RecordHash,
+    pub(super) terms: Arc<Lease>,
     pub(super) version: Arc<Version>,
-    pub(super) approval: Approval,
+    pub(super) approval: Arc<Approval>,
     pub(super) expires_ms: u64,
     pub(super) ended: Option<Ended>,
+    /// When it ended before its time; 0 if it did not.
+    pub(super) ended_ms: u64,
+    /// Where it was logged.
+    pub(super) index: u64,
     /// When it was logged.
-    received_ms: u64,
+    pub(super) received_ms: u64,
     /// What was reserved and used under this lease itself.
     pub(super) own: Spent,
     /// What its sub-leases pass up.
@@ -38,17 +43,35 @@ pub struct LeaseState {
     pub(super) earned: bool,
 }
 
-/// Why a lease ended before its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// An operator revoked it.
-    Revoked,
-    /// A later lease of the agent took its place.
-    Superseded,
-    /// An order stopped the agent.
-    Stopped,
-    /// An amendment of the charter distrusts who signed it, or the manifest that it names.
-    Distrusted,
+words! {
+    /// Why a lease ended before its time.
+    Ended, "end of a lease" {
+        /// An operator revoked it.
+        Revoked = "revoked",
+        /// A later lease of the agent took its place.
+        Superseded = "superseded",
+        /// An order stopped the agent.
+        Stopped = "stopped",
+        /// An amendment of the charter distrusts who signed it, or the manifest that it names.
+        Distrusted = "distrusted",
+    }
+}
+
+/// What is left of a lease that ended and that nothing is under: enough to tell it from one that never was.
+#[derive(Clone, Debug)]
+pub struct Over {
+    pub(super) hash: RecordHash,
+    pub(super) index: u64,
+    pub(super) agent: Name,
+    pub(super) why: Ended,
+    pub(super) ended_ms: u64,
+}
+
+/// A lease, as far as it can still matter.
+#[derive(Clone, Debug)]
+pub(super) enum Slot {
+    Held(Arc<LeaseState>),
+    Over(Arc<Over>),
 }
 
 /// What was reserved and used. Sums of 2^53 are far from the end of 128 bits.
@@ -65,7 +88,7 @@ pub struct Spent {
 impl LeaseState {
     pub(super) fn new(
         hash: RecordHash,
-        received_ms: u64,
+        (index, received_ms): (u64, u64),
         terms: Lease,
         version: Arc<Version>,
         approval: Approval,
@@ -75,8 +98,10 @@ impl LeaseState {
             expires_ms: terms.expires_ms,
             terms: Arc::new(terms),
             version,
-            approval,
+            approval: Arc::new(approval),
             ended: None,
+            ended_ms: 0,
+            index,
             received_ms,
             own: Spent::default(),
             from_below: Spent::default(),
@@ -125,17 +150,8 @@ impl LeaseState {
     /// Whether this lease alone is in force. Revocation beats expiry.
     fn standing(&self, t: u64) -> Result<(), Refusal> {
         let hash = self.hash;
-        match self.ended {
-            Some(Ended::Revoked) => return Err(Code::LeaseRevoked.because(hash)),
-            Some(Ended::Stopped) => {
-                return Err(Code::LeaseRevoked.because(format!("{hash} ended by an order")));
-            }
-            Some(Ended::Distrusted) => {
-                let why = format!("{hash} ended by an amendment of the charter");
-                return Err(Code::LeaseRevoked.because(why));
-            }
-            Some(Ended::Superseded) => return Err(Code::LeaseSuperseded.because(hash)),
-            None => {}
+        if let Some(ended) = self.ended {
+            return Err(ended.refusal(hash));
         }
         let (begins, ends) = (self.terms.not_before_ms, self.expires_ms);
         if t < begins {
@@ -160,6 +176,47 @@ impl LeaseState {
             return Err(Code::ScopeDenied.because(format!("{scope}: {hash} does not allow it")));
         }
         Ok(())
+    }
+}
+
+impl Ended {
+    /// Why a lease that ended so is not in force.
+    fn refusal(self, hash: RecordHash) -> Refusal {
+        match self {
+            Self::Revoked => Code::LeaseRevoked.because(hash),
+            Self::Stopped => Code::LeaseRevoked.because(format!("{hash} ended by an order")),
+            Self::Distrusted => {
+                Code::LeaseRevoked.because(format!("{hash} ended by an amendment of the charter"))
+            }
+            Self::Superseded => Code::LeaseSuperseded.because(hash),
+        }
+    }
+}
+
+impl Slot {
+    /// Where the lease was logged.
+    pub(super) fn index(&self) -> u64 {
+        match self {
+            Self::Held(lease) => lease.index,
+            Self::Over(over) => over.index,
+        }
+    }
+}
+
+impl Over {
+    /// The record hash of the lease.
+    pub const fn hash(&self) -> RecordHash {
+        self.hash
+    }
+
+    /// The agent that it was granted to.
+    pub const fn agent(&self) -> &Name {
+        &self.agent
+    }
+
+    /// Why it ended.
+    pub const fn ended(&self) -> Ended {
+        self.why
     }
 }
 
@@ -310,9 +367,11 @@ impl State {
     /// # Errors
     /// The code of the first, from the lease upwards, that is not.
     pub fn in_force(&self, lease: RecordHash, t: u64) -> Result<&LeaseState, Refusal> {
-        let lease_state = self
-            .lease(&lease)
-            .ok_or_else(|| Code::LeaseUnknown.because(lease))?;
+        let over = || match self.over(&lease) {
+            Some(over) => over.why.refusal(lease),
+            None => Code::LeaseUnknown.because(lease),
+        };
+        let lease_state = self.lease(&lease).ok_or_else(over)?;
         self.lineage(lease)
             .try_for_each(|lease| lease.standing(t))?;
         Ok(lease_state)

@@ -18,6 +18,9 @@
 //! | `action.rs` | what an agent may log |
 //! | `remarks.rs` | breaches that are rightly logged |
 //! | `duties.rs` | the clocks and the causes of transitions |
+//! | `owed.rs` | what was due and is not logged |
+//! | `entries.rs`, `restore.rs` | the state as canonical entries, and back |
+//! | `tree.rs` | the root over the entries, and what is proven against it |
 //!
 //! What a whole log shows of everybody, the control plane among them, is found by the verifier,
 //! which replays these functions: `verify/replay`.
@@ -28,15 +31,22 @@ mod agent;
 mod authority;
 mod charter;
 mod duties;
+mod entries;
 mod heads;
 mod lease;
+mod owed;
 mod recent;
 mod remarks;
+mod restore;
 mod state;
+mod tree;
 
 pub use action::{MAX_AGE_MS, MAX_AHEAD_MS};
 pub use admit::Admission;
 pub use agent::{Agent, MAX_OPEN, OpenIntent};
-pub use lease::{Ended, LeaseState, MAX_DEPTH, Spent};
+pub use lease::{Ended, LeaseState, MAX_DEPTH, Over, Spent};
+pub(crate) use owed::{Duty, Missed};
 pub use remarks::Remark;
+pub use restore::Restoring;
 pub use state::State;
+pub use tree::{Branches, PlacedEntry, StateTree};

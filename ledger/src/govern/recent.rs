@@ -58,6 +58,10 @@ impl<T: Ord + Copy> Dated<T> {
         }
     }
 
+    fn iter(&self) -> impl Iterator<Item = &(u64, T)> {
+        self.by_time.iter()
+    }
+
     fn newest_first(&self) -> impl Iterator<Item = u64> {
         self.by_time.iter().rev().map(|(seen_ms, _)| *seen_ms)
     }
@@ -79,6 +83,16 @@ impl Denials {
             self.0.see(refused, now_ms);
         }
         self.0.forget(now_ms, 0);
+    }
+
+    /// Those that were counted and are not forgotten, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(u64, RecordHash)> {
+        self.0.iter()
+    }
+
+    /// Takes up what was counted then.
+    pub(super) fn restore(&mut self, then_ms: u64, refused: RecordHash) {
+        self.0.see(refused, then_ms);
     }
 
     /// Whether a refused record was counted.
@@ -104,6 +118,16 @@ impl PastInstances {
     pub(super) fn remember(&mut self, instance: Instance, now_ms: u64) {
         self.0.see(instance, now_ms);
         self.0.forget(now_ms, MIN_PAST_INSTANCES);
+    }
+
+    /// Those that are remembered, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(u64, Instance)> {
+        self.0.iter()
+    }
+
+    /// Takes up one that spoke last then.
+    pub(super) fn restore(&mut self, then_ms: u64, instance: Instance) {
+        self.0.see(instance, then_ms);
     }
 
     pub(super) fn contains(&self, instance: Instance) -> bool {

@@ -1,21 +1,23 @@
 //! The state that the log implies, and how a record changes it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 use tlog::LeafIndex;
 use tlog::checkpoint::SignedCheckpoint;
 
-use super::agent::{Agent, MAX_OPEN, OpenIntent, Opener, Opening, Version};
+use super::agent::{Agent, AgentKey, MAX_OPEN, OpenIntent, Opener, Opening, Version};
 use super::charter::Approval;
 use super::heads::LogKeys;
-use super::lease::{Ended, LeaseState, Spent};
-use super::recent::Denials;
+use super::lease::{Ended, LeaseState, Over, Slot, Spent};
+use super::owed::{Effect, Owed};
+use super::recent::{DAY_MS, Denials};
+use super::tree::StateTree;
 use crate::digest::RecordHash;
 use crate::key::{KeyId, PublicKey};
 use crate::record::{
     AgentState, Body, Charter, CheckedRecord, Heartbeat, Lease, LeaseRenewal, LeaseRevocation,
-    Mode, Order, Phase, Pulse, Receipt, Refused, Registration, Rule, Transition,
+    Mode, Order, Phase, Pulse, Receipt, Refused, Registration, Rule, StateRoot, Transition,
 };
 use crate::text::Name;
 
@@ -36,28 +38,41 @@ pub struct State {
     pub(super) size: u64,
     pub(super) last_received_ms: u64,
     pub(super) gap_end_ms: u64,
+    /// How long nothing was logged, all gaps together.
+    pub(super) gaps_ms: u64,
     pub(super) constitution: Option<Arc<Constitution>>,
     /// Every key that a charter or a manifest has ever brought.
-    keys: HashTrieMapSync<KeyId, Known>,
+    pub(super) keys: HashTrieMapSync<KeyId, Known>,
+    /// Those of them that a charter brought first, in the order in which they came.
+    pub(super) charter_keys: Arc<Vec<PublicKey>>,
     /// The keys that sign heads: of each charter that changed them.
     pub(super) log_keys: Arc<Vec<LogKeys>>,
-    agents: RedBlackTreeMapSync<Name, Arc<Agent>>,
+    pub(super) agents: RedBlackTreeMapSync<Name, Arc<Agent>>,
     /// The names of the agents in each state: of many agents those in trouble are few, and asked for first.
     by_state: RedBlackTreeMapSync<AgentState, RedBlackTreeSetSync<Name>>,
-    leases: HashTrieMapSync<RecordHash, Arc<LeaseState>>,
+    pub(super) leases: HashTrieMapSync<RecordHash, Slot>,
+    /// All leases, in the order in which they were logged.
+    pub(super) lease_order: RedBlackTreeMapSync<u64, RecordHash>,
+    /// Those that are over, by when they ended, and by their index.
+    pub(super) over: RedBlackTreeSetSync<(u64, u64)>,
     /// Agents by the time at which a cause of theirs can next come to hold.
     pub(super) deadlines: RedBlackTreeSetSync<(u64, Name)>,
     pub(super) pulses: u64,
     pub(super) last_pulse_ms: Option<u64>,
     /// The size of the newest head that a pulse has shown to be witnessed.
     pub(super) witnessed_size: u64,
+    pub(super) owed: Owed,
+    /// The state as a tree, if anybody has asked for it.
+    tree: OnceLock<Arc<StateTree>>,
+    /// As it was when somebody asked last: what did not change since is not hashed again.
+    last_tree: Option<Arc<StateTree>>,
 }
 
 /// A key, and the agent that has or had it, if it is an agent's.
 #[derive(Clone, Debug)]
-struct Known {
-    key: PublicKey,
-    owner: Option<Name>,
+pub(super) struct Known {
+    pub(super) key: PublicKey,
+    pub(super) owner: Option<Name>,
 }
 
 impl State {
@@ -166,12 +181,60 @@ impl State {
 
     /// A lease.
     pub fn lease(&self, hash: &RecordHash) -> Option<&LeaseState> {
-        self.leases.get(hash).map(Arc::as_ref)
+        match self.leases.get(hash)? {
+            Slot::Held(lease) => Some(lease),
+            Slot::Over(_) => None,
+        }
     }
 
-    /// Every lease that was ever granted, in no order.
+    /// A lease that ended within the last day and that nothing is under.
+    pub fn over(&self, hash: &RecordHash) -> Option<&Over> {
+        match self.leases.get(hash)? {
+            Slot::Held(_) => None,
+            Slot::Over(over) => Some(over),
+        }
+    }
+
+    /// Why a lease ended before its time, if it did; `None` if there is no such lease.
+    pub fn lease_end(&self, hash: &RecordHash) -> Option<Option<Ended>> {
+        match self.leases.get(hash)? {
+            Slot::Held(lease) => Some(lease.ended),
+            Slot::Over(over) => Some(Some(over.why)),
+        }
+    }
+
+    /// The agent that a lease was granted to.
+    pub(super) fn holder(&self, hash: &RecordHash) -> Option<&Name> {
+        match self.leases.get(hash)? {
+            Slot::Held(lease) => Some(&lease.terms.agent),
+            Slot::Over(over) => Some(&over.agent),
+        }
+    }
+
+    /// Every lease that something may be under, in no order.
     pub(super) fn leases(&self) -> impl Iterator<Item = &LeaseState> {
-        self.leases.values().map(Arc::as_ref)
+        self.leases.values().filter_map(|slot| match slot {
+            Slot::Held(lease) => Some(lease.as_ref()),
+            Slot::Over(_) => None,
+        })
+    }
+
+    /// The state as a tree of its entries. What it costs is what changed since it was asked for last.
+    pub fn tree(&self) -> &Arc<StateTree> {
+        let make = || Arc::new(StateTree::of(self, self.last_tree.as_deref()));
+        self.tree.get_or_init(make)
+    }
+
+    /// The root over the entries of the state, and how many these are.
+    pub fn root(&self) -> StateRoot {
+        self.tree().root()
+    }
+
+    /// The state is about to change.
+    fn leave_tree(&mut self) {
+        if let Some(tree) = self.tree.take() {
+            self.last_tree = Some(tree);
+        }
     }
 
     pub(super) fn mode(&self) -> Mode {
@@ -181,26 +244,19 @@ impl State {
     /// Takes the next record of the log. It must be one that [`State::admit`] lets in at this
     /// time, or one that a log holds all the same: then it does what it can.
     pub fn apply(&mut self, index: LeafIndex, received_ms: u64, record: &CheckedRecord) {
-        let after_gap = self.size > 0 && self.is_gap(received_ms);
-        self.pass_time(index, received_ms);
-        for key in record.signed().brings_keys() {
-            let owner = self.owner(&key.id()).cloned();
-            self.keys.insert_mut(key.id(), Known { key, owner });
-        }
+        let touched = self.touched(record);
+        let after_gap = self.pass_time(index, received_ms);
         self.apply_body(index, received_ms, record);
-        if after_gap {
-            self.end_gap(received_ms);
-        }
+        self.end_leaf(received_ms, after_gap);
+        self.settle(touched, Effect::of(record));
     }
 
     /// Takes the next leaf of the log when it holds nothing that can be relied on: it changes no
     /// state, but it was logged, and the time is what it says.
     pub fn skip(&mut self, index: LeafIndex, received_ms: u64) {
-        let after_gap = self.size > 0 && self.is_gap(received_ms);
-        self.pass_time(index, received_ms);
-        if after_gap {
-            self.end_gap(received_ms);
-        }
+        let after_gap = self.pass_time(index, received_ms);
+        self.end_leaf(received_ms, after_gap);
+        self.settle(None, Effect::OneAgent);
     }
 
     /// Takes an agent, and the leases that it acts under, as they are in another state of the same
@@ -209,27 +265,44 @@ impl State {
         let Some(agent) = other.agents.get(name) else {
             return;
         };
+        self.leave_tree();
         let lineage = agent.lease.map(|lease| other.lineage(lease));
         for lease in lineage.into_iter().flatten() {
-            self.leases
-                .insert_mut(lease.hash(), Arc::new(lease.clone()));
+            self.insert_lease(lease.clone());
         }
         let agent = Agent::clone(agent);
+        let before = self.agent(name).and_then(Agent::lease);
+        let replaced = before.filter(|before| agent.lease != Some(*before));
         self.change_agent(name, |here| {
-            let deadline_ms = here.deadline_ms;
+            let (deadline_ms, owed) = (here.deadline_ms, std::mem::take(&mut here.owed));
             *here = agent;
-            here.deadline_ms = deadline_ms;
+            (here.deadline_ms, here.owed) = (deadline_ms, owed);
         });
+        if let Some(replaced) = replaced {
+            self.end_lease(replaced, Ended::Superseded);
+        }
     }
 
-    fn pass_time(&mut self, index: LeafIndex, received_ms: u64) {
+    /// Goes on to a leaf, and says whether it ends a gap.
+    fn pass_time(&mut self, index: LeafIndex, received_ms: u64) -> bool {
+        self.leave_tree();
+        self.advance(received_ms);
+        self.take_unfinished(received_ms);
+        let after_gap = self.size > 0 && self.is_gap(received_ms);
+        if after_gap {
+            self.gaps_ms += received_ms - self.last_received_ms;
+        }
         self.size = index.get() + 1;
         self.last_received_ms = self.last_received_ms.max(received_ms);
+        after_gap
     }
 
-    fn end_gap(&mut self, received_ms: u64) {
-        self.gap_end_ms = received_ms;
-        self.requeue_all();
+    fn end_leaf(&mut self, received_ms: u64, after_gap: bool) {
+        if after_gap {
+            self.gap_end_ms = received_ms;
+            self.requeue_all();
+        }
+        self.forget_leases();
     }
 
     fn apply_body(&mut self, index: LeafIndex, received_ms: u64, checked: &CheckedRecord) {
@@ -237,7 +310,7 @@ impl State {
         match &record.body {
             Body::Charter(charter) => self.apply_charter(index, hash, record.log, charter),
             Body::Manifest(registration) => self.apply_registration(checked, registration),
-            Body::Lease(lease) => self.apply_lease(checked, received_ms, lease),
+            Body::Lease(lease) => self.apply_lease(checked, (index.get(), received_ms), lease),
             Body::LeaseRenewal(renewal) => self.apply_renewal(renewal),
             Body::LeaseRevocation(revocation) => self.apply_revocation(hash, revocation),
             Body::Order(order) => self.apply_order(hash, received_ms, order),
@@ -256,7 +329,7 @@ impl State {
     fn is_in_its_own_name(&self, checked: &CheckedRecord) -> bool {
         let agent = self.agent_of(checked);
         let mut signers = checked.signatures().iter();
-        agent.is_some_and(|agent| signers.all(|by| agent.keys.contains(&by.keyid)))
+        agent.is_some_and(|agent| signers.all(|by| agent.has_key(&by.keyid)))
     }
 
     fn apply_charter(
@@ -274,6 +347,13 @@ impl State {
             .is_some_and(|held| held.are_of(&charter))
         {
             Arc::make_mut(&mut self.log_keys).push(LogKeys::of(&charter, index.get()));
+        }
+        for held in &charter.keys {
+            let (id, key, owner) = (held.key.id(), held.key, None);
+            if !self.keys.contains_key(&id) {
+                self.keys.insert_mut(id, Known { key, owner });
+                Arc::make_mut(&mut self.charter_keys).push(key);
+            }
         }
         self.constitution = Some(Arc::new(Constitution { log, hash, charter }));
         self.end_what_is_distrusted();
@@ -294,27 +374,35 @@ impl State {
             approval: Approval::of(charter, record.signatures()),
         });
         let name = registration.agent.clone();
-        let (key, owner) = (registration.key, Some(name.clone()));
-        self.keys.insert_mut(version.key, Known { key, owner });
+        let (id, key, owner) = (version.key, registration.key, Some(name.clone()));
+        if !self.keys.contains_key(&id) {
+            self.keys.insert_mut(id, Known { key, owner });
+        }
+        let is_own = self.owner(&id) == Some(&name);
+        let key = AgentKey { id, key, is_own };
         if self.agents.contains_key(&name) {
-            self.change_agent(&name, |agent| agent.register(version));
+            self.change_agent(&name, |agent| agent.register(version, key));
         } else {
-            let agent = Agent::new(registration, version);
+            let agent = Agent::new(name.clone(), version, vec![key]);
             self.move_between_states(&name, None, agent.state());
             self.agents.insert_mut(name, Arc::new(agent));
         }
     }
 
-    fn apply_lease(&mut self, record: &CheckedRecord, received_ms: u64, lease: &Lease) {
+    fn apply_lease(&mut self, record: &CheckedRecord, logged: (u64, u64), lease: &Lease) {
         let (Some(agent), Some(charter)) = (self.agent(&lease.agent), self.charter()) else {
             return;
         };
         let hash = record.hash();
         let (version, before) = (Arc::clone(&agent.version), agent.lease);
         let approval = Approval::of(charter, record.signatures());
-        let granted = LeaseState::new(hash, received_ms, lease.clone(), version, approval);
+        let mut granted = LeaseState::new(hash, logged, lease.clone(), version, approval);
+        if let Some(over) = lease.parent.and_then(|parent| self.over(&parent)) {
+            // Nothing is granted under what is over.
+            (granted.ended, granted.ended_ms) = (Some(over.why), over.ended_ms);
+        }
         let opens = !agent.is_held(self.mode());
-        self.leases.insert_mut(hash, Arc::new(granted));
+        self.insert_lease(granted);
         if let Some(parent) = lease.parent {
             self.change_lease(parent, |parent| parent.children.insert_mut(hash));
         }
@@ -323,7 +411,7 @@ impl State {
         }
         let opening = Opening {
             record: hash,
-            received_ms,
+            received_ms: logged.1,
             by: Opener::Lease,
         };
         self.change_agent(&lease.agent, |agent| {
@@ -345,22 +433,79 @@ impl State {
 
     fn apply_revocation(&mut self, hash: RecordHash, revocation: &LeaseRevocation) {
         self.end_lease(revocation.lease, Ended::Revoked);
-        let holder = self.lease(&revocation.lease);
-        if let Some(holder) = holder.map(|lease| lease.terms().agent.clone()) {
+        if let Some(holder) = self.holder(&revocation.lease).cloned() {
             self.change_agent(&holder, |agent| agent.after = Some(hash));
         }
     }
 
-    /// Ends a lease before its time. What ended it first stays the reason. What becomes of the
-    /// lease above it means nothing to it any more.
+    /// Ends a lease before its time. What ended it first stays the reason.
     pub(super) fn end_lease(&mut self, lease: RecordHash, why: Ended) {
-        self.change_lease(lease, |lease| lease.ended = lease.ended.or(Some(why)));
+        let now_ms = self.last_received_ms;
+        self.change_lease(lease, |lease| {
+            if lease.ended.is_none() {
+                (lease.ended, lease.ended_ms) = (Some(why), now_ms);
+            }
+        });
         self.requeue_holders(lease);
-        if let Some(parent) = self.lease(&lease).and_then(|lease| lease.terms().parent) {
-            self.change_lease(parent, |parent| {
-                parent.children.remove_mut(&lease);
-            });
+        self.retire(lease);
+    }
+
+    /// Keeps of a lease that has ended, and that nothing is under any more, what tells that it has ended; and likewise
+    /// of those above it.
+    fn retire(&mut self, lease: RecordHash) {
+        let mut next = Some(lease);
+        while let Some(hash) = next {
+            let lease = self.lease(&hash).filter(|lease| !self.matters(lease));
+            let Some((lease, why)) = lease.and_then(|lease| Some((lease, lease.ended?))) else {
+                return;
+            };
+            let (index, ended_ms, parent) = (lease.index, lease.ended_ms, lease.terms.parent);
+            let agent = lease.terms.agent.clone();
+            let over = Over {
+                hash,
+                index,
+                agent,
+                why,
+                ended_ms,
+            };
+            self.leases.insert_mut(hash, Slot::Over(Arc::new(over)));
+            self.over.insert_mut((ended_ms, index));
+            if let Some(parent) = parent {
+                self.change_lease(parent, |parent| {
+                    parent.children.remove_mut(&hash);
+                });
+            }
+            next = parent;
         }
+    }
+
+    /// Whether its agent names a lease, or another is under it.
+    fn matters(&self, lease: &LeaseState) -> bool {
+        let agent = self.agent(&lease.terms.agent);
+        !lease.children.is_empty() || agent.is_some_and(|agent| agent.names_lease(lease.hash))
+    }
+
+    /// Forgets the leases that have been over for a day.
+    fn forget_leases(&mut self) {
+        while let Some((ended_ms, index)) = self.over.first().copied() {
+            if ended_ms + DAY_MS > self.last_received_ms {
+                return;
+            }
+            self.over.remove_mut(&(ended_ms, index));
+            if let Some(hash) = self.lease_order.get(&index) {
+                self.leases.remove_mut(hash);
+            }
+            self.lease_order.remove_mut(&index);
+        }
+    }
+
+    pub(super) fn insert_lease(&mut self, lease: LeaseState) {
+        if let Some(before) = self.leases.get(&lease.hash) {
+            self.lease_order.remove_mut(&before.index());
+        }
+        self.lease_order.insert_mut(lease.index, lease.hash);
+        self.leases
+            .insert_mut(lease.hash, Slot::Held(Arc::new(lease)));
     }
 
     fn apply_order(&mut self, hash: RecordHash, received_ms: u64, order: &Order) {
@@ -456,7 +601,13 @@ impl State {
             agent.causes.drift |= drifted;
             agent.causes.started |= starts;
         });
-        if let Some(lease) = lease.filter(|_| rose) {
+        self.earn(lease.filter(|_| rose));
+    }
+
+    /// The agent has made progress under a lease.
+    fn earn(&mut self, lease: Option<RecordHash>) {
+        let earns = |lease: &RecordHash| self.lease(lease).is_some_and(|lease| !lease.earned);
+        if let Some(lease) = lease.filter(earns) {
             self.change_lease(lease, |lease| lease.earned = true);
         }
     }
@@ -491,8 +642,26 @@ impl State {
             }
         });
         self.charge(change, receipt);
-        if let Some(lease) = lease.filter(|_| in_epoch) {
-            self.change_lease(lease, |lease| lease.earned = true);
+        self.earn(lease.filter(|_| in_epoch));
+        self.follow_result(hash, change, name);
+    }
+
+    /// An open intent is owed its result, and keeps its lease.
+    fn follow_result(&mut self, record: RecordHash, work: Work, agent: &Name) {
+        match work {
+            Work::IntentOpened(open)
+                if self
+                    .agents
+                    .get(agent)
+                    .is_some_and(|it| it.intents.contains_key(&record)) =>
+            {
+                self.owed.begin(record, &open, agent);
+            }
+            Work::IntentClosed { intent, open } => {
+                self.owed.end(intent, &open, agent);
+                self.retire(open.lease);
+            }
+            _ => {}
         }
     }
 
@@ -508,6 +677,9 @@ impl State {
                     lapses_ms: received_ms + lease.version.max_inflight_ms,
                     reserve: intent.reserve,
                     lease: lease.hash(),
+                    due_ms: Some(
+                        (received_ms + lease.version.max_inflight_ms).saturating_sub(self.gaps_ms),
+                    ),
                 })
             }
             Phase::Result(result) => match agent.intents.get(&result.intent) {
@@ -578,13 +750,24 @@ impl State {
             return;
         };
         let (mut agent, before) = (Arc::clone(agent), agent.state);
+        let leases = [agent.lease, agent.epoch_lease];
         change(Arc::make_mut(&mut agent));
         self.move_between_states(name, Some(before), agent.state);
+        let left = [agent.lease, agent.epoch_lease] != leases;
         self.agents.insert_mut(name.clone(), agent);
         self.requeue(name);
+        if left {
+            let leases = leases.into_iter().flatten();
+            leases.for_each(|lease| self.retire(lease));
+        }
     }
 
-    fn move_between_states(&mut self, name: &Name, from: Option<AgentState>, to: AgentState) {
+    pub(super) fn move_between_states(
+        &mut self,
+        name: &Name,
+        from: Option<AgentState>,
+        to: AgentState,
+    ) {
         if from == Some(to) {
             return;
         }
@@ -596,13 +779,13 @@ impl State {
         self.by_state.insert_mut(to, names);
     }
 
-    fn change_lease(&mut self, hash: RecordHash, change: impl FnOnce(&mut LeaseState)) {
-        let Some(lease) = self.leases.get(&hash) else {
+    pub(super) fn change_lease(&mut self, hash: RecordHash, change: impl FnOnce(&mut LeaseState)) {
+        let Some(Slot::Held(lease)) = self.leases.get(&hash) else {
             return;
         };
         let mut lease = Arc::clone(lease);
         change(Arc::make_mut(&mut lease));
-        self.leases.insert_mut(hash, lease);
+        self.leases.insert_mut(hash, Slot::Held(lease));
     }
 
     fn requeue(&mut self, name: &Name) {

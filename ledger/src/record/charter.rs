@@ -249,7 +249,7 @@ impl Charter {
         .find_map(|(wrong, why)| wrong.then_some(why))
     }
 
-    pub(super) fn read(members: &mut Members) -> Result<Self, Refusal> {
+    pub(crate) fn read(members: &mut Members) -> Result<Self, Refusal> {
         Ok(Self {
             version: members.required("version", integer)?,
             rules: members.required("rules", integer)?,
@@ -265,7 +265,7 @@ impl Charter {
         })
     }
 
-    pub(super) fn write(&self, out: &mut Fields) {
+    pub(crate) fn write(&self, out: &mut Fields) {
         out.put("version", self.version);
         out.put("rules", self.rules);
         out.put("origin", self.origin.as_str());

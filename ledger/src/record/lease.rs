@@ -67,7 +67,7 @@ pub struct LeaseRevocation {
 }
 
 impl Lease {
-    pub(super) fn read(members: &mut Members) -> Result<Self, Refusal> {
+    pub(crate) fn read(members: &mut Members) -> Result<Self, Refusal> {
         Ok(Self {
             agent: members.required("agent", Name::read)?,
             manifest_hash: members.required("manifest_hash", parsed)?,
@@ -83,7 +83,7 @@ impl Lease {
         })
     }
 
-    pub(super) fn write(&self, out: &mut Fields) {
+    pub(crate) fn write(&self, out: &mut Fields) {
         out.put("agent", &self.agent);
         out.put("manifest_hash", self.manifest_hash);
         out.put("allow", patterns(&self.allow));

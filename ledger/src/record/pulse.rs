@@ -27,8 +27,14 @@ pub struct StateRoot {
     pub root: tlog::Hash,
 }
 
+impl std::fmt::Display for StateRoot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} with {} entries", self.root, self.entries)
+    }
+}
+
 impl StateRoot {
-    fn read(path: &str, value: Value) -> Result<Self, Refusal> {
+    pub(crate) fn read(path: &str, value: Value) -> Result<Self, Refusal> {
         let mut members = Members::open(path, value)?;
         let state = Self {
             entries: members.required("entries", integer)?,
@@ -37,7 +43,7 @@ impl StateRoot {
         members.finish().map(|()| state)
     }
 
-    fn to_value(self) -> Value {
+    pub(crate) fn to_value(self) -> Value {
         let (entries, root) = (self.entries.into(), self.root.to_string().into());
         object([("entries", entries), ("root", root)])
     }

@@ -11,6 +11,7 @@ use ledger::record::{
 };
 use ledger::text::Name;
 
+use crate::authority::no_state;
 use crate::fleet::{Fleet, agents};
 use crate::history::{Opener, has_role};
 use crate::remarks::seen;
@@ -159,10 +160,11 @@ impl Fleet {
                     }
                 }
                 let miscounts = twists.contains(&Twist::Names);
+                let lies = twists.contains(&Twist::Prev);
                 let pulse = Pulse {
                     n,
                     agents: self.history().agents() + u64::from(miscounts),
-                    state: None,
+                    state: lies.then(no_state),
                     witnessed: None,
                 };
                 (Body::Pulse(pulse), vec![key(3)])

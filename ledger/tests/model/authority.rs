@@ -5,7 +5,7 @@ use ledger::digest::RecordHash;
 use ledger::key::KeyId;
 use ledger::record::{
     AgentState, Body, Charter, Lease, LeaseRenewal, LeaseRevocation, Order, Refused, Registration,
-    Role, Transition,
+    Role, StateRoot, Transition,
 };
 use ledger::scope::Pattern;
 use ledger::text::Name;
@@ -16,6 +16,14 @@ use crate::history::{History, Leaf, brings_key, has_role, is_log_key};
 use AgentState::{Autohealing, Quarantined, Running};
 
 const MAX_DEPTH: usize = 4;
+
+/// What is the state of no log. What states are in truth is told by [`entries`](crate::entries).
+pub(crate) fn no_state() -> StateRoot {
+    StateRoot {
+        entries: 1,
+        root: tlog::EMPTY_ROOT,
+    }
+}
 
 impl History<'_> {
     pub(crate) fn admit_authority(self, leaf: &Leaf) -> Judged {
@@ -36,7 +44,7 @@ impl History<'_> {
                 self.signed_by(leaf, &[Role::Control])?;
                 refuse_if(pulse.n != self.pulses() + 1, Code::TransitionNumber)?;
                 refuse_if(pulse.agents != self.agents(), Code::PulseUnfounded)?;
-                refuse_if(pulse.state.is_some(), Code::PulseUnfounded)
+                refuse_if(pulse.state == Some(no_state()), Code::PulseUnfounded)
             }
             Body::Observation(seen) => {
                 refuse_if(self.registration(&seen.agent).is_none(), Code::AgentUnknown)?;

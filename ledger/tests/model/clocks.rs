@@ -37,7 +37,7 @@ const TABLE: [(Rule, &[AgentState], AgentState); 14] = [
     (Rule::Started, &[Stopped], Running),
 ];
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+pub(crate) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 impl<'a> History<'a> {
     /// The transitions of one agent that are due at `t`, in the order of duties.
@@ -196,9 +196,16 @@ impl<'a> History<'a> {
         counted
     }
 
-    /// The records whose refusal counts already. None of these histories lasts a day and more.
+    /// The records whose refusal counts already. What is older than a day is forgotten when the next one is counted.
     pub(crate) fn denied(self, agent: &Name) -> Vec<RecordHash> {
-        self.denials_logged(agent).into_keys().collect()
+        let logged = self.denials_logged(agent);
+        let last_ms = logged.values().copied().max().unwrap_or(0);
+        let is_kept = |(_, logged_ms): &(RecordHash, u64)| last_ms - logged_ms < DAY_MS;
+        logged
+            .into_iter()
+            .filter(is_kept)
+            .map(|(hash, _)| hash)
+            .collect()
     }
 
     /// How many denials count at `t`.

@@ -4,7 +4,7 @@
 use ledger::codes::{Class, Code};
 use ledger::digest::RecordHash;
 use ledger::envelope::Envelope;
-use ledger::govern::{Agent, State};
+use ledger::govern::{Agent, Restoring, State};
 use ledger::json::Value;
 use ledger::key::PrivateKey;
 use ledger::record::{
@@ -35,8 +35,13 @@ pub(crate) fn short(mode: Mode) -> Charter {
     charter
 }
 
+/// How many restored states are followed at once.
+const TWINS: usize = 3;
+
 pub(crate) struct Fleet {
     state: State,
+    /// The state, restored from its entries at some sizes and followed since.
+    twins: Vec<State>,
     pub(crate) leaves: Vec<Leaf>,
     pub(crate) now: u64,
     pub(crate) fresh: u8,
@@ -55,6 +60,7 @@ impl Fleet {
     pub(crate) fn begin(charter: Charter) -> Self {
         let mut fleet = Self {
             state: State::new(),
+            twins: Vec::new(),
             leaves: Vec::new(),
             now: START,
             fresh: 1,
@@ -130,7 +136,7 @@ impl Fleet {
         let pulse = Pulse {
             n: self.state.pulses() + 1,
             agents: self.state.agent_count(),
-            state: None,
+            state: Some(self.state.root()),
             witnessed: None,
         };
         let record = self.record(Body::Pulse(pulse));
@@ -210,6 +216,10 @@ impl Fleet {
             same, ours,
             "rules, then model, of {leaf:?}: {theirs:?}\n{self:?}"
         );
+        for twin in &self.twins {
+            let same = twin.admit(&checked, self.now) == theirs;
+            assert!(same, "a restored state of {leaf:?}\n{self:?}");
+        }
         if ours == Ok(None) {
             let theirs = self.state.remark(&checked, self.now);
             let theirs = theirs.map(|remark| (remark.refusal.code, remark.class));
@@ -222,8 +232,12 @@ impl Fleet {
                 self.breaches.extend(breach);
                 let index = LeafIndex::new(self.state.size());
                 self.state.apply(index, self.now, &checked);
+                for twin in &mut self.twins {
+                    twin.apply(index, self.now, &checked);
+                }
                 self.leaves.push(leaf);
                 self.agree();
+                self.restore();
             }
             Err(code) => {
                 self.codes.push(code);
@@ -231,6 +245,32 @@ impl Fleet {
                 self.log_denial(&signed, &checked, code, denies);
             }
         }
+    }
+
+    /// A state that was restored at whatever size says the same as the one that all records led to.
+    fn restore(&mut self) {
+        let (now, root) = (self.now, self.state.root());
+        for twin in &self.twins {
+            let size = self.leaves.len();
+            assert_eq!(twin.root(), root, "restored before {size}\n{self:?}");
+            let duties = |state: &State| state.duties(now).collect::<Vec<_>>();
+            assert_eq!(duties(twin), duties(&self.state), "{self:?}");
+            let next = |state: &State| (state.next_deadline_after(now), state.next_pulse_ms());
+            assert_eq!(next(twin), next(&self.state), "{self:?}");
+        }
+        let mut restoring = Restoring::default();
+        let entries: Vec<String> = self.state.tree().entries().collect();
+        assert_eq!(entries.len() as u64, root.entries);
+        for entry in entries {
+            restoring.push(&entry).expect("an entry as it was written");
+        }
+        let twin = restoring.finish().expect("all entries");
+        assert_eq!(twin.root(), root, "{self:?}");
+        // One from each stage of the history, and the newest.
+        if self.twins.len() > TWINS {
+            self.twins.remove(self.leaves.len() % TWINS);
+        }
+        self.twins.push(twin);
     }
 
     /// A denial is logged at once, with its envelope.
@@ -342,7 +382,14 @@ impl Fleet {
                 .map(|refusal| refusal.code);
             assert_eq!(rules, history.not_valid(hash, t), "{hash} at {t}\n{self:?}");
         }
-        let spent = self.state.lease(&hash).expect("a lease").spent();
+        let held = history.ended(hash).is_none() || history.matters(hash);
+        assert_eq!(self.state.lease(&hash).is_some(), held, "{hash}\n{self:?}");
+        let kept = held || !history.is_forgotten(hash);
+        assert_eq!(self.state.lease_end(&hash).is_some(), kept, "{hash}");
+        let Some(lease) = self.state.lease(&hash) else {
+            return;
+        };
+        let spent = lease.spent();
         let ours = history.spent(hash);
         assert_eq!(
             (spent.actions, spent.tokens, spent.cost_micros),

@@ -6,6 +6,7 @@ use ledger::key::KeyId;
 use ledger::record::{AgentState, Amounts, Body, Budget, Charter, Lease, Phase, Role};
 use ledger::text::Name;
 
+use crate::clocks::DAY_MS;
 use crate::history::{History, Leaf, has_role};
 
 /// What was reserved and committed.
@@ -74,6 +75,41 @@ impl<'a> History<'a> {
         None
     }
 
+    /// When the lease ended before its time.
+    fn ended_ms(self, hash: RecordHash) -> Option<u64> {
+        let granted = self.find(hash)?;
+        let mut ends = granted + 1..=self.0.len();
+        let end = ends.find(|size| self.before(*size).ended(hash).is_some())?;
+        Some(self.0[end - 1].received_ms)
+    }
+
+    /// Whether the agent may still act, speak or owe a result under a lease, or somebody under a part of it.
+    pub(crate) fn matters(self, hash: RecordHash) -> bool {
+        let Some(lease) = self.lease(hash) else {
+            return false;
+        };
+        let agent = &lease.agent;
+        let intents = self.open_intents(agent);
+        let mut of_intents = intents
+            .iter()
+            .map(|(at, _)| self.before(*at).lease_of(agent));
+        let named = [self.lease_of(agent), self.lease_of_epoch(agent)];
+        let mut parts = self.0.iter().filter(|leaf| {
+            let parent = leaf.lease().and_then(|lease| lease.parent);
+            parent == Some(hash)
+        });
+        named.contains(&Some(hash))
+            || of_intents.any(|lease| lease == Some(hash))
+            || parts.any(|part| self.matters(part.hash))
+    }
+
+    /// Whether a lease has been over for a day, and nothing is under it.
+    pub(crate) fn is_forgotten(self, hash: RecordHash) -> bool {
+        let last_ms = self.0.last().map_or(0, |leaf| leaf.received_ms);
+        let over = self.ended_ms(hash).is_some_and(|ms| ms + DAY_MS <= last_ms);
+        over && !self.matters(hash)
+    }
+
     /// Whether too few operators stand behind a lease or a manifest, without those that an
     /// amendment distrusts.
     fn is_felled(self, at: usize, amendment: &Charter) -> bool {
@@ -105,7 +141,7 @@ impl<'a> History<'a> {
     /// Why a lease is not valid at a time: itself, or one above it.
     pub(crate) fn not_valid(self, hash: RecordHash, t: u64) -> Option<Code> {
         for hash in self.lineage(hash) {
-            let Some(lease) = self.lease(hash) else {
+            let Some(lease) = self.lease(hash).filter(|_| !self.is_forgotten(hash)) else {
                 return Some(Code::LeaseUnknown);
             };
             if let Some(code) = self.ended(hash) {

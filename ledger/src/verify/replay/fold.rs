@@ -12,23 +12,16 @@
 use tlog::LeafIndex;
 
 use crate::codes::Refusal;
-use crate::govern::State;
-use crate::record::{Body, CheckedRecord};
+use crate::digest::RecordHash;
+use crate::govern::{Missed, State};
+use crate::record::CheckedRecord;
 use crate::text::Name;
-use crate::verify::replay::owed::{Effect, Missed, Owed};
-
-/// One history.
-#[derive(Clone, Debug, Default)]
-struct Fold {
-    state: State,
-    owed: Owed,
-}
 
 /// Both.
 #[derive(Debug, Default)]
 pub(super) struct Histories {
-    strict: Fold,
-    lenient: Option<Box<Fold>>,
+    strict: State,
+    lenient: Option<Box<State>>,
 }
 
 /// What the rules say of a record.
@@ -45,14 +38,12 @@ pub(super) enum Judgement {
 impl Histories {
     /// The state in which only what can be relied on has happened.
     pub(super) fn state(&self) -> &State {
-        &self.strict.state
+        &self.strict
     }
 
     /// The state in which everything has happened that the log holds.
     pub(super) fn taken(&self) -> &State {
-        self.lenient
-            .as_ref()
-            .map_or(&self.strict.state, |it| &it.state)
+        self.lenient.as_deref().unwrap_or(&self.strict)
     }
 
     /// Goes on to the next leaf; gives the duties that were missed by then.
@@ -60,9 +51,9 @@ impl Histories {
         let mut missed = self.strict.advance(now_ms);
         if let Some(lenient) = &mut self.lenient {
             let also = lenient.advance(now_ms);
-            missed.retain(|it| lenient.owed.has_missed(&it.duty));
+            missed.retain(|it| lenient.has_missed(&it.duty));
             let is_news = |it: &Missed| !missed.iter().any(|old| old.duty == it.duty);
-            let strict = &self.strict.owed;
+            let strict = &self.strict;
             let later: Vec<Missed> = also
                 .into_iter()
                 .filter(|it| strict.has_missed(&it.duty) && is_news(it))
@@ -72,15 +63,20 @@ impl Histories {
         missed
     }
 
+    /// The intents, and whose they are, that should have had a result before `now_ms`.
+    pub(super) fn take_unfinished(&mut self, now_ms: u64) -> Vec<(RecordHash, Name)> {
+        self.strict.take_unfinished(now_ms)
+    }
+
     pub(super) fn judge(&self, record: &CheckedRecord, received_ms: u64) -> Judgement {
-        let refusal = match self.strict.state.admit(record, received_ms) {
+        let refusal = match self.strict.admit(record, received_ms) {
             Ok(admission) => return Judgement::Sound(admission.breach),
             Err(refusal) => refusal,
         };
         let taken = self
             .lenient
             .as_ref()
-            .map(|it| it.state.admit(record, received_ms));
+            .map(|it| it.admit(record, received_ms));
         match taken {
             Some(Ok(_)) => Judgement::Rests(refusal),
             _ => Judgement::Wrong(refusal),
@@ -95,10 +91,10 @@ impl Histories {
         record: &CheckedRecord,
     ) {
         if let Some(lenient) = &mut self.lenient
-            && let Some(agent) = touched(&self.strict.state, record)
-            && lenient.state.admit(record, received_ms).is_err()
+            && let Some(agent) = self.strict.touched(record)
+            && lenient.admit(record, received_ms).is_err()
         {
-            lenient.state.adopt(&agent, &self.strict.state);
+            lenient.adopt(&agent, &self.strict);
         }
         self.apply(index, received_ms, record);
     }
@@ -126,44 +122,11 @@ impl Histories {
 
     /// Takes a leaf without a record of this log.
     pub(super) fn skip(&mut self, index: LeafIndex, received_ms: u64) {
+        // It may have been anybody's result.
+        self.strict.forget_results();
         self.strict.skip(index, received_ms);
         if let Some(lenient) = &mut self.lenient {
             lenient.skip(index, received_ms);
         }
-    }
-}
-
-impl Fold {
-    fn advance(&mut self, now_ms: u64) -> Vec<Missed> {
-        self.owed.advance(&self.state, now_ms)
-    }
-
-    fn apply(&mut self, index: LeafIndex, received_ms: u64, record: &CheckedRecord) {
-        let touched = touched(&self.state, record);
-        self.state.apply(index, received_ms, record);
-        self.owed
-            .settle(&self.state, touched.as_ref(), effect(record));
-    }
-
-    fn skip(&mut self, index: LeafIndex, received_ms: u64) {
-        self.state.skip(index, received_ms);
-        self.owed.settle(&self.state, None, Effect::OneAgent);
-    }
-}
-
-/// The agent that a record is about, before it is applied or by its own word.
-fn touched(state: &State, record: &CheckedRecord) -> Option<Name> {
-    let known = state.agent_of(record).map(|agent| agent.name().clone());
-    known.or_else(|| record.record().agent().cloned())
-}
-
-fn effect(record: &CheckedRecord) -> Effect {
-    match &record.record().body {
-        Body::Charter(_) => Effect::Everybody,
-        Body::Pulse(_) => Effect::Pulse,
-        Body::Lease(_) | Body::LeaseRenewal(_) | Body::LeaseRevocation(_) | Body::Order(_) => {
-            Effect::Others
-        }
-        _ => Effect::OneAgent,
     }
 }

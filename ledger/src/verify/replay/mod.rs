@@ -14,8 +14,6 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | `fold.rs` | the state without, and with, what cannot be relied on |
-//! | `owed.rs` | the duties of the control plane |
-//! | `inflight.rs` | intents without a result |
 //! | `entries.rs` | names, times and roots of all leaves |
 //! | `heads.rs` | heads that agents and witnesses saw |
 //! | `clouds.rs` | what the log's own problems leave in the dark |
@@ -27,8 +25,6 @@ mod clouds;
 mod entries;
 mod fold;
 mod heads;
-mod inflight;
-mod owed;
 mod refused;
 
 use tlog::policy::Policy;
@@ -39,13 +35,11 @@ use self::clouds::Clouds;
 use self::entries::Entries;
 use self::fold::{Histories, Judgement};
 use self::heads::Witnessed;
-use self::inflight::Inflight;
-use self::owed::{Duty, Missed};
 use self::refused::check_refused;
 use crate::codes::{Class, Code, Party, Refusal};
 use crate::digest::RecordHash;
-use crate::govern::{Agent, State};
-use crate::record::{Body, CheckedRecord, Heartbeat, Phase, Pulse, RULES, Rule, SignedRecord};
+use crate::govern::{Agent, Duty, Missed, State};
+use crate::record::{Body, CheckedRecord, Heartbeat, Pulse, RULES, Rule, SignedRecord};
 use crate::table::Table;
 use crate::text::Name;
 use crate::verify::log_keys::LogKeys;
@@ -81,7 +75,6 @@ pub(super) struct Replay {
     log_keys: LogKeys,
     histories: Histories,
     entries: Entries,
-    inflight: Inflight,
     standings: Table<Name, Standing>,
     /// By whom the last problem was that is about no agent.
     problem: Option<Party>,
@@ -103,7 +96,6 @@ impl Replay {
             log_keys: LogKeys::default(),
             histories: Histories::default(),
             entries: Entries::salted(root),
-            inflight: Inflight::default(),
             standings: Table::default(),
             problem: None,
             last_problem: None,
@@ -153,7 +145,6 @@ impl Replay {
             // Whatever it was that is not there: a result, a transition, a link of anybody's chain.
             self.problem = Some(Party::Log);
             self.clouds.gather(None, leaf.received_ms);
-            self.inflight = Inflight::default();
         }
         self.entries.push(leaf.hash, leaf.received_ms, None);
         std::mem::take(&mut self.found)
@@ -182,7 +173,6 @@ impl Replay {
         let (state, now_ms) = (self.histories.state(), leaf.received_ms);
         let last_ms = state.last_received_ms();
         if state.size() > 0 && state.is_gap(now_ms) {
-            self.inflight.stand_still(now_ms - last_ms);
             let why = format!("nothing was logged for {} ms", now_ms - last_ms);
             self.find_about(leaf, Code::ControlGap.because(why), Party::Control, None);
         }
@@ -197,7 +187,7 @@ impl Replay {
             let refusal = Code::DutyMissed.because(format!("{what} was due at {since_ms}"));
             self.find_about(leaf, refusal, Party::Control, agent);
         }
-        for (intent, agent) in self.inflight.take_unfinished(now_ms) {
+        for (intent, agent) in self.histories.take_unfinished(now_ms) {
             if self.is_open(&agent, &intent) {
                 let refusal = Code::ActionUnfinished.because(format!("{intent} has no result"));
                 self.find_about(leaf, refusal, Party::Agent, Some(agent));
@@ -227,7 +217,6 @@ impl Replay {
         if is_sound {
             self.restore(record);
         }
-        self.follow_intent(record);
     }
 
     fn judgement(&self, leaf: Leaf, record: &CheckedRecord) -> Judgement {
@@ -413,28 +402,6 @@ impl Replay {
             && self.histories.state().charter_hash() == Some(record.hash())
         {
             self.log_keys.take(index, charter);
-        }
-    }
-
-    fn follow_intent(&mut self, record: &CheckedRecord) {
-        let Body::Receipt(receipt) = &record.record().body else {
-            return;
-        };
-        let name = &receipt.chain.agent;
-        match &receipt.phase {
-            Phase::Intent(_) => {
-                let intent = record.hash();
-                let agent = self.histories.state().agent(name);
-                let open =
-                    agent.and_then(|agent| agent.open_intents().find(|(it, _)| **it == intent));
-                if let Some((_, open)) = open {
-                    self.inflight.begin(intent, open.lapses_ms(), name.clone());
-                }
-            }
-            Phase::Result(result) if !self.is_open(name, &result.intent) => {
-                self.inflight.end(&result.intent);
-            }
-            _ => {}
         }
     }
 
