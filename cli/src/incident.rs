@@ -19,7 +19,7 @@ use std::ops::Range;
 
 use ledger::codes::{Class, Code, Refusal};
 use ledger::digest::RecordHash;
-use ledger::govern::State;
+use ledger::govern::{Agent, Spent, State};
 use ledger::pack::{Header, Selection};
 use ledger::record::Body;
 use ledger::text::Name;
@@ -84,6 +84,8 @@ pub(crate) struct Hearing {
     /// To whom each lease was granted, also after the span.
     granted: BTreeMap<RecordHash, Name>,
     rules: State,
+    /// What was spent of leases that have ended since: the rules forget that.
+    spent: BTreeMap<RecordHash, Spent>,
     /// What the rules said when the span began.
     rules_before: Option<State>,
     lines: Vec<Line>,
@@ -110,6 +112,7 @@ impl Hearing {
             holders: Holders::default(),
             granted: BTreeMap::new(),
             rules: State::new(),
+            spent: BTreeMap::new(),
             rules_before: None,
             lines: Vec::new(),
             before: 0,
@@ -144,7 +147,13 @@ impl Hearing {
         let findings = findings.filter(|it| self.is_told(it)).cloned().collect();
         // Where nothing was logged in the span, it began as it ended.
         let before = self.rules_before.as_ref().unwrap_or(&self.rules);
-        let leases = lease::told(&self.leases, &self.agent, &self.span, (before, &self.rules));
+        let leases = lease::told(
+            &self.leases,
+            &self.agent,
+            &self.span,
+            (before, &self.rules),
+            &self.spent,
+        );
         Ok(Incident {
             from_ms: self.span.start,
             to_ms: self.span.end,
@@ -197,6 +206,8 @@ impl Hearing {
     /// Tells the rules of it. Whether signatures are good is the verifier's to say; here it only matters whose they are.
     fn apply(&mut self, entry: &Entry) {
         let record = entry.record.clone().check(&|_| None);
+        let spoken = self.rules.agent_of(&record).and_then(Agent::lease);
+        self.spent.extend(lease::spent_above(spoken, &self.rules));
         self.rules.apply(entry.index, entry.received_ms, &record);
         if let Body::Lease(lease) = entry.body()
             && self.circle.contains(&lease.agent)
@@ -204,6 +215,7 @@ impl Hearing {
             let above = lease::above(lease.parent, &self.rules);
             self.circle.extend(above.map(|held| held.agent.clone()));
         }
+        self.spent.extend(lease::spent_above(spoken, &self.rules));
     }
 
     fn is_told(&self, finding: &Finding) -> bool {

@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Get(log::GetOptions),
     /// Fetch the proof that an entry is in the log
     Prove(log::ProveOptions),
+    /// Fetch the proof of what a pulse says of an agent: its state, epoch and lease, or that there is no such agent
+    ProveState(log::ProveStateOptions),
     /// Show the newest checkpoint
     Checkpoint,
     /// Check that the log only grew from one size to another

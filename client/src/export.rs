@@ -154,8 +154,11 @@ impl<'a> PackWriter<'a> {
                 self.checkpoint = Some(self.log.policy.verify(signed)?);
                 return self.write_earlier();
             }
+            // What the caller discloses stands in front of these.
+            Line::State(_) => self.begin_behind()?,
+            Line::StateEntry(_) => {}
             Line::Proof(proof) => {
-                self.disclosing.begin().map_err(ExportError::Write)?;
+                self.begin_behind()?;
                 let size = self.checkpoint.as_ref().map(VerifiedCheckpoint::size);
                 self.leaves = size.map(|size| subset::Verifier::new(size, proof.clone()));
             }
@@ -174,6 +177,13 @@ impl<'a> PackWriter<'a> {
             Line::Earlier(_) | Line::Disclosures(_) => return Ok(()),
         }
         self.write(&line)
+    }
+
+    fn begin_behind(&mut self) -> Result<(), ExportError> {
+        match self.disclosing.behind() {
+            Some(_) => Ok(()),
+            None => self.disclosing.begin().map_err(ExportError::Write),
+        }
     }
 
     fn write_earlier(&mut self) -> Result<(), ExportError> {

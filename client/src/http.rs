@@ -196,6 +196,17 @@ impl Service {
             .text()
     }
 
+    /// What the newest pulse up to an entry, or of all, says of an agent: a state proof.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub fn state_proof(&self, agent: &Name, at: Option<LeafIndex>) -> Result<String, ServiceError> {
+        let at = at.map(|at| format!("?at={at}")).unwrap_or_default();
+        self.get(&format!("/v1/agents/{}/proof{at}", agent.as_str()))?
+            .text()
+    }
+
     /// Where a record is.
     ///
     /// # Errors

@@ -95,6 +95,7 @@ impl LogIdentity {
         Ok(Trust {
             charter: log.log,
             policy: log.policy,
+            from: None,
         })
     }
 

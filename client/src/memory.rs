@@ -120,6 +120,7 @@ impl MemoryLog {
         Trust {
             policy: self.identity.policy.clone(),
             charter: self.identity.log,
+            from: None,
         }
     }
 

@@ -29,6 +29,7 @@ pub mod pack;
 pub mod record;
 pub mod request;
 pub mod scope;
+pub mod state_proof;
 mod table;
 pub mod text;
 pub mod verify;

@@ -1,18 +1,20 @@
 //! A log in memory: it admits by the rules or holds whatever it is given, and shows what it holds.
 
+use std::collections::BTreeSet;
+
 use ledger::codes::Refusal;
 use ledger::digest::RecordHash;
 use ledger::govern::{Agent, LeaseState, State};
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::pack::{Entry, Header, Line, Range, Selection};
-use ledger::record::{Body, Charter, CheckedRecord, Kind, Record, SignedRecord, Transition};
+use ledger::record::{Body, Charter, CheckedRecord, Kind, Pulse, Record, SignedRecord, Transition};
 use ledger::text::Name;
 use ledger::verify::{Report, Trust, verify};
 use tlog::checkpoint::{self, Checkpoint, Origin, SignedCheckpoint};
 use tlog::policy::Policy;
 use tlog::tree::{self, MemoryTree};
-use tlog::{LeafIndex, TreeSize, leaf_hash, subset};
+use tlog::{Hash, LeafIndex, TreeSize, inclusion, leaf_hash, subset};
 
 use crate::keys::Keys;
 use crate::record;
@@ -25,6 +27,9 @@ pub struct Log {
     state: State,
     tree: MemoryTree,
     leaves: Vec<Held>,
+    names: BTreeSet<RecordHash>,
+    /// Whether everything that counts here counts for a verifier too.
+    is_clear: bool,
 }
 
 /// A leaf as the log holds it.
@@ -68,6 +73,8 @@ impl Log {
             state: State::new(),
             tree: MemoryTree::new(),
             leaves: Vec::new(),
+            names: BTreeSet::new(),
+            is_clear: true,
         };
         log.submit(signed, now_ms).expect("a charter by the rules");
         log
@@ -135,10 +142,15 @@ impl Log {
         body
     }
 
-    /// The pulse that comes next, with what was witnessed.
+    /// The pulse that comes next, with the state in front of it and what was witnessed. Where something counts here that
+    /// rests on what cannot be relied on, nobody knows the state, and it tells none.
     pub fn pulse(&self, witnessed: Option<String>) -> Body {
         let (n, agents) = (self.state.pulses() + 1, self.state.agent_count());
-        record::pulse(n, agents, witnessed)
+        let state = self.is_clear.then(|| self.state.root());
+        match record::pulse(n, agents, witnessed) {
+            Body::Pulse(pulse) => Body::Pulse(Pulse { state, ..pulse }),
+            other => other,
+        }
     }
 
     /// Lets a record in as the service does, if the rules do.
@@ -156,14 +168,16 @@ impl Log {
     pub fn force(&mut self, signed: SignedRecord, received_ms: u64) -> LeafIndex {
         let record = self.check(signed);
         let judged = self.state.admit(&record, received_ms);
-        if judged.is_err_and(|refusal| refusal.code.voids()) {
-            return self.hold(record, received_ms);
+        let is_repeated = self.names.contains(&record.hash());
+        if is_repeated || judged.is_err_and(|refusal| refusal.code.voids()) {
+            return self.hold_void(record, received_ms);
         }
         self.append(record, received_ms)
     }
 
     /// Takes a record that is wrong only for one before it, which is not there or not to be relied on: it counts.
     pub fn force_resting(&mut self, signed: SignedRecord, received_ms: u64) -> LeafIndex {
+        self.is_clear = false;
         let record = self.check(signed);
         self.append(record, received_ms)
     }
@@ -171,7 +185,7 @@ impl Log {
     /// Takes a record that nobody goes by, whatever the rules say of it.
     pub fn force_void(&mut self, signed: SignedRecord, received_ms: u64) -> LeafIndex {
         let record = self.check(signed);
-        self.hold(record, received_ms)
+        self.hold_void(record, received_ms)
     }
 
     /// Finds out who signed a record, with the keys that the log knows.
@@ -201,7 +215,14 @@ impl Log {
         self.hold(record, received_ms)
     }
 
+    fn hold_void(&mut self, record: CheckedRecord, received_ms: u64) -> LeafIndex {
+        let index = LeafIndex::new(self.tree.size().get());
+        self.state.skip(index, received_ms);
+        self.hold(record, received_ms)
+    }
+
     fn hold(&mut self, record: CheckedRecord, received_ms: u64) -> LeafIndex {
+        self.names.insert(record.hash());
         let leaf = Leaf::new(received_ms, record.into_signed().envelope().clone());
         let bytes = leaf.expect("a leaf of a size that fits").to_bytes();
         let index = LeafIndex::new(self.tree.size().get());
@@ -288,10 +309,16 @@ impl Log {
     }
 
     fn is_lease_of(&self, lease: RecordHash, agent: &Name) -> bool {
-        let lease = self.state.lease(&lease).map(LeaseState::terms);
-        let lease = lease.filter(|lease| lease.agent == *agent);
-        assert!(lease.is_none_or(|lease| lease.parent.is_none()));
-        lease.is_some()
+        // The state forgets what is over.
+        let mut records = self.leaves.iter().map(Held::record);
+        let granted = records.find(|record| record.hash() == lease);
+        let granted = granted.as_ref().map(|record| &record.record().body);
+        let Some(Body::Lease(lease)) = granted else {
+            return false;
+        };
+        let is_own = lease.agent == *agent;
+        assert!(!is_own || lease.parent.is_none());
+        is_own
     }
 
     fn lines(
@@ -338,7 +365,16 @@ impl Log {
         Trust {
             policy: Policy::parse(&policy).expect("a policy of two keys"),
             charter: self.name,
+            from: None,
         }
+    }
+
+    /// The inclusion proof of a leaf.
+    ///
+    /// # Panics
+    /// If the log does not have it.
+    pub fn inclusion(&self, index: LeafIndex) -> Vec<Hash> {
+        inclusion::prove(index, self.size(), &self.tree).expect("a leaf of the log")
     }
 
     /// What a verifier says of the whole log.

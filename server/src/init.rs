@@ -35,6 +35,9 @@ const SIGNS_FILE: &str = "log.json";
 /// The folder of the store, in the data folder.
 const STORE: &str = "store";
 
+/// The folder of the snapshots, in the data folder.
+const SNAPSHOTS: &str = "snapshots";
+
 /// The folder of the inbox, in the data folder.
 const INBOX: &str = "requests";
 
@@ -100,6 +103,12 @@ pub fn init(founding: &Founding, now_ms: u64) -> Result<RecordHash, InitError> {
 #[must_use]
 pub fn inbox_path(data: &Path) -> PathBuf {
     data.join(INBOX)
+}
+
+/// Where snapshots of the governance state lie: a cache, which may be deleted.
+#[must_use]
+pub fn snapshots_path(data: &Path) -> PathBuf {
+    data.join(SNAPSHOTS)
 }
 
 /// Where the store of a log lies.

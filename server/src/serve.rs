@@ -252,6 +252,7 @@ async fn open(
         // For a first look there is nobody who could vouch for the clock.
         accept_clock_jump: settings.accept_clock_jump || settings.dev,
         may_sign,
+        snapshots: Some(init::snapshots_path(&settings.data)),
         ..Options::default()
     };
     let recovered = Recovered::recover(storage, keys, &options)?;

@@ -59,6 +59,7 @@ impl Trust {
         let trust = ledger::verify::Trust {
             policy: self.policy.clone(),
             charter: self.charter,
+            from: None,
         };
         trust.to_json()
     }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A second verifier of the log layer of evidence, written from docs/formats.md and the specifications that it names.
 
-`verify.py TRUST.json FILE...` prints a line of JSON for each proof file or pack: what the checks of form, checkpoint,
-witnesses, inclusion, consistency and leaves came to, and the codes of what was found. What a record says beside its
+`verify.py TRUST.json FILE...` prints a line of JSON for each proof file, state proof or pack: what the checks of form,
+checkpoint, witnesses, inclusion, consistency and leaves came to, and the codes of what was found. What a record says beside its
 log, and who signed it, is another layer. It needs the standard library and `cryptography`, no network and no clock.
 """
 import base64, bisect, contextlib, hashlib, json, re, sys
@@ -206,11 +206,18 @@ def read_proof_file(data):
 
 LINES = {  # The members of each line of a pack, and what may follow.
     "pack": ({"pack": str, "origin": str, "size": int, "selection": dict, "count": int}, ["checkpoint"]),
-    "checkpoint": ({"checkpoint": str}, ["earlier", "disclosures", "proof"]),
-    "earlier": ({"earlier": dict}, ["disclosures", "proof"]),
-    "disclosures": ({"disclosures": list}, ["proof"]),
+    "checkpoint": ({"checkpoint": str}, ["earlier", "disclosures", "state", "proof"]),
+    "earlier": ({"earlier": dict}, ["disclosures", "state", "proof"]),
+    "disclosures": ({"disclosures": list}, ["state", "proof"]),
+    "state": ({"state": dict}, ["entry", "proof"]),
+    "entry": ({"entry": dict}, ["entry", "proof"]),
     "proof": ({"proof": list}, ["index"]),
     "index": ({"index": int, "leaf": str}, ["index"]),
+}
+STATE_PROOF = {  # The lines of a state proof, which stand in this order; the last may be there twice, or be missing.
+    "state_proof": {"state_proof": str, "origin": str, "size": int, "agent": str, "pulse": int},
+    "checkpoint": {"checkpoint": str}, "inclusion": {"inclusion": list}, "index": {"index": int, "leaf": str},
+    "branches": {"branches": dict}, "entry": {"entry": dict, "position": int, "path": list},
 }
 SELECTION = rb'{"range":{"from":([0-9]+),"to":([0-9]+)}}|{"(?:agent|goal)":"[A-Za-z0-9._:@+-]+"}'
 
@@ -222,6 +229,70 @@ def read_line(data, limit, may_come):
     need(compact(value) + b"\n" == data, "pack-malformed", "another spelling")
     need(kind in may_come, "pack-order", f"{kind} in the place of {may_come}")
     return kind, shape(value, LINES[kind][0], "pack-malformed")
+
+# The governance state: an entry of the log, one an agent by name, one a lease in the order of the log.
+def tree_root(leaves):
+    left = left_size(len(leaves)) if len(leaves) > 1 else 0
+    return node(tree_root(leaves[:left]), tree_root(leaves[left:])) if left else leaves[0] if leaves else sha256()
+
+def state_root(log, *branches):
+    """How many entries there are in all, and the root over the log's entry and the two branches."""
+    named = [{name: {"entries": count, "root": base64.b64encode(root).decode()}}
+             for name, (count, root) in zip(("agents", "leases"), branches)]
+    return 1 + sum(count for count, _ in branches), tree_root([log] + [sha256(b"\0", compact(it)) for it in named])
+
+def branch(value, code):
+    count, root = shape(value, {"entries": int, "root": str}, code)
+    return count, unbase64(root, code, 32)
+
+def check_state(size, told, entries):
+    """The entries of a pack lead to the state that it names; each kind stands in its order."""
+    hashes = {kind: [sha256(b"\0", compact(entry)) for entry in entries if next(iter(entry)) == kind]
+              for kind in ("log", "agent", "lease")}
+    need(len(hashes["log"]) == 1, "pack-malformed", "not one entry of the log")
+    branches = [(len(hashes[kind]), tree_root(hashes[kind])) for kind in ("agent", "lease")]
+    need(state_root(hashes["log"][0], *branches) == told, "root-mismatch", "another state")
+    need(next(entry["size"] for entry in entries if "log" in entry) == size, "root-mismatch", "of another size")
+
+def check_opened(agent, state, log, agents, leases, entries):
+    """What a pulse says of an agent: its entry and its lease's, or the neighbours of where it would stand."""
+    code, opened = "disclosure-mismatch", []
+    need(state_root(log, agents, leases) == state, code, "not the state that the pulse names")
+    for entry, position, path in entries:
+        kind = next(iter(entry), None)
+        need(kind in ("agent", "lease"), code, f"an entry of {kind}")
+        count, root = agents if kind == "agent" else leases
+        with_root = type("Head", (), {"size": count, "root": root})
+        try:
+            check_inclusion(with_root, position, sha256(b"\0", compact(entry)), path)
+        except Refused as refused:
+            raise Refused(code, refused.args[1])
+        opened.append((kind, entry[kind], position, entry))
+    if opened and opened[0][:2] == ("agent", agent):
+        lease = opened[0][3]["lease"]
+        return need([it[:2] for it in opened[1:]] == [("lease", lease)] * (lease is not None), code, "its lease")
+    need(all(kind == "agent" for kind, *_ in opened), code, "no neighbours")
+    match [(name, position) for _, name, position, _ in opened]:
+        case []: found = agents == (0, sha256())
+        case [(name, position)]: found = agent < name if position == 0 and agent < name else position == agents[0] - 1 and name < agent
+        case [(one, at), (other, behind)]: found = behind == at + 1 and one < agent < other
+    need(found, code, f"{agent} may stand between the entries")
+
+def read_state_proof(data):
+    code, values = "pack-malformed", []
+    need(data.endswith(b"\n") and len(data) <= MAX_PROOF_FILE, code, "its length")
+    lines, kinds = data.splitlines(keepends=True), list(STATE_PROOF)
+    need(5 <= len(lines) <= 7, code, "its lines")
+    for line, kind in zip(lines, kinds + ["entry"]):
+        value = strict_json(line[:-1], code)
+        need(isinstance(value, dict) and list(value) == list(STATE_PROOF[kind]), code, f"no line with {kind}")
+        need(compact(value) + b"\n" == line, code, "another spelling")
+        values.append(shape(value, STATE_PROOF[kind], code))
+    (form, origin, size, agent, pulse), (note,), (path,), (index, leaf), (branches,), *entries = values
+    checkpoint, (log, agents, leases) = Checkpoint(note), shape(branches, {"log": str, "agents": dict, "leases": dict}, code)
+    need(form == "dragons.state-proof/v1" and (origin, size, pulse) == (checkpoint.origin, checkpoint.size, index), code, form)
+    entries = [(entry, position, Proof(path)) for entry, position, path in entries]
+    return agent, checkpoint, Proof(path), index, leaf.encode(), unbase64(log, code, 32), branch(agents, code), branch(leases, code), entries
 
 class Verifier:
     def __init__(self, trust):
@@ -254,6 +325,19 @@ class Verifier:
         if leaf is not None:
             self.head and self.check("inclusion", check_inclusion, self.head, index, sha256(b"\0", leaf), path)
             self.check("leaves", self.check_leaf, index, leaf)
+    def check_state_proof(self, data):
+        agent, checkpoint, path, index, leaf, *rest = self.check("form", read_state_proof, data) or [None] * 9
+        if checkpoint:
+            self.status["disclosures"] = "skipped"
+            self.take_head(checkpoint)
+            self.head and self.check("inclusion", check_inclusion, self.head, index, sha256(b"\0", leaf), path)
+            self.check("leaves", self.check_leaf, index, leaf)
+            payload = json.loads(base64.b64decode(json.loads(leaf)["envelope"]["payload"]))
+            if self.status["leaves"] == "pass" and (state := payload.get("state")):
+                told = branch(state, "disclosure-mismatch")
+                self.check("disclosures", check_opened, agent, told, *rest)
+                if self.status["inclusion"] != "pass" and self.status["disclosures"] == "pass":
+                    self.status["disclosures"] = "skipped"
     def check_pack(self, file):
         self.check("form", self.read_pack, file)
         if self.status["form"] == "fail":
@@ -261,7 +345,7 @@ class Verifier:
         elif self.head:
             self.check("inclusion", check_subset, self.head, self.leaves, self.proof)
     def read_pack(self, file):
-        may_come, limit, lowest = ["pack"], MAX_HEAD_LINE, 0
+        may_come, limit, lowest, entries = ["pack"], MAX_HEAD_LINE, 0, None
         while data := file.readline(limit + 1):
             kind, members = read_line(data, limit, may_come)
             may_come = LINES[kind][1]
@@ -280,7 +364,13 @@ class Verifier:
                     old, proof = shape(earlier, {"checkpoint": str, "consistency": list}, "pack-malformed")
                     old, proof = Checkpoint(old), Proof(proof)
                     self.head and self.check("consistency", check_consistency, self.trust, self.head, old, proof)
+                case "state", state:
+                    state_size, *told = shape(state, {"size": int, "entries": int, "root": str}, "pack-malformed")
+                    state, entries = (told[0], unbase64(told[1], "pack-malformed", 32)), []
+                case "entry", entry:
+                    entries.append(entry)
                 case "proof", hashes:
+                    self.head and entries is not None and self.check("leaves", check_state, state_size, state, entries)
                     self.proof, limit = Proof(hashes, MAX_WINDOW_HASHES if parts[1] else MAX_HASHES), MAX_LEAF_LINE
                 case "index", index, leaf:
                     need(index in indices, "pack-selection", f"{index}")
@@ -295,6 +385,11 @@ if __name__ == "__main__":
     trust, *paths = sys.argv[1:]
     for path in paths:
         verifier, file = Verifier(Trust(open(trust, "rb").read())), open(path, "rb")
-        is_pack = file.peek(8).startswith(b'{"pack":')
-        verifier.check_pack(file) if is_pack else verifier.check_proof_file(file.read(MAX_PROOF_FILE + 1))
+        start = file.peek(16)
+        if start.startswith(b'{"pack":'):
+            verifier.check_pack(file)
+        elif start.startswith(b'{"state_proof":'):
+            verifier.check_state_proof(file.read(MAX_PROOF_FILE + 1))
+        else:
+            verifier.check_proof_file(file.read(MAX_PROOF_FILE + 1))
         print(json.dumps({"file": path, "checks": verifier.status, "codes": sorted(verifier.codes)}))

@@ -4,15 +4,17 @@
 /** How much of a gzipped file is kept unwrapped, to be shown: a pack of a million entries has about this size. */
 const MAX_HELD_BYTES = 2 * 1024 * 1024 * 1024;
 
-/** Before the entries a pack has at most these lines: header, checkpoint, earlier checkpoint, disclosures, proof. */
-const MAX_HEAD_LINES = 5;
+/** Before the leaves a pack has at most these lines beside the entries of a state: header, checkpoint, earlier checkpoint,
+ * disclosures, state, proof. */
+const MAX_HEAD_LINES = 6;
 
 /** The longest line that is shown. A leaf is at most 48 KiB, and escaping at most doubles a text of that kind. */
 const MAX_SHOWN_BYTES = 128 * 1024;
 
 const LEAF_START = '{"index":';
 const PACK_START = '{"pack":';
-const PROOF_START = "c2sp.org/tlog-proof@";
+const STATE_ENTRY_START = '{"entry":';
+const PROOF_STARTS = ["c2sp.org/tlog-proof@", '{"state_proof":'];
 const LF = 10;
 const FIRST_LINES = 1024;
 
@@ -29,6 +31,7 @@ export class Evidence {
   #lines = new LineStarts();
   #kind = "unknown";
   #head = [];
+  #firstLeaf = 0;
 
   static async of(blob) {
     return new Evidence(blob, await startsAsGzip(blob));
@@ -47,7 +50,7 @@ export class Evidence {
   /** How many entries there are to show. */
   get count() {
     if (this.#kind === "proof") return 1;
-    return this.#kind === "pack" ? Math.max(0, this.#lines.count - this.#head.length) : 0;
+    return this.#kind === "pack" ? Math.max(0, this.#lines.count - this.#firstLeaf) : 0;
   }
 
   /** The bytes of the file. */
@@ -74,7 +77,7 @@ export class Evidence {
     if (start.startsWith(PACK_START)) {
       this.#kind = "pack";
       await this.#readHead();
-    } else if (start.startsWith(PROOF_START)) {
+    } else if (PROOF_STARTS.some((known) => start.startsWith(known))) {
       this.#kind = "proof";
       this.#head = [start];
     }
@@ -84,7 +87,7 @@ export class Evidence {
   /** The bytes that hold some of the entries, each with what they are part of. */
   async leaves(from, count) {
     if (this.#kind === "proof") return [{ kind: "proof", bytes: await this.#bytes(0, this.#plain.size) }];
-    const first = this.#head.length + from;
+    const first = this.#firstLeaf + from;
     const last = Math.min(first + count, this.#lines.count);
     const lines = [];
     for (let line = first; line < last; line += 1) {
@@ -94,11 +97,18 @@ export class Evidence {
   }
 
   async #readHead() {
-    for (let line = 0; line < Math.min(MAX_HEAD_LINES, this.#lines.count); line += 1) {
+    let line = 0;
+    while (line < this.#lines.count && this.#head.length < MAX_HEAD_LINES) {
       const text = new TextDecoder().decode(await this.#line(line));
-      if (text.startsWith(LEAF_START)) return;
-      this.#head.push(text);
+      if (text.startsWith(LEAF_START)) break;
+      if (text.startsWith(STATE_ENTRY_START)) {
+        line += entriesIn(this.#head.at(-1));
+      } else {
+        this.#head.push(text);
+        line += 1;
+      }
     }
+    this.#firstLeaf = line;
   }
 
   #line(line) {
@@ -112,6 +122,15 @@ export class Evidence {
 
   async #text(start, end) {
     return new TextDecoder().decode(await this.#bytes(start, end));
+  }
+}
+
+/** How many entries the line in front of them says that a state has. */
+function entriesIn(line) {
+  try {
+    return Math.max(1, JSON.parse(line).state.entries);
+  } catch {
+    return 1;
   }
 }
 

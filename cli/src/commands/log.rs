@@ -1,4 +1,4 @@
-//! `get`, `prove`, `checkpoint`, `consistency`: the log itself, held to its proofs.
+//! `get`, `prove`, `prove-state`, `checkpoint`, `consistency`: the log itself, held to its proofs.
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,9 @@ use client::identity::LogIdentity;
 use host::output::STDOUT;
 use ledger::digest::RecordHash;
 use ledger::json::{Value, object};
+use ledger::state_proof::StateProof;
+use ledger::text::Name;
+use ledger::verify::{Trust, Verdict, verify};
 use tlog::checkpoint::{Checkpoint, SignedCheckpoint};
 use tlog::{EMPTY_ROOT, Hash, LeafIndex, TreeSize};
 
@@ -37,6 +40,20 @@ pub(crate) struct ProveOptions {
     /// The log size to prove it for; defaults to the newest
     #[arg(long)]
     size: Option<u64>,
+}
+
+/// Of which agent, when, and where the proof goes.
+#[derive(Debug, Args)]
+pub(crate) struct ProveStateOptions {
+    /// The agent; of one that was not registered, the proof shows that
+    #[arg(value_name = "AGENT")]
+    agent: Name,
+    /// An entry: the newest pulse up to it is what is proven; the newest of all if left out
+    #[arg(long, value_name = "INDEX")]
+    at: Option<u64>,
+    /// The file to write, such as agent.state-proof.jsonl; stdout if left out
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 /// Between which sizes.
@@ -79,6 +96,43 @@ pub(crate) fn prove(session: &Session, options: &ProveOptions) -> Result<()> {
         ("index", index.get().into()),
         ("record", entry.record().hash().into()),
         ("size", entry.checkpoint().size().get().into()),
+    ]);
+    output::object(session.json(), &written)
+}
+
+/// Fetches what a pulse says of an agent, checks it, and writes it down.
+///
+/// # Errors
+///
+/// If it cannot be had, does not hold, or cannot be written.
+pub(crate) fn prove_state(session: &Session, options: &ProveStateOptions) -> Result<()> {
+    let service = session.service()?;
+    let log = session.log(&service)?;
+    let text = service.state_proof(&options.agent, options.at.map(LeafIndex::new))?;
+    let proof = StateProof::parse(&text)?;
+    ensure!(
+        proof.agent == options.agent,
+        "the service sent a proof about agent {}",
+        proof.agent
+    );
+    let trust = Trust {
+        policy: log.policy,
+        charter: log.log,
+        from: None,
+    };
+    let report = verify(text.as_bytes(), &trust, None);
+    let told = report.told().because.join(" ");
+    ensure!(report.verdict != Verdict::Failed, "{told}");
+    let path = options.out.as_deref().unwrap_or(Path::new(STDOUT));
+    if output::file(path, &text)? == Went::ToStdout {
+        return Ok(());
+    }
+    let written = object([
+        ("file", path.display().to_string().into()),
+        ("agent", (&proof.agent).into()),
+        ("pulse", proof.pulse.index.get().into()),
+        ("size", proof.size().get().into()),
+        ("told", told.into()),
     ]);
     output::object(session.json(), &written)
 }

@@ -38,6 +38,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Doctor(options) => return doctor::run(&session, options),
         Command::Get(options) => log::get(&session, &options)?,
         Command::Prove(options) => log::prove(&session, &options)?,
+        Command::ProveState(options) => log::prove_state(&session, &options)?,
         Command::Checkpoint => log::checkpoint(&session)?,
         Command::Consistency(options) => log::consistency(&session, &options)?,
         Command::Export(options) => export::run(&session, &options)?,

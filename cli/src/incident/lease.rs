@@ -1,6 +1,6 @@
 //! Leases within a span: who gave them, whether they were in force, and what of them was used.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use ledger::codes::Refusal;
@@ -33,6 +33,7 @@ pub(super) fn told(
     agent: &Name,
     span: &Range<u64>,
     (before, after): (&State, &State),
+    kept: &BTreeMap<RecordHash, Spent>,
 ) -> Vec<LeaseTold> {
     let overlaps = |it: &&LeaseSpan| it.from_ms < span.end && it.to_ms > span.start;
     let own = leases.spans().iter().filter(|it| it.agent == *agent);
@@ -48,7 +49,10 @@ pub(super) fn told(
     let told = told.filter(|it| wanted.contains(&it.lease));
     told.map(|it| LeaseTold {
         used_before: spent(before, &it.lease),
-        used: spent(after, &it.lease),
+        used: match after.lease(&it.lease) {
+            Some(held) => held.spent(),
+            None => kept.get(&it.lease).copied().unwrap_or_default(),
+        },
         ended: after.in_force(it.lease, span.end).err(),
         span: it.clone(),
     })
@@ -60,6 +64,17 @@ pub(super) fn above(lease: Option<RecordHash>, rules: &State) -> impl Iterator<I
     let terms = |lease: RecordHash| rules.lease(&lease).map(|held| held.terms());
     let first = lease.and_then(terms);
     std::iter::successors(first, move |lease| lease.parent.and_then(terms))
+}
+
+/// What was spent of a lease and of those above it.
+pub(super) fn spent_above(
+    lease: Option<RecordHash>,
+    rules: &State,
+) -> impl Iterator<Item = (RecordHash, Spent)> {
+    let held = |lease: RecordHash| rules.lease(&lease);
+    let first = lease.and_then(held);
+    let line = std::iter::successors(first, move |lease| lease.terms().parent.and_then(held));
+    line.map(|held| (held.hash(), held.spent()))
 }
 
 fn spent(rules: &State, lease: &RecordHash) -> Spent {

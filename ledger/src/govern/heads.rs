@@ -16,6 +16,13 @@ pub(super) struct LogKeys {
 }
 
 impl State {
+    /// The keys that signed heads, from the index of the charter that brought them on.
+    pub(crate) fn log_keys(&self) -> impl Iterator<Item = (u64, &[VerifierKey])> {
+        self.log_keys
+            .iter()
+            .map(|held| (held.index, held.keys.as_slice()))
+    }
+
     /// The keys that may sign a head of this size: those in force before or after its last leaf.
     pub fn log_keys_at(&self, size: u64) -> impl Iterator<Item = &VerifierKey> {
         let in_force = |leaves: u64| {

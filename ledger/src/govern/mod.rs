@@ -7,9 +7,11 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `state.rs` | the state, and how a record changes it |
+//! | `state.rs` | the state, and how it goes on |
+//! | `apply.rs` | what each kind of record does to it |
 //! | `agent.rs` | one agent: chain, liveness, open work |
 //! | `lease.rs` | one lease: validity, ancestors, budget |
+//! | `over.rs` | leases that ended |
 //! | `recent.rs` | what counts for a day |
 //! | `heads.rs` | whose signature makes a head the log's |
 //! | `admit.rs` | the order of checks |
@@ -28,12 +30,14 @@
 mod action;
 mod admit;
 mod agent;
+mod apply;
 mod authority;
 mod charter;
 mod duties;
 mod entries;
 mod heads;
 mod lease;
+mod over;
 mod owed;
 mod recent;
 mod remarks;

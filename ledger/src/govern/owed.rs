@@ -106,7 +106,7 @@ impl Owed {
 
 impl State {
     /// Goes on to the next leaf, received at `now_ms`, which is not yet in the state. Gives what has
-    /// become too late; asked again, nothing.
+    /// become too late; asked again, nothing. A root that was worked out before stays that of the last leaf.
     pub(crate) fn advance(&mut self, now_ms: u64) -> Vec<Missed> {
         let Some(tolerance_ms) = self.charter().map(|it| it.liveness.tolerance_ms) else {
             return Vec::new();

@@ -5,6 +5,8 @@
 //! {"checkpoint":"…"}                                  of that size, with its cosignatures
 //! {"earlier":{"checkpoint":"…","consistency":[…]}}    may be missing
 //! {"disclosures":[…]}                                 may be missing, and is not empty
+//! {"state":{"size":…,"entries":…,"root":…}}           may be missing; then the pack begins with the pulse of that index
+//! {"entry":{…}}                                       one an entry of that state
 //! {"proof":[…]}                                       the subset proof, see [`tlog::subset`]
 //! {"index":…,"leaf":"…"}                              one a leaf, ascending
 //! ```
@@ -35,6 +37,7 @@ pub use selection::{Range, Selection};
 
 use crate::codes::{Code, Refusal};
 use crate::json::{Members, Value, integer, object, string};
+use crate::record::StateAt;
 use crate::text::quoted;
 
 /// The name of this form of pack.
@@ -63,6 +66,10 @@ pub enum Line {
     Earlier(Box<Earlier>),
     /// Values that open commitments of the records in it.
     Disclosures(Vec<Disclosure>),
+    /// The state in front of the first leaf.
+    State(StateAt),
+    /// An entry of that state.
+    StateEntry(String),
     /// The subset proof of the leaves.
     Proof(Vec<Hash>),
     /// A leaf.
@@ -133,6 +140,8 @@ impl Line {
             }
             Some("earlier") => Self::Earlier(Box::new(members.required("earlier", earlier)?)),
             Some("disclosures") => Self::Disclosures(disclosures(&mut members)?),
+            Some("state") => Self::State(members.required("state", StateAt::read)?),
+            Some("entry") => Self::StateEntry(members.take("entry")?.to_json()),
             Some("proof") => Self::Proof(hashes(&mut members, "proof", MAX_HASHES)?),
             Some("index") => Self::Leaf(Entry::read(&mut members)?),
             _ => return Err(Code::PackMalformed.because("no pack has such a line")),
@@ -155,6 +164,9 @@ impl Line {
                 let values = disclosures.iter().map(Disclosure::to_value);
                 object([("disclosures", values.collect())])
             }
+            Self::State(at) => object([("state", at.to_value())]),
+            // Its text is what is kept of it: see `fmt`.
+            Self::StateEntry(_) => Value::Null,
             Self::Proof(proof) => object([("proof", texts(proof))]),
             Self::Leaf(entry) => object([
                 ("index", entry.index.get().into()),
@@ -170,6 +182,8 @@ impl Line {
             Self::Checkpoint(_) => "a checkpoint",
             Self::Earlier(_) => "an earlier checkpoint",
             Self::Disclosures(_) => "disclosures",
+            Self::State(_) => "a state",
+            Self::StateEntry(_) => "an entry of a state",
             Self::Proof(_) => "a proof",
             Self::Leaf(_) => "a leaf",
         }
@@ -178,7 +192,10 @@ impl Line {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.to_value().to_json())
+        match self {
+            Self::StateEntry(entry) => writeln!(f, "{{\"entry\":{entry}}}"),
+            _ => writeln!(f, "{}", self.to_value().to_json()),
+        }
     }
 }
 
@@ -248,7 +265,7 @@ fn disclosures(members: &mut Members) -> Result<Vec<Disclosure>, Refusal> {
     Err(Code::PackMalformed.because(format!("{got} disclosures, not 1 to {MAX_DISCLOSURES}")))
 }
 
-fn hashes(members: &mut Members, name: &str, most: usize) -> Result<Vec<Hash>, Refusal> {
+pub(crate) fn hashes(members: &mut Members, name: &str, most: usize) -> Result<Vec<Hash>, Refusal> {
     let hashes = members.list(name, |path, value| {
         let text = string(path, value)?;
         text.parse()
@@ -263,7 +280,7 @@ fn hashes(members: &mut Members, name: &str, most: usize) -> Result<Vec<Hash>, R
     Ok(hashes)
 }
 
-fn texts(hashes: &[Hash]) -> Value {
+pub(crate) fn texts(hashes: &[Hash]) -> Value {
     hashes.iter().map(Hash::to_string).collect()
 }
 

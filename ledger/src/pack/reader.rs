@@ -44,7 +44,9 @@ enum Expected {
 enum Part {
     Earlier,
     Disclosures,
-    Proof,
+    State,
+    /// The entries of the state, of which there may be any number, and the proof.
+    Entries,
 }
 
 /// What the header says of the leaves, and how far they have come.
@@ -128,8 +130,14 @@ impl Expected {
             (Self::Optional(Part::Earlier, leaves), Line::Earlier(_)) => {
                 Self::Optional(Part::Disclosures, leaves)
             }
-            (Self::Optional(part, leaves), Line::Disclosures(_)) if part < Part::Proof => {
-                Self::Optional(Part::Proof, leaves)
+            (Self::Optional(part, leaves), Line::Disclosures(_)) if part < Part::State => {
+                Self::Optional(Part::State, leaves)
+            }
+            (Self::Optional(part, leaves), Line::State(_)) if part < Part::Entries => {
+                Self::Optional(Part::Entries, leaves)
+            }
+            (Self::Optional(Part::Entries, leaves), Line::StateEntry(_)) => {
+                Self::Optional(Part::Entries, leaves)
             }
             (Self::Optional(_, leaves), Line::Proof(proof)) => {
                 leaves.check_proof(proof.len())?;

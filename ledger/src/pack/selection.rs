@@ -50,7 +50,7 @@ impl Selection {
     }
 
     /// The first index that a leaf can have.
-    pub(super) const fn first(&self) -> LeafIndex {
+    pub(crate) const fn first(&self) -> LeafIndex {
         match self {
             Self::Range(range) => range.from(),
             Self::Agent(_) | Self::Goal(_) => LeafIndex::new(0),

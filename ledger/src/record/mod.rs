@@ -29,7 +29,7 @@ pub use lease::{Budget, Lease, LeaseRenewal, LeaseRevocation};
 pub use manifest::{FileSet, Manifest, Model, Prompt, Registration, Tool};
 pub use observation::{Event, MAX_CALL_BYTES, Observation, SeenStatus};
 pub use order::Order;
-pub use pulse::{Pulse, StateRoot};
+pub use pulse::{Pulse, StateAt, StateRoot};
 pub use receipt::{
     Amounts, Check, Goal, Intent, Outcome, Phase, Receipt, ResultOf, Status, ToolUse, Verdict,
 };

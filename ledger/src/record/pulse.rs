@@ -49,6 +49,39 @@ impl StateRoot {
     }
 }
 
+/// The governance state that so many leaves of a log lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateAt {
+    /// How many leaves.
+    pub size: u64,
+    /// What they lead to.
+    pub state: StateRoot,
+}
+
+impl StateAt {
+    pub(crate) fn read(path: &str, value: Value) -> Result<Self, Refusal> {
+        let mut members = Members::open(path, value)?;
+        let at = Self {
+            size: members.required("size", integer)?,
+            state: StateRoot {
+                entries: members.required("entries", integer)?,
+                root: members.required("root", parsed)?,
+            },
+        };
+        members.finish().map(|()| at)
+    }
+
+    /// As it stands in a trust file, a pack and a report.
+    pub fn to_value(self) -> Value {
+        let StateRoot { entries, root } = self.state;
+        object([
+            ("size", self.size.into()),
+            ("entries", entries.into()),
+            ("root", root.to_string().into()),
+        ])
+    }
+}
+
 impl Pulse {
     pub(super) fn read(members: &mut Members) -> Result<Self, Refusal> {
         Ok(Self {

@@ -3,7 +3,7 @@
 use tlog::LeafIndex;
 
 use crate::codes::{Class, Party, Refusal};
-use crate::record::SignedRecord;
+use crate::record::{SignedRecord, StateAt};
 use crate::table::Table;
 use crate::text::Name;
 use crate::verify::fault;
@@ -15,6 +15,7 @@ use crate::verify::report::{
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) as_of: AsOf,
+    pub(super) state: Option<StateAt>,
     summary: Summary,
     /// The agents that the records name.
     agents: Table<Name, ()>,
@@ -116,6 +117,7 @@ impl Draft {
         Report {
             verdict: self.verdict(demanded),
             as_of: self.as_of,
+            state: self.state,
             checks: self.checks,
             findings: self.findings,
             summary: self.summary,

@@ -3,6 +3,7 @@
 use tlog::note::VerifierKey;
 use tlog::{LeafIndex, TreeSize};
 
+use crate::govern::State;
 use crate::record::Charter;
 
 /// Which keys signed the heads of a log, from which leaf on. Charters are few.
@@ -10,6 +11,15 @@ use crate::record::Charter;
 pub(super) struct LogKeys(Vec<(LeafIndex, Vec<VerifierKey>)>);
 
 impl LogKeys {
+    /// Those that a state knows.
+    pub(super) fn of(state: &State) -> Self {
+        let keys = state.log_keys();
+        Self(
+            keys.map(|(index, keys)| (LeafIndex::new(index), keys.to_vec()))
+                .collect(),
+        )
+    }
+
     /// A charter came into force.
     pub(super) fn take(&mut self, index: LeafIndex, charter: &Charter) {
         self.0.push((index, charter.log_keys.clone()));

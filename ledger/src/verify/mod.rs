@@ -8,10 +8,12 @@
 //! follows from the records before it, and those are not in the file. So its report has no checks of authority
 //! and after.
 //!
+//! A *state proof* shows what one pulse says of one agent: what control signed then, and not whether it was right.
+//!
 //! A *pack* holds a window of the log, or what belongs to an agent or a goal: records of that log, in its tree, whose
 //! disclosures open their commitments. A window that begins with the first leaf is replayed: it shows who signed what,
 //! whether everybody was allowed to do what they did, and whether the control plane did what was due. Only one that also
-//! reaches the size of its checkpoint is judged as a whole: from any other something may have been left out that speaks
+//! reaches the size of its checkpoint is judged as a whole, or one that begins with a state which the trust names: from any other something may have been left out that speaks
 //! against somebody, so what it comes to is at best *incomplete*.
 //!
 //! What is found has somebody at whose fault it is, and is laid to nobody whom the evidence does not show to be at fault.
@@ -31,11 +33,13 @@ mod records;
 mod replay;
 mod report;
 mod shown;
+mod state;
 mod tally;
 mod told;
 mod trust;
 
 use crate::codes::Refusal;
+use crate::state_proof;
 
 pub use paths::Paths;
 pub use report::{AsOf, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict};
@@ -74,7 +78,7 @@ pub struct Verifier {
 
 #[derive(Debug)]
 enum Evidence {
-    /// A proof file, or too little to tell.
+    /// A proof file or a state proof, or too little to tell.
     Proof(Vec<u8>),
     Pack(Box<pack::PackVerifier>),
 }
@@ -162,6 +166,9 @@ impl Verifier {
         match (self.evidence, self.refused) {
             (Evidence::Pack(pack), refused) => pack.finish(refused, &self.trust, self.now_ms),
             (Evidence::Proof(_), Some(refusal)) => (proof::refused(refusal, &self.trust), None),
+            (Evidence::Proof(held), None) if held.starts_with(state_proof::START) => {
+                (state::verify(&held, &self.trust), None)
+            }
             (Evidence::Proof(held), None) => (proof::verify(&held, &self.trust), None),
         }
     }

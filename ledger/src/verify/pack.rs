@@ -1,12 +1,14 @@
 //! The verification of a pack, as its lines come: leaves in their places, records of the log that the trust names, and, from
 //! the first leaf on, the replay. What it comes to is said at the end, in [`conclusion`].
 
+mod base;
 mod conclusion;
 mod coverage;
 
 use tlog::checkpoint::{Checkpoint, SignedCheckpoint};
 use tlog::{Hash, LeafIndex, ProofError, leaf_hash, subset};
 
+use self::base::Base;
 use self::coverage::Coverage;
 use crate::codes::{Code, Party, Refusal};
 use crate::pack::{Earlier, Entry, Header, Line, Membership, Reader, Selection};
@@ -94,6 +96,8 @@ struct Pack {
     is_pinned: bool,
     leaves: u64,
     last: Option<LastLeaf>,
+    /// The state that it begins with, if it brings one.
+    base: Option<Base>,
 }
 
 /// The checkpoint of a pack.
@@ -138,6 +142,12 @@ impl Pack {
             }
             Line::Earlier(earlier) => self.earlier = Some(earlier),
             Line::Disclosures(disclosures) => self.disclosures.take(disclosures),
+            Line::State(at) => self.base = Some(Base::new(at)),
+            Line::StateEntry(entry) => {
+                if let Some(base) = &mut self.base {
+                    base.take(&entry);
+                }
+            }
             Line::Proof(proof) => self.begin_inclusion(proof, trust),
             Line::Leaf(entry) => self.check_leaf(&entry, trust),
         }
@@ -146,9 +156,8 @@ impl Pack {
     fn begin_inclusion(&mut self, proof: Vec<Hash>, trust: &Trust) {
         if let Some(&Checkpoint { size, root, .. }) = self.checkpoint.claim() {
             self.keeper = self.keeps_paths.then(|| Keeper::new(size, proof.clone()));
+            self.begin_replay(&root, &proof, trust);
             self.inclusion = Some(Ok(subset::Verifier::new(size, proof)));
-            let replay = || Box::new(Replay::new(trust.policy.clone(), &root));
-            self.replay = self.coverage().is_from_start().then(replay);
         }
     }
 
@@ -156,10 +165,11 @@ impl Pack {
         let (index, bytes) = (entry.index, entry.leaf.as_bytes());
         let hash = leaf_hash(bytes);
         self.check_place(index, hash);
-        if index.get() != self.leaves {
+        if index.get() != self.first().saturating_add(self.leaves) {
             self.replay = None;
         }
         self.leaves += 1;
+        self.check_trusted_state(index.get(), trust);
         let mut leaf = replay::Leaf {
             index,
             received_ms: self.last.map_or(0, |last| last.received_ms),
@@ -223,6 +233,7 @@ impl Pack {
             self.find(CheckId::Leaves, refusal, leaf.index, None);
             self.replay = None;
         }
+        self.check_base(leaf.index, &record);
         if self.replay.is_some() {
             let found = self.replay.as_mut().map(|replay| replay.take(leaf, record));
             return self.take_found(found);
@@ -277,7 +288,11 @@ impl Pack {
     }
 
     fn coverage(&self) -> Coverage {
-        self.header.as_ref().map_or(Coverage::Part, Coverage::of)
+        let coverage = self.header.as_ref().map_or(Coverage::Part, Coverage::of);
+        match &self.base {
+            Some(base) if base.is_sound => coverage.behind_a_state(base.is_trusted),
+            _ => coverage,
+        }
     }
 
     /// What the header says of the checkpoint is so, as far as the checkpoint can be the log's at all.

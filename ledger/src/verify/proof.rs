@@ -61,7 +61,7 @@ fn read(evidence: &[u8]) -> Result<ProofFile, Refusal> {
 }
 
 /// What cannot be read is checked no further.
-fn give_up(draft: &mut Draft, refusal: Refusal) {
+pub(super) fn give_up(draft: &mut Draft, refusal: Refusal) {
     draft.fail(CheckId::Form, refusal, None, None);
     for check in CheckId::ALL {
         if (CheckId::Checkpoint..=CheckId::Chains).contains(check) {

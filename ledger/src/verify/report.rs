@@ -5,7 +5,8 @@
 //!  "trace":[…]|null}
 //! ```
 //!
-//! `state` is where the root of the governance state will stand; nobody computes it yet.
+//! `state` is the governance state behind the last leaf, where everything up to it was judged as a whole: what the trust of
+//! the next verification can begin with.
 
 use std::fmt;
 
@@ -14,7 +15,7 @@ use tlog::{Hash, LeafIndex, Side, Step, TreeSize};
 
 use crate::codes::{Class, Party, Refusal};
 use crate::json::{Value, object};
-use crate::record::{Kind, words};
+use crate::record::{Kind, StateAt, words};
 use crate::text::Name;
 
 /// The name of this form of report.
@@ -83,6 +84,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// The time and size that it speaks of.
     pub as_of: AsOf,
+    /// The governance state that the leaves lead to, if all of them were judged as a whole.
+    pub state: Option<StateAt>,
     /// What was checked, in the order of [`CheckId`].
     pub checks: Vec<Check>,
     /// What was found, by index and then code.
@@ -193,7 +196,7 @@ impl Report {
             ("report", FORMAT.into()),
             ("verdict", self.verdict.into()),
             ("as_of", self.as_of.to_value()),
-            ("state", Value::Null),
+            ("state", self.state.map(StateAt::to_value).into()),
             ("checks", self.checks.iter().map(Check::to_value).collect()),
             (
                 "findings",

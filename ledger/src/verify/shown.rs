@@ -12,6 +12,7 @@ use crate::codes::{Code, Refusal};
 use crate::json::{Value, object};
 use crate::leaf::Leaf;
 use crate::pack::Line;
+use crate::state_proof::{self, StateProof};
 
 /// Decodes the entry in a line of a pack, LF included.
 ///
@@ -24,12 +25,16 @@ pub fn entry_of_line(line: &[u8]) -> Result<Value, Refusal> {
     }
 }
 
-/// Decodes the entry that a proof file has in `extra`.
+/// Decodes the entry that a proof file has in `extra`, or the pulse of a state proof.
 ///
 /// # Errors
-/// `proof-malformed` if there is none, otherwise those of [`Leaf::parse`].
+/// `proof-malformed` if there is none, otherwise those of [`StateProof::parse`] and [`Leaf::parse`].
 pub fn entry_of_proof(file: &[u8]) -> Result<Value, Refusal> {
     let text = from_utf8(file).map_err(|error| Code::ProofMalformed.because(error))?;
+    if file.starts_with(state_proof::START) {
+        let pulse = StateProof::parse(text)?.pulse;
+        return decode(pulse.index, pulse.leaf.as_bytes());
+    }
     let file = ProofFile::parse(text).map_err(|error| Code::ProofMalformed.because(error))?;
     let missing = || Code::ProofMalformed.because("the file does not hold the leaf");
     decode(file.index, &file.extra.ok_or_else(missing)?)

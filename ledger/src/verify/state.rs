@@ -53,7 +53,10 @@ fn check(draft: &mut Draft, proof: &StateProof, trust: &Trust) {
     match state.map(|state| opened(proof, state)) {
         Some(Ok(told)) if is_shown => draft.pass(CheckId::Disclosures, told),
         Some(Err(refusal)) => draft.fail(CheckId::Disclosures, refusal, Some(index), Some(agent)),
-        _ => draft.skip(CheckId::Disclosures, "the pulse is not shown to be in the log"),
+        _ => draft.skip(
+            CheckId::Disclosures,
+            "the pulse is not shown to be in the log",
+        ),
     }
 }
 
@@ -127,7 +130,9 @@ fn check_pulse(
 fn opened(proof: &StateProof, state: StateRoot) -> Result<String, Refusal> {
     let told = proof.branches.root();
     if told != state {
-        return Err(mismatch(format!("the pulse tells the state {state}, this is {told}")));
+        return Err(mismatch(format!(
+            "the pulse tells the state {state}, this is {told}"
+        )));
     }
     let entries: Vec<Opened> = proof
         .entries
@@ -176,7 +181,9 @@ fn are_neighbours(entries: &[Opened], agent: &str, agents: StateRoot) -> Result<
     };
     match is_between && entries.iter().all(|entry| !entry.is_lease) {
         true => Ok(()),
-        false => Err(mismatch(format!("agent {agent} may stand between the entries"))),
+        false => Err(mismatch(format!(
+            "agent {agent} may stand between the entries"
+        ))),
     }
 }
 

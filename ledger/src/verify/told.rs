@@ -83,7 +83,7 @@ impl Report {
         let why = match headline {
             Headline::Failed => self.first_problem(),
             Headline::Incomplete | Headline::IncompleteWithBreaches => self.first_gap(),
-            Headline::Logged => Some(self.signatures_of_one()),
+            Headline::Logged => Some(self.said_of_one()),
             Headline::Verified | Headline::VerifiedWithBreaches => None,
         };
         Told {
@@ -155,7 +155,11 @@ impl Report {
         Some(format!("Not checked: {}, {}.", gap.id, gap.detail))
     }
 
-    fn signatures_of_one(&self) -> String {
+    /// What a state proof says, or whose signature on the one record was checked.
+    fn said_of_one(&self) -> String {
+        if let Some(state) = self.check(CheckId::Disclosures) {
+            return format!("By what control signed there, {}.", state.detail);
+        }
         match self.check(CheckId::Signatures) {
             Some(check) if check.status == Status::Pass => {
                 format!("Its signatures were checked: {}.", check.detail)

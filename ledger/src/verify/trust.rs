@@ -7,12 +7,14 @@ use tlog::policy::Policy;
 use crate::codes::{Code, Refusal};
 use crate::digest::RecordHash;
 use crate::envelope::within;
-use crate::json::{Members, Value, object, parsed};
+use crate::json::{Members, Value, parsed};
+use crate::record::{Fields, StateAt};
 
 /// The longest trust file: a policy of several hundred witnesses is shorter.
 pub const MAX_TRUST_BYTES: usize = 256 * 1024;
 
-/// A trust file: `{"policy":"<tlog-policy text>","charter":"sha256:…"}`.
+/// A trust file: `{"policy":"<tlog-policy text>","charter":"sha256:…"}`, and it may have
+/// `"from":{"size":…,"entries":…,"root":…}`.
 ///
 /// Whoever verifies brings it, from somewhere that the evidence did not come from.
 #[derive(Clone, Debug)]
@@ -22,6 +24,9 @@ pub struct Trust {
     /// The record hash of charter 1: the constitution that the log began with, and the name by which every
     /// record is bound to the log.
     pub charter: RecordHash,
+    /// The governance state that whoever verifies has found before, by a verification of their own: what begins there is
+    /// judged from there on.
+    pub from: Option<StateAt>,
 }
 
 impl Trust {
@@ -38,16 +43,24 @@ impl Trust {
                 .map_err(|error| Code::Malformed.because(format!("{path}: {error}")))
         })?;
         let charter = members.required("charter", parsed)?;
-        members.finish().map(|()| Self { policy, charter })
+        let from = members.take_if_present("from");
+        let from = from.map(|value| StateAt::read("from", value)).transpose()?;
+        members.finish().map(|()| Self {
+            policy,
+            charter,
+            from,
+        })
     }
 
     /// The trust file, without spaces.
     pub fn to_json(&self) -> String {
-        object([
-            ("policy", self.policy.text().into()),
-            ("charter", self.charter.into()),
-        ])
-        .to_json()
+        let mut trust = Fields::default();
+        trust.put("policy", self.policy.text());
+        trust.put("charter", self.charter);
+        if let Some(from) = self.from {
+            trust.put("from", from.to_value());
+        }
+        trust.into_value().to_json()
     }
 }
 
@@ -70,6 +83,18 @@ mod tests {
         let trust: Trust = GOLDEN.parse().unwrap();
         let again: Trust = trust.to_json().parse().unwrap();
         assert_eq!((again.policy, again.charter), (trust.policy, trust.charter));
+        let from = format!(
+            "\"from\":{{\"size\":7,\"entries\":3,\"root\":\"{}\"}}",
+            tlog::EMPTY_ROOT
+        );
+        let text = GOLDEN.trim().replacen('{', &format!("{{{from},"), 1);
+        let trust: Trust = text.parse().unwrap();
+        assert_eq!(
+            trust.from.map(|from| (from.size, from.state.entries)),
+            Some((7, 3))
+        );
+        assert!(trust.to_json().ends_with(&format!("{from}}}")));
+        assert_eq!(trust.to_json().parse::<Trust>().unwrap().from, trust.from);
     }
 
     #[test]

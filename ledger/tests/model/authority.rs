@@ -17,7 +17,7 @@ use AgentState::{Autohealing, Quarantined, Running};
 
 const MAX_DEPTH: usize = 4;
 
-/// What is the state of no log. What states are in truth is told by [`entries`](crate::entries).
+/// The state of no log. What states are in truth is told by [`entries`](crate::entries).
 pub(crate) fn no_state() -> StateRoot {
     StateRoot {
         entries: 1,

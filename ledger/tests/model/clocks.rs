@@ -94,7 +94,7 @@ impl<'a> History<'a> {
         if self.is_gap(t) { t } else { end }
     }
 
-    fn is_gap(self, t: u64) -> bool {
+    pub(crate) fn is_gap(self, t: u64) -> bool {
         let clocks = &self.charter().liveness;
         let last = self.0.last().map_or(0, |leaf| leaf.received_ms);
         t - last > clocks.pulse_ms + clocks.tolerance_ms
@@ -196,16 +196,18 @@ impl<'a> History<'a> {
         counted
     }
 
-    /// The records whose refusal counts already. What is older than a day is forgotten when the next one is counted.
+    /// The records whose refusal counts already.
     pub(crate) fn denied(self, agent: &Name) -> Vec<RecordHash> {
+        let kept = self.denials_kept(agent).into_iter();
+        kept.map(|(hash, _)| hash).collect()
+    }
+
+    /// The same, with when each was logged. What is older than a day is forgotten when the next one is counted.
+    pub(crate) fn denials_kept(self, agent: &Name) -> Vec<(RecordHash, u64)> {
         let logged = self.denials_logged(agent);
         let last_ms = logged.values().copied().max().unwrap_or(0);
         let is_kept = |(_, logged_ms): &(RecordHash, u64)| last_ms - logged_ms < DAY_MS;
-        logged
-            .into_iter()
-            .filter(is_kept)
-            .map(|(hash, _)| hash)
-            .collect()
+        logged.into_iter().filter(is_kept).collect()
     }
 
     /// How many denials count at `t`.
@@ -237,7 +239,7 @@ impl<'a> History<'a> {
     }
 
     /// The entry into autohealing that began this healing, and its retries.
-    fn attempts(self, agent: &Name) -> Vec<usize> {
+    pub(crate) fn attempts(self, agent: &Name) -> Vec<usize> {
         let mut attempts = Vec::new();
         for (at, to, rule) in self.moves(agent) {
             if to == Autohealing && rule != Some(Rule::HealRetry) {

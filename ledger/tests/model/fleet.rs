@@ -13,6 +13,7 @@ use ledger::record::{
 use ledger::text::Name;
 use tlog::LeafIndex;
 
+use crate::entries::ELSEWHERE;
 use crate::history::{History, Leaf};
 use crate::steps::{Act, Step, Twist, Wait};
 use crate::world::{SECOND, START, charter, digest, key};
@@ -264,6 +265,7 @@ impl Fleet {
         for entry in entries {
             restoring.push(&entry).expect("an entry as it was written");
         }
+        self.agree_on_entries();
         let twin = restoring.finish().expect("all entries");
         assert_eq!(twin.root(), root, "{self:?}");
         // One from each stage of the history, and the newest.
@@ -271,6 +273,37 @@ impl Fleet {
             self.twins.remove(self.leaves.len() % TWINS);
         }
         self.twins.push(twin);
+    }
+
+    /// The entries are what a look through the whole log says.
+    fn agree_on_entries(&self) {
+        let history = self.history();
+        let mut leases = history.lease_entries().into_iter();
+        for entry in self.state.tree().entries() {
+            let mut told: serde_json::Value = serde_json::from_str(&entry).expect("JSON");
+            let members = told.as_object_mut().expect("an object");
+            let model = match () {
+                () if members.contains_key("log") => {
+                    // The charter is held against its record, the missed pulse against the replay.
+                    members.remove("terms");
+                    members.remove("missed_pulse");
+                    history.log_entry()
+                }
+                () if entry.starts_with("{\"agent\"") => {
+                    ELSEWHERE
+                        .iter()
+                        .for_each(|name| drop(members.remove(*name)));
+                    let name = members["agent"].as_str().and_then(|name| name.parse().ok());
+                    history.agent_entry(&name.expect("a name"))
+                }
+                () => {
+                    members.remove("terms");
+                    leases.next().expect("a lease of the log")
+                }
+            };
+            assert_eq!(told, model, "rules, then model\n{self:?}");
+        }
+        assert_eq!(leases.next(), None, "{self:?}");
     }
 
     /// A denial is logged at once, with its envelope.

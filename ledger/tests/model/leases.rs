@@ -45,42 +45,40 @@ impl<'a> History<'a> {
         expires_ms
     }
 
-    /// What ended the lease before its time: whatever came first.
+    /// What ended the lease before its time.
     pub(crate) fn ended(self, hash: RecordHash) -> Option<Code> {
+        Some(match self.end_of(hash)?.0 {
+            "superseded" => Code::LeaseSuperseded,
+            _ => Code::LeaseRevoked,
+        })
+    }
+
+    /// How and when the lease ended before its time: by whatever came first.
+    pub(crate) fn end_of(self, hash: RecordHash) -> Option<(&'static str, u64)> {
         let granted = self.find(hash)?;
         let holder = &self.lease(hash)?.agent;
         for (at, leaf) in self.0.iter().enumerate().skip(granted + 1) {
+            let ends = |why| Some((why, leaf.received_ms));
             match &leaf.record.body {
                 Body::Charter(charter) => {
                     let version = self.before(granted).registered_at(holder)?;
                     if self.is_felled(granted, charter) || self.is_felled(version, charter) {
-                        return Some(Code::LeaseRevoked);
+                        return ends("distrusted");
                     }
                 }
                 Body::LeaseRevocation(revocation) if revocation.lease == hash => {
-                    return Some(Code::LeaseRevoked);
+                    return ends("revoked");
                 }
-                Body::Lease(lease) if lease.agent == *holder => {
-                    return Some(Code::LeaseSuperseded);
-                }
+                Body::Lease(lease) if lease.agent == *holder => return ends("superseded"),
                 Body::Order(order) if order.agent == *holder && order.to == AgentState::Stopped => {
-                    let current = self.before(at).lease_of(holder);
-                    if current == Some(hash) {
-                        return Some(Code::LeaseRevoked);
+                    if self.before(at).lease_of(holder) == Some(hash) {
+                        return ends("stopped");
                     }
                 }
                 _ => {}
             }
         }
         None
-    }
-
-    /// When the lease ended before its time.
-    fn ended_ms(self, hash: RecordHash) -> Option<u64> {
-        let granted = self.find(hash)?;
-        let mut ends = granted + 1..=self.0.len();
-        let end = ends.find(|size| self.before(*size).ended(hash).is_some())?;
-        Some(self.0[end - 1].received_ms)
     }
 
     /// Whether the agent may still act, speak or owe a result under a lease, or somebody under a part of it.
@@ -106,7 +104,9 @@ impl<'a> History<'a> {
     /// Whether a lease has been over for a day, and nothing is under it.
     pub(crate) fn is_forgotten(self, hash: RecordHash) -> bool {
         let last_ms = self.0.last().map_or(0, |leaf| leaf.received_ms);
-        let over = self.ended_ms(hash).is_some_and(|ms| ms + DAY_MS <= last_ms);
+        let over = self
+            .end_of(hash)
+            .is_some_and(|(_, ms)| ms + DAY_MS <= last_ms);
         over && !self.matters(hash)
     }
 
@@ -163,7 +163,16 @@ impl<'a> History<'a> {
 
     /// What the intents under a lease cost it, and what its sub-leases pass up.
     pub(crate) fn spent(self, hash: RecordHash) -> Spent {
-        let mut spent = self.spent_alone(hash);
+        let (mut spent, below) = (self.spent_alone(hash), self.spent_below(hash));
+        spent.actions += below.actions;
+        spent.tokens += below.tokens;
+        spent.cost_micros += below.cost_micros;
+        spent
+    }
+
+    /// What its sub-leases pass up.
+    pub(crate) fn spent_below(self, hash: RecordHash) -> Spent {
+        let mut spent = Spent::default();
         let parts = self.0.iter().filter(|leaf| {
             let parent = leaf.lease().and_then(|lease| lease.parent);
             parent == Some(hash)

@@ -11,6 +11,7 @@ mod admit;
 mod amendments;
 mod authority;
 mod clocks;
+mod entries;
 mod fleet;
 mod golden;
 mod history;

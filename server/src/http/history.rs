@@ -5,7 +5,7 @@ use std::ops::Range;
 use axum::Json;
 use axum::extract::State;
 use ledger::digest::RecordHash;
-use ledger::govern::{Ended, LeaseState};
+use ledger::govern::{self, Ended, LeaseState};
 use ledger::text::Name;
 use serde::{Deserialize, Serialize};
 use timeline::entry::{Entry, Line};
@@ -63,10 +63,11 @@ pub(super) struct Lease {
     in_force: bool,
     /// The first millisecond after it, renewals counted in.
     expires_ms: u64,
-    /// What ended it before its time: `revoked`, `superseded`, `stopped` or `distrusted`.
+    /// What ended it before its time: `revoked`, `superseded`, `stopped` or `distrusted`; `over` if that was more than a day
+    /// ago, then the log has the record that ended it.
     ended_by: Option<&'static str>,
-    /// What of its budget was used or is reserved.
-    spent: Spent,
+    /// What of its budget was used or is reserved; `null` once it has ended and nothing is under it.
+    spent: Option<Spent>,
     /// The lease as it was granted.
     #[schema(value_type = Object)]
     granted: LeaseSpan,
@@ -202,8 +203,7 @@ pub(super) async fn lease(
         .read(published, move |published| {
             let missing = || Problem::not_found(format!("lease {lease}"));
             let (first, page) = history::lease(&published, lease, part.from(), part.limit.get())?;
-            let state = published.state.lease(&lease).ok_or_else(missing)?;
-            describe(&published, state, &first, &page).ok_or_else(missing)
+            describe(&published, lease, &first, &page).ok_or_else(missing)
         })
         .await
         .map(Json)
@@ -241,28 +241,40 @@ fn tell(
 
 fn describe(
     published: &Published,
-    state: &LeaseState,
+    hash: RecordHash,
     first: &Entry,
     page: &Page<Vec<Entry>>,
 ) -> Option<Lease> {
     let mut leases = Leases::default();
     leases.hear(first);
-    let (hash, now_ms, spent) = (state.hash(), published.time_ms, state.spent());
+    let (state, now_ms) = (&published.state, published.time_ms);
+    let granted = leases.span(&hash)?.clone();
+    let held = state.lease(&hash);
+    let ended_by = match state.lease_end(&hash) {
+        Some(ended) => ended.map(word),
+        None => Some("over"),
+    };
     Some(Lease {
         as_of: published.size.get(),
         as_of_ms: now_ms,
-        in_force: published.state.in_force(hash, now_ms).is_ok(),
-        expires_ms: state.expires_ms(),
-        ended_by: state.ended().map(word),
-        spent: Spent {
-            actions: spent.actions.to_string(),
-            tokens: spent.tokens.to_string(),
-            cost_micros: spent.cost_micros.to_string(),
-        },
-        granted: leases.span(&hash)?.clone(),
+        in_force: state.in_force(hash, now_ms).is_ok(),
+        expires_ms: held.map_or(granted.to_ms, LeaseState::expires_ms),
+        ended_by,
+        spent: held.map(|held| Spent::of(&held.spent())),
+        granted,
         changes: page.told.iter().map(Entry::line).collect(),
         has_more: page.has_more,
     })
+}
+
+impl Spent {
+    fn of(spent: &govern::Spent) -> Self {
+        Self {
+            actions: spent.actions.to_string(),
+            tokens: spent.tokens.to_string(),
+            cost_micros: spent.cost_micros.to_string(),
+        }
+    }
 }
 
 /// How the end of a lease is called.

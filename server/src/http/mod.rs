@@ -40,6 +40,7 @@ mod reading;
 mod requests;
 mod router;
 mod standing;
+mod state_proof;
 mod submit;
 mod tiles;
 mod turns;

@@ -12,7 +12,7 @@ use super::hosts::{HostName, Hosts};
 use super::problem::Problem;
 use super::{
     Service, agents, entries, events, heads, health, history, layers, openapi, packs, pages,
-    requests, submit, tiles, web,
+    requests, state_proof, submit, tiles, web,
 };
 
 /// Everything that the service answers.
@@ -57,6 +57,7 @@ fn evidence() -> OpenApiRouter<Service> {
         .routes(routes!(entries::proof))
         .routes(routes!(heads::consistency))
         .routes(routes!(packs::pack))
+        .routes(routes!(state_proof::state_proof))
 }
 
 /// What no page of another origin may read or send.

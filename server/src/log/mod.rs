@@ -19,10 +19,13 @@ mod recovery;
 mod selecting;
 mod sequencer;
 mod signer;
+mod snapshot;
+mod states;
 #[cfg(test)]
 pub(crate) mod testing;
 mod time;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
@@ -86,6 +89,11 @@ pub struct Options {
     pub accept_clock_jump: bool,
     /// Whether anything may be signed: not in a log that was restored, until it is known where it ends.
     pub may_sign: bool,
+    /// Where snapshots of the governance state are kept, so that a start reads the newest and the tail behind it. Without a
+    /// folder the whole log is read.
+    pub snapshots: Option<PathBuf>,
+    /// How many leaves the log grows by before the next snapshot is worth its writing.
+    pub snapshot_every: u64,
 }
 
 impl Default for Options {
@@ -97,6 +105,8 @@ impl Default for Options {
             reserve_bytes: DEFAULT_RESERVE_BYTES,
             accept_clock_jump: false,
             may_sign: true,
+            snapshots: None,
+            snapshot_every: snapshot::DEFAULT_EVERY,
         }
     }
 }
@@ -124,7 +134,7 @@ impl Recovered {
         options: &Options,
     ) -> Result<Self, OpenError> {
         let storage = storage.into();
-        let recovered = recovery::recover(&storage)?;
+        let recovered = recovery::recover(&storage, options.snapshots.as_deref())?;
         let clock = Arc::clone(&options.clock);
         let time = match options.may_sign {
             true => LogTime::start(

@@ -3,6 +3,9 @@
 //! A window up to a size whose head was kept comes under that head: then nothing behind it is left out, and its receiver
 //! can judge the whole. Any other comes under the newest head.
 //!
+//! A window that begins with a pulse brings the state in front of it, which that pulse names: so it can be judged from there
+//! on, by whoever trusts that state.
+//!
 //! The head is pinned when a pack begins, so the log grows on beside it, and no lock is held. What is sent is verified
 //! while it is sent, by the code that its receiver uses: the last piece is given away only when the leaves and the proof
 //! have led to the signed root. Whoever gets a whole pack has one that holds; a damaged store breaks it off.
@@ -10,6 +13,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ledger::govern::State;
 use ledger::pack::{Entry, Header, Line, MAX_HASHES, Range, Selection};
 use tlog::checkpoint::SignedCheckpoint;
 use tlog::{Hash, LeafIndex, ProofError, TreeSize, leaf_hash, subset};
@@ -27,6 +31,8 @@ pub struct PackReader {
     verifier: subset::Verifier,
     /// What was made and is not yet given away.
     held: Vec<u8>,
+    /// Where in it the proof begins.
+    behind_head: usize,
 }
 
 /// The signed head that a pack is proven against.
@@ -53,9 +59,25 @@ impl PackReader {
         let leaves = Leaves::Window(range.from().get()..range.to().get());
         let proof = subset::prove(range.indices(), head.size, published.as_ref())?;
         let (selection, count) = (Selection::Range(range), range.count());
-        Ok(Self::begin(
-            published, head, selection, leaves, count, proof,
-        ))
+        let state = match range.from().get() {
+            0 => None,
+            _ => published.state_before(range.from())?,
+        };
+        let mut pack = Self::begin(published, head, selection, leaves, count, proof);
+        if let Some(state) = state {
+            pack.bring(&state);
+        }
+        Ok(pack)
+    }
+
+    /// Brings the state in front of the first leaf, so that the pack can be judged from there on.
+    fn bring(&mut self, state: &State) {
+        let mut lines = Line::State(state.at()).to_string();
+        for entry in state.tree().entries() {
+            lines += &Line::StateEntry(entry).to_string();
+        }
+        self.held
+            .splice(self.behind_head..self.behind_head, lines.into_bytes());
     }
 
     /// Begins the pack of an agent or a goal, whose leaves these are, ascending.
@@ -101,8 +123,10 @@ impl PackReader {
         let checkpoint = Box::new(head.checkpoint.clone());
         let mut held = Line::Header(header).to_string();
         held += &Line::Checkpoint(checkpoint).to_string();
+        let behind_head = held.len();
         held += &Line::Proof(proof.clone()).to_string();
         Self {
+            behind_head,
             verifier: subset::Verifier::new(head.size, proof),
             held: held.into_bytes(),
             published,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ledger::digest::RecordHash;
@@ -30,6 +31,8 @@ const NODES_AT_ONCE: usize = 512;
 /// Where published heads read from, and the key that their signatures verify by.
 pub(crate) struct Source {
     pub(crate) store: Arc<dyn Store>,
+    /// Where snapshots of the state lie, if there are any.
+    pub(crate) snapshots: Option<PathBuf>,
     pub(crate) key: VerifierKey,
 }
 
@@ -57,6 +60,8 @@ pub struct Published {
     pub checkpoint: String,
     /// What they imply.
     pub state: State,
+    /// The state in front of the newest pulse that names it.
+    pub(super) pulsed: Option<State>,
     edge: Edge,
     source: Arc<Source>,
     bounds: Option<Arc<Bounds>>,
@@ -75,10 +80,27 @@ impl Published {
             time_ms: head.time_ms,
             checkpoint: head.checkpoint,
             state,
+            pulsed: None,
             edge,
             source,
             bounds: None,
         }
+    }
+
+    /// The same head, with the state in front of its newest pulse.
+    #[must_use]
+    pub(super) fn pulsed(self, pulsed: Option<State>) -> Self {
+        Self { pulsed, ..self }
+    }
+
+    /// What it reads from.
+    pub(super) fn store(&self) -> &dyn Store {
+        self.source.store.as_ref()
+    }
+
+    /// Where snapshots of the state lie.
+    pub(super) fn snapshots(&self) -> Option<&Path> {
+        self.source.snapshots.as_deref()
     }
 
     /// The same head, for a read within bounds.

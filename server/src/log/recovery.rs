@@ -4,6 +4,8 @@
 //! Nothing is repaired. A store that does not lead to its own signed head is refused with what does not fit, and a
 //! person decides.
 
+use std::path::Path;
+
 use ledger::codes::Refusal;
 use ledger::digest::RecordHash;
 use ledger::govern::State;
@@ -13,6 +15,7 @@ use tlog::checkpoint::{ParseCheckpointError, SignedCheckpoint};
 use tlog::tile::Edge;
 use tlog::{Hash, LeafIndex, TreeSize, leaf_hash};
 
+use super::snapshot;
 use crate::store::{
     Group, Journaled, Mention, Storage, Store, StoreError, StoredCheckpoint, TileKey,
 };
@@ -30,17 +33,26 @@ pub(super) struct Recovered {
     pub(super) head: StoredCheckpoint,
     /// Records whose refusal is in the log, oldest first.
     pub(super) refused: Vec<RecordHash>,
+    /// The size of the snapshot that the reading began with; 0 for none.
+    pub(super) from: TreeSize,
 }
 
-/// Reads the whole log, compares it with its signed head, and brings the store to where the journal ends.
-pub(super) fn recover(storage: &Storage) -> Result<Recovered, RecoveryError> {
+/// Reads the log from its newest snapshot on, or the whole of it, compares it with its signed head, and brings the store to
+/// where the journal ends.
+pub(super) fn recover(
+    storage: &Storage,
+    snapshots: Option<&Path>,
+) -> Result<Recovered, RecoveryError> {
     let store = storage.store.as_ref();
-    let mut replay = Replay::new();
     let mut head = store.head()?;
-    if let Some(head) = &head {
-        read_again(store, head, &mut replay)?;
-        nothing_beyond(store, head.size)?;
-    }
+    let mut replay = match &head {
+        Some(head) => {
+            let replay = read_tail(store, head, snapshots)?;
+            nothing_beyond(store, head.size)?;
+            replay
+        }
+        None => Replay::new(),
+    };
     catch_up(storage, &mut replay, &mut head)?;
     let head = head.ok_or(RecoveryError::Empty)?;
     same_end(storage, &head)?;
@@ -48,13 +60,35 @@ pub(super) fn recover(storage: &Storage) -> Result<Recovered, RecoveryError> {
         edge,
         state,
         refused,
+        from,
     } = replay;
     Ok(Recovered {
         edge,
         state,
         head,
         refused,
+        from: TreeSize::new(from),
     })
+}
+
+/// A snapshot that leads to another head than was signed is one more that is ignored.
+fn read_tail(
+    store: &dyn Store,
+    head: &StoredCheckpoint,
+    snapshots: Option<&Path>,
+) -> Result<Replay, RecoveryError> {
+    let newest = snapshots.and_then(|folder| snapshot::newest(folder, store, head.size));
+    if let Some(mut replay) = newest {
+        let size = replay.edge.size();
+        match read_again(store, head, &mut replay) {
+            Ok(()) => return Ok(replay),
+            Err(error) => {
+                tracing::warn!(%error, %size, "a snapshot is ignored: it does not lead to the signed head");
+            }
+        }
+    }
+    let mut replay = Replay::new();
+    read_again(store, head, &mut replay).map(|()| replay)
 }
 
 fn read_again(
@@ -63,7 +97,7 @@ fn read_again(
     replay: &mut Replay,
 ) -> Result<(), RecoveryError> {
     let signed = signed_head(head)?;
-    for from in (0..head.size.get()).step_by(CHUNK) {
+    for from in (replay.edge.size().get()..head.size.get()).step_by(CHUNK) {
         let to = head.size.get().min(from + CHUNK as u64);
         for (index, leaf) in (from..).zip(store.leaves(from..to)?) {
             let wrong = |error| RecoveryError::Leaf { index, error };
@@ -102,6 +136,8 @@ pub struct Replay {
     edge: Edge,
     state: State,
     refused: Vec<RecordHash>,
+    /// The size at which it began.
+    from: u64,
 }
 
 impl Replay {
@@ -109,6 +145,21 @@ impl Replay {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Behind the leaves that led to this edge and this state, and in which these records were refused.
+    pub(super) const fn behind(edge: Edge, state: State, refused: Vec<RecordHash>) -> Self {
+        Self {
+            from: edge.size().get(),
+            edge,
+            state,
+            refused,
+        }
+    }
+
+    /// The state alone.
+    pub(super) fn into_state(self) -> State {
+        self.state
     }
 
     /// The right edge of the tree so far.

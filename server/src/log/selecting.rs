@@ -120,9 +120,14 @@ impl Selecting<'_> {
         let Body::Lease(lease) = &record.record().body else {
             return Ok(None);
         };
-        let parent = lease.parent.as_ref();
-        let parent = parent.and_then(|parent| self.published.state.lease(parent));
-        Ok(parent.map(|parent| parent.terms().agent.clone()))
+        // The state forgets what is over, the log does not.
+        let Some(parent) = lease.parent else {
+            return Ok(None);
+        };
+        let Some(index) = self.published.index_of(&parent)? else {
+            return Ok(None);
+        };
+        Ok(self.record(index)?.record().agent().cloned())
     }
 
     /// Selects every charter, from the one in force backwards.

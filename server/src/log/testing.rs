@@ -153,6 +153,7 @@ fn replayed(store: &dyn Store, trust: &Trust) -> Report {
     }));
     let pack: String = pack.iter().map(ToString::to_string).collect();
     let trust = ledger::verify::Trust {
+        from: None,
         policy: trust.policy.clone(),
         charter: trust.charter,
     };

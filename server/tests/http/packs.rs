@@ -16,7 +16,11 @@ fn trust(world: &World) -> Trust {
     let policy = format!("log {}\nquorum none\n", log_key().verifier_key());
     let policy = Policy::parse(&policy).unwrap();
     let charter = world.name;
-    Trust { policy, charter }
+    Trust {
+        policy,
+        charter,
+        from: None,
+    }
 }
 
 /// The report on a pack, which reads to its end in its one spelling.

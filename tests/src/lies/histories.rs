@@ -6,7 +6,7 @@
 
 use ledger::codes::{Class, Code, Party};
 use ledger::digest::{Digest, RecordHash};
-use ledger::record::{AgentState, Body, Phase, Rule, Seen, Status, Verdict as Judged};
+use ledger::record::{AgentState, Body, Phase, Rule, Seen, StateRoot, Status, Verdict as Judged};
 use ledger::verify::{CheckId, Verdict};
 use proving::keys::{Keys, instance, key};
 use proving::{Log, record};
@@ -437,6 +437,13 @@ fn control() -> Vec<History> {
         "pulse-that-counts-agents-who-never-were" PulseUnfounded Liveness Control |scene| {
             let n = scene.log.state().pulses() + 1;
             scene.control_says(record::pulse(n, 987_654, None));
+        };
+        "pulse-that-names-another-state" PulseUnfounded Liveness Control |scene| {
+            if let Body::Pulse(mut pulse) = scene.log.pulse(None) {
+                let root = tlog::EMPTY_ROOT;
+                pulse.state = pulse.state.map(|state| StateRoot { root, ..state });
+                scene.control_says(Body::Pulse(pulse));
+            }
         };
         "pulse-with-a-head-that-nobody-signed" PulseUnfounded Liveness Control |scene| {
             let honest = scene.log.checkpoint(scene.log.size()).unverified().clone();

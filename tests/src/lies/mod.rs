@@ -16,6 +16,7 @@ mod parts;
 mod proofs;
 mod scene;
 mod selections;
+mod states;
 
 use ledger::codes::{Code, Party};
 use ledger::verify::{CheckId, Verdict};
@@ -35,7 +36,7 @@ pub struct Sample {
     pub name: String,
     /// How far a verifier has to look.
     pub layer: Layer,
-    /// The proof file or pack.
+    /// The proof file, state proof or pack.
     pub evidence: Vec<u8>,
     /// The text of the trust file.
     pub trust: String,
@@ -86,14 +87,18 @@ pub fn all() -> Vec<Sample> {
     selections::fill(&mut shelf);
     parts::fill(&mut shelf);
     histories::fill(&mut shelf);
+    states::fill(&mut shelf);
     shelf.samples
 }
 
 impl Sample {
     /// What the file with the evidence is called.
     pub fn file(&self) -> String {
-        let is_pack = self.evidence.starts_with(b"{");
-        let ending = if is_pack { "pack.jsonl" } else { "tlog-proof" };
+        let ending = match &self.evidence {
+            evidence if evidence.starts_with(b"{\"state_proof\"") => "state-proof.jsonl",
+            evidence if evidence.starts_with(b"{") => "pack.jsonl",
+            _ => "tlog-proof",
+        };
         format!("{}.{ending}", self.name)
     }
 

@@ -100,12 +100,20 @@ impl History {
     /// # Panics
     /// If the policy does not read.
     pub fn trust_witnessed(&self) -> Trust {
-        let Trust { policy, charter } = self.trust();
+        let Trust {
+            policy,
+            charter,
+            from,
+        } = self.trust();
         let witness = witness().verifier_key();
         let lines = format!("witness w1 {witness}\nquorum w1\n");
         let policy = policy.text().replace("quorum none\n", &lines);
         let policy = Policy::parse(&policy).expect("a policy of two keys");
-        Trust { policy, charter }
+        Trust {
+            policy,
+            charter,
+            from,
+        }
     }
 
     /// The proof file of an entry.

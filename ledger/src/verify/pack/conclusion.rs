@@ -36,6 +36,7 @@ impl Pack {
         let membership = self.membership.take();
         let end = end.and_then(|()| membership.map_or(Ok(()), Membership::finish));
         self.conclude_form(end);
+        self.check_trusted_state(self.first().saturating_add(self.leaves), trust);
         let head = self.conclude_head(trust, is_whole);
         let is_proven = self.conclude_inclusion(head.as_ref(), is_whole);
         let rest = self.replay.as_mut().map(|replay| replay.finish());
@@ -55,6 +56,9 @@ impl Pack {
         self.conclude_records(why_not.filter(|_| !is_whole));
         let why_not = self.why_not_judged(why_not);
         self.conclude_replay(why_not.as_deref());
+        if let (None, Some(replay)) = (&why_not, &self.replay) {
+            self.draft.state = Some(replay.state().at());
+        }
         self.conclude_freshness(why_not, is_clock_wrong, now_ms);
         let why_not = (!is_whole).then_some(NOT_WHOLE);
         std::mem::take(&mut self.disclosures).conclude(&mut self.draft, why_not);
@@ -145,6 +149,12 @@ impl Pack {
         match shown {
             Ok(()) => {
                 let rest = match (self.coverage(), self.coverage().missing()) {
+                    (_, None) if self.first() > 0 => {
+                        format!(
+                            ", and none is left out behind the state at {}",
+                            self.first()
+                        )
+                    }
                     (Coverage::Whole, _) | (_, None) => ", and none is left out".to_owned(),
                     (Coverage::Part, Some(missing)) => format!("; {missing}"),
                     (_, Some(missing)) => {
@@ -168,7 +178,9 @@ impl Pack {
     fn speak_of(&mut self) {
         self.draft.as_of.received_ms = self.last.map(|last| last.received_ms);
         if self.coverage().is_from_start() {
-            self.draft.as_of.judged_to = Some(tlog::TreeSize::new(self.leaves));
+            let judged = !matches!(self.coverage(), Coverage::Continued { .. });
+            let to = self.first().saturating_add(self.leaves);
+            self.draft.as_of.judged_to = judged.then_some(tlog::TreeSize::new(to));
         }
     }
 
@@ -200,6 +212,7 @@ impl Pack {
     ) {
         let id = CheckId::Consistency;
         let heads = self.replay.as_ref().map_or(0, |replay| replay.heads());
+        let unjudged = self.replay.as_ref().map_or(0, |replay| replay.earlier());
         let earlier = self.earlier.take().zip(head).map(|(earlier, newer)| {
             let signers = self.signers(trust, is_whole);
             self.check_earlier(&earlier, newer, is_proven, signers)
@@ -209,7 +222,13 @@ impl Pack {
             _ if self.tallies.fail(&mut self.draft, id) => {}
             Some(Ok(detail)) => self.draft.pass(id, detail),
             None if heads > 0 && is_proven => {
-                let detail = format!("{heads} heads that agents or witnesses saw are of this log");
+                let mut detail =
+                    format!("{heads} heads that agents or witnesses saw are of this log");
+                if unjudged > 0 {
+                    detail += &format!(
+                        "; {unjudged} heads and references from before the state are not judged"
+                    );
+                }
                 self.draft.pass(id, detail);
             }
             None => self
@@ -265,6 +284,11 @@ impl Pack {
         let has_keys = replay.is_some_and(|replay| replay.has_charter())
             || self.brings_authority() && self.keyring.has_charter();
         let is_window = matches!(self.coverage(), Coverage::Window { .. });
+        let continued = match self.coverage() {
+            Coverage::Continued { .. } => self.coverage().missing(),
+            _ => None,
+        };
+        let why_not = why_not.or(continued.as_deref());
         let why_not = match (has_keys, is_window) {
             (true, _) => why_not,
             (false, false) => Some(NO_CHARTER),

@@ -12,6 +12,8 @@ pub(super) enum Coverage {
     Whole,
     /// Those from the first on, and so many after them not.
     Beginning { later: u64 },
+    /// All behind a state that control signed and the trust does not name.
+    Continued { earlier: u64, later: u64 },
     /// Neighbouring ones.
     Window { earlier: u64, later: u64 },
     /// Some, wherever they are.
@@ -34,9 +36,19 @@ impl Coverage {
         }
     }
 
-    /// Whether every entry has all those before it beside it, so that it can be judged.
+    /// As much, where the state in front of the first entry is there. If the trust names it, nothing is missing before it.
+    pub(super) const fn behind_a_state(self, is_trusted: bool) -> Self {
+        match self {
+            Self::Window { later: 0, .. } if is_trusted => Self::Whole,
+            Self::Window { later, .. } if is_trusted => Self::Beginning { later },
+            Self::Window { earlier, later } => Self::Continued { earlier, later },
+            other => other,
+        }
+    }
+
+    /// Whether every entry has all those before it beside it, or the state that they led to, so that it can be judged.
     pub(super) const fn is_from_start(self) -> bool {
-        matches!(self, Self::Whole | Self::Beginning { .. })
+        !matches!(self, Self::Window { .. } | Self::Part)
     }
 
     /// What is not shown, if anything is not.
@@ -44,6 +56,9 @@ impl Coverage {
         match self {
             Self::Whole => None,
             Self::Beginning { later } => Some(format!("entries not shown: {later} later")),
+            Self::Continued { earlier, later } => Some(format!(
+                "judged from the state that control signed at entry {earlier}, which the trust does not name; {later} later entries are not shown"
+            )),
             Self::Window { earlier, later: 0 } => {
                 Some(format!("entries not shown: {earlier} earlier"))
             }

@@ -70,6 +70,7 @@ impl OwnLog {
         Trust {
             policy: tlog::policy::Policy::parse(&policy).unwrap(),
             charter: trust().charter,
+            from: None,
         }
     }
 }

@@ -26,6 +26,8 @@ type Tag = [u8; TAG_BYTES];
 /// The leaves so far.
 #[derive(Debug)]
 pub(super) struct Entries {
+    /// The tree in front of the first of them.
+    base: Frontier,
     tags: Blocks<Tag>,
     by_tag: Vec<HashTable<u32>>,
     roots: Blocks<Hash>,
@@ -37,15 +39,21 @@ pub(super) struct Entries {
 impl Entries {
     /// Begins. The salt is a hash that nobody knew when the records were made: so nobody could choose records that
     /// look the same here, or that all fall into one place of a table and make looking them up slow.
-    pub(super) fn salted(salt: &Hash) -> Self {
+    pub(super) fn salted(salt: &Hash, base: Frontier) -> Self {
         Self {
             tags: Blocks::default(),
             by_tag: vec![HashTable::new(); TABLES],
             roots: Blocks::default(),
             times: Times::default(),
-            frontier: Frontier::default(),
+            frontier: base.clone(),
+            base,
             salt: *salt,
         }
+    }
+
+    /// How many leaves stand in front of the first that is known.
+    pub(super) fn before(&self) -> u64 {
+        self.base.size().get()
     }
 
     /// Takes the next leaf; `record` is `None` if it holds none that can be read.
@@ -81,15 +89,16 @@ impl Entries {
 
     /// The root of the tree at a size, if the log is that large.
     pub(super) fn root(&self, size: u64) -> Option<Hash> {
-        match size.checked_sub(1) {
-            None => Some(Frontier::default().root()),
+        match size.checked_sub(self.before())?.checked_sub(1) {
+            None => Some(self.base.root()),
             Some(last) => self.roots.at(usize::try_from(last).ok()?).copied(),
         }
     }
 
     /// When a leaf was received.
     pub(super) fn received_ms(&self, index: LeafIndex) -> Option<u64> {
-        self.times.at(usize::try_from(index.get()).ok()?)
+        let index = index.get().checked_sub(self.before())?;
+        self.times.at(usize::try_from(index).ok()?)
     }
 }
 
@@ -182,7 +191,7 @@ mod tests {
 
     #[test]
     fn every_leaf_is_remembered_over_the_ends_of_blocks() {
-        let mut entries = Entries::salted(&tlog::leaf_hash(b"salt"));
+        let mut entries = Entries::salted(&tlog::leaf_hash(b"salt"), Frontier::new());
         let mut tree = tlog::tree::MemoryTree::default();
         let far = 100 * 24 * 60 * 60 * 1000;
         let time = |n: u64| n / 3 + if n > 5000 { far } else { 0 };

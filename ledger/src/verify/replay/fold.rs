@@ -36,6 +36,14 @@ pub(super) enum Judgement {
 }
 
 impl Histories {
+    /// Both are this state still.
+    pub(super) fn upon(state: State) -> Self {
+        Self {
+            strict: state,
+            lenient: None,
+        }
+    }
+
     /// The state in which only what can be relied on has happened.
     pub(super) fn state(&self) -> &State {
         &self.strict
@@ -61,6 +69,13 @@ impl Histories {
             missed.extend(later);
         }
         missed
+    }
+
+    /// Works out the roots of both as they are behind the last leaf: a pulse is judged by that, and not by what has
+    /// become due until it came.
+    pub(super) fn note_roots(&self) {
+        self.strict.root();
+        self.lenient.as_ref().map(|lenient| lenient.root());
     }
 
     /// The intents, and whose they are, that should have had a result before `now_ms`.

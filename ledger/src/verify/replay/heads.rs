@@ -16,14 +16,24 @@ use crate::verify::replay::entries::Entries;
 
 const SECOND_MS: u64 = 1000;
 
-/// Whether an agent saw this log. `index` is where it says what it saw: it cannot have seen more.
-pub(super) fn check_seen(seen: &Seen, entries: &Entries) -> Result<(), Refusal> {
+/// Whether a head could be held against the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    /// It is of this log.
+    Here,
+    /// It is from before the first leaf that is there.
+    Earlier,
+}
+
+/// Whether an agent saw this log: it cannot have seen more than there was.
+pub(super) fn check_seen(seen: &Seen, entries: &Entries) -> Result<Head, Refusal> {
     check_root(seen.size, &seen.root, entries)
 }
 
-fn check_root(size: u64, root: &tlog::Hash, entries: &Entries) -> Result<(), Refusal> {
+fn check_root(size: u64, root: &tlog::Hash, entries: &Entries) -> Result<Head, Refusal> {
     match entries.root(size) {
-        Some(here) if here == *root => Ok(()),
+        Some(here) if here == *root => Ok(Head::Here),
+        None if size < entries.before() => Ok(Head::Earlier),
         Some(here) => {
             Err(Code::SplitView.because(format!("root {root} at size {size}, here it is {here}")))
         }
@@ -58,7 +68,7 @@ impl Witnessed {
     }
 
     /// The witnesses saw this log.
-    pub(super) fn check_head(&self, entries: &Entries) -> Result<(), Refusal> {
+    pub(super) fn check_head(&self, entries: &Entries) -> Result<Head, Refusal> {
         check_root(self.head.size().get(), self.head.root(), entries)
     }
 

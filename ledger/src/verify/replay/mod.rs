@@ -28,13 +28,14 @@ mod heads;
 mod refused;
 
 use tlog::policy::Policy;
+use tlog::tree::Frontier;
 use tlog::{Hash, LeafIndex, TreeSize};
 
 use self::blame::{Blame, blame, check_of, signer};
 use self::clouds::Clouds;
 use self::entries::Entries;
 use self::fold::{Histories, Judgement};
-use self::heads::Witnessed;
+use self::heads::{Head, Witnessed};
 use self::refused::check_refused;
 use crate::codes::{Class, Code, Party, Refusal};
 use crate::digest::RecordHash;
@@ -84,6 +85,7 @@ pub(super) struct Replay {
     /// What agents' clocks show, until the witnesses have said that the log's own is right.
     in_doubt: Vec<Found>,
     heads: u64,
+    earlier: u64,
     beyond: Option<String>,
     found: Vec<Found>,
 }
@@ -91,17 +93,23 @@ pub(super) struct Replay {
 impl Replay {
     /// Begins a replay. `root` is the verified root of the log that the leaves are of.
     pub(super) fn new(policy: Policy, root: &Hash) -> Self {
+        Self::upon(policy, root, State::new(), Frontier::new())
+    }
+
+    /// Begins a replay behind leaves that led to a state, and to this edge of the tree.
+    pub(super) fn upon(policy: Policy, root: &Hash, state: State, edge: Frontier) -> Self {
         Self {
             policy,
-            log_keys: LogKeys::default(),
-            histories: Histories::default(),
-            entries: Entries::salted(root),
+            log_keys: LogKeys::of(&state),
+            histories: Histories::upon(state),
+            entries: Entries::salted(root, edge),
             standings: Table::default(),
             problem: None,
             last_problem: None,
             clouds: Clouds::default(),
             in_doubt: Vec::new(),
             heads: 0,
+            earlier: 0,
             beyond: None,
             found: Vec::new(),
         }
@@ -137,6 +145,11 @@ impl Replay {
         self.heads
     }
 
+    /// How many heads and references are from before the first leaf, and are held against nobody.
+    pub(super) const fn earlier(&self) -> u64 {
+        self.earlier
+    }
+
     /// Takes a leaf without a record that can be read, or with one of another log.
     pub(super) fn skip(&mut self, leaf: Leaf) -> Vec<Found> {
         if self.beyond.is_none() {
@@ -154,8 +167,14 @@ impl Replay {
     pub(super) fn take(&mut self, leaf: Leaf, record: SignedRecord) -> Vec<Found> {
         let hash = record.hash();
         if self.beyond.is_none() {
+            if matches!(&record.record().body, Body::Pulse(pulse) if pulse.state.is_some()) {
+                self.histories.note_roots();
+            }
             self.pass_time(leaf);
             let record = record.check(&|id| self.histories.taken().key(id));
+            if self.entries.before() > 0 && self.unknown_reference(&record).is_some() {
+                self.earlier += 1;
+            }
             self.judge(leaf, &record);
             self.follow_charter(leaf.index, &record);
         }
@@ -225,6 +244,8 @@ impl Replay {
         }
         let judgement = self.histories.judge(record, leaf.received_ms);
         let judgement = match (judgement, self.unknown_reference(record)) {
+            // It may well be in front of the first leaf.
+            (judgement, Some(_)) if self.entries.before() > 0 => judgement,
             (Judgement::Sound(_) | Judgement::Rests(_), Some(refusal)) => Judgement::Wrong(refusal),
             (judgement, _) => judgement,
         };
@@ -427,7 +448,7 @@ impl Replay {
             return;
         }
         match heads::check_seen(seen, &self.entries) {
-            Ok(()) => self.heads += 1,
+            Ok(head) => self.count_head(head),
             Err(refusal) => {
                 let agent = beat.chain.agent.clone();
                 self.find_about(leaf, refusal, Party::Log, Some(agent));
@@ -440,7 +461,7 @@ impl Replay {
             return;
         };
         match witnessed.check_head(&self.entries) {
-            Ok(()) => self.heads += 1,
+            Ok(head) => self.count_head(head),
             Err(refusal) => self.find_about(leaf, refusal, Party::Log, None),
         }
         match witnessed.check_clock(&self.entries, leaf.received_ms) {
@@ -450,6 +471,13 @@ impl Replay {
                 self.in_doubt.clear();
                 self.find_about(leaf, refusal, Party::Log, None);
             }
+        }
+    }
+
+    fn count_head(&mut self, head: Head) {
+        match head {
+            Head::Here => self.heads += 1,
+            Head::Earlier => self.earlier += 1,
         }
     }
 

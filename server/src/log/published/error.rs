@@ -42,6 +42,12 @@ pub enum ReadError {
         /// The size of the tree.
         size: TreeSize,
     },
+    /// The caller asked for a state where no pulse names one, or the leaves lead to another.
+    #[error("no pulse up to entry {index} names the state in front of it")]
+    NoState {
+        /// The entry.
+        index: LeafIndex,
+    },
     /// The caller named the larger size as the older one.
     #[error("a tree of {new} leaves cannot extend one of {old}")]
     SizesReversed {
@@ -112,6 +118,7 @@ impl ReadError {
             Self::BeyondHead { .. }
             | Self::NotKept { .. }
             | Self::IndexOutOfRange { .. }
+            | Self::NoState { .. }
             | Self::NothingToSelect { .. } => Code::NotFound.because(self),
             Self::PackTooLarge { .. } => Code::TooLarge.because(self),
             Self::SizesReversed { .. } => Code::Malformed.because(self),

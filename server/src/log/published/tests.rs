@@ -48,6 +48,7 @@ fn damaged(head: &Published, damage: impl FnOnce(&mut Rows), store: &MemoryStore
     let store = Arc::new(MemoryStore::from_rows(rows));
     Published {
         source: Arc::new(Source {
+            snapshots: None,
             store,
             key: log_key().verifier_key(),
         }),

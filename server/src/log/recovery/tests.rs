@@ -34,7 +34,7 @@ pub(super) fn rows() -> Rows {
 
 fn recovered(rows: Rows) -> Result<Recovered, RecoveryError> {
     let store = Arc::new(MemoryStore::from_rows(rows));
-    recover(&store.into())
+    recover(&store.into(), None)
 }
 
 fn head(rows: &mut Rows) -> &mut StoredCheckpoint {

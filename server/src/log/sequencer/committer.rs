@@ -31,6 +31,8 @@ pub(super) struct Committed {
     pub(super) state: State,
     /// What of it the service added by itself.
     pub(super) duties: Vec<Duty>,
+    /// The log in front of its newest pulse.
+    pub(super) pulsed: Option<(Edge, State)>,
 }
 
 impl Committer {
@@ -55,7 +57,7 @@ impl Committer {
     /// # Errors
     /// [`CommitError`]. Only after [`CommitError::NotDone`] may anything be committed again.
     pub(super) fn commit(&mut self, growth: Growth) -> Result<Committed, CommitError> {
-        let (group, edge, state, duties) = self.seal(growth);
+        let (group, rest) = self.seal(growth);
         let started = Instant::now();
         match self.journal.append(&group, self.term) {
             Ok(Appended::Durable) => {}
@@ -66,32 +68,42 @@ impl Committer {
         self.store.apply(&group).map_err(CommitError::NotApplied)?;
         metrics::committed(&group, started.elapsed());
         self.head = Some(group.checkpoint.clone());
-        Ok(Committed {
-            head: group.checkpoint,
-            edge,
-            state,
-            duties,
-        })
+        Ok(rest)
     }
 
     /// Signs the head of a group.
-    fn seal(&self, growth: Growth) -> (Group, Edge, State, Vec<Duty>) {
+    fn seal(&self, growth: Growth) -> (Group, Committed) {
         let size = growth.edge.size();
         let checkpoint = StoredCheckpoint {
             size,
             time_ms: growth.time_ms,
             checkpoint: self.signer.sign(size, growth.edge.root()),
         };
+        let older = self.head.as_ref().filter(|_| !ends_a_pack(&growth));
         let group = Group {
             first: growth.first,
             leaves: growth.leaves,
             mentions: growth.mentions,
             tiles: growth.tiles,
-            supersedes: checkpoint.superseded(self.head.as_ref()),
+            supersedes: checkpoint.superseded(older),
             checkpoint,
         };
-        (group, growth.edge, growth.state, growth.duties)
+        let committed = Committed {
+            head: group.checkpoint.clone(),
+            edge: growth.edge,
+            state: growth.state,
+            duties: growth.duties,
+            pulsed: growth.pulsed,
+        };
+        (group, committed)
     }
+}
+
+/// Whether the head in front of a group stays, however young it is: the group begins with a pulse. A pack may end there, and
+/// the next begin with the state that the pulse names. In front of the first pulse there is nothing but the charter.
+fn ends_a_pack(growth: &Growth) -> bool {
+    let pulse = growth.pulsed.as_ref().map(|(edge, _)| edge.size().get());
+    growth.first.get() > 1 && pulse == Some(growth.first.get())
 }
 
 /// Why a group was not committed.

@@ -26,12 +26,12 @@ pub(crate) enum Duty {
 }
 
 impl Plan {
-    /// Adds the control plane's own sign of life.
+    /// Adds the control plane's own sign of life, which names the state in front of it.
     pub(super) fn pulse(&mut self, due_ms: Option<u64>) -> Result<(), Fatal> {
         let pulse = Pulse {
             n: self.state().pulses() + 1,
             agents: self.state().agent_count(),
-            state: None,
+            state: Some(self.note_state()),
             witnessed: None,
         };
         let late_ms = due_ms.map(|due_ms| self.now_ms().saturating_sub(due_ms));

@@ -8,7 +8,7 @@ use ledger::digest::RecordHash;
 use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
-use ledger::record::{CheckedRecord, Kind, Role};
+use ledger::record::{CheckedRecord, Kind, Role, StateRoot};
 use tlog::note::VerifierKey;
 use tlog::tile::{Edge, Tile};
 use tlog::{Hash, LeafIndex, leaf_hash};
@@ -77,6 +77,8 @@ pub(super) struct Growth {
     pub(super) state: State,
     /// What of it the service added by itself.
     pub(super) duties: Vec<Duty>,
+    /// The log in front of its newest pulse.
+    pub(super) pulsed: Option<(Edge, State)>,
 }
 
 /// A group while it is made: the tree and the state as they will be when it is committed.
@@ -90,6 +92,7 @@ pub(super) struct Plan {
     office: Office,
     /// What the service adds by itself.
     pub(super) duties: Vec<Duty>,
+    pulsed: Option<(Edge, State)>,
     first: LeafIndex,
     leaves: Vec<(RecordHash, Vec<u8>)>,
     mentions: Vec<Mention>,
@@ -116,6 +119,7 @@ impl Plan {
             control,
             log_key,
             duties: Vec::new(),
+            pulsed: None,
             leaves: Vec::new(),
             mentions: Vec::new(),
             tiles: Vec::new(),
@@ -128,9 +132,21 @@ impl Plan {
         self.now_ms
     }
 
+    /// How many leaves the log has so far.
+    pub(super) const fn size(&self) -> u64 {
+        self.edge.size().get()
+    }
+
     /// The state so far.
     pub(super) const fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Keeps the log as it is in front of a pulse, and gives the root of its state.
+    pub(super) fn note_state(&mut self) -> StateRoot {
+        let root = self.state.root();
+        self.pulsed = Some((self.edge.clone(), self.state.clone()));
+        root
     }
 
     /// Whether the charter names the keys that the service signs with.
@@ -186,6 +202,7 @@ impl Plan {
             edge: self.edge,
             state: self.state,
             duties: self.duties,
+            pulsed: self.pulsed,
         })
     }
 

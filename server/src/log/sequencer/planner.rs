@@ -22,6 +22,10 @@ use crate::log::time::{LogTime, Now};
 use crate::metrics;
 use crate::store::Store;
 
+/// How many leaves may follow a pulse, which names the state in front of it: so however fast a log grows, there is little to
+/// read behind the newest state that the log itself vouches for.
+const PULSE_LEAVES: u64 = 10_000;
+
 /// Owns the tree and the governance state, and the refusals that are being counted.
 pub(super) struct Planner {
     store: Arc<dyn Store>,
@@ -35,6 +39,8 @@ pub(super) struct Planner {
     looked_ms: u64,
     /// Whether this process has logged its first pulse.
     began: bool,
+    /// The size of the log in front of the last pulse.
+    pulsed_at: u64,
 }
 
 /// A group that is to be committed, and who waits for it.
@@ -68,6 +74,7 @@ impl Planner {
         Self {
             looked_ms: state.last_received_ms(),
             began: false,
+            pulsed_at: state.size(),
             control: Arc::new(control),
             log_key,
             store,
@@ -76,6 +83,11 @@ impl Planner {
             state,
             refusals,
         }
+    }
+
+    /// Records whose refusal is in the log or about to be, oldest first.
+    pub(super) fn refused(&self) -> Vec<RecordHash> {
+        self.refusals.remembered()
     }
 
     /// What time it is, now that these records have come. One of them may be the voice that vouches for the clock.
@@ -220,7 +232,9 @@ impl Planner {
             .state()
             .next_pulse_ms()
             .filter(|due_ms| *due_ms <= now_ms);
-        if !self.began || due_ms.is_some() {
+        let is_far = plan.size() >= self.pulsed_at.saturating_add(PULSE_LEAVES);
+        if !self.began || due_ms.is_some() || is_far {
+            self.pulsed_at = plan.size();
             plan.pulse(due_ms.filter(|_| self.began))?;
             self.began = true;
         }

@@ -63,10 +63,14 @@ impl Publisher {
             edge,
             state,
             duties,
+            pulsed,
         } = committed;
         duties.into_iter().for_each(metrics::done);
         self.status.follow(&state);
         let published = Published::new(head, edge, state, Arc::clone(&self.source));
+        let pulsed = pulsed.map(|(_, state)| state);
+        let pulsed = pulsed.or_else(|| self.published.load().pulsed.clone());
+        let published = published.pulsed(pulsed);
         let size = published.size;
         self.published.store(Arc::new(published));
         self.heads.send_replace(size);

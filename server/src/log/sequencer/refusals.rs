@@ -45,6 +45,11 @@ impl Refusals {
         }
     }
 
+    /// The records that are remembered, oldest first.
+    pub(super) fn remembered(&self) -> Vec<RecordHash> {
+        self.oldest_first.iter().copied().collect()
+    }
+
     /// Takes note of a refusal, of count 1, and gives back what is to be logged at once.
     pub(super) fn note(&mut self, refused: Refused, now_ms: u64) -> Vec<Refused> {
         let is_known = self.remembered.contains(&refused.refused);

@@ -43,7 +43,7 @@ fn opened(
     keys: LogKeys,
     options: &Options,
 ) -> Result<(Arc<Status>, Writer), OpenError> {
-    let recovered = recover(storage).unwrap();
+    let recovered = recover(storage, None).unwrap();
     let last_ms = recovered.state.last_received_ms();
     let time = LogTime::start(options.clock.clone(), last_ms, options.accept_clock_jump)?;
     let status = Arc::new(Status::new(&recovered.state, Arc::new(time)));

@@ -10,6 +10,7 @@ use ledger::key::PrivateKey;
 use ledger::record::Role;
 use tlog::TreeSize;
 use tlog::note::VerifierKey;
+use tlog::tile::Edge;
 use tokio::sync::watch;
 
 use super::committer::{CommitError, Committer};
@@ -21,6 +22,7 @@ use crate::log::health::{Disk, Status};
 use crate::log::published::{Published, Source};
 use crate::log::recovery::Recovered;
 use crate::log::signer::Signer;
+use crate::log::snapshot::{Moment, Snapshots};
 use crate::log::time::{Doubt, Now};
 use crate::log::{LogKeys, OpenError, Options};
 use crate::store::{Storage, StoreError};
@@ -39,6 +41,7 @@ pub(in crate::log) struct Writer {
     committer: Committer,
     publisher: Publisher,
     room: Room,
+    snapshots: Snapshots,
     /// How many groups the journal did not write since the last that it wrote.
     not_done: u32,
     /// Why nothing was signed when it was last asked what time it is.
@@ -61,12 +64,16 @@ impl Writer {
             state,
             head,
             refused,
+            from,
         } = recovered;
         let store = Arc::clone(&storage.store);
         let source = Arc::new(Source {
             store: Arc::clone(&store),
+            snapshots: options.snapshots.clone(),
             key: signer.verifier_key(),
         });
+        let folder = options.snapshots.clone();
+        let snapshots = Snapshots::start(folder, options.snapshot_every, from.get());
         let log = (edge.clone(), state.clone());
         let office = (keys.control, signer.verifier_key());
         Ok(Self {
@@ -74,6 +81,7 @@ impl Writer {
             planner: Planner::new(store, office, status.time(), log, refused),
             committer: Committer::lead(storage, signer, Some(head.clone()))?,
             publisher: Publisher::new(source, status, head, edge, state),
+            snapshots: snapshots.map_err(OpenError::Thread)?,
             not_done: 0,
             doubt: None,
         })
@@ -163,7 +171,10 @@ impl Writer {
         } = planned;
         if let Some(growth) = growth {
             match self.committer.commit(growth) {
-                Ok(committed) => self.publisher.publish(committed),
+                Ok(committed) => {
+                    self.take_snapshot(committed.pulsed.as_ref());
+                    self.publisher.publish(committed);
+                }
                 Err(CommitError::NotDone(error)) => {
                     put_off(waiting);
                     return self.begin_anew(error);
@@ -174,6 +185,19 @@ impl Writer {
         }
         self.publisher.answer(waiting)?;
         last_words.map_or(Ok(()), Err)
+    }
+
+    /// Hands on the log in front of a pulse that is durable, if that is worth keeping.
+    fn take_snapshot(&mut self, pulsed: Option<&(Edge, State)>) {
+        let Some((edge, state)) = pulsed.filter(|(edge, _)| self.snapshots.wants(edge.size()))
+        else {
+            return;
+        };
+        self.snapshots.offer(Moment {
+            edge: edge.clone(),
+            state: state.clone(),
+            refused: self.planner.refused(),
+        });
     }
 
     /// Goes on after a group that was not written, unless it is one too many.

@@ -216,7 +216,7 @@ fn every_read_of_a_recovery_may_fail_and_the_next_one_succeeds() {
     let mut failed = 0;
     loop {
         let faulty = FaultyStore::with_failing_read(bench.storage.clone(), failed);
-        match recover(&Arc::new(faulty).into()) {
+        match recover(&Arc::new(faulty).into(), None) {
             Err(RecoveryError::Store(_)) => failed += 1,
             Err(other) => panic!("read {failed}: {other}"),
             Ok(recovered) => {
@@ -224,7 +224,7 @@ fn every_read_of_a_recovery_may_fail_and_the_next_one_succeeds() {
                 break;
             }
         }
-        assert_eq!(recover(&bench.storage).unwrap().edge.root(), root);
+        assert_eq!(recover(&bench.storage, None).unwrap().edge.root(), root);
     }
     assert!(failed >= 4, "head, leaves, tiles and what is beyond");
     println!("{failed} reads of a recovery failed, one after another");
@@ -245,7 +245,7 @@ fn a_store_that_is_behind_is_brought_up_although_that_fails_at_first() {
     assert_eq!(kinds(storage.store.as_ref()), [Kind::Charter]);
     for fault in [Fault::Failed, Fault::FailedButPersisted] {
         let faulty = FaultyStore::at(storage.clone(), Step::Apply, fault, 0);
-        let failed = recover(&Arc::new(faulty).into());
+        let failed = recover(&Arc::new(faulty).into(), None);
         assert!(matches!(failed, Err(RecoveryError::Store(_))));
     }
     let mut bench = Bench::on(storage, bench.trust);
@@ -264,7 +264,7 @@ fn a_journal_that_went_back_is_not_led() {
         journal: copy,
         store: Arc::clone(&bench.store),
     };
-    let refused = recover(&storage).err();
+    let refused = recover(&storage, None).err();
     let ends = |size: TreeSize, at: u64| size.get() == at;
     assert!(
         matches!(
