@@ -228,7 +228,7 @@ class Lost(Case):
             speaker = self.speaker(knows_ids=knows_ids)
             client = self.client(speaker.path)
             speaker.before = lambda line: speaker.hang_up() if kind in line else None
-            answer = client.ask({kind: {"scope": "read:a"}}).result(30)
+            answer = client.ask({kind: {"scope": "read:a", "call": "c", "session": "s"}}).result(30)
             self.assertEqual((answer["ok"], answer["code"]), (False, "connection-lost"))
             self.assertEqual(len(speaker.of(kind)), 1)
 

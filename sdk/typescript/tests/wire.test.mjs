@@ -133,7 +133,7 @@ test("what cannot be said twice is lost", async (t) => {
   for (const [knowsIds, kind] of [[false, "intent"], [true, "outcome"]]) {
     const speaker = await speaking(t, { knowsIds });
     speaker.before = (line) => (kind in line ? speaker.hangUp() : undefined);
-    const answer = await client(t, speaker.path).ask({ [kind]: { scope: "read:a" } });
+    const answer = await client(t, speaker.path).ask({ [kind]: { scope: "read:a", call: "c", session: "s" } });
     assert.equal(answer.code, "connection-lost");
     assert.equal(speaker.of(kind).length, 1);
   }
