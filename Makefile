@@ -34,7 +34,7 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy wasm web unit sdk-unit browser doc deny
 
-.PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build bench bench-run prove fleet soak fuzz samples screenshots pictures $(STEPS)
+.PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build bench bench-run prove fleet soak fuzz samples screenshots pictures bench-attend hosts $(STEPS)
 
 help:
 	@echo 'make demo    a first look: a log, an agent, its evidence, until Ctrl-C'
@@ -44,6 +44,8 @@ help:
 	@echo 'make build   the programs dragons and dragonsd, in release'
 	@echo 'make bench   figures of the real service and of the replay, in release'
 	@echo 'make bench-run    figures of dragons run alone, in release'
+	@echo 'make bench-attend figures of dragons attend and dragons hook, in release'
+	@echo 'make hosts   the real Claude Code, Codex and Gemini CLI under our hooks, offline'
 	@echo 'make prove   how well the replay finds the faults of a fleet, in release'
 	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
 	@echo 'make soak    kill -9 a hundred times, every fault of a disk at every call, an hour of mixed load'
@@ -88,6 +90,15 @@ bench:
 # What `dragons run` costs; `bench` prints it too.
 bench-run:
 	$(CARGO) bench --locked -p tests --bench run
+
+# What `dragons attend` and `dragons hook` cost.
+bench-attend:
+	$(CARGO) bench --locked -p tests --bench attend
+
+# The real Claude Code, Codex and Gemini CLI under our hooks, offline. They are fetched once (0.9 GB) and not part of `test`.
+hosts:
+	$(CARGO) build --locked --bins -p cli -p server
+	@DRAGONS_BIN="$$($(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug" python3 tests/hosts/hosts.py
 
 # A month of a hundred agents with faults; `unit` holds eight shorter runs.
 prove:

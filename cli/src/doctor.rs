@@ -8,6 +8,7 @@ mod agent;
 mod configuration;
 mod data;
 mod disk;
+mod hooks;
 mod journal;
 mod key;
 mod permissions;
@@ -96,6 +97,8 @@ pub(crate) fn examine(installation: &Installation) -> Report {
     });
     journal::examine(&mut report, installation, named, &log, &agent, &key);
     data::examine(&mut report, installation, named_by(&log));
+    let directory = installation.directory.as_ref();
+    hooks::examine(&mut report, directory.map(|it| it.value.as_path()));
     report
 }
 

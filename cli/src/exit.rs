@@ -31,6 +31,11 @@ pub(crate) enum Exit {
 #[error("the program was not run")]
 pub(crate) struct NotRun;
 
+/// Why nobody speaks for the agent.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the agent is not attended to")]
+pub(crate) struct NotBegun;
+
 impl From<Exit> for u8 {
     fn from(exit: Exit) -> Self {
         match exit {
@@ -57,7 +62,7 @@ pub(crate) fn of_report(report: &Report) -> Exit {
 
 /// What an error comes to. What was shown and does not hold has failed; where nothing was shown, nothing is decided.
 pub(crate) fn of(error: &anyhow::Error) -> Exit {
-    if error.is::<NotRun>() {
+    if error.is::<NotRun>() || error.is::<NotBegun>() {
         return Exit::NotRun;
     }
     let is_bad = error.chain().any(|cause| {

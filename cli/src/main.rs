@@ -7,10 +7,12 @@ mod doctor;
 mod evidence;
 mod exit;
 mod holders;
+mod hook;
 mod incident;
 mod options;
 mod output;
 mod paper;
+mod place;
 mod progress;
 mod session;
 mod story;
@@ -43,10 +45,18 @@ fn main() -> ExitCode {
 
 /// Prints what clap has to say, which may be help. A run that is not understood is one that did not take place.
 fn not_understood(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        let words: Vec<String> = std::env::args().collect();
+        if let Some(exit) = commands::hook::not_understood(&words) {
+            output::complain(&error.to_string().trim_end().replace('\n', " "));
+            return exit.into();
+        }
+    }
     // Whoever closed the terminal does not want to know.
     let _ = error.print();
     let leniently = Cli::command().ignore_errors(true).try_get_matches();
-    let is_run = leniently.is_ok_and(|matches| matches.subcommand_name() == Some("run"));
+    let runs = [Some("run"), Some("attend")];
+    let is_run = leniently.is_ok_and(|matches| runs.contains(&matches.subcommand_name()));
     match error.use_stderr() {
         false => Exit::Good.into(),
         true if is_run => Exit::NotRun.into(),

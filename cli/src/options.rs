@@ -10,8 +10,8 @@ use ledger::digest::RecordHash;
 use tlog::LeafIndex;
 
 use crate::commands::{
-    agent, charter, doctor, export, fingerprint, generate, incident, keygen, lease, log, manifest,
-    receipt, replay, run, trust, verify,
+    agent, attend, charter, doctor, export, fingerprint, generate, hook, incident, keygen, lease,
+    log, manifest, receipt, replay, run, trust, verify,
 };
 
 /// Operate and audit agents whose only state is a transparency log.
@@ -111,6 +111,11 @@ pub(crate) enum Command {
     Lease(lease::Command),
     /// Run a program as an agent, and log its goal, intent, result and outcome
     Run(Box<run::Options>),
+    /// Speak for an agent that other programs start: hooks, proxies and SDKs use its socket
+    Attend(Box<attend::Options>),
+    /// Check the actions of a coding agent from its hooks, or install those hooks
+    #[command(subcommand)]
+    Hook(hook::Command),
     /// Talk to the `dragons run` around this command, and print its answers
     Tell(run::TellOptions),
     /// Log a step of an agent's work

@@ -99,7 +99,7 @@ pub fn attend<T: Transport>(
     })?;
     let desk = Desk {
         jobs: jobs.clone(),
-        roots: Roots::default(),
+        roots: Roots::beside(directory.path(), caller.notice),
         prompt: Some(prompt),
     };
     let mut life = post::life();

@@ -3,6 +3,7 @@
 //!
 //! Everything here panics when something is off: it is test code, and a panic is a failed test.
 
+mod attended;
 mod causes;
 mod clock;
 mod events;
@@ -20,6 +21,7 @@ mod small_disk;
 mod strace;
 mod world;
 
+pub use attended::{Attended, Talk, hook, recorded};
 pub use clock::SetClock;
 pub use events::{Event, Events};
 pub use line::{HeldLine, Meddling};

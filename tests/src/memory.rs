@@ -40,6 +40,14 @@ impl Process {
         kib * 1024
     }
 
+    /// What it holds now that is no file: `RssAnon`.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn anonymous_bytes(self) -> u64 {
+        self.bytes("RssAnon:")
+    }
+
     /// Makes what it has in memory now its peak.
     ///
     /// # Panics

@@ -9,8 +9,9 @@ use std::process::Command;
 
 use tests::{Service, dragons};
 
-/// What has no JSON, and why: scripts and pages for other programs, and the run, whose output is its program's.
-const WITHOUT_JSON: [&str; 2] = ["completions", "run"];
+/// What has no JSON, and why: scripts and pages for other programs, the run, whose output is its program's, and what
+/// speaks for an agent, which has one line to say.
+const WITHOUT_JSON: [&str; 3] = ["attend", "completions", "run"];
 
 #[test]
 fn commands_do_what_their_file_says() {
@@ -104,10 +105,10 @@ impl Case {
         self.words.iter().any(|it| it == word)
     }
 
-    /// Options of all commands may stand before the command.
+    /// Options of all commands may stand before the command. A man page's name does not tell `a-b` from `a b`.
     fn is_of(&self, command: &str) -> bool {
         let command: Vec<&str> = command.split(' ').collect();
-        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let words: Vec<&str> = self.words.iter().flat_map(|word| word.split('-')).collect();
         words.windows(command.len()).any(|window| window == command)
     }
 }

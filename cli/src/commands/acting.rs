@@ -78,11 +78,24 @@ pub(crate) fn open_version(
     version: Version,
     clock: LogClock,
 ) -> Result<Agent<Service>> {
+    open_version_at(session, version, clock, session.service()?)
+}
+
+/// As [`open_version`], with a service that was made already.
+///
+/// # Errors
+///
+/// As [`open`].
+pub(crate) fn open_version_at(
+    session: &Session,
+    version: Version,
+    clock: LogClock,
+    service: Service,
+) -> Result<Agent<Service>> {
     let key = session
         .keys(&[])?
         .pop()
         .context("there is one key at least")?;
-    let service = session.service()?;
     let log = session.log_to_sign_for(&service)?;
     let manifest = version.manifest.clone();
     let journal = Journal::open(&state_home()?, log.log, &manifest.agent)?;

@@ -2,11 +2,13 @@
 
 mod acting;
 pub(crate) mod agent;
+pub(crate) mod attend;
 pub(crate) mod charter;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod fingerprint;
 pub(crate) mod generate;
+pub(crate) mod hook;
 pub(crate) mod incident;
 pub(crate) mod keygen;
 pub(crate) mod lease;
@@ -53,6 +55,10 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Receipt(command) => receipt::run(&session, command)?,
         Command::Heartbeat(options) => receipt::heartbeat(&session, &options)?,
         Command::Run(options) => return run_program(&session, *options),
+        Command::Attend(options) => {
+            attend::run(&session, &options).map_err(|error| error.context(exit::NotBegun))?;
+        }
+        Command::Hook(command) => return hook::run(&session, command),
         Command::Tell(options) => return tell(&options),
         Command::Watcher(options) => run::watcher(&options)?,
         Command::Completions(options) => generate::completions(&options)?,

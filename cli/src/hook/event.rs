@@ -81,15 +81,22 @@ impl Event {
         let name = name.or_else(|| named.map(str::to_owned));
         let kind = kind_of(&name.context("the event has no name")?);
         let session = text(&["session_id", "conversation_id", "sessionId"]);
-        let roots = members.get("workspace_roots").and_then(|roots| roots.get(0));
+        let roots = members
+            .get("workspace_roots")
+            .and_then(|roots| roots.get(0));
         let root = roots.and_then(Value::as_str).map(str::to_owned);
         let tool = text(&["tool_name", "toolName"]).unwrap_or_default();
         let is_about_tool = matches!(kind, Kind::Before | Kind::After | Kind::Failed);
-        ensure!(!is_about_tool || !tool.is_empty(), "the event names no tool");
+        ensure!(
+            !is_about_tool || !tool.is_empty(),
+            "the event names no tool"
+        );
         Ok(Self {
             host,
             kind,
-            session: session.filter(|session| !session.is_empty()).context("the event names no session")?,
+            session: session
+                .filter(|session| !session.is_empty())
+                .context("the event names no session")?,
             cwd: text(&["cwd"]).filter(|cwd| !cwd.is_empty()).or(root),
             call: text(&["tool_use_id", "toolUseId"]).filter(|call| !call.is_empty()),
             subagent: text(&["agent_id"]).filter(|agent| !agent.is_empty()),
@@ -113,7 +120,10 @@ impl Event {
 
     /// Whether something goes on behind a turn that is over.
     pub(crate) fn has_background(&self) -> bool {
-        let tasks = self.members.get("background_tasks").and_then(Value::as_array);
+        let tasks = self
+            .members
+            .get("background_tasks")
+            .and_then(Value::as_array);
         tasks.is_some_and(|tasks| !tasks.is_empty())
     }
 
@@ -125,8 +135,9 @@ impl Event {
             response.get("error").is_some_and(|error| !error.is_null())
                 || response.get("is_error").and_then(Value::as_bool) == Some(true)
         });
-        let was_interrupted =
-            response.is_some_and(|response| response.get("interrupted").and_then(Value::as_bool) == Some(true));
+        let was_interrupted = response.is_some_and(|response| {
+            response.get("interrupted").and_then(Value::as_bool) == Some(true)
+        });
         match self.kind {
             _ if is_set("is_interrupt") || was_interrupted => "cancelled",
             Kind::Failed => "error",
@@ -195,7 +206,10 @@ mod tests {
             ("[]", "JSON"),
             ("{\"session_id\":\"s\"}", "no name"),
             ("{\"hook_event_name\":\"Stop\"}", "no session"),
-            ("{\"hook_event_name\":\"PreToolUse\",\"session_id\":\"s\"}", "no tool"),
+            (
+                "{\"hook_event_name\":\"PreToolUse\",\"session_id\":\"s\"}",
+                "no tool",
+            ),
         ] {
             let said = format!("{:#}", read(json).unwrap_err());
             assert!(said.contains(why), "{json}: {said}");
@@ -217,11 +231,27 @@ mod tests {
         };
         for (name, more, status) in [
             ("PostToolUse", "\"tool_response\":\"hi\"", "ok"),
-            ("PostToolUseFailure", "\"error\":\"Exit code 3\",\"is_interrupt\":false", "error"),
+            (
+                "PostToolUseFailure",
+                "\"error\":\"Exit code 3\",\"is_interrupt\":false",
+                "error",
+            ),
             ("PostToolUseFailure", "\"is_interrupt\":true", "cancelled"),
-            ("PostToolUse", "\"tool_response\":{\"interrupted\":true}", "cancelled"),
-            ("AfterTool", "\"tool_response\":{\"error\":{\"message\":\"x\"}}", "error"),
-            ("AfterTool", "\"tool_response\":{\"llmContent\":\"x\"}", "ok"),
+            (
+                "PostToolUse",
+                "\"tool_response\":{\"interrupted\":true}",
+                "cancelled",
+            ),
+            (
+                "AfterTool",
+                "\"tool_response\":{\"error\":{\"message\":\"x\"}}",
+                "error",
+            ),
+            (
+                "AfterTool",
+                "\"tool_response\":{\"llmContent\":\"x\"}",
+                "ok",
+            ),
         ] {
             assert_eq!(event(name, more), status, "{name} {more}");
         }

@@ -71,7 +71,8 @@ const CURSOR: [Wanted; 8] = [
 
 impl Host {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::ClaudeCode, Self::Codex, Self::GeminiCli, Self::Cursor];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::ClaudeCode, Self::Codex, Self::GeminiCli, Self::Cursor];
 
     /// Its name, on the command line and in the log.
     pub(crate) const fn name(self) -> &'static str {
@@ -106,7 +107,9 @@ impl Host {
     /// The user's own settings file.
     pub(crate) fn user_settings(self, home: &Path) -> PathBuf {
         let moved = match self {
-            Self::ClaudeCode => std::env::var_os("CLAUDE_CONFIG_DIR").map(|dir| (dir, "settings.json")),
+            Self::ClaudeCode => {
+                std::env::var_os("CLAUDE_CONFIG_DIR").map(|dir| (dir, "settings.json"))
+            }
             Self::Codex => std::env::var_os("CODEX_HOME").map(|dir| (dir, "hooks.json")),
             Self::GeminiCli | Self::Cursor => None,
         };

@@ -1,14 +1,23 @@
 //! The files that a patch touches, in the form that Codex applies.
 
 /// What begins the line that names a file.
-const HEADS: [&str; 4] = ["*** Add File:", "*** Update File:", "*** Delete File:", "*** Move to:"];
+const HEADS: [&str; 4] = [
+    "*** Add File:",
+    "*** Update File:",
+    "*** Delete File:",
+    "*** Move to:",
+];
 
 /// The paths, each once, in their order.
 pub(super) fn paths(patch: &str) -> Vec<&str> {
     let mut paths = Vec::new();
     for line in patch.lines() {
         // What is added or taken away is content, whatever it looks like.
-        let line = if line.starts_with(['+', '-']) { "" } else { line.trim() };
+        let line = if line.starts_with(['+', '-']) {
+            ""
+        } else {
+            line.trim()
+        };
         let named = HEADS.iter().find_map(|head| line.strip_prefix(head));
         let path = named.map(str::trim).filter(|path| !path.is_empty());
         paths.extend(path.filter(|path| !paths.contains(path)).into_iter());

@@ -10,13 +10,17 @@ const OWN: [&str; 3] = ["@root", "@abs", "@any"];
 /// The resource of a path: relative to the session's root, `@root` for that itself, `@abs/…` for what lies elsewhere. A
 /// relative path counts from `cwd`.
 pub(super) fn resource(path: &str, cwd: &str, root: &str) -> String {
-    let absolute = match path.starts_with('/') {
-        true => normal(path),
-        false => normal(&format!("{cwd}/{path}")),
-    };
+    let from_cwd = format!("{cwd}/{path}");
+    let absolute = normal(if path.starts_with('/') {
+        path
+    } else {
+        &from_cwd
+    });
     let root = normal(root);
     // A root that nobody has named is none: everything lies elsewhere.
-    let inside = absolute.strip_prefix(root.as_slice()).filter(|_| !root.is_empty());
+    let inside = absolute
+        .strip_prefix(root.as_slice())
+        .filter(|_| !root.is_empty());
     let segments = match inside {
         Some([]) => return "@root".to_owned(),
         Some(inside) => inside.iter().enumerate().map(own_escaped).collect(),
@@ -64,7 +68,8 @@ fn bounded(segments: Vec<String>) -> String {
     const HASH: usize = 34;
     let (mut kept, mut length) = (Vec::new(), 0);
     for segment in &segments {
-        if kept.len() + 1 >= MAX_SEGMENTS || length + segment.len() + 1 + HASH > MAX_RESOURCE_BYTES {
+        if kept.len() + 1 >= MAX_SEGMENTS || length + segment.len() + 1 + HASH > MAX_RESOURCE_BYTES
+        {
             break;
         }
         length += segment.len() + 1;
@@ -109,7 +114,11 @@ mod tests {
             assert_eq!(got, resource_is, "{path}");
             assert!(format!("read:{got}").parse::<Scope>().is_ok(), "{got}");
         }
-        assert_eq!(resource("a", "/p", "/"), "@abs/p/a", "nobody works in the root of all");
+        assert_eq!(
+            resource("a", "/p", "/"),
+            "@abs/p/a",
+            "nobody works in the root of all"
+        );
     }
 
     #[test]

@@ -14,7 +14,12 @@ pub(super) fn scopes(event: &Event, root: &str) -> Vec<Scope> {
     let mut scopes: Vec<Scope> = Vec::new();
     for scope in asked.texts() {
         let scope = scope.parse().or_else(|_| asked.tool().parse());
-        scopes.extend(scope.ok().filter(|scope| !scopes.contains(scope)).into_iter());
+        scopes.extend(
+            scope
+                .ok()
+                .filter(|scope| !scopes.contains(scope))
+                .into_iter(),
+        );
     }
     scopes
 }
@@ -30,12 +35,13 @@ impl Asked<'_> {
             return vec![format!("call:{}/{}", segment(&server), segment(&tool))];
         }
         match self.event.tool.as_str() {
-            "Bash" | "Shell" | "shell" | "local_shell" | "exec_command" | "run_shell_command" => self.run(),
+            "Bash" | "Shell" | "shell" | "local_shell" | "exec_command" | "run_shell_command" => {
+                self.run()
+            }
             "Read" | "read_file" => self.file("read"),
             "NotebookRead" => self.file("read"),
-            "Write" | "Edit" | "MultiEdit" | "NotebookEdit" | "write_file" | "replace" | "Delete" => {
-                self.file("write")
-            }
+            "Write" | "Edit" | "MultiEdit" | "NotebookEdit" | "write_file" | "replace"
+            | "Delete" => self.file("write"),
             "apply_patch" => self.patch(),
             "WebFetch" | "web_fetch" => self.fetch(),
             "Agent" | "Task" | "spawn_agent" | "delegate_to_agent" | "invoke_agent" => self.spawn(),
@@ -63,7 +69,9 @@ impl Asked<'_> {
             false => format!("{}/{folder}", self.cwd()),
         });
         let cwd = cwd.as_deref().unwrap_or_else(|| self.cwd());
-        let command = ["command", "cmd"].iter().find_map(|name| self.event.input.get(*name));
+        let command = ["command", "cmd"]
+            .iter()
+            .find_map(|name| self.event.input.get(*name));
         let resource = match command {
             Some(Value::String(command)) => shell::resource(command, cwd, self.root),
             Some(Value::Array(words)) => self.run_words(words, cwd),
@@ -86,9 +94,18 @@ impl Asked<'_> {
     }
 
     fn file(&self, verb: &str) -> Vec<String> {
-        let names = ["file_path", "notebook_path", "absolute_path", "path", "target_file"];
+        let names = [
+            "file_path",
+            "notebook_path",
+            "absolute_path",
+            "path",
+            "target_file",
+        ];
         match self.input(&names) {
-            Some(file) => vec![format!("{verb}:{}", path::resource(file, self.cwd(), self.root))],
+            Some(file) => vec![format!(
+                "{verb}:{}",
+                path::resource(file, self.cwd(), self.root)
+            )],
             None => vec![self.tool()],
         }
     }
@@ -105,7 +122,11 @@ impl Asked<'_> {
 
     /// `mcp__SERVER__TOOL`, or as Gemini tells it beside the name.
     fn mcp(&self) -> Option<(String, String)> {
-        let context = self.event.members.get("mcp_context").and_then(Value::as_object);
+        let context = self
+            .event
+            .members
+            .get("mcp_context")
+            .and_then(Value::as_object);
         let told = |context: &Map<String, Value>| {
             let server = text_of(context, &["server_name"])?.to_owned();
             Some((server, text_of(context, &["tool_name"])?.to_owned()))
@@ -123,23 +144,34 @@ impl Asked<'_> {
         let urls = match self.input(&["url"]) {
             Some(url) => vec![url],
             None => {
-                let words = self.input(&["prompt"]).unwrap_or_default().split_whitespace();
+                let words = self
+                    .input(&["prompt"])
+                    .unwrap_or_default()
+                    .split_whitespace();
                 words.filter(|word| word.contains("://")).collect()
             }
         };
         let host = |url: &str| {
             // A prompt may put a URL between brackets or quotes.
             let from = url.find("http").unwrap_or_default();
-            let url = Url::parse(url.get(from..)?).ok()?;
+            let url = url
+                .get(from..)?
+                .trim_end_matches([')', ']', '}', '>', '"', '\'', ',', '.']);
+            let url = Url::parse(url).ok()?;
             Some(format!("fetch:{}", segment(url.host_str()?)))
         };
         let hosts: Option<Vec<String>> = urls.into_iter().map(host).collect();
-        hosts.filter(|hosts| !hosts.is_empty()).unwrap_or_else(|| vec![self.tool()])
+        hosts
+            .filter(|hosts| !hosts.is_empty())
+            .unwrap_or_else(|| vec![self.tool()])
     }
 
     fn spawn(&self) -> Vec<String> {
         let named = self.input(&["subagent_type", "agent_type", "agent_name", "agent"]);
-        vec![format!("spawn:{}", segment(named.unwrap_or("general-purpose")))]
+        vec![format!(
+            "spawn:{}",
+            segment(named.unwrap_or("general-purpose"))
+        )]
     }
 }
 
@@ -162,7 +194,10 @@ mod tests {
             "hook_event_name": "PreToolUse", "session_id": "s", "cwd": "/p/src", "tool_name": tool, "tool_input": input,
         });
         let event = Event::read(Host::Codex, None, event.to_string().as_bytes()).unwrap();
-        scopes(&event, "/p").iter().map(ToString::to_string).collect()
+        scopes(&event, "/p")
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -171,26 +206,66 @@ mod tests {
         for (tool, input, scope) in [
             ("Bash", json!({"command": "cat a.txt"}), "run:cat"),
             ("Bash", json!({"command": "./x"}), "run:src/x"),
-            ("run_shell_command", json!({"command": "./x", "dir_path": "/p"}), "run:x"),
-            ("shell", json!({"command": ["bash", "-lc", "ls | wc"]}), "run:sh"),
-            ("shell", json!({"command": ["bash", "-lc", "ls -l"]}), "run:ls"),
+            (
+                "run_shell_command",
+                json!({"command": "./x", "dir_path": "/p"}),
+                "run:x",
+            ),
+            (
+                "shell",
+                json!({"command": ["bash", "-lc", "ls | wc"]}),
+                "run:sh",
+            ),
+            (
+                "shell",
+                json!({"command": ["bash", "-lc", "ls -l"]}),
+                "run:ls",
+            ),
             ("shell", json!({"command": ["rm", "*"]}), "run:rm"),
             ("Bash", json!({}), "run:sh"),
             ("Read", json!({"file_path": "/p/a b"}), "read:a+20b"),
-            ("read_file", json!({"absolute_path": "/etc/passwd"}), "read:@abs/etc/passwd"),
+            (
+                "read_file",
+                json!({"absolute_path": "/etc/passwd"}),
+                "read:@abs/etc/passwd",
+            ),
             ("Edit", json!({"file_path": "/p/x"}), "write:x"),
             ("Write", json!({"file_path": "x"}), "write:src/x"),
-            ("NotebookEdit", json!({"notebook_path": "/p/n.ipynb"}), "write:n.ipynb"),
+            (
+                "NotebookEdit",
+                json!({"notebook_path": "/p/n.ipynb"}),
+                "write:n.ipynb",
+            ),
             ("write_file", json!({"file_path": "/p/x"}), "write:x"),
             ("Write", json!({}), "tool:Write"),
             ("mcp__git__log", json!({}), "call:git/log"),
             ("mcp__my server__a__b", json!({}), "call:my+20server/a__b"),
-            ("WebFetch", json!({"url": "https://Example.com:8443/x"}), "fetch:example.com"),
-            ("WebFetch", json!({"url": "http://a.com\\@b.com/"}), "fetch:a.com"),
-            ("WebFetch", json!({"url": "http://user@b.com/"}), "fetch:b.com"),
-            ("WebFetch", json!({"url": "http://[::1]/"}), "fetch:+5b+3a+3a1+5d"),
+            (
+                "WebFetch",
+                json!({"url": "https://Example.com:8443/x"}),
+                "fetch:example.com",
+            ),
+            (
+                "WebFetch",
+                json!({"url": "http://a.com\\@b.com/"}),
+                "fetch:a.com",
+            ),
+            (
+                "WebFetch",
+                json!({"url": "http://user@b.com/"}),
+                "fetch:b.com",
+            ),
+            (
+                "WebFetch",
+                json!({"url": "http://[::1]/"}),
+                "fetch:+5b+3a+3a1+5d",
+            ),
             ("WebFetch", json!({"url": "nonsense"}), "tool:WebFetch"),
-            ("Agent", json!({"subagent_type": "general-purpose"}), "spawn:general-purpose"),
+            (
+                "Agent",
+                json!({"subagent_type": "general-purpose"}),
+                "spawn:general-purpose",
+            ),
             ("Task", json!({}), "spawn:general-purpose"),
             ("TodoWrite", json!({}), "tool:TodoWrite"),
             ("my tool", json!({}), "tool:my+20tool"),
@@ -208,8 +283,17 @@ mod tests {
             ["write:src/a", "write:src/b", "write:c"]
         );
         let prompt = "compare https://a.com/x with (https://b.com) and https://a.com/y";
-        assert_eq!(scopes_of("web_fetch", json!({"prompt": prompt})), ["fetch:a.com", "fetch:b.com"]);
-        assert_eq!(scopes_of("web_fetch", json!({"prompt": "nothing"})), ["tool:web_fetch"]);
-        assert_eq!(scopes_of("apply_patch", json!({"command": "x"})), ["tool:apply_patch"]);
+        assert_eq!(
+            scopes_of("web_fetch", json!({"prompt": prompt})),
+            ["fetch:a.com", "fetch:b.com"]
+        );
+        assert_eq!(
+            scopes_of("web_fetch", json!({"prompt": "nothing"})),
+            ["tool:web_fetch"]
+        );
+        assert_eq!(
+            scopes_of("apply_patch", json!({"command": "x"})),
+            ["tool:apply_patch"]
+        );
     }
 }

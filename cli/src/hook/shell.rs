@@ -7,8 +7,8 @@ const NOT_SIMPLE: &str = ";&|<>()$`*?{}~#\\";
 
 /// Words that a shell takes for the beginning of something else than a program's name (POSIX.1-2024, 2.4, and bash's own).
 const RESERVED: [&str; 20] = [
-    "!", "[[", "]]", "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if",
-    "in", "select", "then", "time", "until", "while",
+    "!", "[[", "]]", "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for",
+    "function", "if", "in", "select", "then", "time", "until", "while",
 ];
 
 /// The resource of `run`: the program, where that is the only one; `sh` for whatever is not provably one simple command.

@@ -103,7 +103,7 @@ impl<'a, T: Transport> Post<'a, T> {
     /// Answers, beats and looks after what is open, until the end.
     pub(super) fn keep(&mut self, jobs: &mut Receiver<Job>) {
         loop {
-            let due = self.next_due();
+            let (due, was_away) = (self.next_due(), self.clerk.is_away);
             match jobs.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(Job::Finish) | Err(RecvTimeoutError::Disconnected) => return self.leave(),
                 Ok(Job::Look) => self.look_again(),
@@ -111,13 +111,17 @@ impl<'a, T: Transport> Post<'a, T> {
                 Ok(job) => self.clerk.hear(job),
                 Err(RecvTimeoutError::Timeout) => {}
             }
+            // What was asked has found out that the service is away: whether it is back is not left to the next heartbeat.
+            if self.clerk.is_away && !was_away {
+                self.beat_due = self.beat_due.min(Instant::now() + RETRY);
+            }
             self.clerk.look_after_what_is_open();
             self.end_silent_sessions();
             self.hear_news();
             if Instant::now() >= self.beat_due {
-                self.stay_alive();
+                let asked = self.stay_alive();
                 self.hear_news();
-                self.beat_due = Instant::now() + self.pause();
+                self.beat_due = Instant::now() + self.pause().max(asked);
             }
             self.rest_if_idle();
         }
@@ -125,7 +129,8 @@ impl<'a, T: Transport> Post<'a, T> {
 
     fn next_due(&self) -> Instant {
         let silent = self.clerk.life.sessions.next_silent(self.silence());
-        let rests = matches!(self.duty, Duty::Speaks).then(|| self.asked + self.idle);
+        let may_rest = matches!(self.duty, Duty::Speaks) && !self.has_work();
+        let rests = may_rest.then(|| self.asked + self.idle);
         let due = [silent, rests, self.clerk.next_due()].into_iter().flatten();
         let beat = (!matches!(self.duty, Duty::Idle)).then_some(self.beat_due);
         let far = Instant::now() + Duration::from_secs(3600);
@@ -222,6 +227,10 @@ impl<'a, T: Transport> Post<'a, T> {
             if let Err(error) = self.clerk.end_goal(&key) {
                 self.clerk.note(&error);
             }
+            // With something open, or a log that does not take it, it is not silent yet.
+            if self.clerk.life.sessions.goal(&key).is_some() {
+                self.clerk.life.sessions.touch(&key);
+            }
         }
         for key in self.clerk.life.sessions.silent_for(self.idle) {
             if !self.clerk.life.open.has_open(&key) && self.clerk.life.sessions.goal(&key).is_none()
@@ -231,11 +240,15 @@ impl<'a, T: Transport> Post<'a, T> {
         }
     }
 
+    fn has_work(&self) -> bool {
+        let life = &self.clerk.life;
+        life.open.len() > 0 || !life.goals.is_empty() || life.sessions.has_goals()
+    }
+
     /// Nothing was asked for a long time: the agent is stopped, and keeps its lease.
     fn rest_if_idle(&mut self) {
-        let life = &self.clerk.life;
-        let has_work = life.open.len() > 0 || !life.goals.is_empty() || life.sessions.has_goals();
-        if !matches!(self.duty, Duty::Speaks) || has_work || self.asked.elapsed() < self.idle {
+        if !matches!(self.duty, Duty::Speaks) || self.has_work() || self.asked.elapsed() < self.idle
+        {
             return;
         }
         match self.clerk.agent.goodbye(self.now_ms()) {
@@ -275,7 +288,7 @@ impl<'a, T: Transport> Post<'a, T> {
             let left = left.and_then(|()| self.clerk.agent.goodbye(now_ms).map(drop));
             match left {
                 Err(error) if error.is_away() && Instant::now() < until => {
-                    std::thread::sleep(RETRY)
+                    std::thread::sleep(RETRY);
                 }
                 Err(error) if error.is_away() => {
                     return self.notice("the service is away: what was signed waits in the journal for the next start");

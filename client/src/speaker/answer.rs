@@ -114,7 +114,7 @@ impl Answer {
     }
 
     /// The answer as one line, with the `id` that its line had.
-    pub(crate) fn to_line(self, id: Option<Value>) -> String {
+    pub(crate) fn into_line(self, id: Option<Value>) -> String {
         let Value::Object(mut members) = self.0 else {
             return "\n".to_owned();
         };

@@ -1,6 +1,7 @@
 //! The clerk: speaks for the agent. It answers whoever acts, and beats.
 
 mod answering;
+mod leave;
 mod observing;
 
 use std::collections::VecDeque;
@@ -21,7 +22,7 @@ use crate::agent::{Agent, AgentError};
 use crate::http::Standing;
 use crate::transport::Transport;
 
-pub(crate) use answering::Asked;
+pub(crate) use leave::Asked;
 
 /// How many heartbeats may be refused in a row while nobody says where the agent stands.
 const MAX_REFUSED_BEATS: u32 = 3;
@@ -189,7 +190,8 @@ impl<T: Transport> Clerk<'_, T> {
         let (beat, was_signed) =
             self.agent
                 .beat_telling(progress, more.into_iter().collect(), now_ms);
-        if was_signed {
+        let is_refused = beat.as_ref().is_err_and(|error| !error.is_away());
+        if was_signed && !is_refused {
             // A beat that waits in the journal tells it once it is logged.
             self.unlogged.told(unlogged);
         }

@@ -104,7 +104,7 @@ impl Waiting {
         let is_first = asked.is_some();
         if let Some(asked) = asked {
             // Whoever hung up meanwhile does not want it.
-            let _ = asked.outbox.send(answer.to_line(asked.id));
+            let _ = asked.outbox.send(answer.into_line(asked.id));
         }
         is_first
     }

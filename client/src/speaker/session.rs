@@ -1,6 +1,7 @@
 //! Sessions: what belongs together at a host. Each has one goal at a time, which opens with its first action.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,11 @@ struct Session {
 
 /// Where sessions work. It is shared by all connections, and answers even while the log does not.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Roots(Arc<Mutex<BTreeMap<SessionName, Text>>>);
+pub(crate) struct Roots {
+    known: Arc<Mutex<BTreeMap<SessionName, Text>>>,
+    /// The directory that holds what the agent is, and what warns of a session that works there.
+    own: Option<(PathBuf, fn(&str))>,
+}
 
 impl SessionName {
     /// Takes `session` and `host` out of a line.
@@ -140,9 +145,17 @@ impl Sessions {
 }
 
 impl Roots {
+    /// Roots beside the directory that holds what the agent is: a session that edits that makes another version of it.
+    pub(crate) fn beside(directory: &Path, warn: fn(&str)) -> Self {
+        Self {
+            own: directory.canonicalize().ok().map(|own| (own, warn)),
+            ..Self::default()
+        }
+    }
+
     /// Where a session works: what it named first, or what is named now.
     pub(crate) fn pin(&self, session: &SessionName, root: Option<&Text>) -> Option<Text> {
-        let mut roots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut roots = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(root) = root
             && !roots.contains_key(session)
         {
@@ -150,13 +163,27 @@ impl Roots {
                 roots.pop_first();
             }
             roots.insert(session.clone(), root.clone());
+            self.warn_of(root.as_str());
         }
         roots.get(session).cloned()
     }
 
+    fn warn_of(&self, root: &str) {
+        let Some((own, warn)) = &self.own else {
+            return;
+        };
+        let root = Path::new(root);
+        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        if root.starts_with(own) || own.starts_with(&root) {
+            warn(&format!(
+                "warning: a session works in {root:?}, and {own:?} holds what the agent is: what is edited there makes another version of it"
+            ));
+        }
+    }
+
     /// The session is over.
     pub(crate) fn forget(&self, session: &SessionName) {
-        self.0
+        self.known
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(session);

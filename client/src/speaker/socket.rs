@@ -220,7 +220,7 @@ fn hold(conversation: Conversation, stream: UnixStream, place: Place) {
 fn has_no_place(mut stream: &UnixStream) {
     let full = Answer::refused("busy", "too many connections are open", By::Speaker);
     // It is short, so there is room for it; whoever hung up does not want it.
-    let _ = stream.write_all(full.to_line(None).as_bytes());
+    let _ = stream.write_all(full.into_line(None).as_bytes());
 }
 
 /// Whether the process at the other end is the same user's, as the kernel knows it.

@@ -6,7 +6,8 @@ use ledger::digest::RecordHash;
 use ledger::json::{Value, object};
 
 use super::Clerk;
-use super::answering::{action_of, title_of};
+use super::answering::title_of;
+use super::leave::action_of;
 use crate::agent::{Action, AgentError};
 use crate::speaker::answer::Answer;
 use crate::speaker::conversation::Reply;

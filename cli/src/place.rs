@@ -1,0 +1,67 @@
+//! Where the socket of an agent is, for whoever speaks there and whoever asks.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use client::speaker::SOCKET_VARIABLE;
+use ledger::text::Name;
+
+/// The socket of an agent: in the user's own directory for such things.
+///
+/// # Errors
+///
+/// If there is no such directory.
+pub(crate) fn socket_of(agent: &Name) -> Result<PathBuf> {
+    Ok(folder()?.join(agent.as_str()).join("socket"))
+}
+
+/// The socket that is meant: the one that was named, that of the run around this process, that of an agent, or the only
+/// one there is.
+///
+/// # Errors
+///
+/// If none is there, or which one is not said.
+pub(crate) fn socket(named: Option<&PathBuf>, agent: Option<&Name>) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return Ok(path.clone());
+    }
+    if let Some(agent) = agent {
+        return socket_of(agent);
+    }
+    if let Some(path) = std::env::var_os(SOCKET_VARIABLE).filter(|path| !path.is_empty()) {
+        return Ok(path.into());
+    }
+    only_socket()
+}
+
+fn only_socket() -> Result<PathBuf> {
+    let folder = folder()?;
+    let agents = std::fs::read_dir(&folder).with_context(|| {
+        format!("no agent is attended to: there is no {folder:?}. `dragons attend` makes it")
+    })?;
+    let sockets = agents.flatten().map(|agent| agent.path().join("socket"));
+    let mut sockets = sockets.filter(|socket| socket.exists());
+    match (sockets.next(), sockets.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => {
+            bail!("no agent is attended to: `dragons attend` makes a socket in {folder:?}")
+        }
+        (Some(_), Some(_)) => {
+            bail!("several agents have a socket in {folder:?}: --agent or --socket says which")
+        }
+    }
+}
+
+fn folder() -> Result<PathBuf> {
+    let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let given = given.filter(|path| path.is_absolute());
+    // What systemd makes for whoever logs in, where a host has cleared its environment.
+    let usual = || {
+        let user = rustix::process::geteuid().as_raw();
+        Some(PathBuf::from(format!("/run/user/{user}"))).filter(|path| path.is_dir())
+    };
+    let runtime = given.or_else(usual);
+    let runtime =
+        runtime.context("XDG_RUNTIME_DIR does not say where sockets are: --socket does")?;
+    Ok(runtime.join("dragons"))
+}
