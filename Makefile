@@ -34,7 +34,7 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy wasm web unit sdk-unit browser doc deny
 
-.PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build bench bench-run prove fleet soak fuzz samples screenshots pictures bench-attend hosts $(STEPS)
+.PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build bench bench-run bench-observe watchdogs prove fleet soak fuzz samples screenshots pictures bench-attend hosts $(STEPS)
 
 help:
 	@echo 'make demo    a first look: a log, an agent, its evidence, until Ctrl-C'
@@ -46,6 +46,8 @@ help:
 	@echo 'make bench-run    figures of dragons run alone, in release'
 	@echo 'make bench-attend figures of dragons attend and dragons hook, in release'
 	@echo 'make hosts   the real Claude Code, Codex and Gemini CLI under our hooks, offline'
+	@echo 'make bench-observe  figures of a flood of spans, in release'
+	@echo 'make watchdogs    a real Prometheus and a real Alertmanager beside a log; skipped where they are not installed'
 	@echo 'make prove   how well the replay finds the faults of a fleet, in release'
 	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
 	@echo 'make soak    kill -9 a hundred times, every fault of a disk at every call, an hour of mixed load'
@@ -110,6 +112,18 @@ soak:
 	DRAGONS_KILLS=100 $(CARGO) test --locked -p tests --test crash -- --nocapture
 	DRAGONS_FAULTS=all $(CARGO) test --locked -p tests --test faults -- --nocapture
 	$(CARGO) bench --locked -p tests --bench soak
+
+# A flood of 20,000 spans a second for a minute; OBSERVE_SECONDS changes how long.
+bench-observe:
+	$(CARGO) bench --locked -p tests --bench observe
+
+# With the Debian packages prometheus and prometheus-alertmanager.
+watchdogs:
+	@if command -v prometheus >/dev/null && command -v prometheus-alertmanager >/dev/null; then \
+	  $(CARGO) test --locked -p tests --features watchdogs --test watchdogs; \
+	else \
+	  echo 'SKIPPED: watchdogs needs the Debian packages prometheus and prometheus-alertmanager'; \
+	fi
 
 # FLEET_AGENTS and FLEET_SECONDS change how many and for how long.
 fleet:

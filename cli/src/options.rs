@@ -11,7 +11,7 @@ use tlog::LeafIndex;
 
 use crate::commands::{
     agent, attend, charter, doctor, export, fingerprint, generate, hook, incident, keygen, lease,
-    log, manifest, receipt, replay, run, trust, verify,
+    log, manifest, observe, receipt, replay, run, trust, verify,
 };
 
 /// Operate and audit agents whose only state is a transparency log.
@@ -109,6 +109,8 @@ pub(crate) enum Command {
     /// Ask for, grant, show and revoke leases
     #[command(subcommand)]
     Lease(lease::Command),
+    /// Receive what other tools see of agents (traces, events, alerts), and log it
+    Observe(observe::Options),
     /// Run a program as an agent, and log its goal, intent, result and outcome
     Run(Box<run::Options>),
     /// Speak for an agent that other programs start: hooks, proxies and SDKs use its socket

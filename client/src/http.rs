@@ -4,6 +4,7 @@
 mod answer;
 mod connection;
 mod events;
+mod lines;
 mod look;
 mod pack;
 mod problem;
@@ -29,6 +30,7 @@ pub use answer::{
     Agent, Agents, Ask, Charter, Consistency, Lease, LoggedAs, Place, Requests, Standing,
     Submitted, Waiting,
 };
+pub use lines::LineAnswer;
 pub use look::Look;
 pub use pack::Wanted;
 pub use problem::Problem;

@@ -23,6 +23,8 @@ fn commands_do_what_their_file_says() {
     let programs = dragons().path().parent().unwrap().display();
     let agent = format!("{AGENT}programs_from = [\"{programs}\"]\n");
     std::fs::write(here.join("greeter/agent.toml"), agent).unwrap();
+    std::fs::write(here.join("observe.toml"), OBSERVE).unwrap();
+    std::fs::write(here.join("seen.csv"), SEEN).unwrap();
     for key in ["operator", "root"] {
         std::fs::copy(service.key(key), here.join(key).with_extension("pem")).unwrap();
     }
@@ -84,6 +86,10 @@ fn path_with_words(folder: &Path) -> String {
     let system = std::env::var("PATH").unwrap();
     format!("{}:{}:{system}", words.display(), own.display())
 }
+
+const OBSERVE: &str = "[[map]]\nsource = \"csv\"\nwhere = { event = \"stuck\" }\nagent = \"greeter\"\nclass = \"stall\"\n";
+
+const SEEN: &str = "ts,agent,event,until\n2026-11-29T20:00:00Z,,stuck,2026-11-29T20:05:00Z\n2026-11-29T21:00:00Z,,odd,\n";
 
 const AGENT: &str = r#"agent = "greeter"
 version = "1"

@@ -116,7 +116,7 @@ pub enum ConfigError {
     #[error("it is not UTF-8")]
     NotText,
     /// It is not TOML, or not of this form.
-    #[error("{0}")]
+    #[error(transparent)]
     Form(#[from] toml::de::Error),
     /// A name is not a name.
     #[error("[[source]] name {0} is not a name")]
@@ -130,7 +130,7 @@ pub enum ConfigError {
         text: String,
     },
     /// A time is not a time.
-    #[error("rules_from: {0}")]
+    #[error("rules_from")]
     Time(#[from] NotATime),
     /// A path of a webhook is not one.
     #[error("[[source]] {name}: path {path} is not a path of its own that begins with /")]

@@ -96,10 +96,10 @@ pub enum ImportError {
     )]
     Unknown,
     /// It is not JSON.
-    #[error("it is not JSON: {0}")]
+    #[error("it is not JSON")]
     NotJson(#[from] serde_json::Error),
     /// It is not a table.
-    #[error("it is not a table as RFC 4180 writes them: {0}")]
+    #[error("it is not a table as RFC 4180 writes them")]
     NotCsv(#[from] ::csv::Error),
     /// A part of it is not what it should be.
     #[error("{place}: {what}")]

@@ -15,6 +15,7 @@ pub(crate) mod lease;
 pub(crate) mod log;
 mod logged;
 pub(crate) mod manifest;
+pub(crate) mod observe;
 pub(crate) mod receipt;
 pub(crate) mod replay;
 pub(crate) mod run;
@@ -54,6 +55,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Lease(command) => lease::run(&session, command)?,
         Command::Receipt(command) => receipt::run(&session, command)?,
         Command::Heartbeat(options) => receipt::heartbeat(&session, &options)?,
+        Command::Observe(options) => return observe::run(&session, options),
         Command::Run(options) => return run_program(&session, *options),
         Command::Attend(options) => {
             attend::run(&session, &options).map_err(|error| error.context(exit::NotBegun))?;

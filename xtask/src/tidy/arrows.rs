@@ -15,7 +15,7 @@ use super::{CORES, Fault, Spot};
 
 /// The members of the workspace, and for each those that it may use directly,
 /// in whatever kind of dependency.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("tlog", &[]),
     ("ledger", &["tlog"]),
     ("evidence", &["ledger"]),
@@ -23,12 +23,25 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("host", &["ledger"]),
     ("process", &[]),
     ("watchdogs", &["ledger"]),
+    (
+        "observe",
+        &["client", "host", "ledger", "tlog", "watchdogs"],
+    ),
     ("client", &["host", "ledger", "process", "tlog"]),
     ("mcp", &["ledger"]),
     (
         "cli",
         &[
-            "client", "evidence", "host", "ledger", "mcp", "proving", "timeline", "tlog",
+            "client",
+            "evidence",
+            "host",
+            "ledger",
+            "mcp",
+            "observe",
+            "proving",
+            "timeline",
+            "tlog",
+            "watchdogs",
         ],
     ),
     ("server", &["host", "ledger", "timeline", "tlog"]),
