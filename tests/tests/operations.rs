@@ -302,7 +302,18 @@ fn the_clock_was_ahead() {
         text(&refused.stderr)
     );
     setup.recipe("The clock was ahead");
-    setup.goes_on("operator.pem");
+    let grant = "dragons lease grant greeter --allow run:greet --for 1h --key operator.pem --trust trust.json";
+    setup.follow(grant);
+    setup.follow("dragons export -o all.pack.jsonl --trust trust.json");
+    let verified = setup.try_follow("dragons verify all.pack.jsonl --trust trust.json", &[]);
+    let report = text(&verified.stdout);
+    // Days of which nobody knows anything, and nothing else.
+    let breaches: Vec<&str> = report
+        .lines()
+        .filter(|line| line.starts_with("breach"))
+        .collect();
+    assert_eq!(breaches.len(), 1, "{report}");
+    assert!(breaches[0].starts_with("breach control-gap"), "{report}");
 }
 
 #[test]
