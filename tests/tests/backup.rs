@@ -139,7 +139,7 @@ fn a_backup_is_made_under_load_and_what_is_restored_signs_nothing() {
         }
         over.store(true, Ordering::SeqCst);
     });
-    assert!(!service.data().join("snapshot").exists());
+    assert!(!service.data().join("backup.store").exists());
     let said = succeed(&service, &["verify", "--from", "BACKUPS"]);
     assert!(
         said.contains("backup 3: ") && said.contains("0 findings"),
@@ -370,7 +370,7 @@ fn a_byte_that_flips_anywhere_in_a_backup_is_found() {
 #[test]
 fn a_snapshot_goes_with_whoever_asked_and_with_a_service_that_was_killed() {
     let mut service = service();
-    let snapshot = service.data().join("snapshot");
+    let snapshot = service.data().join("backup.store");
     let ask = |service: &Service| {
         let stream = UnixStream::connect(service.data().join("backup.sock")).unwrap();
         let mut answer = String::new();

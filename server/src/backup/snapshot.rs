@@ -4,8 +4,8 @@
 //! reach: whoever connects gets the path of a snapshot, which is there until the connection ends.
 //!
 //! ```text
-//! DATA/backup.sock     {"snapshot":"/srv/dragons/snapshot"}   or   {"error":"…"}
-//! DATA/snapshot/       a store of its own, while a backup is made
+//! DATA/backup.sock     {"snapshot":"/srv/dragons/backup.store"}   or   {"error":"…"}
+//! DATA/backup.store/   a store of its own, while a backup is made
 //! ```
 
 use std::fs::{self, Permissions};
@@ -27,7 +27,7 @@ use crate::store::Store;
 const SOCKET: &str = "backup.sock";
 
 /// Where a snapshot lies.
-const SNAPSHOT: &str = "snapshot";
+const SNAPSHOT: &str = "backup.store";
 
 /// The longest answer: two paths.
 const MAX_ANSWER_BYTES: u64 = 16_384;
