@@ -290,8 +290,11 @@ fn a_full_spool_refuses_and_what_it_took_is_logged() {
     assert_eq!(told(&world).len(), 3 * taken);
 }
 
+/// The head of a request, and its body.
+type Received = (String, Vec<u8>);
+
 /// Somebody who has received for years: answers every request alike, and keeps what came.
-fn incumbent(requests: usize) -> (String, JoinHandle<Vec<(String, Vec<u8>)>>) {
+fn incumbent(requests: usize) -> (String, JoinHandle<Vec<Received>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let thread = thread::spawn(move || (0..requests).map(|_| one(&listener)).collect());

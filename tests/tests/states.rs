@@ -1,6 +1,6 @@
 //! The governance state, told by the service: in pulses, packs and proofs, and kept for its next start.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use ledger::key::PrivateKey;
@@ -36,7 +36,7 @@ fn succeeds(service: &Service, words: &[&str]) -> Value {
 }
 
 /// Exports a range, and gives the exit code and the report of its verification.
-fn judged(service: &Service, range: &[&str], trust: &PathBuf) -> (Option<i32>, Value) {
+fn judged(service: &Service, range: &[&str], trust: &Path) -> (Option<i32>, Value) {
     let (own, pack) = (service.trust(), service.scratch("part.pack.jsonl"));
     let (own, pack) = (own.to_str().unwrap(), pack.to_str().unwrap());
     let words = [&["export", "--trust", own, "-o", pack], range].concat();

@@ -188,7 +188,7 @@ fn take(
     let event = Event::read(host, options.event.as_deref(), &json)?;
     knows(event.kind);
     crate::hook::settings::mark(host);
-    let root = options.root.as_ref().map(|root| std::path::absolute(root));
+    let root = options.root.as_ref().map(std::path::absolute);
     let root = root
         .transpose()?
         .map(|root| root.to_string_lossy().into_owned());

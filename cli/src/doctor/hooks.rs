@@ -1,6 +1,6 @@
 //! The hooks of coding agents' hosts: a host that has sessions and sends no events passes over its hooks.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::Report;
@@ -72,12 +72,7 @@ fn same_place(host: Host, own: &Path) -> Check {
     )
 }
 
-fn judge(
-    host: Host,
-    file: &PathBuf,
-    newest: Option<SystemTime>,
-    marked: Option<SystemTime>,
-) -> Check {
+fn judge(host: Host, file: &Path, newest: Option<SystemTime>, marked: Option<SystemTime>) -> Check {
     let installed = format!("{host}: installed in {}", file.display());
     let meaning =
         "the host runs without its hooks, so its actions are neither asked for nor logged";

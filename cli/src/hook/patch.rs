@@ -20,7 +20,7 @@ pub(super) fn paths(patch: &str) -> Vec<&str> {
         };
         let named = HEADS.iter().find_map(|head| line.strip_prefix(head));
         let path = named.map(str::trim).filter(|path| !path.is_empty());
-        paths.extend(path.filter(|path| !paths.contains(path)).into_iter());
+        paths.extend(path.filter(|path| !paths.contains(path)));
     }
     paths
 }

@@ -14,12 +14,7 @@ pub(super) fn scopes(event: &Event, root: &str) -> Vec<Scope> {
     let mut scopes: Vec<Scope> = Vec::new();
     for scope in asked.texts() {
         let scope = scope.parse().or_else(|_| asked.tool().parse());
-        scopes.extend(
-            scope
-                .ok()
-                .filter(|scope| !scopes.contains(scope))
-                .into_iter(),
-        );
+        scopes.extend(scope.ok().filter(|scope| !scopes.contains(scope)));
     }
     scopes
 }

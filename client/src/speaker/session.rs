@@ -48,8 +48,11 @@ struct Session {
 pub(crate) struct Roots {
     known: Arc<Mutex<BTreeMap<SessionName, Text>>>,
     /// The directory that holds what the agent is, and what warns of a session that works there.
-    own: Option<(PathBuf, fn(&str))>,
+    own: Option<(PathBuf, Warn)>,
 }
+
+/// Says something to the person who runs this.
+type Warn = fn(&str);
 
 impl SessionName {
     /// Takes `session` and `host` out of a line.

@@ -70,10 +70,12 @@ impl<'a> History<'a> {
                     return ends("revoked");
                 }
                 Body::Lease(lease) if lease.agent == *holder => return ends("superseded"),
-                Body::Order(order) if order.agent == *holder && order.to == AgentState::Stopped => {
-                    if self.before(at).lease_of(holder) == Some(hash) {
-                        return ends("stopped");
-                    }
+                Body::Order(order)
+                    if order.agent == *holder
+                        && order.to == AgentState::Stopped
+                        && self.before(at).lease_of(holder) == Some(hash) =>
+                {
+                    return ends("stopped");
                 }
                 _ => {}
             }

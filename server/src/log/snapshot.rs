@@ -98,8 +98,8 @@ impl Snapshots {
     /// Hands on what is to be written, if nothing else is being written.
     pub(super) fn offer(&mut self, moment: Moment) {
         let size = moment.edge.size().get();
-        let taken = self.writer.as_ref().map(|writer| writer.try_send(moment));
-        if let Some(Ok(())) = taken {
+        let writer = self.writer.as_ref();
+        if writer.is_some_and(|writer| writer.try_send(moment).is_ok()) {
             self.last = size;
         }
     }

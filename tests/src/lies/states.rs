@@ -240,7 +240,7 @@ fn proofs(shelf: &mut Shelf, behind: &Behind) {
         (
             "entry",
             of("a", &|it| {
-                replace(&mut it.entries[0], "\"epoch\":1", "\"epoch\":2")
+                replace(&mut it.entries[0], "\"epoch\":1", "\"epoch\":2");
             }),
         ),
         ("position", of("b", &|it| it.entries[0].position = 0)),

@@ -243,10 +243,7 @@ fn a_session_has_one_goal_which_opens_with_its_first_action_and_ends_with_its_tu
         let second = r#"{"intent":{"scope":"read:b","call":"c2","session":"s","host":"codex"}}"#;
         assert!(is_ok(&desk.say(1, second)));
         let turn = r#"{"session":{"session":"s","host":"codex","end":"turn"}}"#;
-        assert_eq!(
-            member(&desk.say(4, turn), "goal").is_some_and(|goal| *goal != Value::Null),
-            true
-        );
+        assert!(member(&desk.say(4, turn), "goal").is_some_and(|goal| *goal != Value::Null));
         // Out of order, and by whoever knows the name.
         for (call, known) in [("c2", false), ("c1", false), ("c1", true)] {
             let line = format!(r#"{{"result":{{"call":"{call}","refs":{{"trace":"t"}}}}}}"#);
