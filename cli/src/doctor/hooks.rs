@@ -122,7 +122,7 @@ mod tests {
             (at(1_000), at(900), "problem"),
             (at(900), at(1_000), "ok"),
         ] {
-            let check = judge(Host::Codex, &PathBuf::from("hooks.json"), newest, marked);
+            let check = judge(Host::Codex, Path::new("hooks.json"), newest, marked);
             assert_eq!(check.result(), result, "{newest:?} {marked:?}");
         }
     }
