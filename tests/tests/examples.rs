@@ -44,6 +44,18 @@ fn a_python_daemon() {
     check("python-daemon", &lines);
 }
 
+#[test]
+fn claude_code_under_hooks() {
+    let lines = [
+        "PreToolUse: 0",
+        "PreToolUse: 2",
+        "PostToolUse: 0",
+        "Stop: 0",
+        "SessionEnd: 0",
+    ];
+    check("claude-code", &lines);
+}
+
 /// The commands of docs/adopt.md that come before everything else, and the first that follows, as they stand there.
 #[test]
 fn the_first_steps_of_adopting() {

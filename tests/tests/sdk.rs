@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use rustix::process::Signal;
 use serde_json::Value;
-use tests::World;
+use tests::{Run, World};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -20,8 +21,14 @@ fn python(world: &World, script: &str) -> Command {
     command
 }
 
-/// `dragons run -- node`, with the compiled package by its place.
+/// `dragons run -- node`, which finds the package.
 fn node(world: &World, script: &str) -> Command {
+    let script = by_place(script);
+    world.run(&[], &["node", "--input-type=module", "-e", &script])
+}
+
+/// A script that has the compiled package by its place.
+fn by_place(script: &str) -> String {
     static BUILT: OnceLock<()> = OnceLock::new();
     let package = repository().join("sdk/typescript");
     BUILT.get_or_init(|| {
@@ -31,8 +38,7 @@ fn node(world: &World, script: &str) -> Command {
         assert!(built.success(), "what `make setup` installs is missing");
     });
     let index = package.join("dist/index.js").canonicalize().unwrap();
-    let script = script.replace("@dragons/agent", &format!("file://{}", index.display()));
-    world.run(&[], &["node", "--input-type=module", "-e", &script])
+    script.replace("@dragons/agent", &format!("file://{}", index.display()))
 }
 
 /// What both scripts did: a goal with two actions that are allowed, twenty at once, and one that is denied.
@@ -112,4 +118,84 @@ console.log(client().begin("read:README.md").permit === undefined ? "True" : "Fa
 "#;
     let out = world.succeed(node(&world, script));
     check(&world, &out);
+}
+
+/// A program that others start, beside a speaker.
+fn beside(world: &World, program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(world.service.scratch("agent"))
+        .env("PYTHONPATH", repository().join("sdk/python/src"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("XDG_RUNTIME_DIR", world.service.scratch("run"))
+        .env("DRAGONS_AGENT", "worker")
+        .env_remove("DRAGONS_SOCKET")
+        .env_remove("DRAGONS_GOAL");
+    command
+}
+
+#[test]
+fn programs_that_others_start_share_one_speaker() {
+    let world = World::new();
+    std::fs::create_dir(world.service.scratch("run")).unwrap();
+    let words = [
+        "attend", "--agent", "worker", "--dir", "DIR", "--key", "KEY", "--trust", "TRUST",
+    ];
+    let mut attend = world.dragons(&words);
+    attend.env("XDG_RUNTIME_DIR", world.service.scratch("run"));
+    let mut attending = Run::start(attend);
+    assert!(attending.line().starts_with("listening on "));
+    let python = r#"
+import asyncio, os, dragons
+
+async def act():
+    async with dragons.action("read:README.md") as action:
+        return action.permit.intent
+
+async def work():
+    return len(set(await asyncio.gather(*(act() for _ in range(40)))))
+
+print(dragons.client().hello()["agent"], asyncio.run(work()), flush=True)
+child = os.fork()
+if child == 0:
+    asyncio.run(work())
+    dragons.client().close()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"#;
+    let node = by_place(
+        r#"
+import { action } from "@dragons/agent";
+const act = () => action("read:README.md", ({ permit }) => permit.intent);
+console.log(new Set(await Promise.all(Array.from({ length: 40 }, act))).size);
+"#,
+    );
+    let node = ["--input-type=module", "-e", &node];
+    let mut beside_python = Run::start(beside(&world, "python3", &["-c", python]));
+    let mut beside_node = Run::start(beside(&world, "node", &node));
+    assert_eq!(beside_python.line(), "worker 40\n");
+    assert_eq!(beside_node.line(), "40\n");
+    for program in [beside_python, beside_node] {
+        let (code, _, err) = program.end();
+        assert_eq!(code, Some(0), "{err}");
+    }
+    attending.signal(Signal::TERM);
+    let (code, _, err) = attending.end();
+    assert_eq!(code, Some(0), "{err}");
+    let results = world.receipts("result");
+    assert_eq!((results.len(), world.receipts("intent").len()), (120, 120));
+    let hosts = |host: &str| {
+        let of = |result: &&Value| result["refs"]["host"] == host;
+        results.iter().filter(of).count()
+    };
+    assert_eq!((hosts("python"), hosts("node")), (80, 40));
+    assert!(results.iter().all(|result| result["status"] == "ok"));
+    let verdicts = world.receipts("outcome");
+    let verdicts: Vec<&Value> = verdicts.iter().map(|outcome| &outcome["verdict"]).collect();
+    assert_eq!(
+        verdicts, ["partial"; 3],
+        "each process is a session, and says when it is over"
+    );
+    world.blames_nobody();
 }
