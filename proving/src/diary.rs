@@ -6,7 +6,7 @@ use crate::fleet::{FAULT_ROOM_MS, Plan, Span};
 use crate::script::{
     Act, CLOCKS, DAY_MS, Deed, HOUR_MS, INFLIGHT_MS, LAG_MS, Line, MINUTE_MS, START_MS,
 };
-use crate::truth::{Class, Fact, What, When};
+use crate::truth::{Class, Fact, Incident, What, When};
 
 /// How long a lease is, and a renewal of it.
 const LEASE_MS: u64 = DAY_MS;
@@ -158,6 +158,26 @@ impl<'a> Diary<'a> {
             when,
             what,
         });
+    }
+
+    /// Writes down what happened of a fault of this agent, from its cause until now.
+    pub(crate) fn happened(&mut self, fault: Class, class: &'static str, began_ms: u64) {
+        self.plan.incidents.push(Incident {
+            fault,
+            class,
+            agent: Some(self.agent),
+            began_ms,
+            ended_ms: self.now_ms,
+            is_false: false,
+        });
+    }
+
+    /// Writes down that the control plane says something now that is not so.
+    pub(crate) fn said_wrongly(&mut self, fault: Class, class: &'static str) {
+        self.happened(fault, class, self.now_ms);
+        if let Some(said) = self.plan.incidents.last_mut() {
+            said.is_false = true;
+        }
     }
 
     /// A lease that is good for all that a fault may bring, and a moment of quiet behind it.

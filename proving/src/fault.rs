@@ -10,7 +10,7 @@ use ledger::record::{AgentState, Rule};
 use crate::diary::Diary;
 use crate::fleet::Span;
 use crate::script::{CLOCKS, Deed, LAG_MS, MINUTE_MS};
-use crate::truth::{Class, Fact, What, When};
+use crate::truth::{Class, Fact, Incident, What, When};
 
 /// Writes a fault of an agent, or one of the control plane towards it, into its diary.
 pub(crate) fn write(diary: &mut Diary<'_>, class: Class) {
@@ -73,6 +73,26 @@ pub(crate) fn of_the_log(class: Class, span: Span) -> Vec<Fact> {
             .map(|when| finding(when, Code::DutyMissed, Party::Control))
             .collect(),
         _ => vec![finding(When::At(to_ms), Code::ControlGap, Party::Control)],
+    }
+}
+
+/// What happens to the whole log, in the words of a report. Nobody can notice a forgotten pulse before it is missed,
+/// nor a clock that is late before a pulse says so.
+pub(crate) const fn incident_of_the_log(fault: Class, span: Span) -> Incident {
+    let Span { from_ms, to_ms } = span;
+    let every = CLOCKS.pulse_ms;
+    let (began_ms, ended_ms) = match fault {
+        Class::SlowClock => (from_ms + every, (to_ms - LAG_MS) / every * every),
+        Class::PulseForgotten => (from_ms + every, from_ms + every),
+        _ => (from_ms, to_ms),
+    };
+    Incident {
+        fault,
+        class: "control",
+        agent: None,
+        began_ms,
+        ended_ms,
+        is_false: false,
     }
 }
 

@@ -11,12 +11,14 @@
 //!
 //! The second half is the proof that a replay finds what it should and nothing else. A [`fleet`] is planned with
 //! faults, and the [`truth`] of them is written down before there is a log; the [`simulation`] plays the
-//! [`script`]; the [`score`] compares what the log and its verifier show with the truth.
+//! [`script`]; the [`score`] compares what the log and its verifier show with the truth. A [`watchdog`] looks at the same
+//! fleet from outside, and the [`difference`] says what a report must make of both.
 //!
 //! Nothing here reads a clock or draws from anything but a seed: the same arguments give the same bytes. Whatever
 //! cannot happen in a log of one's own making panics, for a fixture that goes on regardless proves nothing.
 
 mod diary;
+pub mod difference;
 mod fault;
 pub mod fleet;
 pub mod keys;
@@ -28,6 +30,7 @@ pub mod script;
 pub mod simulation;
 pub mod speaker;
 pub mod truth;
+pub mod watchdog;
 mod worker;
 
 pub use keys::Keys;

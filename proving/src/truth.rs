@@ -105,6 +105,23 @@ pub enum What {
     Finding(Code, Party),
 }
 
+/// What happened, in the words of a report that sets a log beside a watchdog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// The fault that it belongs to.
+    pub fault: Class,
+    /// Of which kind it is: a class of incident, by its name.
+    pub class: &'static str,
+    /// The agent that it is about; `None` for the log as a whole.
+    pub agent: Option<usize>,
+    /// When its cause began.
+    pub began_ms: u64,
+    /// When it was over.
+    pub ended_ms: u64,
+    /// Whether it did not happen, and the control plane said that it did.
+    pub is_false: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

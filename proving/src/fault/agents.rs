@@ -15,8 +15,9 @@ const DENIED_SCOPE: &str = "write:repo/secrets/key";
 const INCAPABLE_SCOPE: &str = "run:shell";
 
 pub(super) fn silent_stall(diary: &mut Diary<'_>) {
-    stall_until_heal(diary, Class::SilentStall);
+    let silent = stall_until_heal(diary, Class::SilentStall);
     heal(diary, Class::SilentStall);
+    diary.happened(Class::SilentStall, "silence", silent);
 }
 
 pub(super) fn short_stall(diary: &mut Diary<'_>) {
@@ -31,6 +32,7 @@ pub(super) fn short_stall(diary: &mut Diary<'_>) {
     beat(diary);
     let now = diary.now_ms();
     transition(diary, Class::ShortStall, Rule::Recovered, now);
+    diary.happened(Class::ShortStall, "silence", silent);
 }
 
 pub(super) fn no_progress(diary: &mut Diary<'_>) {
@@ -45,20 +47,24 @@ pub(super) fn no_progress(diary: &mut Diary<'_>) {
     transition(diary, class, Rule::HealDue, autohealing_after(stuck));
     diary.live(autohealing_after(stuck));
     heal(diary, class);
+    diary.happened(class, "stall", stuck);
     diary.deed(Deed::Outcome);
 }
 
 pub(super) fn zombie(diary: &mut Diary<'_>) {
     let class = Class::Zombie;
-    stall_until_heal(diary, class);
+    let silent = stall_until_heal(diary, class);
     heal(diary, class);
+    diary.happened(class, "silence", silent);
     diary.wait(10_000);
     offer(diary, class, Trick::Zombie, Code::EpochFenced);
+    diary.happened(class, "zombie", diary.now_ms());
 }
 
 pub(super) fn never_healed(diary: &mut Diary<'_>) {
     let class = Class::NeverHealed;
-    let mut attempt = stall_until_heal(diary, class);
+    let silent = stall_until_heal(diary, class);
+    let mut attempt = autohealing_after(silent);
     for _ in 1..CLOCKS.heal_attempts {
         attempt += CLOCKS.heal_timeout_ms;
         transition(diary, class, Rule::HealRetry, attempt);
@@ -67,6 +73,7 @@ pub(super) fn never_healed(diary: &mut Diary<'_>) {
     transition(diary, class, Rule::HealExhausted, attempt);
     diary.wait_until(attempt);
     release(diary, class);
+    diary.happened(class, "silence", silent);
 }
 
 pub(super) fn lease_lapsed(diary: &mut Diary<'_>) {
@@ -74,7 +81,7 @@ pub(super) fn lease_lapsed(diary: &mut Diary<'_>) {
     let lapsed = let_lapse(diary, class);
     diary.live(lapsed + 6 * MINUTE_MS);
     offer(diary, class, Trick::Goal, Code::LeaseExpired);
-    recover_by_lease(diary, class);
+    recover_by_lease(diary, class, lapsed);
 }
 
 pub(super) fn lease_revoked(diary: &mut Diary<'_>) {
@@ -84,12 +91,13 @@ pub(super) fn lease_revoked(diary: &mut Diary<'_>) {
     transition(diary, class, Rule::LeaseEnded, now);
     diary.live(now + 11 * MINUTE_MS);
     offer(diary, class, Trick::Goal, Code::LeaseRevoked);
-    recover_by_lease(diary, class);
+    recover_by_lease(diary, class, now);
 }
 
 pub(super) fn out_of_scope(diary: &mut Diary<'_>) {
     let class = Class::OutOfScope;
     diary.deed(Deed::Goal);
+    let first = diary.now_ms() + 20_000;
     for (n, (scope, code)) in (0..).zip([
         (DENIED_SCOPE, Code::ScopeDenied),
         (INCAPABLE_SCOPE, Code::CapabilityMissing),
@@ -98,6 +106,7 @@ pub(super) fn out_of_scope(diary: &mut Diary<'_>) {
         diary.wait(20_000);
         offer(diary, class, Trick::Intent { scope, n }, code);
     }
+    diary.happened(class, "scope", first);
     diary.wait(2_000);
     diary.call(10_000);
     diary.deed(Deed::Outcome);
@@ -111,6 +120,7 @@ pub(super) fn too_many_denials(diary: &mut Diary<'_>) {
     diary.wait(2_000);
     diary.deed(Deed::Follow);
     diary.deed(Deed::Goal);
+    let first = diary.now_ms() + 3_000;
     for n in 0..denials_max() {
         diary.wait(3_000);
         let scope = DENIED_SCOPE;
@@ -119,6 +129,7 @@ pub(super) fn too_many_denials(diary: &mut Diary<'_>) {
     let now = diary.now_ms();
     transition(diary, class, Rule::Denials, now);
     release(diary, class);
+    diary.happened(class, "scope", first);
     diary.deed(Deed::Outcome);
 }
 
@@ -133,6 +144,7 @@ pub(super) fn overrun(diary: &mut Diary<'_>) {
     diary.wait(20_000);
     diary.deed(Deed::Result { tokens: 500 });
     finding(diary, class, Code::BudgetExceeded, Party::Agent);
+    let overrun = diary.now_ms();
     diary.wait(5_000);
     let scope = "read:repo/src/main.rs";
     offer(
@@ -141,6 +153,7 @@ pub(super) fn overrun(diary: &mut Diary<'_>) {
         Trick::Intent { scope, n: 0 },
         Code::BudgetExceeded,
     );
+    diary.happened(class, "overrun", overrun);
     diary.wait(5_000);
     diary.deed(Deed::Outcome);
     diary.lease_anew(None);
@@ -155,6 +168,7 @@ pub(super) fn drift(diary: &mut Diary<'_>) {
     let now = diary.now_ms();
     transition(diary, class, Rule::ManifestDrift, now);
     release(diary, class);
+    diary.happened(class, "drift", now);
 }
 
 pub(super) fn skipped_number(diary: &mut Diary<'_>) {
@@ -215,6 +229,7 @@ pub(super) fn abandoned_call(diary: &mut Diary<'_>) {
     diary.restart_after_silence();
     diary.live(late + 7 * MINUTE_MS);
     diary.deed(Deed::Result { tokens: 10 });
+    diary.happened(class, "unfinished", late);
     diary.deed(Deed::Outcome);
 }
 
@@ -223,22 +238,25 @@ pub(super) fn second_instance(diary: &mut Diary<'_>) {
     beat(diary);
     diary.wait(30_000);
     offer(diary, class, Trick::SecondInstance, Code::EpochFenced);
+    diary.happened(class, "zombie", diary.now_ms());
     diary.wait(30_000);
     offer(diary, class, Trick::EarlyRestart, Code::StateForbids);
+    diary.happened(class, "authority", diary.now_ms());
 }
 
 pub(super) fn fork_shown(diary: &mut Diary<'_>) {
     diary.deed(Deed::BeatOfFork);
     finding(diary, Class::ForkShown, Code::SplitView, Party::Log);
+    diary.happened(Class::ForkShown, "control", diary.now_ms());
 }
 
-/// The process falls silent and stays so until healing begins; gives when that is.
+/// The process falls silent and stays so until healing begins; gives since when.
 fn stall_until_heal(diary: &mut Diary<'_>, class: Class) -> u64 {
     let silent = fall_silent(diary);
     transition(diary, class, Rule::PulseLost, degraded_after(silent));
     transition(diary, class, Rule::HealDue, autohealing_after(silent));
     diary.wait_until(autohealing_after(silent));
-    autohealing_after(silent)
+    silent
 }
 
 /// A lease that nobody renews; gives when it ends.
@@ -254,12 +272,13 @@ pub(super) fn let_lapse(diary: &mut Diary<'_>, class: Class) -> u64 {
     ends
 }
 
-/// A new lease for an agent that beat without one: it is well at once.
-pub(super) fn recover_by_lease(diary: &mut Diary<'_>, class: Class) {
+/// A new lease for an agent that beat without one since a time: it is well at once.
+pub(super) fn recover_by_lease(diary: &mut Diary<'_>, class: Class, since_ms: u64) {
     diary.wait(5 * MINUTE_MS / 2);
     diary.lease_anew(None);
     let now = diary.now_ms();
     transition(diary, class, Rule::Recovered, now);
+    diary.happened(class, "authority", since_ms);
     diary.wait(2_000);
     diary.deed(Deed::Follow);
 }

@@ -6,7 +6,7 @@ use ledger::record::Rule;
 use super::agents::{let_lapse, recover_by_lease};
 use super::{autohealing_after, degraded_after, fall_silent, finding, heal, transition};
 use crate::diary::Diary;
-use crate::script::{DAY_MS, Deed, MINUTE_MS, Trick, Wrong};
+use crate::script::{CLOCKS, DAY_MS, Deed, MINUTE_MS, Trick, Wrong};
 use crate::truth::{Class, What, When};
 
 pub(super) fn duty_forgotten(diary: &mut Diary<'_>) {
@@ -16,12 +16,15 @@ pub(super) fn duty_forgotten(diary: &mut Diary<'_>) {
     let due = degraded_after(silent);
     let missed = What::Finding(Code::DutyMissed, Party::Control);
     diary.expect(class, When::TooLate(due), missed);
+    diary.wait_until(due + CLOCKS.tolerance_ms);
+    diary.happened(class, "control", diary.now_ms());
     diary.wait_until(due + 20 * MINUTE_MS);
     diary.deed(Deed::Forget(None));
     transition(diary, class, Rule::PulseLost, due + 20 * MINUTE_MS);
     transition(diary, class, Rule::HealDue, autohealing_after(silent));
     diary.wait_until(autohealing_after(silent));
     heal(diary, class);
+    diary.happened(class, "silence", silent);
 }
 
 pub(super) fn no_cause(diary: &mut Diary<'_>) {
@@ -30,6 +33,8 @@ pub(super) fn no_cause(diary: &mut Diary<'_>) {
     finding(diary, class, Code::TransitionUnfounded, Party::Control);
     let now = diary.now_ms();
     transition(diary, class, Rule::PulseLost, now);
+    diary.happened(class, "control", now);
+    diary.said_wrongly(class, "silence");
     recover_by_beat(diary, class);
 }
 
@@ -39,6 +44,7 @@ pub(super) fn wrong_state(diary: &mut Diary<'_>) {
     finding(diary, class, Code::TransitionIllegal, Party::Control);
     let now = diary.now_ms();
     transition(diary, class, Rule::Recovered, now);
+    diary.happened(class, "control", now);
 }
 
 pub(super) fn wrong_number(diary: &mut Diary<'_>) {
@@ -50,8 +56,10 @@ pub(super) fn wrong_number(diary: &mut Diary<'_>) {
     finding(diary, class, Code::TransitionNumber, Party::Control);
     let now = diary.now_ms();
     transition(diary, class, Rule::PulseLost, now);
+    diary.happened(class, "control", now);
     diary.deed(Deed::Forget(None));
     recover_by_beat(diary, class);
+    diary.happened(class, "silence", silent);
 }
 
 pub(super) fn forged_refusal(diary: &mut Diary<'_>) {
@@ -62,6 +70,8 @@ pub(super) fn forged_refusal(diary: &mut Diary<'_>) {
     finding(diary, class, Code::RefusalUnfounded, Party::Control);
     let now = diary.now_ms();
     diary.expect(class, When::At(now), What::Refusal(Code::ScopeDenied));
+    diary.happened(class, "control", now);
+    diary.said_wrongly(class, "scope");
     diary.wait(5_000);
     diary.call(10_000);
     diary.deed(Deed::Outcome);
@@ -75,6 +85,8 @@ pub(super) fn admitted_scope(diary: &mut Diary<'_>) {
     diary.deed(Deed::Admit(Trick::Intent { scope, n: 0 }));
     finding(diary, class, Code::ScopeDenied, Party::Agent);
     finding(diary, class, Code::ScopeDenied, Party::Control);
+    diary.happened(class, "scope", diary.now_ms());
+    diary.happened(class, "control", diary.now_ms());
     diary.wait(5_000);
     diary.deed(Deed::Result { tokens: 10 });
     diary.deed(Deed::Outcome);
@@ -87,9 +99,12 @@ pub(super) fn admitted_zombie(diary: &mut Diary<'_>) {
     transition(diary, class, Rule::HealDue, autohealing_after(silent));
     diary.wait_until(autohealing_after(silent));
     heal(diary, class);
+    diary.happened(class, "silence", silent);
     diary.deed(Deed::Admit(Trick::Zombie));
     finding(diary, class, Code::EpochFenced, Party::Agent);
     finding(diary, class, Code::EpochFenced, Party::Control);
+    diary.happened(class, "zombie", diary.now_ms());
+    diary.happened(class, "control", diary.now_ms());
 }
 
 pub(super) fn admitted_forgery(diary: &mut Diary<'_>) {
@@ -97,6 +112,7 @@ pub(super) fn admitted_forgery(diary: &mut Diary<'_>) {
     diary.deed(Deed::Admit(Trick::ForeignKey));
     finding(diary, class, Code::KeyUnknown, Party::Log);
     finding(diary, class, Code::KeyUnknown, Party::Control);
+    diary.happened(class, "control", diary.now_ms());
 }
 
 pub(super) fn admitted_replay(diary: &mut Diary<'_>) {
@@ -104,6 +120,7 @@ pub(super) fn admitted_replay(diary: &mut Diary<'_>) {
     diary.deed(Deed::Admit(Trick::Replay));
     finding(diary, class, Code::SequenceRepeated, Party::Log);
     finding(diary, class, Code::SequenceRepeated, Party::Control);
+    diary.happened(class, "control", diary.now_ms());
 }
 
 pub(super) fn admitted_lapse(diary: &mut Diary<'_>) {
@@ -113,7 +130,8 @@ pub(super) fn admitted_lapse(diary: &mut Diary<'_>) {
     diary.deed(Deed::Admit(Trick::Goal));
     finding(diary, class, Code::LeaseExpired, Party::Agent);
     finding(diary, class, Code::LeaseExpired, Party::Control);
-    recover_by_lease(diary, class);
+    diary.happened(class, "control", diary.now_ms());
+    recover_by_lease(diary, class, lapsed);
     diary.deed(Deed::Outcome);
 }
 
@@ -129,6 +147,7 @@ pub(super) fn hidden_records(diary: &mut Diary<'_>) {
     diary.deed(Deed::AdmitGap);
     finding(diary, class, Code::SequenceGap, Party::Agent);
     finding(diary, class, Code::SequenceGap, Party::Control);
+    diary.happened(class, "control", diary.now_ms());
     diary.wait(20_000);
     diary.deed(Deed::AdmitResting);
     finding(diary, class, Code::RestsOnProblem, Party::Agent);
@@ -141,6 +160,7 @@ pub(super) fn unearned(diary: &mut Diary<'_>) {
     let expires_ms = diary.lease_ends_ms() + MINUTE_MS;
     diary.renew(true, expires_ms);
     finding(diary, class, Code::RenewalUnearned, Party::Control);
+    diary.happened(class, "control", diary.now_ms());
 }
 
 pub(super) fn loosened(diary: &mut Diary<'_>) {
@@ -151,6 +171,7 @@ pub(super) fn loosened(diary: &mut Diary<'_>) {
     let expires_ms = diary.lease_ends_ms() + 30 * DAY_MS;
     diary.renew(true, expires_ms);
     finding(diary, class, Code::RenewalTooLong, Party::Control);
+    diary.happened(class, "control", diary.now_ms());
     // The operators take back what they never gave.
     diary.wait(20 * MINUTE_MS / 10);
     diary.lease_anew(None);
@@ -163,6 +184,7 @@ pub(super) fn forged_lease(diary: &mut Diary<'_>) {
     diary.deed(Deed::ForgeLease);
     finding(diary, class, Code::RoleMissing, Party::Log);
     finding(diary, class, Code::RoleMissing, Party::Control);
+    diary.happened(class, "control", diary.now_ms());
 }
 
 /// The agent is called silent and beats.
