@@ -211,7 +211,7 @@ impl FromStr for Envelope {
 }
 
 /// `DSSEv1 <len(type)> <type> <len(payload)> <payload>`: DSSE protocol, "Signature Definition".
-pub(crate) fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let head = format!(
         "DSSEv1 {} {payload_type} {} ",
         payload_type.len(),

@@ -383,7 +383,8 @@ fn middle(lane: Lane) -> u64 {
     TOP + LANE / 2 + LANE * at.unwrap_or_default() as u64
 }
 
-const fn colour(state: AgentState) -> &'static str {
+/// The colour of a state where no style sheet says another.
+pub const fn colour(state: AgentState) -> &'static str {
     match state {
         AgentState::Running => "#14613a",
         AgentState::Degraded => "#b07400",
@@ -398,14 +399,15 @@ fn of_lease(lease: &LeaseSpan) -> String {
     format!("{}, until {}", allow.join(", "), utc(lease.to_ms))
 }
 
-fn step_ms(all_ms: u64) -> u64 {
+/// How far apart the marks on an axis of time are, so that there are few and they are at round times.
+pub fn step_ms(all_ms: u64) -> u64 {
     let fits = |step_ms: &u64| all_ms / step_ms < MAX_TICKS;
     let longest = || (all_ms / MAX_TICKS).max(1);
     STEPS_MS.into_iter().find(fits).unwrap_or_else(longest)
 }
 
-/// The time of day, or the day where one begins or where days are what is counted.
-fn tick_label(at_ms: u64, step_ms: u64) -> String {
+/// The label of a mark: the time of day, or the day where one begins or where days are what is counted.
+pub fn tick_label(at_ms: u64, step_ms: u64) -> String {
     let text = utc(at_ms);
     let range = match step_ms {
         _ if at_ms.is_multiple_of(DAY_MS) => 5..10,
@@ -416,7 +418,7 @@ fn tick_label(at_ms: u64, step_ms: u64) -> String {
 }
 
 /// Text as it stands in an element or an attribute (XML 1.0 §2.4), with nothing hidden in it.
-fn escaped(text: &str) -> impl fmt::Display {
+pub fn escaped(text: &str) -> impl fmt::Display {
     let mut out = String::with_capacity(text.len());
     for c in visible(text).chars() {
         match c {

@@ -15,7 +15,7 @@ use super::{CORES, Fault, Spot};
 
 /// The members of the workspace, and for each those that it may use directly,
 /// in whatever kind of dependency.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("tlog", &[]),
     ("ledger", &["tlog"]),
     ("evidence", &["ledger"]),
@@ -26,6 +26,10 @@ const ARROWS: [(&str, &[&str]); 16] = [
     (
         "observe",
         &["client", "host", "ledger", "tlog", "watchdogs"],
+    ),
+    (
+        "report",
+        &["ledger", "proving", "timeline", "tlog", "watchdogs"],
     ),
     ("client", &["host", "ledger", "process", "tlog"]),
     ("mcp", &["ledger"]),
@@ -39,6 +43,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "mcp",
             "observe",
             "proving",
+            "report",
             "timeline",
             "tlog",
             "watchdogs",
