@@ -7,7 +7,6 @@
 //! others used of a lease that was handed on is not in the sums; with the whole log it is.
 
 pub(crate) mod document;
-pub(crate) mod folder;
 mod lease;
 pub(crate) mod page;
 pub(crate) mod readme;

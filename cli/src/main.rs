@@ -6,6 +6,7 @@ mod commands;
 mod doctor;
 mod evidence;
 mod exit;
+mod folder;
 mod holders;
 mod hook;
 mod incident;

@@ -11,7 +11,7 @@ use tlog::LeafIndex;
 
 use crate::commands::{
     agent, attend, charter, doctor, export, fingerprint, generate, hook, incident, keygen, lease,
-    log, manifest, observe, receipt, replay, run, trust, verify,
+    log, manifest, observe, receipt, replay, report, run, trust, verify,
 };
 
 /// Operate and audit agents whose only state is a transparency log.
@@ -94,6 +94,8 @@ pub(crate) enum Command {
     Replay(replay::Options),
     /// Collect everything about an agent over a period into one directory: evidence, timeline, leases, versions, refusals, findings
     Incident(incident::Options),
+    /// Compare what a watchdog and Dragons saw of the same agents, or check such a report
+    Report(Box<report::Options>),
     /// Show agents, and give them orders
     #[command(subcommand)]
     Agent(agent::Command),

@@ -15,7 +15,7 @@ use timeline::words::utc;
 
 use crate::commands::export::read_disclosures;
 use crate::exit::{self, Exit};
-use crate::incident::folder::{Folder, Sink, Written};
+use crate::folder::{Folder, Sink, Written};
 use crate::incident::readme::{
     FINDINGS, JSON, LEASES, MANIFESTS, PACK, PAGE, README, REFUSALS, REPORT, TEXT, readme,
 };
@@ -232,7 +232,7 @@ fn print(
     output::line(&format!("{}: {}", incident.agent, incident.extent()))?;
     output::line(&incident.verdict())?;
     let row = |it: &Written| {
-        let path = options.out.join(it.name);
+        let path = options.out.join(&it.name);
         [
             path.display().to_string(),
             it.bytes.to_string(),
@@ -248,7 +248,7 @@ fn summary(options: &Options, incident: &Incident, files: &[Written], took: &Too
     let ms = |part: Duration| u64::try_from(part.as_millis()).unwrap_or(u64::MAX);
     let file = |it: &Written| {
         object([
-            ("name", it.name.into()),
+            ("name", it.name.as_str().into()),
             ("bytes", it.bytes.into()),
             ("sha256", it.sha256.as_str().into()),
         ])

@@ -18,6 +18,7 @@ pub(crate) mod manifest;
 pub(crate) mod observe;
 pub(crate) mod receipt;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod trust;
 pub(crate) mod verify;
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Consistency(options) => log::consistency(&session, &options)?,
         Command::Export(options) => export::run(&session, &options)?,
         Command::Replay(options) => return replay::run(&session, &options),
+        Command::Report(options) => return Ok(report::run(&session, *options)),
         Command::Incident(options) => return incident::run(&session, &options),
         Command::Verify(options) => return verify::run(&session, &options),
         Command::Agent(command) => agent::run(&session, command)?,

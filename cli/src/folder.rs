@@ -28,7 +28,7 @@ pub(crate) struct Folder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Written {
     /// What it is called.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// How long it is.
     pub(crate) bytes: u64,
     /// SHA-256 of its bytes, in hexadecimal.
@@ -38,7 +38,7 @@ pub(crate) struct Written {
 /// A file that is being written, and hashed on its way.
 #[derive(Debug)]
 pub(crate) struct Sink {
-    name: &'static str,
+    name: String,
     file: BufWriter<File>,
     hash: Sha256,
     bytes: u64,
@@ -69,7 +69,7 @@ impl Folder {
         };
         let parent = durable::folder_of(&out);
         let beside = tempfile::Builder::new()
-            .prefix(".incident-")
+            .prefix(".dragons-")
             .permissions(Permissions::from_mode(DIRECTORY_MODE))
             .tempdir_in(parent);
         Ok(Self {
@@ -79,16 +79,18 @@ impl Folder {
         })
     }
 
-    /// Begins a file of it.
+    /// Begins a file of it, in a folder of it if the name has one in front.
     ///
     /// # Errors
     ///
     /// If it cannot be made.
-    pub(crate) fn file(&self, name: &'static str) -> Result<Sink> {
-        let file = File::create_new(self.beside.path().join(name));
+    pub(crate) fn file(&self, name: &str) -> Result<Sink> {
+        let path = self.path(name);
+        let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+        let file = folder.and_then(|()| File::create_new(path));
         let file = file.with_context(|| format!("{name} could not be made"))?;
         Ok(Sink {
-            name,
+            name: name.to_owned(),
             file: BufWriter::new(file),
             hash: Sha256::new(),
             bytes: 0,
@@ -101,9 +103,14 @@ impl Folder {
     ///
     /// If it cannot be written.
     pub(crate) fn end(&mut self, file: Sink) -> Result<()> {
-        let name = file.name;
+        let name = file.name.clone();
         let written = file.finish();
         let written = written.with_context(|| format!("{name} could not be written"))?;
+        if name.contains('/') {
+            let folder = self.path(&name);
+            let synced = File::open(durable::folder_of(&folder)).and_then(|it| it.sync_all());
+            synced.with_context(|| format!("{name} could not be written"))?;
+        }
         self.written.push(written);
         Ok(())
     }
@@ -113,11 +120,22 @@ impl Folder {
     /// # Errors
     ///
     /// If it cannot be written.
-    pub(crate) fn write(&mut self, name: &'static str, content: &str) -> Result<()> {
+    pub(crate) fn write(&mut self, name: &str, content: impl AsRef<[u8]>) -> Result<()> {
         let mut file = self.file(name)?;
-        let written = file.write_all(content.as_bytes());
+        let written = file.write_all(content.as_ref());
         written.with_context(|| format!("{name} could not be written"))?;
         self.end(file)
+    }
+
+    /// Where a file of it is until then.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.beside.path().join(name)
+    }
+
+    /// The fingerprint of a file that has been written.
+    pub(crate) fn sha256(&self, name: &str) -> Option<&str> {
+        let written = self.written.iter().find(|it| it.name == name);
+        written.map(|it| it.sha256.as_str())
     }
 
     /// Gives the directory its name, and tells what is in it.
