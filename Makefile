@@ -105,6 +105,7 @@ hosts:
 # A month of a hundred agents with faults; `unit` holds eight shorter runs.
 prove:
 	$(CARGO) run --release --locked -p proving --bin prove
+	$(CARGO) run --release --locked -p report --example day_30
 
 # What takes too long for every change: `unit` kills ten times, and tries some of the faults. The mixed load lasts an
 # hour, or SOAK_SECONDS.
@@ -183,6 +184,15 @@ screenshots: web
 # Those of the README, of a demo that really runs.
 pictures: web
 	node tests/browser/pictures.mjs
+
+# The sample report of docs/day-30.md: a fleet of the proving ground beside its watchdogs.
+.PHONY: sample-report ocsf
+sample-report:
+	bash xtask/sample-report.sh
+
+# Holds the events of the sample report to the schemas of OCSF 1.8, where PyPI's ocsf-json-schema is installed.
+ocsf:
+	bash xtask/ocsf.sh
 
 # After a change of their generator.
 samples:
