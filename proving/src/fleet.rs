@@ -120,13 +120,15 @@ pub fn plan(seed: u64, size: Size) -> Plan {
     plan
 }
 
-/// Faults after which a log can't be relied on.
-const PROBLEMS: [Class; 5] = [
+/// Faults after which a log can't be relied on; and the denials, which count for a day, so that without a fault of the log
+/// between them they may be more than the script expects.
+const PROBLEMS: [Class; 6] = [
     Class::ForkShown,
     Class::AdmittedForgery,
     Class::AdmittedReplay,
     Class::HiddenRecords,
     Class::ForgedLease,
+    Class::TooManyDenials,
 ];
 
 /// The first run whose log is verified, and its seed: agents go wrong in it, and the log's clock is right.
