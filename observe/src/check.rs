@@ -70,12 +70,13 @@ pub fn file(observe: &Observe, source: Option<&Name>, bytes: &[u8]) -> Result<Ch
         }
         false => bytes,
     };
-    let name = |kind| {
-        let named = source.cloned().or_else(|| observe.name_of(kind));
+    let named = |kind, by_config: Option<Name>| {
+        let named = source.cloned().or(by_config);
         named.ok_or(CheckError::Ambiguous(kind))
     };
     if let Some((signal, encoding)) = otlp_form(bytes) {
-        let intake = Intake::new(name(SourceKind::Otlp)?, &observe.rules);
+        let name = named(SourceKind::Otlp, observe.otlp(signal.path()))?;
+        let intake = Intake::new(name, &observe.rules);
         let found = intake.read(&body::read(signal, encoding, bytes)?);
         return Ok(checked(
             observe,
@@ -85,7 +86,7 @@ pub fn file(observe: &Observe, source: Option<&Name>, bytes: &[u8]) -> Result<Ch
         ));
     }
     let form = Form::of(bytes).ok_or(ImportError::Unknown)?;
-    let source = name(form.kind())?;
+    let source = named(form.kind(), observe.name_of(form.kind()))?;
     let found = receive::found(form.read(&source, bytes)?);
     Ok(checked(observe, source, form.kind(), found))
 }
@@ -128,13 +129,24 @@ fn otlp_form(bytes: &[u8]) -> Option<(Signal, Encoding)> {
     struct Members {
         resource_spans: Option<serde::de::IgnoredAny>,
         resource_logs: Option<serde::de::IgnoredAny>,
+        resource_metrics: Option<serde::de::IgnoredAny>,
     }
     let is_json = bytes.trim_ascii_start().starts_with(b"{");
     if is_json {
         let members: Members = serde_json::from_slice(bytes).ok()?;
-        let signal = match (members.resource_spans, members.resource_logs) {
-            (Some(_), _) => Signal::Traces,
-            (None, Some(_)) => Signal::Logs,
+        let signal = match members {
+            Members {
+                resource_spans: Some(_),
+                ..
+            } => Signal::Traces,
+            Members {
+                resource_logs: Some(_),
+                ..
+            } => Signal::Logs,
+            Members {
+                resource_metrics: Some(_),
+                ..
+            } => Signal::Metrics,
             _ => return None,
         };
         return Some((signal, Encoding::Json));

@@ -30,10 +30,28 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// When to come back where there is no room: the log takes a file of the spool in some seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
 
+/// Whose messages come on each path of OTLP.
+#[derive(Debug)]
+pub(crate) struct Intakes {
+    pub(crate) traces: Intake,
+    pub(crate) logs: Intake,
+    pub(crate) metrics: Intake,
+}
+
+impl Intakes {
+    const fn of(&self, signal: Signal) -> &Intake {
+        match signal {
+            Signal::Traces => &self.traces,
+            Signal::Logs => &self.logs,
+            Signal::Metrics => &self.metrics,
+        }
+    }
+}
+
 /// What the handlers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) intake: Intake,
+    pub(crate) intakes: Intakes,
     pub(crate) writer: Writer,
     pub(crate) hooks: BTreeMap<String, Hook>,
     pub(crate) forward: Option<Forward>,
@@ -42,13 +60,13 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(
-        intake: Intake,
+        intakes: Intakes,
         writer: Writer,
         hooks: BTreeMap<String, Hook>,
         forward: Option<Forward>,
     ) -> Self {
         Self {
-            intake,
+            intakes,
             writer,
             hooks,
             forward,

@@ -17,8 +17,9 @@ use watchdogs::import::SourceKind;
 
 use crate::desk::Desk;
 use crate::intake::Intake;
+use crate::otlp::Signal;
 use crate::post::{self, Poster, Stop};
-use crate::receive::{self, Forward, Hook, Shared};
+use crate::receive::{self, Forward, Hook, Intakes, Shared};
 use crate::spool::{Posted, Spool, SpoolError, Writer};
 
 /// The longest secret.
@@ -50,8 +51,8 @@ pub struct Settings {
 /// Why a receiver does not run, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Two kinds of OTLP source have one listener.
-    #[error("the file has several [[source]] of kind otlp, and one listener has one")]
+    /// Several sources of OTLP cannot be told apart.
+    #[error("several [[source]] of kind otlp have no path of their own")]
     SeveralOtlp,
     /// A source sends no webhooks, and has a path for them.
     #[error("[[source]] {name}: {kind} sends no webhooks, and has no path")]
@@ -102,7 +103,7 @@ pub enum ServeError {
 ///
 /// [`ServeError`].
 pub fn run(settings: Settings, listening: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
-    let intake = intake(&settings.observe)?;
+    let intakes = intakes(&settings.observe)?;
     let hooks = hooks(&settings)?;
     let (log, rules) = (settings.log, settings.observe.rules.clone());
     let desk = |kept| Desk::new(rules, log, kept);
@@ -121,7 +122,7 @@ pub fn run(settings: Settings, listening: impl FnOnce(SocketAddr)) -> Result<(),
     };
     let posting = start_posting(poster, &writer, posted, &stop);
     let forward = settings.forward.as_deref().map(Forward::to).transpose()?;
-    let shared = Arc::new(Shared::new(intake, writer, hooks, forward));
+    let shared = Arc::new(Shared::new(intakes, writer, hooks, forward));
     let served = listen(settings.listen, shared, listening, &[&writing, &posting]);
     stop.ask();
     joined(posting)?;
@@ -190,15 +191,22 @@ fn joined(thread: JoinHandle<Result<(), SpoolError>>) -> Result<(), ServeError> 
     Ok(thread.join().map_err(|_| ServeError::Broken)??)
 }
 
-/// The one OTLP source; it is called `otlp` where the file has none.
-fn intake(observe: &Observe) -> Result<Intake, ServeError> {
-    let name = observe.name_of(SourceKind::Otlp);
-    let name = name.ok_or(ServeError::SeveralOtlp)?;
-    Ok(Intake::new(name, &observe.rules))
+/// Whose messages come on each path.
+fn intakes(observe: &Observe) -> Result<Intakes, ServeError> {
+    let intake = |signal: Signal| {
+        let name = observe.otlp(signal.path()).ok_or(ServeError::SeveralOtlp)?;
+        Ok::<_, ServeError>(Intake::new(name, &observe.rules))
+    };
+    Ok(Intakes {
+        traces: intake(Signal::Traces)?,
+        logs: intake(Signal::Logs)?,
+        metrics: intake(Signal::Metrics)?,
+    })
 }
 
 fn hooks(settings: &Settings) -> Result<BTreeMap<String, Hook>, ServeError> {
-    let with_paths = settings.observe.sources.iter();
+    let sources = settings.observe.sources.iter();
+    let with_paths = sources.filter(|source| source.kind != SourceKind::Otlp);
     let with_paths = with_paths.filter_map(|source| Some((source, source.path.clone()?)));
     let hooks = with_paths.map(|(source, path)| {
         let name = source.name.to_string();

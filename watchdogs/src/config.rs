@@ -266,6 +266,21 @@ impl Observe {
         })
     }
 
+    /// What sends OTLP to a path: the source that has this path, else the only one without any, else it is called `otlp`.
+    /// `None` where several have none.
+    #[must_use]
+    pub fn otlp(&self, path: &str) -> Option<Name> {
+        let all = || self.sources.iter().filter(|it| it.kind == SourceKind::Otlp);
+        let named = all().find(|it| it.path.as_deref() == Some(path));
+        let mut others = all().filter(|it| it.path.is_none());
+        match (named, others.next(), others.next()) {
+            (Some(named), ..) => Some(named.name.clone()),
+            (None, Some(only), None) => Some(only.name.clone()),
+            (None, None, _) => Some(SourceKind::Otlp.name()),
+            _ => None,
+        }
+    }
+
     /// What a tool of a kind is called: as the only one of its kind in the file, else as its kind. `None` where the file has
     /// several.
     #[must_use]
@@ -282,14 +297,11 @@ impl Observe {
 impl ObserveSource {
     fn of(written: WrittenObserveSource) -> Result<Self, ConfigError> {
         let name = name(&written.name)?;
-        let is_path = |path: &String| {
-            path.starts_with('/')
-                && !OTLP_PATHS.contains(&path.as_str())
-                && path
-                    .bytes()
-                    .all(|b| b.is_ascii_graphic() && !b"?#{}".contains(&b))
-        };
-        if let Some(path) = written.path.as_ref().filter(|path| !is_path(path)) {
+        if let Some(path) = written
+            .path
+            .as_ref()
+            .filter(|path| !fits(written.kind, path))
+        {
             let path = quoted(path);
             return Err(ConfigError::Path { name, path });
         }
@@ -299,6 +311,16 @@ impl ObserveSource {
             path: written.path,
             secret_file: written.secret_file,
         })
+    }
+}
+
+/// Whether a path is one that a source of this kind can have: OTLP has those of its specification, a webhook any other.
+fn fits(kind: SourceKind, path: &str) -> bool {
+    let is_otlp = OTLP_PATHS.contains(&path);
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#{}".contains(&byte);
+    match kind {
+        SourceKind::Otlp => is_otlp,
+        _ => path.starts_with('/') && !is_otlp && path.bytes().all(is_plain),
     }
 }
 
@@ -415,6 +437,17 @@ mod tests {
             "records_per_s = 0".to_owned(),
         ] {
             assert!(Observe::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+        let traces = source("t", "kind = \"otlp\"\npath = \"/v1/traces\"");
+        let both = [traces.clone(), source("o", "kind = \"otlp\"")].concat();
+        for (text, traces, logs) in [
+            ("", "otlp", "otlp"),
+            (traces.as_str(), "t", "otlp"),
+            (both.as_str(), "t", "o"),
+        ] {
+            let observe = Observe::parse(text.as_bytes()).unwrap();
+            assert_eq!(observe.otlp("/v1/traces"), Some(name(traces).unwrap()));
+            assert_eq!(observe.otlp("/v1/logs"), Some(name(logs).unwrap()));
         }
         let two = [source("a", "kind = \"csv\""), source("b", "kind = \"csv\"")].concat();
         let two = Observe::parse(two.as_bytes()).unwrap();

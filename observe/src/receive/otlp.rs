@@ -81,7 +81,9 @@ async fn tee(shared: Arc<Shared>, signal: Signal, request: Request) -> Response<
     let bytes = match body(stream, MAX_FORWARDED_BYTES).await {
         Ok(bytes) => bytes,
         Err(error) => {
-            shared.writer.lose_unread(shared.intake.source().clone());
+            shared
+                .writer
+                .lose_unread(shared.intakes.of(signal).source().clone());
             let refused = Refused::from(error);
             return answer(refused.status, "text/plain", refused.message.into_bytes());
         }
@@ -107,7 +109,11 @@ const MAX_DELAY: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Takes what the incumbent has as well, or counts it.
 async fn take_quietly(shared: Arc<Shared>, signal: Signal, headers: HeaderMap, bytes: Bytes) {
-    let lost = || shared.writer.lose_unread(shared.intake.source().clone());
+    let lost = || {
+        shared
+            .writer
+            .lose_unread(shared.intakes.of(signal).source().clone())
+    };
     let (Some(encoding), Ok(is_gzip)) = (encoding(&headers), is_gzip(&headers)) else {
         return lost();
     };
@@ -123,7 +129,7 @@ async fn take_quietly(shared: Arc<Shared>, signal: Signal, headers: HeaderMap, b
                 ..Found::default()
             };
             if shared.writer.take(found).await.is_err() {
-                shared.writer.lose(copy, shared.intake.source());
+                shared.writer.lose(copy, shared.intakes.of(signal).source());
             }
         }
         Err(_) => lost(),
@@ -149,7 +155,8 @@ async fn decode(
             false => &bytes,
         };
         Ok(shared
-            .intake
+            .intakes
+            .of(signal)
             .read(&otlp_body::read(signal, encoding, bytes)?))
     };
     match tokio::task::spawn_blocking(read).await {

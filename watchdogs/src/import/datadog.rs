@@ -101,43 +101,18 @@ impl Said {
         };
         let title = text(inner, &["title"]).unwrap_or_default();
         let monitor = text(inner, &["monitor", "name"]).unwrap_or(title);
-        let monitor_id = at(inner, &["monitor_id"])
-            .or_else(|| at(inner, &["monitor", "id"]))
-            .and_then(scalar);
-        let groups: Vec<String> = list(inner, &["monitor_groups"])
-            .iter()
-            .chain(list(inner, &["monitor", "groups"]))
-            .filter_map(scalar)
-            .collect();
-        let aggregation = text(inner, &["aggregation_key"]).unwrap_or_default();
         let transition = text(inner, &["monitor", "transition", "trans_name"]);
         let status = text(inner, &["status"]).map(ToOwned::to_owned);
-        let mut labels = Labels::new();
-        put_members(&mut labels, "monitor.", inner.get("monitor"));
-        for member in [
-            "service",
-            "hostname",
-            "status",
-            "priority",
-            "aggregation_key",
-        ] {
-            put(&mut labels, member, inner.get(member).and_then(scalar));
-        }
-        put(&mut labels, "monitor_id", monitor_id.clone());
-        put(&mut labels, "monitor", Some(monitor));
-        put(&mut labels, "title", Some(title));
-        put(&mut labels, "transition", transition);
-        let tags = list(outer, &["tags"]).iter().chain(list(inner, &["tags"]));
-        tags.filter_map(Value::as_str)
-            .chain(groups.iter().map(String::as_str))
-            .for_each(|tag| put_tag(&mut labels, tag));
+        let monitor_id = monitor_id(inner);
+        let groups = groups(inner).join(",");
+        // One monitor may watch many groups; where none is named the key that Datadog aggregates by is as good.
+        let group = match groups.as_str() {
+            "" => text(inner, &["aggregation_key"]).unwrap_or_default(),
+            groups => groups,
+        };
         Ok(Self {
             id: id.to_owned(),
-            key: format!(
-                "{}|{}|{aggregation}",
-                monitor_id.as_deref().unwrap_or_default(),
-                groups.join(",")
-            ),
+            key: format!("{}|{group}", monitor_id.as_deref().unwrap_or_default()),
             turn: match monitor_id {
                 None => Turn::Neither,
                 Some(_) => turn(transition, status.as_deref(), title),
@@ -146,7 +121,7 @@ impl Said {
             lasted_ms: inner.get("duration").and_then(whole).unwrap_or(0) / 1_000_000,
             monitor: monitor.to_owned(),
             severity: status,
-            labels,
+            labels: labels(outer, inner, monitor),
         })
     }
 
@@ -167,6 +142,46 @@ impl Said {
             muted: false,
         }
     }
+}
+
+fn monitor_id(inner: &Value) -> Option<String> {
+    let own = at(inner, &["monitor_id"]);
+    own.or_else(|| at(inner, &["monitor", "id"]))
+        .and_then(scalar)
+}
+
+fn groups(inner: &Value) -> Vec<String> {
+    let own = list(inner, &["monitor_groups"]).iter();
+    let groups = own.chain(list(inner, &["monitor", "groups"]));
+    groups.filter_map(scalar).collect()
+}
+
+/// What rules may ask for: what the monitor is called and says, and the tags of the event and of its groups.
+fn labels(outer: &Value, inner: &Value, monitor: &str) -> Labels {
+    let mut labels = Labels::new();
+    put_members(&mut labels, "monitor.", inner.get("monitor"));
+    for member in [
+        "service",
+        "hostname",
+        "status",
+        "priority",
+        "aggregation_key",
+        "title",
+    ] {
+        put(&mut labels, member, inner.get(member).and_then(scalar));
+    }
+    put(&mut labels, "monitor_id", monitor_id(inner));
+    put(&mut labels, "monitor", Some(monitor));
+    let transition = text(inner, &["monitor", "transition", "trans_name"]);
+    put(&mut labels, "transition", transition);
+    let tags = list(outer, &["tags"]).iter().chain(list(inner, &["tags"]));
+    for tag in tags.filter_map(Value::as_str) {
+        put_tag(&mut labels, tag);
+    }
+    for group in groups(inner) {
+        put_tag(&mut labels, &group);
+    }
+    labels
 }
 
 /// `POST` of the template in the documentation. An end whose beginning was never heard of begins where it ends.
