@@ -1,9 +1,12 @@
 //! The verifier for browsers: the functions of [`ledger::verify`] behind a JavaScript boundary, and nothing else.
 
 use ledger::codes::{Code, Refusal};
+use ledger::digest::RecordHash;
+use ledger::fingerprint::Fingerprint;
 use ledger::json::Value;
-use ledger::verify::{Paths, Trust, entry_of_line, entry_of_proof};
-use tlog::LeafIndex;
+use ledger::key::PublicKey;
+use ledger::verify::{Paths, TraceStep, Trust, entry_of_line, entry_of_proof, path_from};
+use tlog::{Hash, LeafIndex, TreeSize};
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
 /// The largest integer that a JavaScript number holds exactly.
@@ -115,7 +118,7 @@ pub struct Intake {
 }
 
 enum IntakeStage {
-    Reading(Box<evidence::Intake>),
+    Reading(Box<(evidence::Intake, Trust)>),
     Finished {
         digest: String,
         told: String,
@@ -135,9 +138,9 @@ impl Intake {
     pub fn new(trust: &str, now_ms: Option<f64>) -> Result<Self, JsError> {
         let trust = Trust::parse(trust.as_bytes())?;
         let now_ms = now_ms.map(whole).transpose()?;
-        let verifier = ledger::verify::Verifier::keeping_paths(trust).at(now_ms);
+        let verifier = ledger::verify::Verifier::keeping_paths(trust.clone()).at(now_ms);
         Ok(Self {
-            stage: IntakeStage::Reading(Box::new(evidence::Intake::new(verifier))),
+            stage: IntakeStage::Reading(Box::new((evidence::Intake::new(verifier), trust))),
         })
     }
 
@@ -147,11 +150,13 @@ impl Intake {
     ///
     /// Throws after [`finish`](Self::finish).
     pub fn push(&mut self, chunk: &[u8]) -> Result<Vec<u8>, JsError> {
-        let IntakeStage::Reading(intake) = &mut self.stage else {
+        let IntakeStage::Reading(reading) = &mut self.stage else {
             return Err(JsError::new("the evidence has ended"));
         };
         let mut plain = Vec::new();
-        intake.push(chunk, &mut |bytes| plain.extend_from_slice(bytes));
+        reading
+            .0
+            .push(chunk, &mut |bytes| plain.extend_from_slice(bytes));
         Ok(plain)
     }
 
@@ -162,15 +167,16 @@ impl Intake {
     /// Throws if it was called before.
     pub fn finish(&mut self) -> Result<IntakeEnd, JsError> {
         let stage = std::mem::replace(&mut self.stage, IntakeStage::Over);
-        let IntakeStage::Reading(intake) = stage else {
+        let IntakeStage::Reading(reading) = stage else {
             self.stage = stage;
             return Err(JsError::new("the evidence has ended"));
         };
+        let (intake, trust) = *reading;
         let (digest, mut plain) = (intake.digest().to_string(), Vec::new());
         let (report, paths) = intake.finish(&mut |bytes| plain.extend_from_slice(bytes));
         self.stage = IntakeStage::Finished {
             digest,
-            told: report.told_json(),
+            told: report.told_json(&trust),
             paths,
         };
         Ok(IntakeEnd {
@@ -236,20 +242,70 @@ impl IntakeEnd {
     }
 }
 
-/// The digest of a text, such as that of a trust file.
+/// The trust file of the log that began with the charter in this line of a pack, if the charter has this fingerprint.
+///
+/// # Errors
+///
+/// Throws if the line holds no first charter, or its fingerprint is another.
+#[wasm_bindgen(js_name = trustOfCharter)]
+pub fn trust_of_charter(line: &[u8], fingerprint: &str) -> Result<String, JsError> {
+    Ok(Trust::pinned(line, fingerprint)?.to_json())
+}
+
+/// The fingerprint of a charter, by the hash of its record, as people compare it: eight groups of four digits.
+///
+/// # Errors
+///
+/// Throws if it is not such a hash.
+#[wasm_bindgen(js_name = fingerprintOfCharter)]
+pub fn fingerprint_of_charter(hash: &str) -> Result<String, JsError> {
+    let hash: RecordHash = hash.parse()?;
+    Ok(Fingerprint::of_charter(&hash).to_string())
+}
+
+/// The fingerprint of a key that signs records, by its 32 bytes in base64.
+///
+/// # Errors
+///
+/// Throws if it is not such a key.
+#[wasm_bindgen(js_name = fingerprintOfKey)]
+pub fn fingerprint_of_key(key: &str) -> Result<String, JsError> {
+    let key: PublicKey = key.parse()?;
+    Ok(Fingerprint::of_key(&key).to_string())
+}
+
+/// The steps that hashes lead to from an entry, as a report's `trace`, whatever root they come to. `hashes` are in base64
+/// with spaces between them, the entry's own sibling first.
+///
+/// # Errors
+///
+/// Throws if they are not as many as the place of the entry demands.
+#[wasm_bindgen(js_name = pathFrom)]
+pub fn path_from_json(leaf: &[u8], index: f64, size: f64, hashes: &str) -> Result<String, JsError> {
+    let (index, size) = (LeafIndex::new(whole(index)?), TreeSize::new(whole(size)?));
+    let hashes: Result<Vec<Hash>, _> = hashes.split_whitespace().map(str::parse).collect();
+    Ok(told(path_from(leaf, index, size, &hashes?)?))
+}
+
+/// The digest of bytes, such as those of a trust file.
 #[wasm_bindgen(js_name = digestOf)]
-pub fn digest_of(text: &str) -> String {
-    ledger::digest::Digest::of(&[text.as_bytes()]).to_string()
+pub fn digest_of(bytes: &[u8]) -> String {
+    ledger::digest::Digest::of(&[bytes]).to_string()
 }
 
 fn path_of(paths: Option<&Paths>, index: f64) -> Result<String, JsError> {
     let index = LeafIndex::new(whole(index)?);
     let Some(paths) = paths else {
-        return Err(JsError::new("nothing is shown to be in the tree"));
+        return Err(JsError::new(
+            "there is no checkpoint that the log signed, so no path leads anywhere",
+        ));
     };
-    let steps = paths.of(index)?;
-    let steps: Value = steps.into_iter().map(|step| step.to_value()).collect();
-    Ok(steps.to_json())
+    Ok(told(paths.of(index)?))
+}
+
+fn told(steps: Vec<TraceStep>) -> String {
+    let steps: Value = steps.into_iter().map(TraceStep::to_value).collect();
+    steps.to_json()
 }
 
 /// Checks that this is a trust file.

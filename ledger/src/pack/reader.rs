@@ -92,6 +92,11 @@ impl Reader {
         }
     }
 
+    /// The line that has not ended, or that could not be read.
+    pub(crate) fn held(&self) -> &[u8] {
+        &self.line
+    }
+
     /// Takes what is at most the rest of a line, and gives the line if that ends it.
     fn extend(&mut self, piece: &[u8]) -> Result<Option<Line>, Refusal> {
         let most = self.expected.longest_line();

@@ -8,7 +8,7 @@ use crate::table::Table;
 use crate::text::Name;
 use crate::verify::fault;
 use crate::verify::report::{
-    AsOf, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict,
+    AsOf, Aside, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict,
 };
 
 /// What is known so far.
@@ -20,6 +20,7 @@ pub(super) struct Draft {
     /// The agents that the records name.
     agents: Table<Name, ()>,
     pub(super) trace: Option<Vec<TraceStep>>,
+    pub(super) aside: Aside,
     checks: Vec<Check>,
     findings: Vec<Finding>,
 }
@@ -122,6 +123,7 @@ impl Draft {
             findings: self.findings,
             summary: self.summary,
             trace: self.trace,
+            aside: self.aside,
         }
     }
 

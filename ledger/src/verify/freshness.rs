@@ -57,19 +57,35 @@ pub(super) fn conclude(draft: &mut Draft, now_ms: Option<u64>, last: LastLeaf, s
     }
     let age_ms = now_ms.saturating_sub(received_ms);
     let clocks = state.charter().map(|charter| &charter.liveness);
+    let age = span(age_ms);
     match clocks.map(|clocks| clocks.pulse_ms + clocks.tolerance_ms) {
         Some(most) if age_ms <= most => {
-            draft.pass(
-                id,
-                format!(
-                    "the last entry is {age_ms} ms old; the log speaks at least each {most} ms"
-                ),
-            );
+            let most = span(most);
+            let detail =
+                format!("the last entry is {age} old, and this log has a new one within {most}");
+            draft.pass(id, detail);
         }
-        _ => draft.skip(
-            id,
-            format!("the last entry is {age_ms} ms old: what was logged since is not in it"),
-        ),
+        _ => {
+            draft.aside.is_old = true;
+            let why = format!("the last entry is {age} old: what was logged since is not in it");
+            draft.skip(id, why);
+        }
+    }
+}
+
+/// A span of time as people say it, in its largest unit.
+fn span(ms: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (86_400_000, "day"),
+        (3_600_000, "hour"),
+        (60_000, "minute"),
+        (1000, "second"),
+    ];
+    let unit = UNITS.iter().find(|(unit, _)| ms >= *unit);
+    match unit.map(|(unit, name)| (ms / unit, name)) {
+        Some((1, name)) => format!("1 {name}"),
+        Some((number, name)) => format!("{number} {name}s"),
+        None => "less than a second".to_owned(),
     }
 }
 
@@ -80,5 +96,25 @@ const fn implausible(refusal: Refusal, by: Party, index: LeafIndex) -> Finding {
         by,
         index: Some(index),
         agent: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span;
+
+    #[test]
+    fn a_span_is_told_in_its_largest_unit() {
+        let cases = [
+            (0, "less than a second"),
+            (1999, "1 second"),
+            (59_999, "59 seconds"),
+            (602_596, "10 minutes"),
+            (3_600_000, "1 hour"),
+            (172_800_000, "2 days"),
+        ];
+        for (ms, told) in cases {
+            assert_eq!(span(ms), told);
+        }
     }
 }

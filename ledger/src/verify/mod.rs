@@ -18,6 +18,7 @@
 //!
 //! What is found has somebody at whose fault it is, and is laid to nobody whom the evidence does not show to be at fault.
 
+mod answers;
 mod causes;
 mod disclosures;
 mod draft;
@@ -28,7 +29,9 @@ mod log_keys;
 mod meaning;
 mod pack;
 mod paths;
+mod pinned;
 mod proof;
+mod reading;
 mod records;
 mod replay;
 mod report;
@@ -41,9 +44,13 @@ mod trust;
 use crate::codes::Refusal;
 use crate::state_proof;
 
+pub use answers::{Answer, Question, Reply};
 pub use paths::Paths;
-pub use report::{AsOf, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict};
-pub use shown::{entry_of_line, entry_of_proof};
+pub use reading::{Alteration, Reading};
+pub use report::{
+    AsOf, Aside, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict,
+};
+pub use shown::{entry_of_line, entry_of_proof, path_from};
 pub use tally::MAX_LISTED_FINDINGS;
 use tlog::proof::MAX_PROOF_FILE_BYTES;
 pub use told::{Headline, Told};

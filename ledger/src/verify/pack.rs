@@ -21,6 +21,7 @@ use crate::verify::freshness::LastLeaf;
 use crate::verify::head::{Signers, is_by_a_key_unknown};
 use crate::verify::log_keys::LogKeys;
 use crate::verify::paths::{Keeper, Paths};
+use crate::verify::reading::Reading;
 use crate::verify::records::{Keyring, check_first, check_log, read_leaf};
 use crate::verify::replay::{self, Replay};
 use crate::verify::report::{CheckId, Finding, Report};
@@ -63,10 +64,15 @@ impl PackVerifier {
         trust: &Trust,
         now_ms: Option<u64>,
     ) -> (Report, Option<Paths>) {
+        let reading = Reading::of_line(self.reader.held());
         let end = match self.pack.mismatch.take().or(self.unreadable).or(refused) {
             Some(refusal) => Err(refusal),
             None => self.reader.finish(),
         };
+        let end = end.map_err(|refusal| {
+            self.pack.draft.aside.reading = reading;
+            reading.told(refusal)
+        });
         self.pack.finish(end, trust, now_ms)
     }
 }

@@ -4,9 +4,10 @@ use tlog::{Hash, LeafIndex, ProofError, TreeSize, subset};
 
 use crate::verify::report::TraceStep;
 
-/// What it takes to show the way of each leaf of a pack that was verified: 40 bytes a leaf.
+/// What it takes to show the way of each leaf of a pack: 40 bytes a leaf.
 ///
-/// There is one only if all leaves are in the tree of a checkpoint that the log signed.
+/// There is one only if the log signed the checkpoint. Where the leaves are not in its tree, their ways lead to another root;
+/// the report says which of the two it is.
 #[derive(Clone, Debug)]
 pub struct Paths {
     size: TreeSize,
@@ -52,7 +53,7 @@ impl Keeper {
     }
 
     /// The caller says that the proof leads from these leaves to this root.
-    pub(super) fn shown_to(self, root: Hash) -> Paths {
+    pub(super) fn leading_to(self, root: Hash) -> Paths {
         Paths {
             size: self.size,
             root,
@@ -65,7 +66,7 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::{Report, Trust, Verifier};
+    use crate::verify::{CheckId, Report, Status, Trust, Verifier};
 
     fn verified(pack: &str) -> (Report, Option<Paths>) {
         let trust: Trust = include_str!("golden/trust.json").parse().unwrap();
@@ -104,11 +105,16 @@ mod tests {
     }
 
     #[test]
-    fn leaves_that_are_not_in_the_tree_have_no_paths() {
+    fn leaves_that_are_not_in_the_tree_lead_to_another_root() {
         let golden = golden();
         let pack = golden["pack"].as_str().unwrap();
         let other = pack.replacen("1764000005005", "1764000005006", 1);
         assert_ne!(pack, other);
-        assert!(verified(&other).1.is_none());
+        let (report, paths) = verified(&other);
+        let inclusion = report.check(CheckId::Inclusion).unwrap();
+        assert_eq!(inclusion.status, Status::Fail);
+        let steps = paths.unwrap().of(LeafIndex::new(6)).unwrap();
+        let root = golden["roots"][16]["root"].as_str().unwrap();
+        assert_ne!(steps.last().unwrap().hash().to_string(), root);
     }
 }

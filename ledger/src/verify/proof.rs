@@ -12,27 +12,31 @@ use crate::verify::draft::Draft;
 use crate::verify::fault::{self, Shown};
 use crate::verify::head::{Signers, check_checkpoint, inclusion_refusal};
 use crate::verify::log_keys::LogKeys;
+use crate::verify::reading::{PROOF_START, Reading};
 use crate::verify::records::{check_first, check_log, check_roots, read_leaf};
 use crate::verify::report::{CheckId, Finding, Report, TraceStep};
 use crate::verify::trust::Trust;
 
-/// What a proof file of any version begins with: all else is evidence of no kind.
-const MAGIC: &str = "c2sp.org/tlog-proof@";
-
 pub(super) fn verify(evidence: &[u8], trust: &Trust) -> Report {
-    report(read(evidence), trust)
+    let file = read(evidence);
+    let reading = match file {
+        Ok(_) => Reading::Evidence,
+        Err(_) => Reading::of(evidence),
+    };
+    report(file, reading, trust)
 }
 
 /// What comes out where whoever reads the evidence cannot go on.
 pub(super) fn refused(refusal: Refusal, trust: &Trust) -> Report {
-    report(Err(refusal), trust)
+    report(Err(refusal), Reading::Evidence, trust)
 }
 
-fn report(evidence: Result<ProofFile, Refusal>, trust: &Trust) -> Report {
+fn report(evidence: Result<ProofFile, Refusal>, reading: Reading, trust: &Trust) -> Report {
     let mut draft = Draft::default();
+    draft.aside.reading = reading;
     match evidence {
         Ok(file) => check_file(&mut draft, &file, trust),
-        Err(refusal) => give_up(&mut draft, refusal),
+        Err(refusal) => give_up(&mut draft, reading.told(refusal)),
     }
     draft.finish(|check| match check {
         CheckId::Form | CheckId::Checkpoint | CheckId::Inclusion | CheckId::Leaves => true,
@@ -43,10 +47,9 @@ fn report(evidence: Result<ProofFile, Refusal>, trust: &Trust) -> Report {
 
 fn read(evidence: &[u8]) -> Result<ProofFile, Refusal> {
     let text = std::str::from_utf8(evidence).map_err(|error| Code::PackMalformed.because(error))?;
-    if !text.starts_with(MAGIC) {
-        return Err(
-            Code::PackMalformed.because(format!("it begins neither with {MAGIC} nor as a pack"))
-        );
+    if !text.starts_with(PROOF_START) {
+        let why = format!("it begins neither with {PROOF_START} nor as a pack");
+        return Err(Code::PackMalformed.because(why));
     }
     ProofFile::parse(text).map_err(|error| {
         let code = match error {

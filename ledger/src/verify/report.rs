@@ -17,6 +17,7 @@ use crate::codes::{Class, Party, Refusal};
 use crate::json::{Value, object};
 use crate::record::{Kind, StateAt, words};
 use crate::text::Name;
+use crate::verify::reading::Reading;
 
 /// The name of this form of report.
 const FORMAT: &str = "dragons.report/v1";
@@ -50,7 +51,7 @@ words! {
         Leaves = "leaves",
         /// The records are signed by keys that count for them.
         Signatures = "signatures",
-        /// The records of each agent hang together.
+        /// The records of each agent follow one another without a gap.
         Chains = "chains",
         /// Everybody was allowed to do what they did.
         Authority = "authority",
@@ -94,6 +95,19 @@ pub struct Report {
     pub summary: Summary,
     /// The way from the one leaf to the root, if that was what the evidence is about.
     pub trace: Option<Vec<TraceStep>>,
+    /// What people ask about that the report's JSON leaves to its words.
+    pub aside: Aside,
+}
+
+/// What the answers to people's questions rest on beside the checks. The JSON of a report does not have it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// How the file read.
+    pub reading: Reading,
+    /// Whether it is older than a log that lives lets it be, by the time that the verifier was given.
+    pub is_old: bool,
+    /// Whether the evidence says itself that it lacks entries of the log.
+    pub lacks_entries: bool,
 }
 
 /// When a report speaks of. What is `None` nobody vouched for.

@@ -4,15 +4,15 @@
 
 use std::str::from_utf8;
 
-use tlog::LeafIndex;
-use tlog::leaf_hash;
 use tlog::proof::ProofFile;
+use tlog::{Hash, LeafIndex, ProofError, TreeSize, inclusion, leaf_hash};
 
 use crate::codes::{Code, Refusal};
 use crate::json::{Value, object};
 use crate::leaf::Leaf;
 use crate::pack::Line;
 use crate::state_proof::{self, StateProof};
+use crate::verify::report::TraceStep;
 
 /// Decodes the entry in a line of a pack, LF included.
 ///
@@ -38,6 +38,27 @@ pub fn entry_of_proof(file: &[u8]) -> Result<Value, Refusal> {
     let file = ProofFile::parse(text).map_err(|error| Code::ProofMalformed.because(error))?;
     let missing = || Code::ProofMalformed.because("the file does not hold the leaf");
     decode(file.index, &file.extra.ok_or_else(missing)?)
+}
+
+/// The steps that hashes lead to from an entry, whatever root they come to: for a way that leads elsewhere than to the
+/// root that the log signed, and for an entry of which somebody changes a byte to see what follows.
+///
+/// # Errors
+/// Those of [`inclusion::verify`] but a root mismatch.
+pub fn path_from(
+    leaf: &[u8],
+    index: LeafIndex,
+    size: TreeSize,
+    hashes: &[Hash],
+) -> Result<Vec<TraceStep>, ProofError> {
+    let leaf = leaf_hash(leaf);
+    let to = |root: &Hash| inclusion::verify(hashes, index, size, &leaf, root);
+    let joins = match to(&leaf) {
+        Err(ProofError::RootMismatch { computed, .. }) => to(&computed)?,
+        joins => joins?,
+    };
+    let joins = joins.into_iter().map(TraceStep::Join);
+    Ok([TraceStep::Leaf(leaf)].into_iter().chain(joins).collect())
 }
 
 fn decode(index: LeafIndex, bytes: &[u8]) -> Result<Value, Refusal> {
@@ -81,6 +102,28 @@ mod tests {
         let payload: serde_json::Value =
             serde_json::from_str(record["payload"].as_str().unwrap()).unwrap();
         assert_eq!(of_line["payload"], payload);
+    }
+
+    #[test]
+    fn a_way_is_shown_wherever_it_leads() {
+        let golden = golden();
+        let file = ProofFile::parse(golden["proof_file_of_6"].as_str().unwrap()).unwrap();
+        let leaf = file.extra.unwrap();
+        let size = TreeSize::new(16);
+        let steps = path_from(&leaf, file.index, size, &file.hashes).unwrap();
+        let root = golden["roots"][16]["root"].as_str().unwrap();
+        assert_eq!(steps.last().unwrap().hash().to_string(), root);
+        let other = [&leaf[..], b" "].concat();
+        let others = path_from(&other, file.index, size, &file.hashes).unwrap();
+        let pairs = steps.iter().zip(&others);
+        assert_eq!(steps.len(), others.len());
+        assert!(
+            pairs
+                .into_iter()
+                .all(|(one, other)| one.hash() != other.hash())
+        );
+        let beyond = LeafIndex::new(16);
+        assert!(path_from(&leaf, beyond, size, &file.hashes).is_err());
     }
 
     #[test]

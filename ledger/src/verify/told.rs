@@ -3,7 +3,9 @@
 
 use crate::codes::{Class, Party};
 use crate::json::{Value, object};
+use crate::verify::reading::Reading;
 use crate::verify::report::{Check, CheckId, Report, Status, Verdict};
+use crate::verify::trust::Trust;
 
 /// What a report comes to, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub enum Headline {
     VerifiedWithBreaches,
     /// One record was logged, which is all that a proof file can show.
     Logged,
+    /// The file is something else than evidence.
+    NotEvidence,
     /// There is a problem.
     Failed,
     /// What is there is not enough.
@@ -37,6 +41,7 @@ impl Headline {
         Self::Verified,
         Self::VerifiedWithBreaches,
         Self::Logged,
+        Self::NotEvidence,
         Self::Failed,
         Self::Incomplete,
         Self::IncompleteWithBreaches,
@@ -48,6 +53,7 @@ impl Headline {
             Self::Verified => "Verified",
             Self::VerifiedWithBreaches => "Verified, with breaches",
             Self::Logged => "Logged",
+            Self::NotEvidence => "Not evidence",
             Self::Failed => "Failed",
             Self::Incomplete => "Incomplete",
             Self::IncompleteWithBreaches => "Incomplete, with breaches",
@@ -64,8 +70,11 @@ impl Headline {
                 "The evidence can be relied on, and it shows somebody out of bounds."
             }
             Self::Logged => {
-                "This record is in the log that your trust names, in this place. That it was allowed, or that what it says is so, \
-                 a proof of one record never shows."
+                "This record is in the log that your trust names, at this place. A proof of one record never shows that it \
+                 was allowed, or that what it says is true."
+            }
+            Self::NotEvidence => {
+                "This file is neither a proof file nor an evidence pack, so there was nothing to verify."
             }
             Self::Failed => "There is a problem. Do not rely on this evidence.",
             Self::Incomplete => "No problem was found, but what is here is not enough to decide.",
@@ -81,6 +90,7 @@ impl Report {
     pub fn told(&self) -> Told {
         let headline = self.headline();
         let why = match headline {
+            Headline::NotEvidence => self.what_it_is(),
             Headline::Failed => self.first_problem(),
             Headline::Incomplete | Headline::IncompleteWithBreaches => self.first_gap(),
             Headline::Logged => Some(self.said_of_one()),
@@ -92,14 +102,21 @@ impl Report {
         }
     }
 
-    /// The sentences, with those about each check, as a page takes them.
-    pub fn told_json(&self) -> String {
+    /// The sentences, with the answers to people's questions and those about each check, as a page takes them.
+    pub fn told_json(&self, trust: &Trust) -> String {
         let Told { headline, because } = self.told();
+        let altered = match self.aside.reading {
+            Reading::Altered(alteration) => Some(alteration.as_str()),
+            Reading::Evidence | Reading::Other(_) => None,
+        };
         let because = because.iter().map(String::as_str);
         object([
             ("title", headline.title().into()),
             ("means", headline.means().into()),
             ("because", because.collect()),
+            ("altered", altered.into()),
+            ("is_evidence", (headline != Headline::NotEvidence).into()),
+            ("answers", self.answers_value(trust)),
             ("checks", self.checks.iter().map(Check::told).collect()),
             ("parties", self.parties()),
         ])
@@ -118,6 +135,7 @@ impl Report {
     fn headline(&self) -> Headline {
         let has_breaches = self.count(Class::Breach) > 0;
         match (self.verdict, has_breaches) {
+            _ if matches!(self.aside.reading, Reading::Other(_)) => Headline::NotEvidence,
             (Verdict::Failed, _) => Headline::Failed,
             (Verdict::Incomplete, true) => Headline::IncompleteWithBreaches,
             (Verdict::Incomplete, false) => Headline::Incomplete,
@@ -132,7 +150,14 @@ impl Report {
         self.check(CheckId::Authority).is_none()
     }
 
-    fn check(&self, id: CheckId) -> Option<&Check> {
+    fn what_it_is(&self) -> Option<String> {
+        match self.aside.reading {
+            Reading::Other(what) => Some(format!("It is {what}.")),
+            Reading::Evidence | Reading::Altered(_) => None,
+        }
+    }
+
+    pub(super) fn check(&self, id: CheckId) -> Option<&Check> {
         self.checks.iter().find(|check| check.id == id)
     }
 
@@ -164,7 +189,7 @@ impl Report {
             Some(check) if check.status == Status::Pass => {
                 format!("Its signatures were checked: {}.", check.detail)
             }
-            _ => "Nobody's signature on the record was checked: the keys that count for it stand in other records.".to_owned(),
+            _ => "No signature on the record was checked, because the keys that count are in other records.".to_owned(),
         }
     }
 

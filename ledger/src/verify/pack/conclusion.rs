@@ -35,6 +35,7 @@ impl Pack {
         let is_whole = end.is_ok();
         let membership = self.membership.take();
         let end = end.and_then(|()| membership.map_or(Ok(()), Membership::finish));
+        self.draft.aside.lacks_entries = self.coverage().lacks_entries();
         self.conclude_form(end);
         self.check_trusted_state(self.first().saturating_add(self.leaves), trust);
         let head = self.conclude_head(trust, is_whole);
@@ -163,10 +164,14 @@ impl Pack {
                 };
                 let detail = format!("all of them are in the tree of {size}{rest}");
                 self.draft.pass(CheckId::Inclusion, detail);
-                self.paths = self.keeper.take().map(|keeper| keeper.shown_to(root));
+                self.paths = self.keeper.take().map(|keeper| keeper.leading_to(root));
                 true
             }
             Err(error) => {
+                // Where they lead instead is shown as well.
+                if let ProofError::RootMismatch { computed, .. } = error {
+                    self.paths = self.keeper.take().map(|keeper| keeper.leading_to(computed));
+                }
                 let refusal = inclusion_refusal(&error);
                 self.draft.fail(CheckId::Inclusion, refusal, None, None);
                 false
@@ -315,7 +320,10 @@ impl Pack {
     /// What the rules say of everybody.
     fn conclude_replay(&mut self, why_not: Option<&str>) {
         for (id, detail) in [
-            (CheckId::Chains, "the records of each agent hang together"),
+            (
+                CheckId::Chains,
+                "the records of each agent follow one another without a gap",
+            ),
             (
                 CheckId::Authority,
                 "everybody was allowed to do what they did",

@@ -51,6 +51,14 @@ impl Coverage {
         !matches!(self, Self::Window { .. } | Self::Part)
     }
 
+    /// Whether there are entries that it says itself it does not hold.
+    pub(super) const fn lacks_entries(self) -> bool {
+        matches!(
+            self,
+            Self::Beginning { .. } | Self::Continued { .. } | Self::Window { .. }
+        )
+    }
+
     /// What is not shown, if anything is not.
     pub(super) fn missing(self) -> Option<String> {
         match self {
