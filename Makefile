@@ -34,13 +34,14 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy wasm web unit sdk-unit browser doc deny
 
-.PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build bench bench-run bench-observe watchdogs prove fleet soak fuzz samples screenshots pictures bench-attend hosts $(STEPS)
+.PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build dist reproducible bench bench-run bench-observe watchdogs prove fleet soak fuzz samples screenshots pictures bench-attend hosts $(STEPS)
 
 help:
 	@echo 'make demo    a first look: a log, an agent, its evidence, until Ctrl-C'
 	@echo 'make test    all checks: $(STEPS)'
 	@echo 'make setup   install what building and testing need'
 	@echo 'make web     the verifier page, into web/dist'
+	@echo 'make dist    the page, and the digests by which it is compared'
 	@echo 'make build   the programs dragons and dragonsd, in release'
 	@echo 'make bench   figures of the real service and of the replay, in release'
 	@echo 'make bench-run    figures of dragons run alone, in release'
@@ -174,9 +175,17 @@ wasm:
 web:
 	$(CARGO) run --locked -p xtask --features web -- web
 
+# The page and the digests by which it is compared: what `dragons page check` compares with.
+dist: web
+	cat web/dist/SHA256SUMS
+
+# Two copies in two folders, built from nothing: the same bytes come out. It compiles everything twice, which takes minutes.
+reproducible:
+	bash xtask/reproducible.sh
+
 # The built page in a real browser, and its verifier beside the native one.
 browser: web
-	$(CARGO) test --locked -p tests --features browser --test wasm
+	$(CARGO) test --locked -p tests --features browser --test wasm --test sealed
 	node --test --test-reporter=spec tests/browser/*.test.mjs
 
 # One picture of each state, for people to look at.

@@ -50,6 +50,7 @@ missing_to_test() {
   have node || echo nodejs
   have npm || echo npm
   have_browser || echo chromium
+  [[ -n "${FIREFOX:-}" ]] || have firefox-esr || echo firefox-esr
   # A browser without a font draws nothing.
   compgen -G '/usr/share/fonts/*/*' >/dev/null || echo fonts-dejavu-core
 }

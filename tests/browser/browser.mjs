@@ -37,7 +37,8 @@ export async function trySample(page, file) {
 
 /** Waits for a verdict, and gives it with the codes and the statuses of the checks. */
 export async function verdict(page) {
-  await page.waitForSelector("#report:not([hidden]) [data-verdict]");
+  await page.waitForSelector("#run", { state: "hidden" });
+  await page.waitForSelector("#verdict [data-verdict]");
   return page.evaluate(() => ({
     verdict: document.querySelector("[data-verdict]").dataset.verdict,
     words: document.getElementById("verdict-title").textContent,

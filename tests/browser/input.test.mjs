@@ -55,7 +55,7 @@ test("a gzipped pack is the same", async () => {
   await verdict(page);
   const plain = await page.textContent("#report-raw pre");
   await give("#evidence-file", "mine.pack.jsonl.gz", gzipSync(pack));
-  await page.waitForFunction(() => document.querySelector(".verdict dd")?.textContent.endsWith(".gz"));
+  await page.waitForFunction(() => document.querySelector("#report-subject dd")?.textContent.endsWith(".gz"));
   assert.equal(await page.textContent("#report-raw pre"), plain);
   await page.click("details[data-index='3'] summary");
   await page.locator("details[data-index='3'] dl").first().waitFor();
@@ -84,12 +84,10 @@ test("text can be pasted, into the field and onto the page", async () => {
   assert.deepEqual((await verdict(page)).codes, ["pack-malformed"]);
 });
 
-test("a file can be dropped, and a file that misses changes nothing", async () => {
-  await trustByFile();
-  await drop("footer", "mine.tlog-proof", proof);
-  assert.match(await page.textContent("#evidence-origin"), /Nothing yet/);
-  await drop("#drop", "mine.tlog-proof", proof);
+test("files can be dropped anywhere, several at once, and each is taken for what it is", async () => {
+  await drop("footer", { "mine.tlog-proof": proof, "whatever.txt": trust });
   assert.equal((await verdict(page)).verdict, "verified");
+  assert.match(await page.textContent("#trust-origin"), /whatever\.txt, which you chose/);
 });
 
 test("trust is edited in the open, and what is none is said to be none", async () => {
@@ -127,7 +125,9 @@ test("an address in the fragment brings evidence of this host, and says whose tr
   await page.goto("about:blank");
   await page.goto(`${host.url}#evidence=given/6`);
   assert.equal((await verdict(page)).verdict, "verified");
-  assert.match(await page.textContent("#trust-origin"), /also served this page. Compare the fingerprint/);
+  assert.match(await page.textContent("#trust-origin"), /also served this page/);
+  assert.match(await page.textContent("#verdict"), /consistent with what this host says of itself/);
+  assert.equal(await page.locator(".verdict.is-verified").count(), 0, "no green under the host's own trust");
   assert.match(await page.textContent("#evidence-origin"), /\/some\/where\/given\/6/);
 });
 
@@ -135,6 +135,61 @@ test("an address of another host is refused, and not asked", async () => {
   await page.goto("about:blank");
   await page.goto(`${host.url}#evidence=https://example.com/6`);
   await page.getByText("its address is of another host").waitFor();
+});
+
+test("a fingerprint is compared as it is typed, and turns green", async () => {
+  const digits = (await import("./fingerprint.mjs")).fingerprintOf(JSON.parse(trust).charter);
+  await trustByFile();
+  await page.fill("#fingerprint", digits.replace(/^./, (first) => String((Number(first) + 1) % 10)));
+  await page.waitForSelector('#fingerprint.is-bad[aria-invalid="true"]');
+  await page.fill("#fingerprint", digits);
+  await page.waitForSelector("#fingerprint.is-good");
+  assert.match(await page.textContent("#trust-facts"), new RegExp(digits));
+});
+
+test("without a trust file, the fingerprint leads to the trust in the charter that the evidence brings", async () => {
+  const digits = (await import("./fingerprint.mjs")).fingerprintOf(JSON.parse(trust).charter);
+  await give("#evidence-file", "mine.pack.jsonl", gzipSync(pack));
+  await page.fill("#fingerprint", "0".repeat(32));
+  await page.waitForSelector("#fingerprint.is-bad");
+  assert.equal(await page.textContent("#verdict"), "");
+  await page.fill("#fingerprint", digits);
+  assert.equal((await verdict(page)).verdict, "verified");
+  assert.equal(await page.locator(".verdict.is-verified").count(), 1);
+});
+
+test("six questions are answered, each with its reason", async () => {
+  await trustByFile();
+  await give("#evidence-file", "mine.pack.jsonl", pack);
+  await verdict(page);
+  const answers = await page.locator("[data-answer]").evaluateAll((all) => all.map(({ dataset }) => [dataset.answer, dataset.reply]));
+  assert.deepEqual(answers, [["logged", "yes"], ["signed", "yes"], ["allowed", "yes"], ["complete", "yes"],
+    ["consistent", "not-checked"], ["fresh", "not-checked"]]);
+  await page.locator('[data-answer="signed"] .who li').first().waitFor({ state: "attached" });
+  assert.match(await page.textContent('[data-answer="signed"]'), /root, \d{4} \d{4}/);
+});
+
+test("a file that is not evidence is named", async () => {
+  await trustByFile();
+  for (const [name, content, what] of [["a.pdf", "%PDF-1.7\n", /It is a PDF document/], ["b", "example.com/log\n1\niip=\n\n\u2014 example.com/log AQ==\n", /bare checkpoint/]]) {
+    await give("#evidence-file", name, content);
+    await verdict(page);
+    assert.match(await page.textContent("#verdict"), what);
+    assert.match(await page.textContent("#verdict-title"), /^Not evidence$/);
+  }
+});
+
+test("what mail has altered is named, and mended only on request", async () => {
+  await trustByFile();
+  const text = pack.toString();
+  for (const altered of [text.replaceAll("\n", "\r\n"), `\ufeff${text}`, text.trimEnd()]) {
+    await give("#evidence-file", "mine.pack.jsonl", altered);
+    assert.equal((await verdict(page)).verdict, "failed");
+    await page.click(".mending button");
+    await page.waitForSelector('[data-verdict="verified"]');
+    assert.match(await page.textContent("#verdict"), /You had the file mended first/);
+    assert.match(await page.textContent("#report-subject"), /mended by you/);
+  }
 });
 
 async function trustByFile() {
@@ -146,11 +201,12 @@ async function give(input, name, content) {
   await page.setInputFiles(input, { name, mimeType: "application/octet-stream", buffer: Buffer.from(content) });
 }
 
-async function drop(selector, name, content) {
-  const transfer = await page.evaluateHandle(([file, text]) => {
+async function drop(selector, files) {
+  const texts = Object.entries(files).map(([name, content]) => [name, content.toString()]);
+  const transfer = await page.evaluateHandle((given) => {
     const made = new DataTransfer();
-    made.items.add(new File([text], file));
+    for (const [name, text] of given) made.items.add(new File([text], name));
     return made;
-  }, [name, content.toString()]);
+  }, texts);
   await page.dispatchEvent(selector, "drop", { dataTransfer: transfer });
 }

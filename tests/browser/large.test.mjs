@@ -59,7 +59,7 @@ test("cancel ends it at once, and there is no verdict", async () => {
   await page.waitForFunction(() => document.getElementById("run-bar").value > 0);
   await page.click("#run-cancel");
   assert.equal((await verdict(page)).verdict, "none");
-  assert.match(await page.textContent("#report"), /You cancelled it/);
+  assert.match(await page.textContent("#verdict"), /You cancelled it/);
 });
 
 test("nothing else happened", () => assert.deepEqual(opened.faults, []));

@@ -144,6 +144,61 @@ test("pages change as the log does, and keep what the reader opened", async () =
   }
 });
 
+test("a page says since when it knows nothing, and takes it back", async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  // As of a log that speaks each second, so that nobody has to wait for two of its pulses.
+  await page.route("**/agents", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, body: (await answer.text()).replace(/data-pulse="\d+"/, 'data-pulse="1000"') });
+  });
+  await page.goto(new URL("/agents", service.url).href);
+  await page.waitForSelector("html[data-live=true]");
+  service.freeze();
+  try {
+    await page.waitForSelector("#stale");
+    assert.match(await page.textContent("#stale"), /does not answer\. This page knows nothing since \d/);
+    assert.match(await page.title(), /^No answer/);
+    assert.equal(await page.textContent(".live"), "");
+  } finally {
+    service.thaw();
+  }
+  await page.waitForSelector("#stale", { state: "detached" });
+  await page.waitForSelector("html[data-live=true]");
+  await context.close();
+});
+
+test("an address that does not exist is a page for people and JSON for programs", async () => {
+  const asked = (accept) => fetch(new URL("/nowhere", service.url), { headers: { accept } });
+  const [page, json] = [await asked("text/html"), await asked("application/json")];
+  assert.deepEqual([page.status, json.status], [404, 404]);
+  assert.match(page.headers.get("content-type"), /^text\/html/);
+  assert.match(json.headers.get("content-type"), /^application\/problem\+json/);
+});
+
+test("agents are found by a part of their names, and sorted", async () => {
+  const { page, faults, close } = await open("/agents");
+  await page.fill('.seek [name="find"]', "wor");
+  await page.press('.seek [name="find"]', "Enter");
+  await page.waitForURL("**/agents?find=wor");
+  assert.deepEqual(await page.locator("tbody th").allTextContents(), ["worker"]);
+  await page.click("text=Longest silent first");
+  await page.waitForURL("**/agents?sort=beat");
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("the verifier's page is sent once, and small", async () => {
+  const index = await (await fetch(new URL("/verify/", service.url))).text();
+  const script = new URL(/src="(page-[0-9a-f]+\.js)"/.exec(index)[1], new URL("/verify/", service.url));
+  const answer = await fetch(script);
+  assert.match(answer.headers.get("cache-control"), /immutable/);
+  assert.equal(answer.headers.get("content-encoding"), "gzip");
+  const page = await fetch(new URL("/verify/", service.url));
+  const again = await fetch(new URL("/verify/", service.url), { headers: { "if-none-match": page.headers.get("etag") } });
+  assert.equal(again.status, 304);
+});
+
 test("without script all is there but the change by itself", async () => {
   for (const path of pages()) {
     const { page, close } = await open(path, { javaScriptEnabled: false });

@@ -55,6 +55,9 @@ export async function startService() {
       return pathToFileURL(join(out, "timeline.html")).href;
     },
     stopAgent: (name, reason) => dragons("agent", "stop", name, "--reason", reason, ...operator),
+    /** Stops it as a machine that hangs does: connections stay open, and nothing answers. */
+    freeze: () => service.kill("SIGSTOP"),
+    thaw: () => service.kill("SIGCONT"),
     stop: async () => {
       service.kill("SIGTERM");
       await ended;

@@ -1,5 +1,8 @@
 // Elements from words: text only ever becomes a text node, so nothing in evidence can become markup.
 
+/** How long a browser may take to begin with saving. */
+const KEPT_MS = 1000;
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An element with attributes and children. A text becomes a text node; what is null or false is left out. */
@@ -43,6 +46,13 @@ export function copyButton(text, label, shown) {
   }, { class: "copy", "aria-label": label });
   made.addEventListener("blur", () => { made.textContent = "Copy"; });
   return made;
+}
+
+/** Saves a text as a file. */
+export function download(text, name, type) {
+  const link = el("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), KEPT_MS);
 }
 
 /** Says something to those who listen. */

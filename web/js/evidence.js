@@ -4,6 +4,9 @@
 /** How much of a gzipped file is kept unwrapped, to be shown: a pack of a million entries has about this size. */
 const MAX_HELD_BYTES = 2 * 1024 * 1024 * 1024;
 
+/** How much of it becomes a blob at a time. */
+const PART_BYTES = 4 * 1024 * 1024;
+
 /** Before the leaves a pack has at most these lines beside the entries of a state: header, checkpoint, earlier checkpoint,
  * disclosures, state, proof. */
 const MAX_HEAD_LINES = 6;
@@ -11,7 +14,7 @@ const MAX_HEAD_LINES = 6;
 /** The longest line that is shown. A leaf is at most 48 KiB, and escaping at most doubles a text of that kind. */
 const MAX_SHOWN_BYTES = 128 * 1024;
 
-const LEAF_START = '{"index":';
+export const LEAF_START = '{"index":';
 const PACK_START = '{"pack":';
 const STATE_ENTRY_START = '{"entry":';
 const PROOF_STARTS = ["c2sp.org/tlog-proof@", '{"state_proof":'];
@@ -26,6 +29,9 @@ export class Evidence {
   #isWrapped;
   /** What a gzipped file holds; a blob may lie on a disk, an array does not. */
   #parts = [];
+  /** What is not in a blob yet: a blob for each small piece would cost more than the piece. */
+  #loose = [];
+  #looseBytes = 0;
   #plain;
   #held = 0;
   #lines = new LineStarts();
@@ -67,12 +73,23 @@ export class Evidence {
     this.#lines.take(plain);
     if (!this.#isWrapped) return;
     this.#held += plain.length;
-    this.#parts.push(new Blob([plain]));
+    this.#loose.push(plain);
+    this.#looseBytes += plain.length;
+    if (this.#looseBytes >= PART_BYTES) this.#keepLoose();
+  }
+
+  #keepLoose() {
+    this.#parts.push(new Blob(this.#loose));
+    this.#loose = [];
+    this.#looseBytes = 0;
   }
 
   /** What the evidence says of itself, for display. */
   async outline() {
-    if (this.#isWrapped) this.#plain = new Blob(this.#parts);
+    if (this.#isWrapped) {
+      this.#keepLoose();
+      this.#plain = new Blob(this.#parts);
+    }
     const start = await this.#text(0, Math.min(this.#plain.size, MAX_SHOWN_BYTES));
     if (start.startsWith(PACK_START)) {
       this.#kind = "pack";
@@ -172,12 +189,12 @@ class LineStarts {
   }
 }
 
-async function startsAsGzip(blob) {
+export async function startsAsGzip(blob) {
   const [first, second] = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
   return first === 0x1f && second === 0x8b;
 }
 
-async function* readAll(stream) {
+export async function* readAll(stream) {
   const reader = stream.getReader();
   try {
     for (;;) {

@@ -1,9 +1,15 @@
 // The page: trust and evidence go in, the verifier's thread judges, the report is shown.
 
+import { noVerdict } from "./answers.js";
+import { Comparison } from "./certificate.js";
 import { announce, el, fill } from "./dom.js";
-import { bytes } from "./format.js";
-import { showNothing, showReport } from "./report.js";
+import { Progress } from "./progress.js";
+import { showBuild } from "./build.js";
+import { offerMending } from "./mending.js";
+import { isWhole, sealedEvidence } from "./parts.js";
+import { showReport } from "./report.js";
 import { loadSamples } from "./samples.js";
+import { openCase } from "./sealed.js";
 import { EvidencePanel, addressIn, fetchEvidence } from "./source.js";
 import { TrustPanel } from "./trust.js";
 import { Cancelled, VerifierThread } from "./verifier.js";
@@ -11,28 +17,48 @@ import { Cancelled, VerifierThread } from "./verifier.js";
 const at = (id) => document.getElementById(id);
 
 const thread = new VerifierThread();
-const trust = new TrustPanel(thread, onTrust);
-const evidence = new EvidencePanel(onEvidence);
+const trust = new TrustPanel(thread, onTrust, onFingerprint);
+const comparison = new Comparison(thread);
+const evidence = new EvidencePanel(onEvidence, {
+  trust: (file) => trust.takeFile(file),
+  certificate: (file) => comparison.take(file),
+});
+const progress = new Progress(() => running?.cancel());
 let running = null;
 
 at("verify").addEventListener("click", verify);
-at("run-cancel").addEventListener("click", () => running?.cancel());
 addEventListener("hashchange", takeAddress);
 start();
 
 /** All that the page will ever need is fetched now, so that it works when the network is gone. */
 async function start() {
+  at("ready").textContent = "Loading the verifier…";
+  showBuild();
   try {
     await thread.ask("ready");
-    await loadSamples(at("samples-good"), at("samples-broken"), onSample);
-    at("ready").textContent = "All is loaded. From here on it works without a network.";
-    at("ready").classList.add("is-there");
+    if (isWhole) at("samples").hidden = true;
+    else await loadSamples(at("samples-good"), at("samples-broken"), onSample);
+    await takeCase();
   } catch (error) {
-    at("ready").textContent = `The page did not load whole: ${error.message}. Load it again.`;
+    at("ready").textContent = `The page is not whole: ${error.message}. Load it again.`;
     return;
   }
   document.documentElement.dataset.ready = "true";
   await takeAddress();
+}
+
+/** A sealed case brings its evidence, and waits for the fingerprint. */
+async function takeCase() {
+  const sealed = sealedEvidence();
+  if (sealed === null) {
+    at("ready").textContent = isWhole ? "Everything is in this file. It needs no network." : "Everything is loaded. From here on the page needs no network.";
+    at("ready").classList.add("is-there");
+    return;
+  }
+  evidence.given = await openCase(sealed);
+  at("ready").textContent = "The evidence is in this file, and so is the verifier. Nothing is sent anywhere.";
+  at("ready").classList.add("is-there");
+  at("fingerprint").focus();
 }
 
 /**
@@ -44,13 +70,16 @@ async function takeAddress() {
   if (address === null) return;
   const turn = evidence.expect(address);
   clear();
+  progress.start("Fetching");
   try {
-    const given = await fetchEvidence(address, location);
+    const given = await fetchEvidence(address, location, (read) => { if (evidence.isStill(turn)) progress.show(read); });
     if (!evidence.isStill(turn)) return;
     if (!trust.isOwn()) await trust.askHost();
     if (evidence.isStill(turn)) evidence.take(given);
   } catch (error) {
     if (evidence.isStill(turn)) evidence.refuse(error.message);
+  } finally {
+    if (evidence.isStill(turn) && running === null) progress.end();
   }
 }
 
@@ -60,12 +89,28 @@ function onTrust(hasChanged) {
   else at("verify").disabled = !canVerify();
 }
 
+/**
+ * A fingerprint was typed. If the reader has no trust of their own, the charter that the evidence brings is compared with
+ * it, and if it is the one, the evidence is verified.
+ */
+async function onFingerprint() {
+  const { given } = evidence;
+  if (given === null || trust.isOwnAndSound() || given.isSample) return;
+  if (await trust.pin(given.blob)) {
+    trust.say("is-good", "It matches. This is the log that you were told about.");
+    if (evidence.given === given) verify();
+  } else {
+    trust.say("is-bad", "It does not match: the log of this evidence is another one, or a digit is wrong.");
+  }
+}
+
 async function onEvidence(given) {
   clear();
   if (!given.isSample) await trust.leaveSamples();
   if (evidence.given !== given) return;
   clear();
   if (canVerify()) verify();
+  else if (trust.isEmpty() && trust.typed !== null) onFingerprint();
   else if (trust.isEmpty()) say("Say whom you trust, then verify.");
 }
 
@@ -84,45 +129,58 @@ function canVerify() {
 async function verify() {
   clear();
   const nowMs = at("now").checked ? Date.now() : null;
-  const subject = Object.freeze({ given: evidence.given, trust: trust.current, nowMs });
-  const run = thread.verify({ blob: subject.given.blob, trust: subject.trust.text, nowMs }, (progress) => {
-    if (running === run) showProgress(progress);
+  const { given } = evidence;
+  const subject = Object.freeze({ given, trust: trust.current, nowMs, healed: given.healed });
+  const run = thread.verify({ blob: given.blob, trust: subject.trust.text, nowMs }, (read) => {
+    if (running === run) progress.show(read);
   });
   running = run;
-  showProgress({ read: 0, of: subject.given.blob.size });
-  at("run").hidden = false;
+  progress.start("Verifying", given.blob.size);
   try {
     const result = await run.answer;
     if (running !== run) return;
-    showReport(at("report"), { ...result, subject, thread });
+    await show({ ...result, subject, thread });
   } catch (error) {
     if (running !== run) return;
-    showNothing(at("report"), error instanceof Cancelled ? "You cancelled it." : error.message);
+    fill(at("verdict"), noVerdict(error instanceof Cancelled ? "You cancelled it." : error.message));
   }
-  finish();
+  if (running === run) finish();
+}
+
+async function show(result) {
+  const fingerprint = await thread.ask("checkTrust", { trust: result.subject.trust.text });
+  showReport(at("verdict"), at("report"), { ...result, fingerprint, comparison });
+  if (result.told.altered) offerMending(at("verdict"), result, (mended) => evidence.take(mended));
+  if (!isWhole && canFetchAll(result)) offerAll();
+  at("report").hidden = false;
+}
+
+/** What is incomplete because entries are missing is completed by the whole log, if this host is the one that has it. */
+function canFetchAll({ told, subject }) {
+  const lacks = told.answers.some(({ id, answer }) => id === "allowed" && answer === "not-checked");
+  return lacks && told.is_evidence && subject.trust.from !== "samples" && location.pathname.endsWith("/verify/");
+}
+
+function offerAll() {
+  const link = el("a", { href: "#evidence=/v1/pack?from=0", class: "button" }, "Fetch the whole log from this host and verify it");
+  at("verdict").querySelector(".verdict").append(el("p", { class: "completes" }, link));
 }
 
 function finish() {
   running = null;
-  at("run").hidden = true;
-  at("report").hidden = false;
+  progress.end();
   const title = at("verdict-title");
-  title.focus();
-  title.scrollIntoView({ block: "start" });
-}
-
-function showProgress({ read, of }) {
-  at("run-bar").max = Math.max(of, 1);
-  at("run-bar").value = read;
-  fill(at("run-text"), el("span", {}, `${bytes(read)} of ${bytes(of)} read`));
+  title.focus({ preventScroll: true });
+  at("verdict").scrollIntoView({ block: "start" });
 }
 
 /** Takes the verdict away, and stops what would lead to one: whatever it was about is not what is there now. */
 function clear(why) {
   running?.cancel();
   running = null;
-  at("run").hidden = true;
+  progress.end();
   at("report").hidden = true;
+  fill(at("verdict"));
   fill(at("report"));
   at("verify").disabled = !canVerify();
   if (why && evidence.given) say(why);

@@ -2,7 +2,7 @@
 
 import { button, el, fill } from "./dom.js";
 
-const FOLDER = new URL("../samples/", import.meta.url);
+const FOLDER = new URL("samples/", document.baseURI);
 
 /** Fetches all samples, and lists them. */
 export async function loadSamples(good, broken, chosen) {

@@ -1,28 +1,32 @@
-// The evidence that the reader brings: a file, a text, or an address beside the page.
+// What the reader brings: files, a text, or an address beside the page. What each file is, its content says.
 
+import { announce } from "./dom.js";
 import { bytes } from "./format.js";
-import { acceptDrops } from "./trust.js";
 
 /** The name under which the address in the fragment stands. */
 const ADDRESS = "evidence";
+
+/** How much of a file is looked at to tell what it is. */
+const LOOKED_AT_BYTES = 300 * 1024;
 
 export class EvidencePanel {
   /** `{ blob, name }`, or null. It never changes: other evidence is another object. */
   given = null;
 
   #taken;
+  #others;
   /** Counts what was given or asked for: only the last counts. */
   #turn = 0;
   #at = (id) => document.getElementById(id);
 
-  constructor(taken) {
+  /** `others` takes what is not evidence: `trust` and `certificate`, each a file. */
+  constructor(taken, others) {
     this.#taken = taken;
+    this.#others = others;
     this.#at("evidence-file").addEventListener("change", (event) => this.#choose(event.target));
     this.#at("paste-take").addEventListener("click", () => this.#takeText(this.#at("paste-text").value));
-    acceptDrops(this.#at("drop"), (file) => this.take(ofFile(file)));
     addEventListener("paste", (event) => this.#onPaste(event));
-    // A file that misses its place would otherwise replace the page.
-    for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
+    this.#acceptDrops();
   }
 
   /** Takes evidence, and says so. */
@@ -31,6 +35,19 @@ export class EvidencePanel {
     this.given = Object.freeze(given);
     this.say(`${given.name}, ${bytes(given.blob.size)}.`);
     this.#taken(this.given);
+  }
+
+  /** Takes files, each for what it is. Trust and certificates come first, so that evidence finds them. */
+  async takeFiles(files) {
+    const turn = this.#turn;
+    const kinds = await Promise.all(files.map(kindOf));
+    if (turn !== this.#turn) return;
+    const of = (kind) => files.filter((_, at) => kinds[at] === kind);
+    for (const file of of("certificate")) await this.#others.certificate(file);
+    for (const file of of("trust")) await this.#others.trust(file);
+    const evidence = of("evidence");
+    if (evidence.length > 1) announce(`Only the last of ${evidence.length} pieces of evidence is used`);
+    if (evidence.length > 0) this.take(ofFile(evidence.at(-1)));
   }
 
   /** Evidence is to come: what was there is not what is asked about any more. */
@@ -57,20 +74,33 @@ export class EvidencePanel {
   }
 
   #choose(input) {
-    const [file] = input.files;
+    const files = [...input.files];
     input.value = "";
-    if (file) this.take(ofFile(file));
+    if (files.length > 0) this.takeFiles(files);
   }
 
   #takeText(text) {
-    if (text !== "") this.take({ blob: new Blob([text]), name: "Text that you pasted" });
+    if (text !== "") this.takeFiles([new File([text], "Text that you pasted")]);
   }
 
   #onPaste(event) {
     if (event.target.closest?.("textarea, input")) return;
-    const [file] = event.clipboardData.files;
-    if (file) this.take(ofFile(file));
+    const files = [...event.clipboardData.files];
+    if (files.length > 0) this.takeFiles(files);
     else this.#takeText(event.clipboardData.getData("text/plain"));
+  }
+
+  /** A file may be dropped anywhere: one that missed its place would replace the page. */
+  #acceptDrops() {
+    const isOver = (is) => document.documentElement.classList.toggle("is-over", is);
+    addEventListener("dragover", (event) => { event.preventDefault(); isOver(event.dataTransfer.types.includes("Files")); });
+    addEventListener("dragleave", (event) => { if (event.relatedTarget === null) isOver(false); });
+    addEventListener("drop", (event) => {
+      event.preventDefault();
+      isOver(false);
+      const files = [...event.dataTransfer.files];
+      if (files.length > 0) this.takeFiles(files);
+    });
   }
 }
 
@@ -80,16 +110,36 @@ export function addressIn({ hash }) {
 }
 
 /**
- * Fetches evidence from an address.
+ * Fetches evidence from an address, and tells how much of it has come.
  *
  * Only from the origin of the page: an address in a link must not make a reader's browser ask anybody else.
  */
-export async function fetchEvidence(address, { href }) {
+export async function fetchEvidence(address, { href }, onProgress) {
   const url = new URL(address, href);
   if (url.origin !== new URL(href).origin) throw new Error("its address is of another host");
   const answer = await fetch(url, { cache: "no-store", credentials: "omit" });
   if (!answer.ok) throw new Error(`${url.pathname} answers ${answer.status}`);
-  return { blob: await answer.blob(), name: `From this host, ${url.pathname}${url.search}` };
+  const length = Number(answer.headers.get("content-length")) || null;
+  const parts = [];
+  let read = 0;
+  const reader = answer.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    read += value.length;
+    onProgress?.({ read, of: length });
+  }
+  return { blob: new Blob(parts), name: `From this host, ${url.pathname}${url.search}` };
+}
+
+/** What a file is, by its content. What is neither of the others goes to the verifier, which says what it is. */
+async function kindOf(file) {
+  if (file.size > LOOKED_AT_BYTES) return "evidence";
+  const text = (await file.text()).trimStart();
+  if (!text.startsWith("{")) return "evidence";
+  if (/^\{[^{]*"certificate"\s*:\s*"dragons\.certificate\//.test(text) || text.includes('"dragons.certificate/v1"')) return "certificate";
+  return /"policy"\s*:/.test(text) && /"charter"\s*:/.test(text) && !text.startsWith('{"pack"') ? "trust" : "evidence";
 }
 
 function ofFile(file) {

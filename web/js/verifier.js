@@ -1,16 +1,18 @@
 // The page's side of the verifier's thread: questions are promises.
 
+import { wasmBytes, workerText } from "./parts.js";
+
 /** The answer to a run that was cancelled. */
 export class Cancelled extends Error {}
 
 export class VerifierThread {
-  #worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  #worker;
   #asked = new Map();
   #next = 1;
 
   constructor() {
-    this.#worker.addEventListener("message", ({ data }) => this.#receive(data));
-    this.#worker.addEventListener("error", (event) => this.#stop(event.message || "it could not be loaded"));
+    this.#worker = this.#start();
+    this.#worker.catch(() => {});
   }
 
   /** Asks once; the answer comes, or an error. */
@@ -24,11 +26,21 @@ export class VerifierThread {
     return { answer, cancel: () => this.ask("cancel", { run: id }) };
   }
 
+  async #start() {
+    const [text, wasm] = await Promise.all([workerText(), wasmBytes()]);
+    const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    const worker = new Worker(address);
+    worker.addEventListener("message", ({ data }) => this.#receive(data));
+    worker.addEventListener("error", (event) => this.#stop(event.message || "it could not be loaded"));
+    worker.postMessage({ wasm });
+    return worker;
+  }
+
   #send(message, onProgress) {
     const id = this.#next;
     this.#next += 1;
     const answer = new Promise((resolve, reject) => this.#asked.set(id, { resolve, reject, onProgress }));
-    this.#worker.postMessage({ id, ...message });
+    this.#worker.then((worker) => worker.postMessage({ id, ...message }), (error) => this.#stop(error.message));
     return { id, answer };
   }
 

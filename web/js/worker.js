@@ -4,32 +4,52 @@
 // read `{ id, progress }`. One piece of evidence is held at a time, under the number of the run that verified it: whoever asks
 // about another is told so.
 
-import init, { Intake, checkTrust, codeSentence, digestOf, entryOfLine, entryOfProof } from "../verifier/verifier.js";
-import { Evidence } from "./evidence.js";
+import init, { Intake, checkTrust, codeSentence, digestOf, entryOfLine, entryOfProof, fingerprintOfCharter, fingerprintOfKey, pathFrom, trustOfCharter } from "../verifier/verifier.js";
+import { Evidence, LEAF_START, readAll, startsAsGzip } from "./evidence.js";
 
 /** How long the verifier works before it looks for messages and tells how far it is. */
 const TURN_MS = 40;
 
+/** Where a keyid stands in the digest of a key: its first 16 bytes. */
+const KEYID = { from: "sha256:".length, to: "sha256:".length + 32 };
+
+/** The longest head that a charter is looked for behind. */
+const MAX_HEAD_CHARACTERS = 32 * 1024 * 1024;
+
 /** How much is verified between two looks at the clock. */
 const PIECE_BYTES = 32 * 1024;
 
-const loaded = init({ module_or_path: new URL("../verifier/verifier_bg.wasm", import.meta.url) });
+const text = new TextEncoder();
+let load;
+const loaded = new Promise((resolve) => { load = resolve; });
 const cancelled = new Set();
 let held = null;
 
 const ANSWERS = {
   ready: () => true,
   cancel: ({ run }) => { cancelled.add(run); },
-  checkTrust: ({ trust }) => checkTrust(trust),
+  checkTrust: ({ trust }) => { checkTrust(trust); return fingerprintOfCharter(JSON.parse(trust).charter); },
+  pin: async ({ blob, fingerprint }) => trustOfCharter(await firstEntry(blob), fingerprint),
+  fingerprints: ({ keys }) => keys.map((key) => fingerprintOfKey(key)),
+  keyids: ({ keys }) => keys.map((key) => digestOf(Uint8Array.from(atob(key), (byte) => byte.charCodeAt(0))).slice(KEYID.from, KEYID.to)),
+  digest: ({ text: given }) => digestOf(text.encode(given)),
   sentences: ({ codes }) => Object.fromEntries(codes.map((code) => [code, codeSentence(code) ?? ""])),
   verify,
   entries,
   place,
+  search,
+  reportDigest,
+  bytes: ({ run, place: at }) => of(run).evidence.leaves(at, 1).then(([{ bytes }]) => new TextDecoder().decode(bytes)),
   path: ({ run, index }) => JSON.parse(of(run).intake.path(index)),
+  pathFrom: ({ leaf, index, size, hashes }) => JSON.parse(pathFrom(leaf, index, size, hashes)),
 };
 
 addEventListener("message", async ({ data }) => {
-  const { id, ask } = data;
+  const { id, ask, wasm } = data;
+  if (wasm) {
+    load(init({ module_or_path: wasm }));
+    return;
+  }
   try {
     await loaded;
     const answer = await ANSWERS[ask](data);
@@ -55,13 +75,24 @@ async function verify({ id, blob, trust, nowMs }) {
     held?.intake.free();
     held = { run: id, evidence, intake };
     const told = JSON.parse(intake.told());
-    return { run: id, report, told, digest: intake.digest(), trustDigest: digestOf(trust), ...outline };
+    const digests = { digest: intake.digest(), trustDigest: digestOf(text.encode(trust)), reportDigest: digestOf(text.encode(report)) };
+    return { run: id, report, told, ...digests, ...outline };
   } catch (error) {
     intake.free();
     throw error;
   } finally {
     cancelled.delete(id);
   }
+}
+
+/** The digest of the report that comes out without a clock. What is held stays held. */
+async function reportDigest({ id, blob, trust }) {
+  const intake = new Intake(trust, null);
+  const evidence = await Evidence.of(blob);
+  await read(evidence, intake, id);
+  const report = finish(evidence, intake);
+  intake.free();
+  return digestOf(text.encode(report));
 }
 
 /** Reads to the end, also where the report is settled before it: the digest is that of the whole file. */
@@ -105,6 +136,44 @@ function decoded({ kind, bytes }) {
   } catch (error) {
     return { refused: String(error?.message ?? error), text: new TextDecoder().decode(bytes) };
   }
+}
+
+/** The entries that pass a filter, in their order; `more` says from where to go on. */
+async function search({ run, from, count, filter }) {
+  const found = [];
+  const { evidence } = of(run);
+  let at = from;
+  for (; at < evidence.count && found.length < count; at += 1) {
+    const [entry] = await entries({ run, from: at, count: 1 });
+    if (passes(entry, filter)) found.push({ ...entry, place: at });
+    if (at % 256 === 255) await turn();
+  }
+  return { found, more: at < evidence.count ? at : null };
+}
+
+function passes(entry, { agent, kind, signer, record, indices, text: wanted, before, since }) {
+  if (entry.refused !== undefined) return false;
+  const { payload, envelope, index, received_ms: receivedMs } = entry;
+  return (!record || entry.record === record)
+    && (!agent || payload.agent === agent)
+    && (!kind || entry.kind === kind)
+    && (!signer || envelope.signatures.some(({ keyid }) => keyid === signer))
+    && (!indices || indices.includes(index))
+    && (!since || receivedMs >= since) && (!before || receivedMs < before)
+    && (!wanted || entry.record.includes(wanted) || JSON.stringify(payload).includes(wanted));
+}
+
+/** The first line of a pack that holds an entry: the charter, in a pack that begins with the log. */
+async function firstEntry(blob) {
+  let held = "";
+  const stream = (await startsAsGzip(blob)) ? blob.stream().pipeThrough(new DecompressionStream("gzip")) : blob.stream();
+  for await (const chunk of readAll(stream.pipeThrough(new TextDecoderStream()))) {
+    held += chunk;
+    const start = held.startsWith(LEAF_START) ? 0 : held.indexOf(`\n${LEAF_START}`) + 1;
+    if (start > 0 && held.includes("\n", start)) return text.encode(held.slice(start, held.indexOf("\n", start) + 1));
+    if (held.length > MAX_HEAD_CHARACTERS) break;
+  }
+  throw new Error("the charter that the log began with is not in this evidence");
 }
 
 /** Where the entry of an index stands among those held: indices ascend. */

@@ -7,6 +7,7 @@ use tlog::proof::ProofFile;
 
 use crate::codes::Refusal;
 use crate::pack::Line;
+use crate::state_proof;
 use crate::verify::PACK_START;
 
 /// What a proof file of any version begins with.
@@ -100,7 +101,8 @@ impl fmt::Display for Alteration {
 
 /// What begins as evidence, or would without a byte order mark.
 fn is_evidence(bytes: &[u8]) -> bool {
-    bytes.starts_with(PACK_START) || bytes.starts_with(PROOF_START.as_bytes())
+    let starts = [PACK_START, PROOF_START.as_bytes(), state_proof::START];
+    starts.iter().any(|start| bytes.starts_with(start))
 }
 
 /// What was done to evidence that does not read.

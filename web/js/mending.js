@@ -1,0 +1,45 @@
+// Evidence that a program altered on its way: mended only if the reader says so, and then always named as mended.
+
+import { button, el } from "./dom.js";
+
+const LF = 10;
+const CR = 13;
+const BOM_BYTES = 3;
+
+const WAYS = {
+  bom: {
+    found: "The file begins with a byte order mark that an editor or a mail program put there.",
+    ask: "Verify a copy without the byte order mark",
+    done: "the byte order mark in front was taken away",
+    mend: (blob) => blob.slice(BOM_BYTES),
+  },
+  crlf: {
+    found: "The lines of the file end in CR LF. Mail programs and editors do that to text files.",
+    ask: "Verify a copy with LF at the ends of lines",
+    done: "CR LF at the ends of lines became LF",
+    mend: async (blob) => new Blob([withoutCr(new Uint8Array(await blob.arrayBuffer()))]),
+  },
+  newline: {
+    found: "The last line of the file has lost its end. Copying text does that.",
+    ask: "Verify a copy with the last line ended",
+    done: "the end of the last line was put back",
+    mend: (blob) => new Blob([blob, "\n"]),
+  },
+};
+
+/** Offers to mend what the verifier named, and to verify the copy. */
+export function offerMending(verdict, { told, subject }, verify) {
+  const { found, ask, done, mend } = WAYS[told.altered];
+  const { given } = subject;
+  const act = button(ask, async () => {
+    const healed = [given.healed, done].filter(Boolean).join("; ");
+    verify({ blob: await mend(given.blob), name: `${given.name}, mended by you`, healed });
+  }, { class: "primary" });
+  verdict.querySelector(".verdict").append(el("div", { class: "mending" }, el("p", {}, found,
+    " The verdict on the file as it is stays what it is. The copy is judged by itself."), act));
+}
+
+function withoutCr(bytes) {
+  const isKept = (byte, at) => byte !== CR || bytes[at + 1] !== LF;
+  return bytes.filter(isKept);
+}

@@ -1,0 +1,44 @@
+// A sealed case: this file has evidence inside, and no trust. It asks for the fingerprint first.
+
+import { el, fill } from "./dom.js";
+import { bytes } from "./format.js";
+
+/** Shows the page as a case, and gives its evidence. */
+export async function openCase(blob) {
+  const at = (id) => document.getElementById(id);
+  document.documentElement.dataset.sealed = "true";
+  document.title = "Evidence case · Dragons";
+  at("heading").textContent = "Evidence case";
+  at("lede").textContent = "This file holds evidence and the program that verifies it. It holds no trust: whoever made it could "
+    + "have made up everything in it. Type the fingerprint that you were given by another way, and it speaks.";
+  fill(at("trust-title"), "Type the fingerprint that you were given");
+  at("trust-lede").textContent = "It belongs to the log, and not to this file. If it came together with this file, it proves nothing: "
+    + "ask somebody you know for it.";
+  at("fingerprint-label").textContent = "Fingerprint, eight groups of four digits";
+  fill(at("given-title"), "What is inside");
+  at("drop").hidden = true;
+  const header = await headerOf(blob);
+  at("evidence-origin").textContent = `${header}, ${bytes(blob.size)} gzipped.`;
+  at("trust-edit").before(el("p", { class: "soft" }, "With a trust file instead, choose it here."));
+  return Object.freeze({ blob, name: "The evidence in this file" });
+}
+
+/** What the pack says it is, unverified. */
+async function headerOf(blob) {
+  try {
+    const stream = blob.stream().pipeThrough(new DecompressionStream("gzip")).pipeThrough(new TextDecoderStream());
+    const reader = stream.getReader();
+    const { value = "" } = await reader.read();
+    reader.cancel().catch(() => {});
+    const { origin, selection, count } = JSON.parse(value.slice(0, value.indexOf("\n")));
+    return `By its own words ${count} entries of ${origin}${named(selection)}`;
+  } catch {
+    return "Evidence of a kind that only the verifier can tell";
+  }
+}
+
+function named({ agent, goal, range }) {
+  if (agent) return `, those about the agent ${agent}`;
+  if (goal) return ", those of one goal";
+  return `, from ${range.from} up to ${range.to}`;
+}
