@@ -2,6 +2,7 @@
 //!
 //! It parses, calls `client` and `ledger`, and prints. Data goes to stdout, everything else to stderr.
 
+mod case;
 mod commands;
 mod doctor;
 mod evidence;
@@ -12,6 +13,7 @@ mod hook;
 mod incident;
 mod options;
 mod output;
+mod page;
 mod paper;
 mod place;
 mod progress;
@@ -28,6 +30,12 @@ use exit::Exit;
 use options::Cli;
 
 fn main() -> ExitCode {
+    if wants_build() {
+        return match output::verbatim(&page::build()) {
+            Ok(()) => Exit::Good.into(),
+            Err(_) => Exit::Undecided.into(),
+        };
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return not_understood(&error),
@@ -42,6 +50,13 @@ fn main() -> ExitCode {
             exit.into()
         }
     }
+}
+
+/// `dragons --version --verbose`: clap ends at the first of the two.
+fn wants_build() -> bool {
+    let mut arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    arguments.sort();
+    arguments == ["--verbose", "--version"]
 }
 
 /// Prints what clap has to say, which may be help. A run that is not understood is one that did not take place.

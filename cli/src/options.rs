@@ -11,7 +11,7 @@ use tlog::LeafIndex;
 
 use crate::commands::{
     agent, attend, charter, doctor, export, fingerprint, generate, hook, incident, keygen, lease,
-    log, manifest, observe, receipt, replay, report, run, trust, verify,
+    log, manifest, observe, page, receipt, replay, report, run, trust, verify,
 };
 
 /// Operate and audit agents whose only state is a transparency log.
@@ -88,6 +88,9 @@ pub(crate) enum Command {
     Consistency(log::ConsistencyOptions),
     /// Fetch an evidence pack: a range of entries, or what belongs to an agent or a goal
     Export(export::Options),
+    /// See whether a verifier's page, or a sealed case, is the one that this program knows
+    #[command(subcommand)]
+    Page(page::Command),
     /// Verify a proof file or an evidence pack, offline
     Verify(verify::Options),
     /// Tell the story of a pack or a log: goals, actions, outcomes, and the authority behind each

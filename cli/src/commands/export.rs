@@ -18,6 +18,7 @@ use ledger::text::Name;
 use tlog::checkpoint::SignedCheckpoint;
 use tlog::note::MAX_NOTE_BYTES;
 
+use crate::case::Case;
 use crate::output;
 use crate::progress;
 use crate::session::Session;
@@ -41,8 +42,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "RECORD")]
     goal: Option<RecordHash>,
     /// The file to write, such as evidence.pack.jsonl; - for stdout
-    #[arg(short, long, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "page")]
+    out: Option<PathBuf>,
+    /// A sealed case to write, such as case.html: the evidence and the verifier in one file that opens in a browser and
+    /// needs no network
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
     /// Compress it
     #[arg(long)]
     gzip: bool,
@@ -63,16 +68,18 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
     let additions = additions(options)?;
     let service = session.service()?;
     let log = session.log(&service)?;
-    let path = &options.out;
-    let unwritable = || format!("{path:?} could not be written");
-    let out = Output::to(path).with_context(unwritable)?;
-    let is_stdout = out.is_stdout();
+    let case = options.page.as_deref().map(Case::begin).transpose()?;
+    let out = options.out.as_deref().map(begin).transpose()?;
+    let is_stdout = out.as_ref().is_some_and(Output::is_stdout);
     let bar = progress::entries();
     let mut tell = |done, total| {
         bar.set_length(total);
         bar.set_position(done);
     };
-    let mut out = Sink::new(out, options.gzip);
+    let mut out = Both {
+        file: out.map(|out| Sink::new(out, options.gzip)),
+        case,
+    };
     let exported = export(
         &service,
         &log,
@@ -83,7 +90,7 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
     );
     bar.finish_and_clear();
     let exported = exported?;
-    let bytes = out.finish().with_context(unwritable)?;
+    let (bytes, case_bytes) = out.finish()?;
     if is_stdout {
         return Ok(());
     }
@@ -91,8 +98,20 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
         true => Value::Object(Vec::new()),
         false => object([("disclosed", exported.disclosed.into())]),
     };
-    let summary = summary(path, &exported.header, bytes);
+    let summary = summary(options.out.as_deref(), &exported.header, bytes);
+    let case = match (&options.page, case_bytes) {
+        (Some(page), Some(bytes)) => object([
+            ("page", page.display().to_string().into()),
+            ("page_bytes", bytes.into()),
+        ]),
+        _ => Value::Object(Vec::new()),
+    };
+    let told = output::joined(case, told);
     output::object(session.json(), &output::joined(summary, told))
+}
+
+fn begin(path: &Path) -> Result<Output> {
+    Output::to(path).with_context(|| format!("{path:?} could not be written"))
 }
 
 impl Options {
@@ -108,15 +127,46 @@ impl Options {
     }
 }
 
-fn summary(path: &Path, header: &Header, bytes: u64) -> Value {
+fn summary(path: Option<&Path>, header: &Header, bytes: Option<u64>) -> Value {
     object([
-        ("file", path.display().to_string().into()),
+        ("file", path.map(|path| path.display().to_string()).into()),
         ("origin", header.origin.as_str().into()),
         ("size", header.size.get().into()),
         ("selection", header.selection.to_string().into()),
         ("count", header.count.into()),
         ("bytes", bytes.into()),
     ])
+}
+
+/// Where the lines go: into a file, into a case, or into both.
+struct Both {
+    file: Option<Sink>,
+    case: Option<Case>,
+}
+
+impl Both {
+    /// Ends both; gives how many bytes each has.
+    fn finish(self) -> Result<(Option<u64>, Option<u64>)> {
+        let file = self.file.map(Sink::finish).transpose();
+        let file = file.context("the pack could not be written")?;
+        Ok((file, self.case.map(Case::finish).transpose()?))
+    }
+}
+
+impl Write for Both {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(file) = &mut self.file {
+            file.write_all(bytes)?;
+        }
+        if let Some(case) = &mut self.case {
+            case.write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), Write::flush)
+    }
 }
 
 /// Where the lines go, perhaps compressed, and how many bytes have gone there.

@@ -13,11 +13,12 @@ use ledger::text::Name;
 use ledger::verify::Verifier;
 use timeline::words::utc;
 
+use crate::case::Evidence;
 use crate::commands::export::read_disclosures;
 use crate::exit::{self, Exit};
 use crate::folder::{Folder, Sink, Written};
 use crate::incident::readme::{
-    FINDINGS, JSON, LEASES, MANIFESTS, PACK, PAGE, README, REFUSALS, REPORT, TEXT, readme,
+    CASE, FINDINGS, JSON, LEASES, MANIFESTS, PACK, PAGE, README, REFUSALS, REPORT, TEXT, readme,
 };
 use crate::incident::{Hearing, Incident, page, text};
 use crate::options::Moment;
@@ -52,6 +53,9 @@ pub(crate) struct Options {
     /// Put every entry of the log into the evidence, so that every rule can be judged; otherwise only the entries about the agent
     #[arg(long)]
     whole_log: bool,
+    /// Add a sealed case, case.html: the evidence and the verifier in one file that opens in a browser
+    #[arg(long)]
+    page: bool,
     /// A file of values to disclose, as JSON Lines or a JSON array; the evidence leaves values out otherwise; may be repeated
     #[arg(long, value_name = "FILE")]
     disclose: Vec<PathBuf>,
@@ -116,6 +120,7 @@ impl std::fmt::Display for Took {
 /// The evidence on its way: into its file, to the verifier where somebody trusts a log, and into what is told of it.
 struct Passage {
     file: Sink,
+    case: Option<Evidence>,
     verifier: Option<Verifier>,
     listener: Listener,
     hearing: Hearing,
@@ -125,6 +130,9 @@ struct Passage {
 impl Write for Passage {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write_all(bytes)?;
+        if let Some(case) = &mut self.case {
+            case.write_all(bytes)?;
+        }
         if let Some((verifier, verify)) = self.verifier.as_mut().zip(self.took.verify.as_mut()) {
             let verifying = Instant::now();
             verifier.push(bytes);
@@ -166,6 +174,7 @@ fn collect(
     };
     let passage = Passage {
         file: folder.file(PACK)?,
+        case: options.page.then(Evidence::begin).transpose()?,
         verifier: trust.map(Verifier::new),
         listener: Listener::default(),
         hearing,
@@ -176,6 +185,9 @@ fn collect(
     let passage = passage.into_inner().map_err(io::IntoInnerError::into_error);
     let mut passage = passage.context("the pack could not be written")?;
     folder.end(passage.file)?;
+    if let Some(case) = passage.case {
+        folder.write(CASE, &case.finish()?)?;
+    }
     passage.listener.finish()?;
     let verifying = Instant::now();
     let report = passage.verifier.map(Verifier::finish);

@@ -16,6 +16,7 @@ pub(crate) mod log;
 mod logged;
 pub(crate) mod manifest;
 pub(crate) mod observe;
+pub(crate) mod page;
 pub(crate) mod receipt;
 pub(crate) mod replay;
 pub(crate) mod report;
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::ProveState(options) => log::prove_state(&session, &options)?,
         Command::Checkpoint => log::checkpoint(&session)?,
         Command::Consistency(options) => log::consistency(&session, &options)?,
+        Command::Page(command) => return page::run(&session, &command),
         Command::Export(options) => export::run(&session, &options)?,
         Command::Replay(options) => return replay::run(&session, &options),
         Command::Report(options) => return Ok(report::run(&session, *options)),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use ledger::digest::{Digest, RecordHash};
-use ledger::verify::{Check, Finding, Report, Told, TraceStep};
+use ledger::verify::{Answer, Check, Finding, Reply, Report, Told, TraceStep, Trust};
 
 use crate::evidence::{self, Verified};
 use crate::exit::{self, Exit};
@@ -33,21 +33,22 @@ pub(crate) struct Options {
 /// If a file cannot be read. Whatever is wrong with the evidence is in the report.
 pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     let trust = session.required_trust()?;
-    let fingerprint = trust.charter;
+    let (fingerprint, asked) = (trust.charter, trust.clone());
     let at_ms = options.at.map(|at| at.ms(now_ms)).transpose()?;
     let Verified { report, digest } = evidence::verify(&options.file, trust, at_ms)
         .with_context(|| format!("{:?} could not be read", options.file))?;
     if session.json() {
         output::verbatim(&(report.to_json() + "\n"))?;
     } else {
-        print(&report, options.explain)?;
+        print(&report, &asked, options.explain)?;
         print_subject(digest, fingerprint)?;
     }
     Ok(exit::of_report(&report))
 }
 
-fn print(report: &Report, explain: bool) -> Result<()> {
+fn print(report: &Report, trust: &Trust, explain: bool) -> Result<()> {
     print_headline(&report.told(), explain)?;
+    print_answers(&report.answers(trust))?;
     match explain {
         false => output::table(&report.checks.iter().map(row).collect::<Vec<_>>())?,
         true => report.checks.iter().try_for_each(explain_check)?,
@@ -69,6 +70,23 @@ fn print_headline(told: &Told, explain: bool) -> Result<()> {
     }
     let mut because = told.because.iter();
     because.try_for_each(|why| output::line(&format!("  {why}")))
+}
+
+/// The six questions that people ask, each with its answer, the reason and the next step.
+fn print_answers(answers: &[Answer]) -> Result<()> {
+    for answer in answers {
+        let reply = match answer.reply {
+            Reply::Yes => "Yes.",
+            Reply::No => "No.",
+            Reply::NotChecked => "Not checked.",
+        };
+        output::line(&format!("{} {reply}", answer.question.asked()))?;
+        output::line(&format!("  {}", answer.why))?;
+        if !answer.next.is_empty() {
+            output::line(&format!("  Next: {}", answer.next))?;
+        }
+    }
+    output::line("the checks:")
 }
 
 /// What was judged, and by which trust: a verdict belongs to these two.

@@ -9,6 +9,9 @@ use super::Incident;
 /// The pack.
 pub(crate) const PACK: &str = "evidence.pack.jsonl";
 
+/// The evidence with the verifier, for a browser.
+pub(crate) const CASE: &str = "case.html";
+
 /// The timeline for people who read text.
 pub(crate) const TEXT: &str = "timeline.txt";
 

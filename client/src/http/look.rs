@@ -55,6 +55,11 @@ impl Look {
         serde_json::from_slice(&self.body).ok()
     }
 
+    /// The body as it came.
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+
     /// What a refusal says.
     pub fn problem(&self) -> Problem {
         Problem::read(self.status, self.retry_after_s, &self.body)
