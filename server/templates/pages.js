@@ -4,11 +4,20 @@
 // Entries come in groups; a reader does not need each of them at once.
 const PAUSE_MS = 400;
 
+/** How often the service is asked whether it still answers: twice in a pulse of the log, in reasonable bounds. */
+const ASKED_MS = Math.min(15_000, Math.max(1_000, Number(document.body.dataset.pulse) / 2));
+
 const address = document.body.dataset.events;
+const title = document.title;
 let source = null;
 let timer = null;
 let turn = 0;
+let asking = null;
+/** When the service was last heard. */
+let heardMs = Date.now();
 
+setTitle();
+showLocal();
 if (address) {
   follow();
   document.addEventListener("visibilitychange", () => {
@@ -20,8 +29,9 @@ if (address) {
 
 function follow() {
   source = new EventSource(address);
-  source.addEventListener("open", () => say("Live."));
-  source.addEventListener("error", () => say(""));
+  source.addEventListener("open", heard);
+  source.addEventListener("error", doubt);
+  asking = setInterval(ask, ASKED_MS);
   for (const name of ["entry", "transition"]) source.addEventListener(name, soon);
 }
 
@@ -29,7 +39,59 @@ function follow() {
 function rest() {
   source?.close();
   source = null;
+  clearInterval(asking);
   say("");
+}
+
+/** Asks the service whether it answers. A stream that is silent says nothing: a stopped service keeps it open. */
+async function ask() {
+  try {
+    const answer = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(ASKED_MS) });
+    if (answer.ok) heard();
+    else doubt();
+  } catch {
+    doubt();
+  }
+}
+
+function heard() {
+  heardMs = Date.now();
+  showStale(null);
+  if (source?.readyState === EventSource.OPEN) say("Live.");
+}
+
+/** The page says since when it knows nothing. */
+function doubt() {
+  say("");
+  if (source) showStale(new Date(heardMs));
+}
+
+function showStale(since) {
+  const shown = document.getElementById("stale");
+  if (since === null) {
+    shown?.remove();
+    setTitle();
+    return;
+  }
+  const text = `The service does not answer. This page knows nothing since ${since.toLocaleTimeString()} (${since.toISOString().slice(11, 19)} UTC).`;
+  const made = shown ?? document.createElement("p");
+  made.id = "stale";
+  made.className = "stale";
+  made.setAttribute("role", "alert");
+  if (made.textContent !== text) made.textContent = text;
+  if (!shown) document.querySelector("main").prepend(made);
+  document.title = `No answer · ${title}`;
+}
+
+/** The tab says how many agents need somebody. */
+function setTitle() {
+  const needing = [...document.querySelectorAll("[data-needing]")].reduce((sum, one) => sum + Number(one.dataset.needing), 0);
+  document.title = needing > 0 ? `(${needing}) ${title}` : title;
+}
+
+/** Beside each time in UTC the time where the reader is, as a tooltip. */
+function showLocal() {
+  for (const time of document.querySelectorAll("time")) time.title = `${new Date(time.dateTime).toLocaleString()} where you are`;
 }
 
 function soon() {
@@ -46,8 +108,7 @@ async function refresh() {
     const text = await answer.text();
     if (answer.ok && mine === turn) take(new DOMParser().parseFromString(text, "text/html"));
   } catch {
-    // The stream says when the service is back.
-    say("");
+    doubt();
   }
 }
 
@@ -62,7 +123,8 @@ function take(page) {
     restore(part, kept);
   }
   if (!focused.isConnected) refocus(focused);
-  if (source?.readyState === EventSource.OPEN) say("Live.");
+  heard();
+  showLocal();
 }
 
 function keep(part) {

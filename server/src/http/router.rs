@@ -1,7 +1,9 @@
 //! All routes.
 
 use axum::Router;
+use axum::handler::Handler as _;
 use axum::http::Uri;
+use axum::middleware::from_fn;
 use axum::routing::get;
 use ledger::codes::Code;
 use utoipa::OpenApi as _;
@@ -31,7 +33,7 @@ pub fn router(service: Service) -> Router {
         .route("/verify/", get(web::file))
         .route("/verify/trust.json", get(web::trust))
         .route("/verify/{*path}", get(web::file))
-        .fallback(nothing_here);
+        .fallback(nothing_here.layer(from_fn(pages::problems_as_pages)));
     let routes = to_none
         .merge(layers::open_to_all_origins(answering_all(to_all)))
         .merge(layers::open_to_origins(

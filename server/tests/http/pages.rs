@@ -97,7 +97,7 @@ async fn the_pages_show_what_there_is_and_escape_it() {
         ("/agents?view=table".to_owned(), vec![&agent, "<caption>"]),
         (
             "/agents?state=degraded".to_owned(),
-            vec!["There is none here"],
+            vec!["No agent is in this state"],
         ),
         (
             agent.clone(),

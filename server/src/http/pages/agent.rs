@@ -16,6 +16,7 @@ use timeline::life::{Beat, Cause, LifeTold, StateSpan};
 use timeline::{drawing, words};
 
 use super::frame::Frame;
+use super::hold::{self, Hold};
 use super::respond;
 use super::shown::{Row, State, When, last_beat, last_progress, texts, verify, visible};
 use crate::history;
@@ -85,6 +86,7 @@ struct Facts {
     epoch: u64,
     last_beat: Option<String>,
     last_progress: Option<String>,
+    hold: Option<Hold>,
     manifest_hash: String,
     registration: Option<u64>,
 }
@@ -166,13 +168,13 @@ pub(super) async fn page(
     Segment(name): Segment<Name>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, Problem> {
-    let published = service.log.published();
+    let (published, now_ms) = (service.log.published(), service.log.now_ms());
     service
         .readers
         .read(published, move |published| {
             let agent = published.state.agent(&name);
             let agent = agent.ok_or_else(|| Problem::not_found(format!("agent {name}")))?;
-            respond(&build(&published, agent, &wanted)?)
+            respond(&build(&published, agent, &wanted, now_ms)?)
         })
         .await
 }
@@ -181,6 +183,7 @@ fn build(
     published: &Published,
     agent: &govern::Agent,
     wanted: &Wanted,
+    now_ms: u64,
 ) -> Result<AgentPage, Problem> {
     let (name, zoom) = (agent.name(), wanted.span.unwrap_or(DEFAULT_ZOOM));
     let span_ms = wanted.times(published, zoom);
@@ -203,7 +206,7 @@ fn build(
     };
     Ok(AgentPage {
         frame,
-        agent: Facts::of(published, agent)?,
+        agent: Facts::of(published, agent, now_ms)?,
         lease: LeaseCard::of(published, agent)?,
         goals: agent.open_goals().map(ToString::to_string).collect(),
         verify: verify(&format!("/v1/pack?agent={name}")),
@@ -218,14 +221,15 @@ fn build(
 }
 
 impl Facts {
-    fn of(published: &Published, agent: &govern::Agent) -> Result<Self, Problem> {
+    fn of(published: &Published, agent: &govern::Agent, now_ms: u64) -> Result<Self, Problem> {
         let registration = published.index_of(&agent.registration())?;
         Ok(Self {
             name: agent.name().to_string(),
             state: State(agent.state()),
             epoch: agent.epoch(),
-            last_beat: last_beat(published, agent),
-            last_progress: last_progress(published, agent),
+            last_beat: last_beat(agent, now_ms),
+            last_progress: last_progress(published, agent, now_ms),
+            hold: hold::of(published, agent, now_ms),
             manifest_hash: agent.manifest_hash().to_string(),
             registration: registration.map(tlog::LeafIndex::get),
         })

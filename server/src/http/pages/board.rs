@@ -9,8 +9,9 @@ use ledger::text::Name;
 use serde::Deserialize;
 
 use super::frame::Frame;
+use super::hold::{self, Hold};
 use super::respond;
-use super::shown::{State, When, last_beat, last_progress};
+use super::shown::{State, When, last_beat, last_progress, visible};
 use crate::http::parameters::{Parameters, parsed_if_present};
 use crate::http::problem::Problem;
 use crate::http::{Service, standing};
@@ -44,6 +45,32 @@ pub(super) struct Wanted {
     state: Option<AgentState>,
     #[serde(default, deserialize_with = "parsed_if_present")]
     after: Option<Name>,
+    /// Only agents whose names hold this.
+    #[serde(default)]
+    find: Option<String>,
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    sort: Option<Sort>,
+}
+
+/// What comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    /// Who has been silent longest.
+    Beat,
+    /// Whose lease ends soonest.
+    Lease,
+}
+
+impl Wanted {
+    fn is_plain(&self) -> bool {
+        self.state.is_none() && self.after.is_none() && self.find.is_none() && self.sort.is_none()
+    }
+
+    fn takes(&self, agent: &govern::Agent) -> bool {
+        let find = self.find.as_deref().unwrap_or_default();
+        let is_of_state = self.state.is_none_or(|state| agent.state() == state);
+        is_of_state && agent.name().as_str().contains(find)
+    }
 }
 
 /// How the agents are shown.
@@ -67,6 +94,7 @@ struct Table {
     frame: Frame,
     state: Option<State>,
     count: u64,
+    find: String,
     states: [State; 5],
     agents: Vec<Card>,
     /// The address of the next page.
@@ -78,6 +106,8 @@ struct Column {
     state: State,
     count: u64,
     agents: Vec<Card>,
+    /// Whether somebody has to look at agents in this state.
+    needs_somebody: bool,
     /// How many more there are.
     more: u64,
 }
@@ -90,6 +120,7 @@ struct Card {
     last_beat: Option<String>,
     last_progress: Option<String>,
     lease_ends: Option<When>,
+    hold: Option<Hold>,
 }
 
 /// `GET /agents`
@@ -97,24 +128,27 @@ pub(super) async fn page(
     Shared(service): Shared<Service>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, Problem> {
-    let published = service.log.published();
-    let is_plain = wanted.state.is_none() && wanted.after.is_none();
+    let (published, now_ms) = (service.log.published(), service.log.now_ms());
+    let is_plain = wanted.is_plain();
     match wanted.view {
-        None if is_plain => respond(&board(&published)),
-        Some(View::Board) if is_plain => respond(&board(&published)),
+        None if is_plain => respond(&board(&published, now_ms)),
+        Some(View::Board) if is_plain => respond(&board(&published, now_ms)),
         Some(View::Board) => Err(Problem::malformed("the board shows all states at once")),
-        _ => respond(&table(&published, &wanted)),
+        _ => respond(&table(&published, &wanted, now_ms)),
     }
 }
 
-fn board(published: &Published) -> Board {
+fn board(published: &Published, now_ms: u64) -> Board {
     let column = |state: &AgentState| {
         let count = published.state.count_in(*state);
         let agents = published.state.agents_in(*state, None).take(IN_A_COLUMN);
-        let agents: Vec<Card> = agents.map(|agent| Card::of(published, agent)).collect();
+        let agents: Vec<Card> = agents
+            .map(|agent| Card::of(published, agent, now_ms))
+            .collect();
         Column {
             state: State(*state),
             count,
+            needs_somebody: matches!(state, AgentState::Quarantined | AgentState::Degraded),
             more: count - agents.len() as u64,
             agents,
         }
@@ -126,9 +160,8 @@ fn board(published: &Published) -> Board {
     }
 }
 
-fn table(published: &Published, wanted: &Wanted) -> Table {
-    let after = wanted.after.as_ref();
-    let mut agents = agents(published, wanted.state, after);
+fn table(published: &Published, wanted: &Wanted, now_ms: u64) -> Table {
+    let mut agents = agents(published, wanted, now_ms);
     let has_more = agents.len() > IN_A_TABLE;
     agents.truncate(IN_A_TABLE);
     let last = agents.last().filter(|_| has_more);
@@ -142,17 +175,28 @@ fn table(published: &Published, wanted: &Wanted) -> Table {
         frame: Frame::of(published, "Agents").following(EVENTS),
         state: wanted.state.map(State),
         count: count.unwrap_or(all),
+        find: visible(wanted.find.as_deref().unwrap_or_default()),
         states: BY_NEED.map(State),
         agents,
         next,
     }
 }
 
-/// One more than a page of agents.
-fn agents(published: &Published, state: Option<AgentState>, after: Option<&Name>) -> Vec<Card> {
-    let card = |agent| Card::of(published, agent);
+/// One more than a page of agents. Those that are sought or sorted come from all of them, and on one page.
+fn agents(published: &Published, wanted: &Wanted, now_ms: u64) -> Vec<Card> {
+    let card = |agent| Card::of(published, agent, now_ms);
     let (all, most) = (&published.state, IN_A_TABLE + 1);
-    match (state, after) {
+    if wanted.find.is_some() || wanted.sort.is_some() {
+        let mut found: Vec<&govern::Agent> = all.agents().filter(|it| wanted.takes(it)).collect();
+        match wanted.sort {
+            Some(Sort::Beat) => found.sort_by_key(|agent| agent.last_beat_ms()),
+            Some(Sort::Lease) => found
+                .sort_by_key(|agent| standing::lease_ends_ms(published, agent).unwrap_or(u64::MAX)),
+            None => {}
+        }
+        return found.into_iter().take(IN_A_TABLE).map(card).collect();
+    }
+    match (wanted.state, wanted.after.as_ref()) {
         (Some(state), after) => all.agents_in(state, after).take(most).map(card).collect(),
         (None, Some(after)) => all.agents_after(after).take(most).map(card).collect(),
         (None, None) => all.agents().take(most).map(card).collect(),
@@ -160,17 +204,35 @@ fn agents(published: &Published, state: Option<AgentState>, after: Option<&Name>
 }
 
 impl Card {
-    fn of(published: &Published, agent: &govern::Agent) -> Self {
+    fn of(published: &Published, agent: &govern::Agent, now_ms: u64) -> Self {
         Self {
             name: agent.name().to_string(),
             state: State(agent.state()),
             epoch: agent.epoch(),
-            last_beat: last_beat(published, agent),
-            last_progress: last_progress(published, agent),
+            last_beat: last_beat(agent, now_ms),
+            last_progress: last_progress(published, agent, now_ms),
             lease_ends: standing::lease_ends_ms(published, agent).map(When),
+            hold: hold::of(published, agent, now_ms),
         }
     }
 }
+
+impl std::str::FromStr for Sort {
+    type Err = NoSort;
+
+    fn from_str(text: &str) -> Result<Self, NoSort> {
+        match text {
+            "beat" => Ok(Self::Beat),
+            "lease" => Ok(Self::Lease),
+            _ => Err(NoSort),
+        }
+    }
+}
+
+/// A text that is no order.
+#[derive(Debug, thiserror::Error)]
+#[error("neither beat nor lease")]
+struct NoSort;
 
 impl std::str::FromStr for View {
     type Err = NoView;

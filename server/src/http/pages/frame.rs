@@ -4,6 +4,9 @@ use crate::log::Published;
 
 use super::shown::When;
 
+/// How often a log speaks that has no charter yet.
+const PULSE_MS: u64 = 60_000;
+
 /// What stands around a page.
 pub(super) struct Frame {
     /// What the page is about.
@@ -14,6 +17,8 @@ pub(super) struct Frame {
     pub(super) size: u64,
     /// When the last of them was received.
     pub(super) as_of: When,
+    /// How often the log speaks by itself, by which the script tells whether the service still answers.
+    pub(super) pulse_ms: u64,
     /// Where the script hears what changes the page; `None` for a page that nothing changes.
     pub(super) events: Option<String>,
 }
@@ -26,6 +31,10 @@ impl Frame {
             origin: published.origin().to_string(),
             size: published.size.get(),
             as_of: When(published.time_ms),
+            pulse_ms: published
+                .state
+                .charter()
+                .map_or(PULSE_MS, |charter| charter.liveness.pulse_ms),
             events: None,
         }
     }

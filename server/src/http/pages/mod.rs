@@ -16,6 +16,7 @@ mod board;
 mod entry;
 mod frame;
 mod goal;
+mod hold;
 mod overview;
 mod shown;
 
@@ -33,7 +34,7 @@ use super::problem::{Problem, ProblemDocument};
 /// Nothing but what this origin serves as files, nobody else's frame, and nowhere for a form to go. The empty icon is a
 /// `data:` address.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    img-src data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// Paper and ink are those of the verifier's page.
 const STYLE: &str = concat!(
@@ -80,7 +81,7 @@ fn respond(page: &impl Template) -> Result<Response, Problem> {
 }
 
 /// Whoever asks for HTML is told of a problem in HTML; its status and headers stay.
-async fn problems_as_pages(request: Request, next: Next) -> Response {
+pub(in crate::http) async fn problems_as_pages(request: Request, next: Next) -> Response {
     let wants_html = wants_html(request.headers());
     let mut response = next.run(request).await;
     let document = response.extensions_mut().remove::<ProblemDocument>();

@@ -80,15 +80,19 @@ fn ago(ms: u64) -> String {
     }
 }
 
-/// When an agent's last heartbeat came; `None` before the first.
-pub(super) fn last_beat(published: &Published, agent: &govern::Agent) -> Option<String> {
+/// When an agent's last heartbeat came, by the log's time now; `None` before the first.
+pub(super) fn last_beat(agent: &govern::Agent, now_ms: u64) -> Option<String> {
     let beat_ms = Some(agent.last_beat_ms()).filter(|ms| *ms > 0);
-    beat_ms.map(|ms| ago(published.time_ms.saturating_sub(ms)))
+    beat_ms.map(|ms| ago(now_ms.saturating_sub(ms)))
 }
 
 /// When an agent last got on with its goals; `None` while it has none open, for which the rules count nothing.
-pub(super) fn last_progress(published: &Published, agent: &govern::Agent) -> Option<String> {
-    let age_ms = published.state.progress_age_ms(agent, published.time_ms);
+pub(super) fn last_progress(
+    published: &Published,
+    agent: &govern::Agent,
+    now_ms: u64,
+) -> Option<String> {
+    let age_ms = published.state.progress_age_ms(agent, now_ms);
     agent.open_goals().next().map(|_| ago(age_ms))
 }
 
