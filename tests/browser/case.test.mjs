@@ -1,6 +1,7 @@
 // A sealed case, opened from a disk with no network: silent until the fingerprint is typed, and not to be tampered with.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,6 +57,8 @@ test("a case speaks once it is given the right fingerprint", async () => {
   assert.equal(await page.inputValue("#fingerprint"), fingerprint, "it is grouped as it is typed");
   assert.equal((await verdict(page)).verdict, "verified");
   assert.match(await page.textContent("#report-raw pre"), /"verdict":"verified"/);
+  const digest = createHash("sha256").update(pack).digest("hex");
+  assert.match(await page.textContent("#report-subject"), new RegExp(digest), "it is the digest of the pack that was sealed");
   assert.deepEqual(faults, []);
   await close();
 });

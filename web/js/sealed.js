@@ -3,8 +3,11 @@
 import { el, fill } from "./dom.js";
 import { bytes } from "./format.js";
 
+/** More than the longest header of a pack. */
+const HEADER_BYTES = 64 * 1024;
+
 /** Shows the page as a case, and gives its evidence. */
-export async function openCase(blob) {
+export async function openCase(gzipped) {
   const at = (id) => document.getElementById(id);
   document.documentElement.dataset.sealed = "true";
   document.title = "Evidence case · Dragons";
@@ -17,19 +20,26 @@ export async function openCase(blob) {
   at("fingerprint-label").textContent = "Fingerprint, eight groups of four digits";
   fill(at("given-title"), "What is inside");
   at("drop").hidden = true;
+  const blob = await unwrapped(gzipped);
   const header = await headerOf(blob);
-  at("evidence-origin").textContent = `${header}, ${bytes(blob.size)} gzipped.`;
+  at("evidence-origin").textContent = `${header}, ${bytes(blob.size)}.`;
   at("trust-edit").before(el("p", { class: "soft" }, "With a trust file instead, choose it here."));
   return Object.freeze({ blob, name: "The evidence in this file" });
+}
+
+/** The evidence as it was before it was put into the file, so that its digest is the same. What does not unwrap stays as it is. */
+async function unwrapped(gzipped) {
+  try {
+    return await new Response(gzipped.stream().pipeThrough(new DecompressionStream("gzip"))).blob();
+  } catch {
+    return gzipped;
+  }
 }
 
 /** What the pack says it is, unverified. */
 async function headerOf(blob) {
   try {
-    const stream = blob.stream().pipeThrough(new DecompressionStream("gzip")).pipeThrough(new TextDecoderStream());
-    const reader = stream.getReader();
-    const { value = "" } = await reader.read();
-    reader.cancel().catch(() => {});
+    const value = await blob.slice(0, HEADER_BYTES).text();
     const { origin, selection, count } = JSON.parse(value.slice(0, value.indexOf("\n")));
     return `By its own words ${count} entries of ${origin}${named(selection)}`;
   } catch {
