@@ -202,7 +202,7 @@ impl Report {
         match (self.settle(Question::Complete), size) {
             ((Reply::NotChecked, why), _) if self.aside.lacks_entries => (Reply::No, why),
             ((Reply::Yes, _), Some(size)) if judged_to == Some(size) => {
-                let why = format!("all {size} entries up to the checkpoint are here");
+                let why = format!("no entry up to the checkpoint at size {size} is missing");
                 (Reply::Yes, why)
             }
             ((Reply::Yes, why), _) => (Reply::NotChecked, why),
