@@ -32,6 +32,7 @@ impl Trust {
         Ok(Self {
             policy: policy_of(&charter)?,
             charter: hash,
+            from: None,
         })
     }
 }
