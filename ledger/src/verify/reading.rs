@@ -66,7 +66,7 @@ impl Reading {
         match self {
             Self::Evidence => {}
             Self::Altered(alteration) => {
-                refusal.detail = format!("{alteration}: {}", refusal.detail)
+                refusal.detail = format!("{alteration}: {}", refusal.detail);
             }
             Self::Other(what) => refusal.detail = format!("it is {what}"),
         }
