@@ -112,7 +112,7 @@ async fn take_quietly(shared: Arc<Shared>, signal: Signal, headers: HeaderMap, b
     let lost = || {
         shared
             .writer
-            .lose_unread(shared.intakes.of(signal).source().clone())
+            .lose_unread(shared.intakes.of(signal).source().clone());
     };
     let (Some(encoding), Ok(is_gzip)) = (encoding(&headers), is_gzip(&headers)) else {
         return lost();
