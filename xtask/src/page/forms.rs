@@ -6,11 +6,12 @@
 use std::io::Write as _;
 
 use anyhow::ensure;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ledger::digest::Digest;
 use ledger::json::{Value, object};
-use tlog::base64;
 
 use super::origin::Origin;
 
@@ -88,7 +89,7 @@ impl Parts {
         }
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&self.wasm)?;
-        let wasm = base64::encode(&encoder.finish()?);
+        let wasm = BASE64_STANDARD.encode(encoder.finish()?);
         let style = format!("<style>{}</style>", self.style);
         let script = format!(
             "<script type=\"application/json\" id=\"parts\">{}</script>\n  \
@@ -147,7 +148,7 @@ fn named(name: &str, extension: &str, bytes: &[u8]) -> String {
 /// As a browser compares it (W3C, Subresource Integrity).
 fn integrity(bytes: &[u8]) -> String {
     let digest = Digest::of(&[bytes]);
-    format!("sha256-{}", base64::encode(digest.as_bytes()))
+    format!("sha256-{}", BASE64_STANDARD.encode(digest.as_bytes()))
 }
 
 #[cfg(test)]
