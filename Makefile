@@ -34,7 +34,7 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy wasm web unit sdk-unit browser doc deny
 
-.PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build dist reproducible bench bench-run bench-observe watchdogs prove fleet soak fuzz samples screenshots pictures bench-attend hosts $(STEPS)
+.PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build dist reproducible bench bench-run bench-mcp bench-observe watchdogs prove fleet mcp soak fuzz samples screenshots pictures bench-attend hosts $(STEPS)
 
 help:
 	@echo 'make demo    a first look: a log, an agent, its evidence, until Ctrl-C'
@@ -49,10 +49,12 @@ help:
 	@echo 'make hosts   the real Claude Code, Codex and Gemini CLI under our hooks, offline'
 	@echo 'make bench-observe  figures of a flood of spans, in release'
 	@echo 'make watchdogs    a real Prometheus and a real Alertmanager beside a log; skipped where they are not installed'
+	@echo 'make bench-mcp    what dragons mcp adds to a call of a tool, in release'
 	@echo 'make prove   how well the replay and the report find the faults of a fleet, in release'
 	@echo 'make ocsf    the events of a report, held to the schemas of OCSF'
 	@echo 'make sample-report  the sample report of docs/day-30.md and its picture'
 	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
+	@echo 'make mcp     real servers of tools and the conformance suites, directly and behind dragons mcp'
 	@echo 'make soak    kill -9 a hundred times, every fault of a disk at every call, an hour of mixed load'
 	@echo 'make sdk     the Python and Node packages: built, installed afresh, tested with every framework'
 	@echo 'make examples    six agents of different kinds, each with its evidence verified'
@@ -105,10 +107,19 @@ hosts:
 	$(CARGO) build --locked --bins -p cli -p server
 	@DRAGONS_BIN="$$($(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug" python3 tests/hosts/hosts.py
 
+# What `dragons mcp` adds to a call of a tool.
+bench-mcp:
+	$(CARGO) bench --locked -p tests --bench mcp
+
 # A month of a hundred agents with faults; `unit` holds eight shorter runs.
 prove:
 	$(CARGO) run --release --locked -p proving --bin prove
 	$(CARGO) run --release --locked -p report --example day_30
+
+# The servers and suites are fetched once, and what cannot be had is skipped; `unit` has a server by hand.
+mcp:
+	$(CARGO) build --locked --bins -p cli -p server
+	DRAGONS_PROGRAMS=$(or $(CARGO_TARGET_DIR),target)/debug bash tests/mcp/real.sh
 
 # What takes too long for every change: `unit` kills ten times, and tries some of the faults. The mixed load lasts an
 # hour, or SOAK_SECONDS.

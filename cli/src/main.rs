@@ -11,6 +11,7 @@ mod folder;
 mod holders;
 mod hook;
 mod incident;
+mod mcp;
 mod options;
 mod output;
 mod page;
@@ -71,7 +72,7 @@ fn not_understood(error: &clap::Error) -> ExitCode {
     // Whoever closed the terminal does not want to know.
     let _ = error.print();
     let leniently = Cli::command().ignore_errors(true).try_get_matches();
-    let runs = [Some("run"), Some("attend")];
+    let runs = [Some("run"), Some("attend"), Some("mcp")];
     let is_run = leniently.is_ok_and(|matches| runs.contains(&matches.subcommand_name()));
     match error.use_stderr() {
         false => Exit::Good.into(),

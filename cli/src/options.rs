@@ -11,7 +11,7 @@ use tlog::LeafIndex;
 
 use crate::commands::{
     agent, attend, charter, doctor, export, fingerprint, generate, hook, incident, keygen, lease,
-    log, manifest, observe, page, receipt, replay, report, run, trust, verify,
+    log, manifest, mcp, observe, page, receipt, replay, report, run, trust, verify,
 };
 
 /// Operate and audit agents whose only state is a transparency log.
@@ -123,6 +123,8 @@ pub(crate) enum Command {
     /// Check the actions of a coding agent from its hooks, or install those hooks
     #[command(subcommand)]
     Hook(hook::Command),
+    /// Run an MCP server behind a proxy that asks for leave before each tool call
+    Mcp(Box<mcp::Options>),
     /// Talk to the `dragons run` around this command, and print its answers
     Tell(run::TellOptions),
     /// Log a step of an agent's work

@@ -13,6 +13,7 @@ mod duty;
 mod post;
 mod signals;
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,6 +74,15 @@ pub enum AttendError {
     },
 }
 
+/// What asks for the end.
+#[derive(Debug)]
+pub enum End<'a> {
+    /// A signal to this process.
+    Signal,
+    /// Whoever holds the other end of this stream: a byte, or that it is closed.
+    Stream(&'a UnixStream),
+}
+
 /// Speaks for the agent until a signal asks for the end. `ready` is called with the socket's path once it is served.
 ///
 /// # Errors
@@ -85,10 +95,30 @@ pub fn attend<T: Transport>(
     caller: Caller,
     ready: &mut dyn FnMut(&Path) -> std::io::Result<()>,
 ) -> Result<(), AttendError> {
+    attend_until(End::Signal, agent, directory, options, caller, ready)
+}
+
+/// As [`attend`], until what is named asks for the end.
+///
+/// # Errors
+///
+/// As [`attend`].
+pub fn attend_until<T: Transport>(
+    end: End<'_>,
+    agent: &mut Agent<T>,
+    directory: &mut Directory,
+    options: &Options,
+    caller: Caller,
+    ready: &mut dyn FnMut(&Path) -> std::io::Result<()>,
+) -> Result<(), AttendError> {
     let socket = socket(&options.place)?;
     let (jobs, mut queue) = std::sync::mpsc::channel();
-    signals::end_with(&jobs).map_err(|source| AttendError::Machine {
-        what: "signals cannot be heard",
+    let ends = match end {
+        End::Signal => signals::end_with(&jobs),
+        End::Stream(stream) => signals::end_when_asked(stream, &jobs),
+    };
+    ends.map_err(|source| AttendError::Machine {
+        what: "nobody could ask for the end",
         source,
     })?;
     let unlogged = Unlogged::default();

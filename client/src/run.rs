@@ -139,6 +139,11 @@ pub fn let_signals_go() {
     process::Inherited::before_main().restore();
 }
 
+/// Whether this process was told, when it was started, to ignore a signal.
+pub fn is_ignored(signal: i32) -> bool {
+    process::Inherited::before_main().ignores(signal)
+}
+
 /// How often a program that fails is started again in one run. After an agent was healed it is started anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restarts {

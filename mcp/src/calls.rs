@@ -1,7 +1,6 @@
 //! Calls that were forwarded and have no result yet, and which of them an answer, a retry or a task is about.
 
 use ledger::digest::Digest;
-use ledger::text::{Name, Text};
 
 use crate::governor::Permit;
 use crate::heard::Call;
@@ -21,7 +20,6 @@ pub struct Place {
 pub(crate) struct OpenCall {
     pub(crate) place: Place,
     pub(crate) permit: Permit,
-    pub(crate) refs: Vec<(Name, Text)>,
     tool: String,
     arguments: Digest,
     awaits: Awaits,
@@ -39,11 +37,10 @@ pub(crate) enum Awaits {
 }
 
 impl OpenCall {
-    pub(crate) fn new(place: &Place, call: &Call, permit: Permit, refs: Vec<(Name, Text)>) -> Self {
+    pub(crate) fn new(place: &Place, call: &Call, permit: Permit) -> Self {
         Self {
             place: place.clone(),
             permit,
-            refs,
             tool: call.tool.clone(),
             arguments: call.arguments_digest,
             awaits: Awaits::Answer(call.id.clone()),
@@ -56,6 +53,10 @@ impl OpenCall {
 pub(crate) struct OpenCalls(Vec<OpenCall>);
 
 impl OpenCalls {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn begin(&mut self, call: OpenCall) {
         self.0.push(call);
     }

@@ -40,6 +40,8 @@ pub struct Action {
     pub arguments: Committed,
     /// The client's own name for the action, if it gave one.
     pub call: Option<String>,
+    /// Where else to look, and what was noticed: the trace, the span, and a definition that is not what it should be.
+    pub refs: Vec<(Name, Text)>,
 }
 
 /// A value that the log gets a commitment to.
@@ -91,7 +93,7 @@ pub struct Outcome {
     pub ending: Ending,
     /// The result or the error, as the server wrote it; `None` if there was none.
     pub output: Option<Committed>,
-    /// Where else to look, and what was noticed.
+    /// What was noticed since leave was asked for.
     pub refs: Vec<(Name, Text)>,
 }
 

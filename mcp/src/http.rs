@@ -8,6 +8,7 @@
 mod answering;
 mod exchange;
 mod gate;
+mod list;
 mod passing;
 mod upstream;
 
@@ -15,15 +16,18 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::Receiver;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 
 use crate::proxy::Proxy;
 
 pub use gate::Gate;
+pub use list::tools_by_http;
 pub use upstream::{Upstream, UpstreamError};
 
 /// Stands before one server.
@@ -46,12 +50,27 @@ impl Gateway {
         }
     }
 
-    /// Answers until `stop` is ready.
+    /// Answers until `stop` says something, or nobody can any more.
     ///
     /// # Errors
     ///
     /// If the listener fails.
-    pub async fn serve(
+    pub fn run(self, listener: std::net::TcpListener, stop: Receiver<()>) -> io::Result<()> {
+        let runtime = Builder::new_multi_thread().enable_all().build()?;
+        let served = runtime.block_on(async {
+            listener.set_nonblocking(true)?;
+            let stopped = tokio::task::spawn_blocking(move || stop.recv());
+            let stopped = async { drop(stopped.await) };
+            Arc::new(self)
+                .serve(TcpListener::from_std(listener)?, stopped)
+                .await
+        });
+        // Streams that go on are cut: their clients may be there for days.
+        runtime.shutdown_background();
+        served
+    }
+
+    async fn serve(
         self: Arc<Self>,
         listener: TcpListener,
         stop: impl Future<Output = ()>,

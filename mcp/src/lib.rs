@@ -26,6 +26,7 @@ mod heard;
 pub mod http;
 mod id;
 mod lines;
+mod list;
 mod members;
 mod proxy;
 mod skim;
@@ -37,6 +38,7 @@ mod watches;
 
 pub use calls::Place;
 pub use governor::{Action, Committed, Ending, Governor, KEPT_VALUE_BYTES, Leave, Outcome, Permit};
+pub use list::{ListError, tools_by_stdio};
 pub use proxy::Proxy;
 pub use stdio::{Streams, relay};
 pub use tools::{Definition, definitions};

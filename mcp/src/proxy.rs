@@ -79,6 +79,11 @@ impl Proxy {
         self.passed.load(Ordering::Relaxed)
     }
 
+    /// Whether an answer to a call is still to come.
+    pub fn has_open_calls(&self) -> bool {
+        !locked(&self.calls).is_empty()
+    }
+
     /// Decides what becomes of a message. It waits for the governor where it has to.
     pub(crate) fn decide(&self, heard: &Heard, place: &Place) -> Decision {
         let verdicts = match &heard.trouble {
@@ -151,8 +156,7 @@ impl Proxy {
         };
         match self.governor.ask(&action) {
             Leave::Granted(permit) => {
-                let refs = self.refs(call, &action);
-                locked(&self.calls).begin(OpenCall::new(place, call, permit, refs));
+                locked(&self.calls).begin(OpenCall::new(place, call, permit));
                 None
             }
             Leave::Denied { code, reason } => {
@@ -169,20 +173,18 @@ impl Proxy {
         let definition = locked(&self.tools).digest(&name);
         Some(Action {
             scope: scope.parse().ok()?,
-            tool: name,
             definition,
             arguments: call.arguments.clone(),
             call: call.call.clone(),
+            refs: self.refs(call, &name),
+            tool: name,
         })
     }
 
-    fn refs(&self, call: &Call, action: &Action) -> Vec<(Name, Text)> {
-        let drift = locked(&self.tools).drift(&action.tool);
+    fn refs(&self, call: &Call, tool: &Name) -> Vec<(Name, Text)> {
+        let drift = locked(&self.tools).drift(tool);
         let trace = call.traceparent.as_deref().and_then(trace);
         let given = [
-            call.call
-                .as_deref()
-                .and_then(|name| reference("call", name)),
             trace.and_then(|(trace, _)| reference("trace", trace)),
             trace.and_then(|(_, span)| reference("span", span)),
             drift.and_then(|drift| reference("definition", &drift.to_ref())),
@@ -259,12 +261,14 @@ impl Proxy {
         ending: Ending,
         why: Option<&str>,
     ) {
-        for mut call in calls {
-            call.refs.extend(why.and_then(|why| reference("end", why)));
+        for call in calls {
             let outcome = Outcome {
                 ending,
                 output: None,
-                refs: call.refs,
+                refs: why
+                    .and_then(|why| reference("end", why))
+                    .into_iter()
+                    .collect(),
             };
             self.governor.close(call.permit, outcome);
         }

@@ -66,12 +66,10 @@ impl Proxy {
         output: Option<Committed>,
         notices: Option<(Name, Text)>,
     ) {
-        let mut refs = call.refs;
-        refs.extend(notices);
         let outcome = Outcome {
             ending,
             output,
-            refs,
+            refs: notices.into_iter().collect(),
         };
         self.governor.close(call.permit, outcome);
     }

@@ -9,9 +9,9 @@ use std::process::Command;
 
 use tests::{Service, dragons};
 
-/// What has no JSON, and why: scripts and pages for other programs, the run, whose output is its program's, and what
-/// speaks for an agent, which has one line to say.
-const WITHOUT_JSON: [&str; 3] = ["attend", "completions", "run"];
+/// What has no JSON, and why: scripts and pages for other programs, what puts out what its program does, and what speaks
+/// for an agent, which has one line to say.
+const WITHOUT_JSON: [&str; 4] = ["attend", "completions", "mcp", "run"];
 
 #[test]
 fn commands_do_what_their_file_says() {

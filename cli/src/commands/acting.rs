@@ -36,6 +36,11 @@ impl AgentOptions {
         &self.directory
     }
 
+    /// The agent's name as it was given, which is nothing if only agent.toml says it.
+    pub(crate) fn given_name(&self) -> Option<&Name> {
+        self.agent.as_ref()
+    }
+
     /// The agent's name, by the option or by what agent.toml says.
     pub(crate) fn name(&self) -> Option<Name> {
         let told = || client::manifest::agent(&self.directory).ok();

@@ -1,5 +1,6 @@
 //! `manifest`: an agent's identity, from its directory into the log.
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -17,9 +18,11 @@ use host::bounded;
 use host::output::STDOUT;
 use ledger::fingerprint::Fingerprint;
 use ledger::json::object;
+use ledger::record::Tool;
 use ledger::text::{Name, Text};
 
 use crate::commands::logged::{self, Cosigners};
+use crate::mcp::Listed;
 use crate::output;
 use crate::progress;
 use crate::session::{Session, read_key, state_home};
@@ -37,11 +40,7 @@ pub(crate) enum Command {
         agent: Option<Name>,
     },
     /// Build the manifest of the agent in a directory, and show its hash
-    Build {
-        /// The directory that holds agent.toml
-        #[arg(value_name = "DIR")]
-        directory: PathBuf,
-    },
+    Build(BuildOptions),
     /// Show how the version in one directory differs from that in another
     Diff {
         /// The directory of the older version
@@ -60,6 +59,23 @@ pub(crate) enum Command {
     },
     /// Build the manifest and register it as the agent's active version
     Register(RegisterOptions),
+}
+
+/// What to build, and which server's tools to list first.
+#[derive(Debug, Args)]
+pub(crate) struct BuildOptions {
+    /// The directory that holds agent.toml
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// List the tools of the MCP server at this URL in agent.toml first
+    #[arg(long, value_name = "URL", conflicts_with = "command")]
+    url: Option<String>,
+    /// The server's name; the file name of SERVER or the host of URL if left out, as for `dragons mcp`
+    #[arg(long, value_name = "S")]
+    name: Option<String>,
+    /// An MCP server to run, to list its tools in agent.toml first
+    #[arg(last = true, value_name = "SERVER")]
+    command: Vec<OsString>,
 }
 
 /// Which file.
@@ -99,7 +115,7 @@ pub(crate) struct RegisterOptions {
 pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
     match command {
         Command::Init { directory, agent } => init(session, &directory, agent),
-        Command::Build { directory } => build(session, &directory),
+        Command::Build(options) => build(session, &options),
         Command::Diff { old, new } => diff(session, &old, &new),
         Command::Prove(options) => prove(&options),
         Command::Check { proof } => check(session, &proof),
@@ -130,8 +146,39 @@ fn init(session: &Session, directory: &Path, agent: Option<Name>) -> Result<()> 
     output::object(session.json(), &object(members))
 }
 
-fn build(session: &Session, directory: &Path) -> Result<()> {
-    let manifest = read(directory)?.manifest;
+/// Lists the tools of a server that was named in agent.toml, in place of those listed of it before.
+fn list_tools(options: &BuildOptions) -> Result<()> {
+    let asked = match &options.url {
+        Some(url) => Listed::Url(url),
+        None if options.command.is_empty() => return Ok(()),
+        None => Listed::Program(&options.command),
+    };
+    let name = match &options.name {
+        Some(name) => name.clone(),
+        None => asked.name()?,
+    };
+    let name: Text = name.parse().context("the server's name")?;
+    let tools = crate::mcp::list(asked)?;
+    let tools: Vec<Tool> = tools
+        .into_iter()
+        .map(|tool| Tool {
+            name: tool.name,
+            server: Some(name.clone()),
+            digest: tool.digest,
+        })
+        .collect();
+    client::manifest::listed::replace(&options.directory, &name, &tools)?;
+    output::complain(&format!(
+        "note: agent.toml lists the {} tools of {} now",
+        tools.len(),
+        name.as_str()
+    ));
+    Ok(())
+}
+
+fn build(session: &Session, options: &BuildOptions) -> Result<()> {
+    list_tools(options)?;
+    let manifest = read(&options.directory)?.manifest;
     let hash = manifest.hash();
     if session.json() {
         return output::json(&object([

@@ -1,6 +1,6 @@
 //! The commands, one file a group.
 
-mod acting;
+pub(crate) mod acting;
 pub(crate) mod agent;
 pub(crate) mod attend;
 pub(crate) mod charter;
@@ -15,6 +15,7 @@ pub(crate) mod lease;
 pub(crate) mod log;
 mod logged;
 pub(crate) mod manifest;
+pub(crate) mod mcp;
 pub(crate) mod observe;
 pub(crate) mod page;
 pub(crate) mod receipt;
@@ -65,6 +66,9 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
             attend::run(&session, &options).map_err(|error| error.context(exit::NotBegun))?;
         }
         Command::Hook(command) => return hook::run(&session, command),
+        Command::Mcp(options) => {
+            return mcp::run(&session, &options).map_err(|error| error.context(exit::NotRun));
+        }
         Command::Tell(options) => return tell(&options),
         Command::Watcher(options) => run::watcher(&options)?,
         Command::Completions(options) => generate::completions(&options)?,

@@ -306,7 +306,7 @@ fn prepare(
 }
 
 /// What the journal says of the log's mode, for whoever cannot begin.
-fn kept_mode(session: &Session, options: &AgentOptions) -> Option<Mode> {
+pub(crate) fn kept_mode(session: &Session, options: &AgentOptions) -> Option<Mode> {
     let log = LogIdentity::pinned(&session.trust().ok()??).ok()?;
     let agent = options.name()?;
     Journal::mode_told_in(&journal::directory(&state_home().ok()?, log.log, &agent))

@@ -10,6 +10,7 @@ pub mod diff;
 pub mod ignored;
 pub mod init;
 pub mod kept;
+pub mod listed;
 pub mod proof;
 pub mod tree;
 pub mod walk;
@@ -58,6 +59,14 @@ pub enum ManifestError {
         path: PathBuf,
         /// What is wrong with it.
         source: toml::de::Error,
+    },
+    /// The `agent.toml` could not be edited.
+    #[error("{path:?} cannot be edited: {reason}")]
+    Edit {
+        /// Where it is.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
     },
     /// A member of the `agent.toml` does not parse.
     #[error("agent.toml: {member}: {refusal}")]
@@ -234,6 +243,20 @@ fn version(
 /// [`ManifestError`].
 pub fn agent(directory: &Path) -> Result<Name, ManifestError> {
     parse("agent", &read_config(directory)?.agent)
+}
+
+/// The tools that the `agent.toml` of a directory lists, whatever else is in it.
+///
+/// # Errors
+///
+/// [`ManifestError`].
+pub fn tools(directory: &Path) -> Result<Vec<Tool>, ManifestError> {
+    let config = read_config(directory)?;
+    config
+        .tools
+        .iter()
+        .map(|one| tool(directory, one))
+        .collect()
 }
 
 fn read_config(directory: &Path) -> Result<AgentConfig, ManifestError> {

@@ -21,6 +21,8 @@ pub(crate) enum Over {
     Answered,
     /// The server has said that the rest comes elsewhere: by another stream of the session.
     Elsewhere,
+    /// The server has answered, packed in a way that is not read here.
+    Unread,
     /// The server broke off, or was not reached.
     BrokenOff,
 }
@@ -42,6 +44,9 @@ impl Exchange {
         match over {
             Over::Elsewhere => {}
             Over::Answered => self.close(Ending::Error, "the server did not answer"),
+            Over::Unread => {
+                self.close(Ending::Error, "the answer was packed and could not be read")
+            }
             Over::BrokenOff => self.close(Ending::Error, "the server broke off"),
         }
     }

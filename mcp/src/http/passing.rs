@@ -140,7 +140,11 @@ impl Sight {
             let messages = skim.finish();
             self.tell(&messages);
         }
-        let over = self.over(Over::Answered);
+        let otherwise = match self.coding {
+            Coding::Other => Over::Unread,
+            _ => Over::Answered,
+        };
+        let over = self.over(otherwise);
         self.exchange.end(over);
     }
 

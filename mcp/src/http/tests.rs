@@ -24,7 +24,7 @@ fn world() -> World {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", server.local_addr().unwrap());
     let proxy = Arc::new(Proxy::new(Arc::new(fake), "s", []).unwrap());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = Builder::new_multi_thread()
         .enable_all()
         .worker_threads(2)
         .build()

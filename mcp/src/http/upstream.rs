@@ -62,6 +62,16 @@ impl Upstream {
         self.url.path()
     }
 
+    /// The server's address.
+    pub(crate) fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// The name of the server's host.
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
     /// Whether a request is for the server's address itself.
     pub(crate) fn is_endpoint(&self, uri: &Uri) -> bool {
         uri.path() == "/" || uri.path() == self.path()
@@ -122,13 +132,18 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// Redirects are the client's affair, and so is for how long an answer is waited for.
-fn client(url: &Url) -> Result<Client, reqwest::Error> {
+/// Sees to it that there is cryptography for TLS.
+pub(super) fn provide() {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         // Err says that the program has chosen its own, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
+}
+
+/// Redirects are the client's affair, and so is for how long an answer is waited for.
+fn client(url: &Url) -> Result<Client, reqwest::Error> {
+    provide();
     let mut builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none());

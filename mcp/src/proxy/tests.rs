@@ -71,9 +71,11 @@ impl World {
         closed.collect()
     }
 
+    /// The refs of the last action, and of what came of it.
     fn last_refs(&self) -> Vec<(String, String)> {
-        let outcomes = locked(&self.fake.outcomes);
-        let refs = outcomes.last().unwrap().refs.iter();
+        let (actions, outcomes) = (locked(&self.fake.actions), locked(&self.fake.outcomes));
+        let (action, outcome) = (actions.last().unwrap(), outcomes.last().unwrap());
+        let refs = action.refs.iter().chain(&outcome.refs);
         refs.map(|(name, text)| (name.to_string(), text.as_str().to_owned()))
             .collect()
     }
@@ -429,11 +431,9 @@ fn results_carry_what_joins_them_and_what_was_noticed() {
     world.say(&call("1", "a", &meta));
     assert!(locked(&world.fake.actions)[0].definition.is_some());
     world.answer(r#"{"id":1,"result":{}}"#);
-    let expected = [
-        ("call", "toolu_1".to_owned()),
-        ("trace", "a".repeat(32)),
-        ("span", "b".repeat(16)),
-    ];
+    let call = locked(&world.fake.actions)[0].call.clone();
+    assert_eq!(call.as_deref(), Some("toolu_1"));
+    let expected = [("trace", "a".repeat(32)), ("span", "b".repeat(16))];
     assert_eq!(
         world.last_refs(),
         expected.map(|(name, text)| (name.to_owned(), text))
