@@ -109,17 +109,19 @@ impl Client {
         self.say(line);
         let asked: Value = serde_json::from_str(line).expect("JSON");
         let mut heard = Vec::new();
-        let is_notification = asked.is_object() && asked.get("id").is_none();
-        while !is_notification {
+        // A notification has no answer.
+        if asked.is_object() && asked.get("id").is_none() {
+            return heard;
+        }
+        loop {
             heard.push(self.hear());
             let said: Value = serde_json::from_str(heard.last().expect("a line")).expect("JSON");
             if said["method"] == "sampling/createMessage" {
                 self.say(r#"{"jsonrpc":"2.0","id":0,"result":{"role":"assistant","content":{"type":"text","text":"yes"}}}"#);
             } else if said.get("method").is_none() {
-                break;
+                return heard;
             }
         }
-        heard
     }
 
     fn call(&mut self, id: u32, tool: &str) -> Value {

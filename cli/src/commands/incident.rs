@@ -214,7 +214,7 @@ fn disclosures(options: &Options) -> Result<Vec<ledger::pack::Disclosure>> {
 fn write(incident: &Incident, folder: &mut Folder) -> Result<()> {
     let mut paper = Paper::plain();
     text::write(incident, &mut paper);
-    folder.write(TEXT, &paper.finish())?;
+    folder.write(TEXT, paper.finish())?;
     folder.write(PAGE, &page::page(incident)?)?;
     for (name, document) in [
         (JSON, incident.timeline()?),
@@ -223,12 +223,12 @@ fn write(incident: &Incident, folder: &mut Folder) -> Result<()> {
         (REFUSALS, incident.refusal_documents()?),
         (FINDINGS, incident.finding_documents()),
     ] {
-        folder.write(name, &format!("{document}\n"))?;
+        folder.write(name, format!("{document}\n"))?;
     }
     if let Some(report) = &incident.report {
         folder.write(REPORT, &(report.to_json() + "\n"))?;
     }
-    folder.write(README, &readme(incident))
+    folder.write(README, readme(incident))
 }
 
 fn print(

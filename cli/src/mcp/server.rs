@@ -182,8 +182,11 @@ impl Watch {
     }
 
     fn hear_last_words(&self) {
+        if self.has_passed {
+            return;
+        }
         let until = Instant::now() + LAST_WORDS;
-        while !self.has_passed {
+        loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.events.recv_timeout(left) {
                 Ok(Event::Passed) | Err(_) => return,

@@ -45,7 +45,7 @@ impl Exchange {
             Over::Elsewhere => {}
             Over::Answered => self.close(Ending::Error, "the server did not answer"),
             Over::Unread => {
-                self.close(Ending::Error, "the answer was packed and could not be read")
+                self.close(Ending::Error, "the answer was packed and could not be read");
             }
             Over::BrokenOff => self.close(Ending::Error, "the server broke off"),
         }
