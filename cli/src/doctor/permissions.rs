@@ -78,7 +78,7 @@ mod tests {
     fn what_is_no_file_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let said = regular(folder.path()).unwrap_err().to_string();
-        assert!(said.contains("no regular file"), "{said}");
+        assert!(said.contains("not a regular file"), "{said}");
         assert!(regular(&folder.path().join("absent")).is_err());
         assert_eq!(folder_of(Path::new("key.pem")), Path::new("."));
     }

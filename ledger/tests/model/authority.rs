@@ -280,7 +280,9 @@ impl History<'_> {
 
     fn admit_revocation(self, leaf: &Leaf, revocation: &LeaseRevocation) -> Judged {
         self.signed_by(leaf, &[Role::Operator])?;
-        self.lease(revocation.lease).ok_or(Code::LeaseUnknown)?;
+        self.lease(revocation.lease)
+            .filter(|_| !self.is_forgotten(revocation.lease))
+            .ok_or(Code::LeaseUnknown)?;
         self.ended(revocation.lease).map_or(Ok(()), Err)
     }
 
