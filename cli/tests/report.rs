@@ -10,7 +10,7 @@ use proving::watchdog;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const SIZE: Size = Size { days: 1, agents: 8 };
+const SIZE: Size = Size { days: 1, agents: 16 };
 
 const MAP: &str = r#"
 [[source]]
@@ -226,6 +226,8 @@ fn wronged(name: &str, text: &str) -> String {
         "evidence.pack.jsonl" => forged(text),
         "SHA256SUMS" => text.replacen(['a', 'b'], "c", 1),
         "statement.dsse.json" => text.replacen("\"payload\":\"ey", "\"payload\":\"eY", 1),
+        // Where nothing happened the first line is all there is.
+        _ if !text.contains(['0', '1', '2']) => text.replacen("entry", "index", 1),
         _ => text.replacen(['0', '1', '2'], "7", 1),
     }
 }
