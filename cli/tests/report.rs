@@ -10,7 +10,10 @@ use proving::watchdog;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const SIZE: Size = Size { days: 1, agents: 16 };
+const SIZE: Size = Size {
+    days: 1,
+    agents: 16,
+};
 
 const MAP: &str = r#"
 [[source]]

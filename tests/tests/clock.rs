@@ -147,8 +147,10 @@ fn there_is_a_way_back_from_a_clock_that_was_believed_too_soon() {
     );
     let check = clocked.doctor("log-time");
     assert_eq!(check["result"], "warning", "{check}");
+    // The clock is read off a Date header, which has no fractions of a second.
+    let detail = check["detail"].as_str().unwrap();
     assert!(
-        check["detail"].as_str().unwrap().contains("5 days"),
+        detail.contains("5 days") || detail.contains("6 days"),
         "{check}"
     );
     // What keeps agents in check gets in at once, and so do their beats: clients sign in the log's time.

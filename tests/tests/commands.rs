@@ -113,7 +113,7 @@ impl Case {
 
     /// Options of all commands may stand before the command. A man page's name does not tell `a-b` from `a b`.
     fn is_of(&self, command: &str) -> bool {
-        let command: Vec<&str> = command.split(' ').collect();
+        let command: Vec<&str> = command.split([' ', '-']).collect();
         let words: Vec<&str> = self.words.iter().flat_map(|word| word.split('-')).collect();
         words.windows(command.len()).any(|window| window == command)
     }
