@@ -42,6 +42,8 @@ impl Screen {
         let mut screen = Command::new("setsid");
         screen
             .arg("--ctty")
+            // However these tests were started: in the background of a script signals are ignored.
+            .args(["env", "--default-signal"])
             .arg(command.get_program())
             .args(command.get_args());
         for (name, value) in command.get_envs() {

@@ -374,7 +374,8 @@ impl Service {
         let signer = self.signer();
         while self.size() < to {
             let seen = |n: u64| signer.observation("a", &n.to_string()).envelope().to_json();
-            let answer = self.post_lines(&(self.size()..to).map(seen).collect::<Vec<_>>());
+            let lines = self.size()..to.min(self.size() + 4_000);
+            let answer = self.post_lines(&lines.map(seen).collect::<Vec<_>>());
             assert_eq!(answer.status, 200, "{}", answer.text());
             // Of an agent that nobody registered nothing is logged, however often it is sent.
             assert!(answer.text().contains("\"logged\""), "{}", answer.text());

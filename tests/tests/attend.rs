@@ -162,6 +162,9 @@ fn while_the_service_is_away_results_wait_and_intents_do_not() {
     attended.run.until("the service is back");
     assert_eq!(attended.say(&intent("e"))["ok"], true);
     // Nobody knew whether the log had d, so it was found out; nobody had leave to act upon it.
+    while attended.world.receipts("result").len() < 2 {
+        attended.say(r#"{"hello":{"protocol":1}}"#);
+    }
     let statuses: Vec<Value> = attended
         .world
         .receipts("result")

@@ -116,12 +116,12 @@ fn other_spellings_and_other_logs_are_refused() {
             LOG_KEY,
         ),
         (PROOF.replace("index 6", "index -1"), LOG_KEY),
-        (PROOF.replace("rh3E0=", "rh3E1="), LOG_KEY),
-        (PROOF.replace("rh3E0=\n", "rh3E0=\0\n"), LOG_KEY),
+        (PROOF.replace("knh4U=", "knh4V="), LOG_KEY),
+        (PROOF.replace("knh4U=\n", "knh4U=\0\n"), LOG_KEY),
         (
             PROOF.replace(
-                "rh3E0=\n",
-                "rh3E0=\nw67KCpO1eqG5utoeNsjKg/pDX9TqwtRohLGtI6dCZh0=\n",
+                "knh4U=\n",
+                "knh4U=\nw67KCpO1eqG5utoeNsjKg/pDX9TqwtRohLGtI6dCZh0=\n",
             ),
             LOG_KEY,
         ),
