@@ -397,3 +397,11 @@ impl Run {
         (self.child.wait().expect("its end").code(), out, err)
     }
 }
+
+/// A test that ends early leaves nothing running.
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
