@@ -87,7 +87,7 @@ pub enum End<'a> {
 ///
 /// # Errors
 ///
-/// [`AttendError`], before anything was served. What goes wrong afterwards is told as a notice.
+/// [`AttendError`], before anything was served. A notice says what goes wrong afterwards.
 pub fn attend<T: Transport>(
     agent: &mut Agent<T>,
     directory: &mut Directory,

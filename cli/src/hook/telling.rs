@@ -206,7 +206,7 @@ impl Telling<'_> {
     }
 
     fn refs(&self) -> Value {
-        // What is no text of a record is left out: it is only told for people.
+        // What is not a text of a record is left out: people alone read it.
         let tool: Option<ledger::text::Text> = self.event.tool.parse().ok();
         match tool {
             Some(tool) => object([("tool", tool.as_str().into())]),

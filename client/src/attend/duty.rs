@@ -31,7 +31,7 @@ pub(super) enum Duty {
 }
 
 impl Duty {
-    /// Begins in the log. An agent that is to be healed first, or that is stopped or quarantined, is no reason to be gone:
+    /// Begins in the log. An agent that is to be healed first, or that is stopped or quarantined, does not end it:
     /// whoever asks is to be refused, and not to find nobody.
     pub(super) fn begin<T: Transport>(
         agent: &mut Agent<T>,

@@ -42,7 +42,7 @@ pub(crate) struct Waiting(Arc<Mutex<Option<Asked>>>);
 struct Asked {
     id: Option<Value>,
     outbox: Sender<String>,
-    /// Whether nobody but the clerk may answer any more.
+    /// Whether only the clerk may still answer.
     is_claimed: bool,
     _place: Option<Place>,
     /// Dropped with it: whoever asks one thing after the other waits for that.
