@@ -63,7 +63,7 @@ test("the keyboard is enough", async () => {
   await tabTo(page, "#report-findings button");
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.activeElement.closest("details")?.dataset.index === "9");
-  await tabTo(page, "details[data-index='9'] .body > div > button");
+  await tabTo(page, "details[data-index='9'] .body > div:not(.actions) > button");
   await page.keyboard.press("Enter");
   await page.waitForSelector("details[data-index='9'] .path");
   await close();
