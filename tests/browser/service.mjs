@@ -27,8 +27,8 @@ export async function startService() {
   const url = await firstLine(service);
   environment.DRAGONS_SERVER = url;
   const key = (name) => join(folder, `${name}.pem`);
-  const operator = ["--key", join(data, "keys", "operator.pem")];
   const trust = ["--trust", join(data, "trust.json")];
+  const operator = ["--key", join(data, "keys", "operator.pem"), ...trust];
   const dragons = (...words) => call("dragons", words);
   const run = (goal, ...program) => spawnSync(join(programs, "dragons"),
     ["run", "--agent", "worker", "--dir", "worker", "--goal", goal, "--key", key("worker"), ...trust, "--", ...program],
