@@ -52,7 +52,7 @@ pub(crate) struct Options {
     /// The address to listen at for its clients
     #[arg(long, value_name = "ADDR", requires = "url")]
     listen: Option<SocketAddr>,
-    /// Let in requests of this web origin, such as https://app.example.com; origins of this machine always may
+    /// Let in requests of this web origin, such as `https://app.example.com`; origins of this machine always may
     #[arg(long, value_name = "ORIGIN", requires = "url")]
     allow_origin: Vec<String>,
     /// The server to run, which speaks over its stdin and stdout, and its arguments
