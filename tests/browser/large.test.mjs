@@ -47,6 +47,7 @@ test("progress is of the bytes that were read, and grows", async () => {
 
 test("its entries are shown a page at a time", async () => {
   const { page } = opened;
+  await page.locator(".records > li").nth(19).waitFor();
   assert.equal(await page.locator(".records > li").count(), 20);
   await page.fill(".pager input", "12345");
   await page.press(".pager input", "Enter");

@@ -44,7 +44,7 @@ export class VerifierThread {
     return { id, answer };
   }
 
-  #receive({ id, answer, error, isCancelled, progress }) {
+  #receive({ id, answer, error, isCancelled, isSuperseded, progress }) {
     const asked = this.#asked.get(id);
     if (!asked) return;
     if (progress) {
@@ -52,6 +52,8 @@ export class VerifierThread {
       return;
     }
     this.#asked.delete(id);
+    // Whoever asked about evidence that is gone has nothing left to show: it is never answered.
+    if (isSuperseded) return;
     if (error === undefined) asked.resolve(answer);
     else asked.reject(isCancelled ? new Cancelled(error) : new Error(error));
   }

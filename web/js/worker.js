@@ -55,7 +55,8 @@ addEventListener("message", async ({ data }) => {
     const answer = await ANSWERS[ask](data);
     postMessage({ id, answer });
   } catch (error) {
-    postMessage({ id, error: String(error?.message ?? error), isCancelled: error instanceof Cancelled });
+    postMessage({ id, error: String(error?.message ?? error), isCancelled: error instanceof Cancelled,
+      isSuperseded: error instanceof Superseded });
   }
 });
 
@@ -119,9 +120,12 @@ function finish(evidence, intake) {
   return report;
 }
 
+/** Other evidence has taken the place of what was asked about. */
+class Superseded extends Error {}
+
 /** What a run has verified, as long as no other has taken its place. */
 function of(run) {
-  if (held?.run !== run) throw new Error("other evidence has taken its place");
+  if (held?.run !== run) throw new Superseded("other evidence has taken its place");
   return held;
 }
 
