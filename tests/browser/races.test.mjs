@@ -146,7 +146,7 @@ function watchVerdicts() {
   return page.evaluate(() => {
     globalThis.verdicts = [];
     const note = () => {
-      const shown = document.querySelector("#report:not([hidden]) .verdict:not(.is-none)");
+      const shown = document.querySelector("#report:not([hidden]) #report-subject");
       if (!shown) return;
       const hashes = [...shown.querySelectorAll(".hash-text")].map((code) => code.textContent);
       globalThis.verdicts.push(hashes.join(" "));
@@ -163,7 +163,7 @@ async function noVerdictButOf(pairs) {
 }
 
 async function subjects() {
-  const [evidence, trust] = await page.locator(".verdict .hash-text").allTextContents();
+  const [evidence, trust] = await page.locator("#report-subject .hash-text").allTextContents();
   return { evidence, trust };
 }
 
