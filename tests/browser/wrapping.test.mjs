@@ -47,7 +47,7 @@ for (const [name, evidence] of Object.entries(corpus())) {
     const told = spawnSync(dragons, ["verify", join(folder, file), "--trust", join(folder, "trust.json"), "--json"]);
     const { page } = opened;
     await page.setInputFiles("#evidence-file", { name: file, mimeType: "application/octet-stream", buffer: evidence });
-    await page.waitForFunction((wanted) => document.querySelector(".verdict dd")?.textContent === wanted, file);
+    await page.waitForFunction((wanted) => document.querySelector("#report-subject dd")?.textContent === wanted, file);
     const { verdict: word } = await verdict(page);
     assert.notEqual(word, "none");
     assert.equal(await page.textContent("#report-raw pre"), told.stdout.toString().trimEnd());
