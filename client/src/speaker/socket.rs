@@ -182,7 +182,7 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if matches!(self.made, Made::File) {
-            // One that is gone is no worse.
+            // It may have ended already, which does no harm.
             let _ = std::fs::remove_file(&self.path);
         }
     }
