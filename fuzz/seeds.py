@@ -76,6 +76,20 @@ def write_service(golden):
     serve("restored", "resumed", json.dumps(mark, separators=(",", ":")))
     serve("config", "few", 'data = "log"\nlisten = "127.0.0.1:7117"\nhost = ["a.example"]\nqueue = 16\n')
     serve("config", "hook", 'data = "log"\n[[webhooks]]\nname = "ops"\nurl = "https://a.example/x"\n')
+    hash = golden["trust"]["charter"]
+    for name, line in [
+        ("hello", {"hello": {"protocol": 1}}),
+        ("goal", {"id": 1, "goal": {"title": "a", "requester": "b", "session": "s", "host": "h"}}),
+        ("intent", {"id": "x", "intent": {"scope": "read:a/b", "goal": hash, "tool": "t", "digest": hash, "inputs": {"a": "b"},
+                    "parents": [hash], "tokens": 1, "cost_micros": 2, "session": "s", "host": "h", "call": "c", "part": 1,
+                    "subagent": "x", "refs": {"trace": "7"}, "deadline_ms": 9}}),
+        ("result", {"result": {"call": "c", "session": "s", "status": "error", "outputs": {"a": "b"}, "duration_ms": 1}}),
+        ("outcome", {"outcome": {"verdict": "accepted", "goal": hash, "checks": [{"name": "n", "record": hash}]}}),
+        ("session", {"session": {"session": "s", "root": "/a", "cancel": "calls", "calls": ["c"], "end": "turn"}}),
+        ("progress", {"progress": 7}),
+        ("disclose", {"id": 3, "disclose": {"record": hash, "side": "inputs", "name": "a"}}),
+    ]:
+        serve("socket", name, json.dumps(line, separators=(",", ":")) + "\n")
 
 
 def serve(target, name, content):

@@ -12,6 +12,7 @@ mod answer;
 mod caller;
 mod clerk;
 mod conversation;
+pub mod hostile;
 mod life;
 mod open;
 mod places;

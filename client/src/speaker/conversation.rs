@@ -232,7 +232,7 @@ impl Conversation {
 }
 
 /// What a line says, and its `id` even if it says nothing that is understood.
-fn read_line(line: &[u8]) -> Result<(Option<Value>, Result<Request, Refusal>), Refusal> {
+pub(super) fn read_line(line: &[u8]) -> Result<(Option<Value>, Result<Request, Refusal>), Refusal> {
     let mut members = Members::open("", Value::parse(line)?)?;
     let id = match members.take_if_present("id") {
         None | Some(Value::Null) => None,
