@@ -12,7 +12,7 @@ use tlog::checkpoint::{SignedCheckpoint, VerifiedCheckpoint};
 use tlog::note::VerifierKey;
 use tlog::policy::Policy;
 
-use crate::{Events, ORIGIN, Process, Signer, dragonsd, read};
+use crate::{Events, ORIGIN, Process, Signer, dragonsd, own_address, read};
 
 /// More than any agent sends.
 const UNLIMITED: u64 = 1 << 40;
@@ -111,13 +111,8 @@ impl Service {
     /// The command that `start` runs.
     pub fn serve_command(&self) -> Command {
         let mut command = dragonsd().command();
-        command.args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--metrics",
-            "127.0.0.1:0",
-        ]);
+        command.args(["serve", "--metrics", "127.0.0.1:0", "--listen"]);
+        command.arg(format!("{}:0", own_address()));
         command
             .args(["--data", path(&self.data())])
             .args(&self.flags);

@@ -154,11 +154,11 @@ fn a_page_that_is_named_reads_evidence() {
 #[test]
 fn a_name_that_was_pointed_at_the_service_reads_nothing() {
     let service = Service::new();
-    let port = service.url().rsplit(':').next().unwrap();
-    let rules = "--host-resolver-rules=MAP rebound.example 127.0.0.1";
+    let (address, port) = service.url()["http://".len()..].split_once(':').unwrap();
+    let rules = format!("--host-resolver-rules=MAP rebound.example {address}");
     let dom = look_at(
         &format!("http://rebound.example:{port}/v1/agents"),
-        &[rules],
+        &[&rules],
     );
     assert!(
         dom.contains("host-unknown") && !dom.contains("as_of"),
