@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Instant;
 
 use ledger::envelope::Envelope;
 
@@ -45,8 +46,9 @@ struct Held {
     meddling: Meddling,
     /// The records that were kept, as they came.
     kept: Vec<String>,
-    /// The records that came, in all.
+    /// The records that came, in all, and when.
     seen: Vec<String>,
+    came: Vec<Instant>,
 }
 
 impl HeldLine {
@@ -62,6 +64,7 @@ impl HeldLine {
                 meddling: Meddling::None,
                 kept: Vec::new(),
                 seen: Vec::new(),
+                came: Vec::new(),
             }),
             moved: Condvar::new(),
         });
@@ -101,6 +104,16 @@ impl HeldLine {
         drop(self.line.wait_while(came));
     }
 
+    /// Waits for so many further records, and says when they came.
+    ///
+    /// # Panics
+    /// If a thread of the line has panicked.
+    pub fn wait_for(&self, more: usize) -> Vec<Instant> {
+        let before = self.line.lock().came.len();
+        let held = self.line.wait_while(|held| held.came.len() < before + more);
+        held.came[before..].to_vec()
+    }
+
     /// The records that were kept back.
     ///
     /// # Panics
@@ -132,6 +145,7 @@ impl Line {
         let text = String::from_utf8_lossy(body).into_owned();
         let mut held = self.lock();
         held.seen.push(text.clone());
+        held.came.push(Instant::now());
         self.moved.notify_all();
         if matches!(held.meddling, Meddling::Keep(..)) {
             held.kept.push(text);

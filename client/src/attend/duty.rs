@@ -92,21 +92,19 @@ impl<T: Transport> Post<'_, T> {
         self.beat_due_now();
     }
 
-    /// Beats, or does what leads to where it may. How long the service asks to wait comes back.
-    pub(super) fn stay_alive(&mut self) -> Duration {
+    /// Beats, or does what leads to where it may.
+    pub(super) fn stay_alive(&mut self) {
         match self.duty {
             Duty::Idle => {}
             Duty::Speaks => {
                 self.compare_version();
-                let asked = self.clerk.beat();
+                self.clerk.beat();
                 self.read_charter();
-                return asked;
             }
             Duty::Heals => self.heal(),
             Duty::Away => self.begin_again(),
             Duty::Down { .. } => self.look(),
         }
-        Duration::ZERO
     }
 
     /// Something was logged about the agent.

@@ -65,6 +65,7 @@ impl<'a, T: Transport> Post<'a, T> {
             requester: options.requester.clone(),
             heartbeat: Duration::from_millis(liveness.heartbeat_ms),
             is_away: matches!(duty, Duty::Away),
+            left_alone_until: Instant::now(),
             was_refused: false,
             refused_beats: 0,
             waiting: VecDeque::new(),
@@ -113,15 +114,16 @@ impl<'a, T: Transport> Post<'a, T> {
             }
             // What was asked has found out that the service is away: whether it is back is not left to the next heartbeat.
             if self.clerk.is_away && !was_away {
-                self.beat_due = self.beat_due.min(Instant::now() + RETRY);
+                let retry = self.clerk.not_before(Instant::now() + RETRY);
+                self.beat_due = self.beat_due.min(retry);
             }
             self.clerk.look_after_what_is_open();
             self.end_silent_sessions();
             self.hear_news();
             if Instant::now() >= self.beat_due {
-                let asked = self.stay_alive();
+                self.stay_alive();
                 self.hear_news();
-                self.beat_due = Instant::now() + self.pause().max(asked);
+                self.beat_due = self.clerk.not_before(Instant::now() + self.pause());
             }
             self.rest_if_idle();
         }
@@ -299,9 +301,9 @@ impl<'a, T: Transport> Post<'a, T> {
         }
     }
 
-    /// What is done at a beat is done at once.
+    /// What is done at a beat is done as soon as the service lets it be.
     pub(super) fn beat_due_now(&mut self) {
-        self.beat_due = Instant::now();
+        self.beat_due = self.clerk.not_before(Instant::now());
     }
 
     /// Whether the rules bind may have changed.

@@ -267,6 +267,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             requester: self.options.requester.clone(),
             heartbeat: Duration::from_millis(self.liveness.heartbeat_ms),
             is_away: false,
+            left_alone_until: Instant::now(),
             was_refused: false,
             refused_beats: 0,
             waiting: VecDeque::new(),

@@ -46,15 +46,17 @@ impl<T: Transport> Healer<'_, T> {
     /// healed; whether it was is what comes back.
     pub(super) fn back_off(&mut self, pause: Duration) -> Result<bool, Down> {
         let until = Instant::now() + pause;
+        let mut asked = Duration::ZERO;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(false);
             }
-            self.pause(left.min(self.heartbeat()))?;
+            self.pause(left.min(self.heartbeat().max(asked)))?;
+            asked = Duration::ZERO;
             match self.agent.beat(0, self.now_ms()) {
                 Err(error) if error.is_fenced() => return self.heal(&mut |_| ()).map(|()| true),
-                Err(error) if error.is_away() => {}
+                Err(error) if error.is_away() => asked = error.asks_to_wait().unwrap_or_default(),
                 Err(error) => self.warn(&error),
                 Ok(_) if self.is_asked_to_stop() => {
                     return Err(Down::Because("the log asks it to stop".to_owned()));
@@ -155,15 +157,20 @@ impl<T: Transport> Healer<'_, T> {
         self.check_version()?;
         match self.agent.start(self.now_ms()) {
             Ok(()) => Ok(true),
-            Err(error) if error.is_fenced() || error.is_away() => self.pause(RETRY).map(|()| false),
+            Err(error) if error.is_fenced() || error.is_away() => {
+                let asked = error.asks_to_wait().unwrap_or_default();
+                self.pause(RETRY.max(asked)).map(|()| false)
+            }
             Err(error) => Err(Down::Because(with_sources(&error))),
         }
     }
 
     /// Beats until the log says that the agent runs. Whether it does: the epoch may be over before.
     fn recover(&mut self) -> Result<bool, Down> {
+        let mut asked = Duration::ZERO;
         loop {
-            self.pause(self.healing_beat())?;
+            self.pause(self.healing_beat().max(asked))?;
+            asked = Duration::ZERO;
             self.check_version()?;
             let step = self.agent.progress().saturating_add(1);
             match self.agent.beat(step, self.now_ms()) {
@@ -173,7 +180,9 @@ impl<T: Transport> Healer<'_, T> {
                     _ => return Ok(false),
                 },
                 Err(error) if error.is_fenced() => return Ok(false),
-                Err(error) if error.is_away() && !self.lease_has_ended() => {}
+                Err(error) if error.is_away() && !self.lease_has_ended() => {
+                    asked = error.asks_to_wait().unwrap_or_default();
+                }
                 Err(error @ AgentError::SplitView { .. }) => self.warn(&error),
                 Err(error) => return Err(Down::Because(with_sources(&error))),
             }

@@ -92,6 +92,8 @@ pub(crate) struct Clerk<'a, T> {
     pub(crate) requester: Text,
     pub(crate) heartbeat: Duration,
     pub(crate) is_away: bool,
+    /// Until when the service asked to be left alone.
+    pub(crate) left_alone_until: Instant,
     /// Whether the log refused what CMD asked last.
     pub(crate) was_refused: bool,
     /// How many heartbeats in a row were refused while nobody said where the agent stands.
@@ -135,15 +137,15 @@ impl<T: Transport> Clerk<'_, T> {
                 self.up("alive");
             }
             if Instant::now() >= beat_due {
-                let asked = self.beat();
+                self.beat();
                 self.renew();
                 self.look_for_stall();
                 let pause = if self.is_away {
-                    self.heartbeat.min(RETRY).max(asked)
+                    self.heartbeat.min(RETRY)
                 } else {
                     self.heartbeat
                 };
-                beat_due = Instant::now() + pause;
+                beat_due = self.not_before(Instant::now() + pause);
             }
         }
     }
@@ -182,8 +184,12 @@ impl<T: Transport> Clerk<'_, T> {
         (self.caller.now_ms)()
     }
 
-    /// Beats, and gives for how long the service asked to be left alone.
-    pub(crate) fn beat(&mut self) -> Duration {
+    /// That time, or a later one if the service asked to be left alone for longer.
+    pub(crate) fn not_before(&self, due: Instant) -> Instant {
+        due.max(self.left_alone_until)
+    }
+
+    pub(crate) fn beat(&mut self) {
         let (progress, now_ms, unlogged) =
             (self.life.progress(), self.now_ms(), self.unlogged.count());
         let more = unlogged.to_value().map(|count| ("unlogged", count));
@@ -195,20 +201,17 @@ impl<T: Transport> Clerk<'_, T> {
             // A beat that waits in the journal tells it once it is logged.
             self.unlogged.told(unlogged);
         }
-        let asked = match beat {
+        match beat {
             Ok(_) => {
                 self.refused_beats = 0;
                 self.is_back();
-                Duration::ZERO
             }
             Err(error) => {
                 self.note(&error);
                 self.look_after_refused_beat(&error);
-                error.asks_to_wait().unwrap_or_default()
             }
-        };
+        }
         self.report();
-        asked
     }
 
     fn up(&mut self, how: &str) {
@@ -323,6 +326,8 @@ impl<T: Transport> Clerk<'_, T> {
 
     pub(crate) fn note(&mut self, error: &AgentError) {
         let text = with_sources(error);
+        let asked = error.asks_to_wait().unwrap_or_default();
+        self.left_alone_until = self.left_alone_until.max(Instant::now() + asked);
         match error {
             AgentError::Away(_) if self.is_away => {}
             AgentError::Away(_) => {
