@@ -197,6 +197,28 @@ fn streams_that_nobody_reads_block_no_others() {
     assert!(events.next().is_some());
 }
 
+/// How many connections of those who follow were closed to make room.
+fn followers_sent_away(service: &Service) -> u64 {
+    let metrics = service.metrics();
+    let name = "dragonsd_http_connections_closed_total{doing=\"following\"} ";
+    let count = metrics.lines().find_map(|line| line.strip_prefix(name));
+    count.map_or(0, |count| count.parse().unwrap())
+}
+
+/// Whoever follows everything, or an agent that there is not, does not take the place of who follows an agent.
+#[test]
+fn streams_of_strangers_end_no_stream_of_an_agent() {
+    let service = Service::new();
+    registered(&service);
+    let mut followed = service.events("/v1/events?agent=a&kind=observation");
+    let follow = |query: &str| format!("GET /v1/events{query} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let _everything = strangers(300, api(&service), follow("").as_bytes());
+    let _nobody = strangers(300, api(&service), follow("?agent=nobody").as_bytes());
+    while followers_sent_away(&service) < 600 - 511 {}
+    let index = service.log(&service.signer().observation("a", "heard"));
+    assert_eq!(followed.next().map(|event| event.id), Some(index));
+}
+
 #[test]
 fn a_request_with_two_lengths_is_refused() {
     let service = Service::new();

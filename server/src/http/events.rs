@@ -15,6 +15,7 @@ use std::convert::Infallible;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -33,7 +34,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Service;
 use super::limits::{EVENTS_AT_ONCE, EVENTS_SILENCE};
-use super::listen::Doing;
+use super::listen::{CameBy, Doing};
 use super::media::UNBUFFERED;
 use super::parameters::{Decimal, Parameters, parsed_if_present};
 use super::problem::{Problem, ProblemDocument};
@@ -111,9 +112,15 @@ pub(super) async fn events(
     headers: HeaderMap,
     came: Came,
 ) -> Result<Response, Problem> {
+    let head = service.log.published();
+    if let (Some(Extension(CameBy(guest))), Some(agent)) = (&came, &wanted.agent)
+        && head.state.agent(agent).is_some()
+    {
+        guest.follows(agent.clone());
+    }
     let place = turns::place(&service.streams.places, came, Doing::Following).await?;
     let follower = Follower {
-        next: wanted.first(&headers, service.log.published().size)?,
+        next: wanted.first(&headers, head.size)?,
         heads: service.log.heads(),
         over: service.streams.over.subscribe(),
         log: service.log,

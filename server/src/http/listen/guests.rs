@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ledger::text::Name;
 use metrics::counter;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
@@ -72,6 +73,8 @@ struct State {
     held: Option<(Sort, u64)>,
     /// Since when the client takes nothing of what is sent to it.
     blocked: Option<Instant>,
+    /// The agent whose entries it follows.
+    follows: Option<Name>,
 }
 
 /// What a connection is doing.
@@ -132,6 +135,7 @@ impl Guests {
                 since: Instant::now(),
                 held: None,
                 blocked: None,
+                follows: None,
             }),
         });
         open.guests.insert(id, Arc::clone(&guest));
@@ -218,23 +222,24 @@ enum Surplus {
 }
 
 impl Open {
-    /// Tells one of the guests to go, out of those for whom `since` gives a time: of the address that has the most of
-    /// them, the one with the earliest.
+    /// Tells one of the guests to go, out of those for whom `since` gives a time: of those who have the most in common, which
+    /// is their address and the agent that they follow, the one with the earliest.
     fn dismiss(&mut self, since: impl Fn(&Guest, &State) -> Option<Instant>) -> bool {
-        let mut of_address: HashMap<IpAddr, (usize, Instant, u64)> = HashMap::new();
+        let mut alike: HashMap<(IpAddr, Option<Name>), (usize, Instant, u64)> = HashMap::new();
         for guest in self.guests.values() {
-            let Some(since) = since(guest, &guest.state()) else {
+            let state = guest.state();
+            let Some(since) = since(guest, &state) else {
                 continue;
             };
-            let (count, oldest, id) = of_address
-                .entry(guest.address)
+            let (count, oldest, id) = alike
+                .entry((guest.address, state.follows.clone()))
                 .or_insert((0, since, guest.id));
             *count += 1;
             if since < *oldest {
                 (*oldest, *id) = (since, guest.id);
             }
         }
-        let most = of_address
+        let most = alike
             .into_values()
             .max_by_key(|(count, oldest, _)| (*count, Reverse(*oldest)));
         let guest = most.and_then(|(_, _, id)| self.guests.get(&id).cloned());
@@ -279,11 +284,17 @@ impl Guest {
         }
         if doing == Doing::Waiting {
             open.release(&mut state);
+            state.follows = None;
         }
         (state.doing, state.since) = (doing, Instant::now());
         drop(state);
         drop(open);
         self.all.changed.notify_waiters();
+    }
+
+    /// Notes which agent it follows from now on. Who follows anything at all does not take the places of those.
+    pub(in crate::http) fn follows(&self, agent: Name) {
+        self.state().follows = Some(agent);
     }
 
     /// Takes room for so many bytes of its body. Where there is none, somebody has to go whose body is not whole.
@@ -469,6 +480,21 @@ mod tests {
         drop((whole, new));
         let open = guests.open();
         assert_eq!((open.small, open.large), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn who_follows_everything_goes_before_who_follows_an_agent() {
+        let guests = Guests::new(PLACES);
+        let places: Vec<Place> = (0..4).map(|_| guests.enter(address(1))).collect();
+        for (place, agent) in places.iter().zip([Some("a"), None, None, Some("b")]) {
+            if let Some(agent) = agent {
+                place.0.follows(agent.parse().unwrap());
+            }
+            place.0.does(Doing::Following);
+        }
+        assert!(places[3].0.takes_turn(Doing::Following));
+        let gone: Vec<bool> = places.iter().map(has_to_go).collect();
+        assert_eq!(gone, [false, true, false, false]);
     }
 
     #[test]
