@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::log::{Log, Published, ReadError};
 use crate::metrics;
-pub use place::{Place, PlaceError};
+pub use place::{Place, PlaceError, lies_in};
 
 /// How long a head that was just kept stands before the next is: under load heads come by the hundred a second.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -65,11 +65,17 @@ pub fn compare(anchored: &str, log: &Published) -> Result<(), AnchorError> {
 }
 
 impl Anchor {
-    /// Keeps the heads of a log at a place, the present one first.
-    #[must_use]
-    pub fn keep(place: Place, log: &Log) -> Self {
+    /// Keeps the heads of a log at a place. The present one is there when this comes back, if it could be kept.
+    pub async fn keep(place: Place, log: &Log) -> Self {
+        let mut keeper = Keeper {
+            place,
+            log: log.clone(),
+            kept: None,
+            failed: false,
+        };
+        keeper.keep_newest().await;
         let (stop, stopped) = watch::channel(false);
-        let keeping = tokio::spawn(keep(place, log.clone(), stopped));
+        let keeping = tokio::spawn(keeper.keep_up(stopped));
         Self { stop, keeping }
     }
 
@@ -81,35 +87,48 @@ impl Anchor {
     }
 }
 
-async fn keep(place: Place, log: Log, mut stopped: watch::Receiver<bool>) {
-    let mut heads = log.heads();
-    let mut kept: Option<TreeSize> = None;
-    let mut failed = false;
-    loop {
-        // What is decided first is whether to stop: all that was published before is then kept in this very round.
-        let is_last = *stopped.borrow_and_update();
-        let published = log.published();
-        if kept != Some(published.size) {
-            let outcome = write(&place, published.checkpoint.clone()).await;
-            metrics::anchored(outcome.is_ok().then_some(published.size));
-            tell(&place, &outcome, &mut failed);
-            if outcome.is_ok() {
-                kept = Some(published.size);
-            }
-        }
-        if is_last {
+/// Brings heads to a place.
+struct Keeper {
+    place: Place,
+    log: Log,
+    kept: Option<TreeSize>,
+    failed: bool,
+}
+
+impl Keeper {
+    async fn keep_newest(&mut self) {
+        let published = self.log.published();
+        if self.kept == Some(published.size) {
             return;
         }
-        let pause = if failed { RETRY } else { PAUSE };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stopped.changed() => continue,
+        let outcome = write(&self.place, published.checkpoint.clone()).await;
+        metrics::anchored(outcome.is_ok().then_some(published.size));
+        tell(&self.place, &outcome, &mut self.failed);
+        if outcome.is_ok() {
+            self.kept = Some(published.size);
         }
-        if !failed && kept == Some(log.published().size) {
+    }
+
+    async fn keep_up(mut self, mut stopped: watch::Receiver<bool>) {
+        let mut heads = self.log.heads();
+        loop {
+            // What is decided first is whether to stop: all that was published before is then kept in this very round.
+            let is_last = *stopped.borrow_and_update();
+            self.keep_newest().await;
+            if is_last {
+                return;
+            }
+            let pause = if self.failed { RETRY } else { PAUSE };
             tokio::select! {
-                // Its sender is gone when the sequencer has ended: then only the stop is waited for.
-                changed = heads.changed() => if changed.is_err() { let _ = stopped.changed().await; },
-                _ = stopped.changed() => {}
+                () = tokio::time::sleep(pause) => {}
+                _ = stopped.changed() => continue,
+            }
+            if !self.failed && self.kept == Some(self.log.published().size) {
+                tokio::select! {
+                    // Its sender is gone when the sequencer has ended: then only the stop is waited for.
+                    changed = heads.changed() => if changed.is_err() { let _ = stopped.changed().await; },
+                    _ = stopped.changed() => {}
+                }
             }
         }
     }

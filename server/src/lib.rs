@@ -26,6 +26,7 @@ pub mod messages;
 pub mod metrics;
 pub mod rates;
 pub mod serve;
+pub mod signals;
 pub mod store;
 pub mod trust;
 pub mod webhooks;

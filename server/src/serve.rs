@@ -11,7 +11,6 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tlog::note::{KeyName, ParseKeyError, SigningKey};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::anchor::{self, Anchor, AnchorError, Place, PlaceError};
 use crate::backup::restored::{Marker, MarkerError};
@@ -27,6 +26,7 @@ use crate::log::{
 };
 use crate::messages::Messages;
 use crate::metrics;
+use crate::signals::Signals;
 use crate::store::open::{self, OpenStoreError};
 use crate::store::{Storage, Store};
 use crate::trust::{Trust, TrustError};
@@ -44,7 +44,7 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// [`ServeError`] if the service cannot start, or its sequencer ended by itself.
 pub async fn serve(settings: &Settings, messages: &Messages) -> Result<(), ServeError> {
     // First of all, so that no signal finds the process without a handler.
-    let signals = Signals::new()?;
+    let signals = Signals::new().map_err(ServeError::Signals)?;
     let recorder = metrics::install().map_err(ServeError::Metrics)?;
     http::describe_metrics();
     check_reach(settings)?;
@@ -62,7 +62,10 @@ pub async fn serve(settings: &Settings, messages: &Messages) -> Result<(), Serve
     let storage = open_storage(settings, files)?;
     let store = Arc::clone(&storage.store);
     let (log, mut sequencer) = open(settings, &trust, storage, place.as_ref(), may_sign).await?;
-    let anchor = place.map(|place| Anchor::keep(place, &log));
+    let anchor = match place {
+        Some(place) => Some(Anchor::keep(place, &log).await),
+        None => None,
+    };
     let snapshots = offer_snapshots(settings, store);
     let begun = Begun {
         settings,
@@ -355,46 +358,6 @@ async fn keep_up(recorder: PrometheusHandle, log: Log) {
         ticks.tick().await;
         metrics::agents(&log.published().state);
         recorder.run_upkeep();
-    }
-}
-
-/// The signals that end the service in good order, and those that would end it in none if nobody took them.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    /// A terminal that goes away, and whoever rotates files: there is nothing here to open again.
-    hang_up: Signal,
-    user1: Signal,
-    user2: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, ServeError> {
-        let take = |kind| signal(kind).map_err(ServeError::Signals);
-        Ok(Self {
-            terminate: take(SignalKind::terminate())?,
-            interrupt: take(SignalKind::interrupt())?,
-            hang_up: take(SignalKind::hangup())?,
-            user1: take(SignalKind::user_defined1())?,
-            user2: take(SignalKind::user_defined2())?,
-        })
-    }
-
-    /// The next one that ends the service.
-    async fn next(&mut self) -> &'static str {
-        loop {
-            let ignored = tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hang_up.recv() => "SIGHUP",
-                _ = self.user1.recv() => "SIGUSR1",
-                _ = self.user2.recv() => "SIGUSR2",
-            };
-            tracing::info!(
-                signal = ignored,
-                "ignored: settings are read at the start alone"
-            );
-        }
     }
 }
 

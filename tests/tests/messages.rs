@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use ledger::key::PrivateKey;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::Signal;
-use tests::{Answer, Service};
+use tests::{Answer, Service, dragonsd, own_address};
 
 /// More requests than a pipe and the queue hold lines of.
 const REQUESTS: usize = 2_500;
@@ -103,6 +103,55 @@ fn a_full_disk_behind_stderr_stops_nothing() {
     assert!(service.stop().success());
 }
 
+/// Also the one line on stdout holds up nobody: closed, full, or a pipe that nobody reads or that is gone.
+#[test]
+fn a_stdout_that_takes_nothing_stops_nothing() {
+    // It ends with the service, which takes the shell's place, and reads nothing.
+    let idle = "> >(exec tail --pid=$$ -f /dev/null)";
+    for (redirection, level) in [
+        (">&-", "info"),
+        (">&- 2>&-", "info"),
+        ("<&- >&- 2>&-", "debug"),
+        (">/dev/full", "info"),
+        (">/dev/full 2>/dev/full", "debug"),
+        ("> >(true)", "info"),
+        ("> >(true) 2>&1", "debug"),
+        (idle, "info"),
+        (&format!("{idle} 2>&1"), "debug"),
+    ] {
+        let mut service = Service::new();
+        assert!(service.stop().success());
+        let address = own_address();
+        let mut shell = Command::new("bash");
+        let script = format!("exec \"$@\" {redirection}");
+        shell.args(["-c", &script, "bash"]).arg(dragonsd().path());
+        shell.args(["serve", "--metrics", "127.0.0.1:0", "--listen"]);
+        shell
+            .arg(format!("{address}:7117"))
+            .arg("--data")
+            .arg(service.data());
+        shell.env("RUST_LOG", level);
+        let mut process = shell.spawn().unwrap();
+        let url = format!("http://{address}:7117");
+        let get = |path: &str| Answer::try_of(service.request_to("GET", &format!("{url}{path}")));
+        while get("/readyz").is_err() {
+            assert_eq!(process.try_wait().unwrap(), None, "{redirection}: it ended");
+        }
+        for _ in 0..200 {
+            assert_eq!(get("/v1/agents").unwrap().status, 200, "{redirection}");
+        }
+        let key = PrivateKey::from_seed(&[5; 32]);
+        let record = service.signer().registration("a", &key);
+        let post = service.request_to("POST", &format!("{url}/v1/entries"));
+        let post = post.header("content-type", "application/json");
+        let logged = Answer::of(post.body(record.envelope().to_json()));
+        assert_eq!(logged.status, 200, "{redirection}: {}", logged.text());
+        rustix::process::kill_process(rustix::process::Pid::from_child(&process), Signal::TERM)
+            .unwrap();
+        assert!(process.wait().unwrap().success(), "{redirection}");
+    }
+}
+
 #[test]
 fn strangers_leave_few_lines() {
     let service = Service::new();
@@ -116,11 +165,32 @@ fn strangers_leave_few_lines() {
 #[test]
 fn signals_that_mean_nothing_here_end_nothing() {
     let mut service = Service::new();
-    for signal in [Signal::HUP, Signal::USR1, Signal::USR2, Signal::HUP] {
-        service.signal(signal);
-        assert_eq!(service.get("/readyz").status, 200, "{signal:?}");
+    // Left out are those of a fault, those that stop and go on, and those of the C library.
+    let ignored = [1, 10, 12, 13, 14, 16, 17, 18, 23, 25, 26, 27, 28, 29];
+    for number in ignored.into_iter().chain(34..=64) {
+        kill(&service, number);
+        assert_eq!(service.get("/readyz").status, 200, "signal {number}");
     }
     let key = PrivateKey::from_seed(&[5; 32]);
     service.log(&service.signer().registration("a", &key));
     assert!(service.stop().success());
+}
+
+#[test]
+fn signals_that_ask_for_the_end_end_it_in_good_order() {
+    let mut service = Service::new();
+    for number in [2, 3, 15, 24, 30] {
+        kill(&service, number);
+        assert!(service.wait().success(), "signal {number}");
+        assert!(service.stderr().contains("stopped"), "signal {number}");
+        service.start();
+    }
+}
+
+fn kill(service: &Service, number: i32) {
+    let pid = service.process().0.to_string();
+    let sent = Command::new("kill")
+        .args([&format!("-{number}"), &pid])
+        .status();
+    assert!(sent.unwrap().success(), "signal {number}");
 }
