@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ledger::key::PrivateKey;
+use rustix::process::Signal;
 use tests::{Service, read};
 use tlog::checkpoint::SignedCheckpoint;
 
@@ -127,6 +128,28 @@ fn a_copied_back_folder_is_noticed_where_there_is_an_anchor_and_said_to_be_unnot
     assert!(service.stop().success());
     let said = refused(&mut service.serve_command());
     assert!(said.contains("has another history"), "{said}");
+}
+
+/// A snapshot of a running machine, taken between two instructions, and one of the store alone.
+#[test]
+fn a_snapshot_that_is_put_back_is_noticed_however_it_was_taken() {
+    for part in ["", "store"] {
+        let kept = Kept::new();
+        let mut service = service(&kept.setting());
+        see(&service, "before");
+        service.signal(Signal::STOP);
+        let copied = service.scratch("copied");
+        let whole = service.data().join(part);
+        copy(&whole, &copied);
+        service.signal(Signal::CONT);
+        let index = see(&service, "afterwards");
+        wait(|| size_of(&read(&kept.path())) > index);
+        service.kill();
+        std::fs::remove_dir_all(&whole).unwrap();
+        copy(&copied, &whole);
+        let said = refused(&mut service.serve_command());
+        assert!(said.contains("is an older copy"), "{part}: {said}");
+    }
 }
 
 #[test]

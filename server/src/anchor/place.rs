@@ -70,8 +70,7 @@ impl Place {
             return Ok(Self::Address(url));
         }
         let path = std::path::absolute(setting).map_err(|error| format!("{setting}: {error}"))?;
-        let data = std::path::absolute(data).map_err(|error| format!("{setting}: {error}"))?;
-        match path.starts_with(&data) {
+        match lies_in(&path, data).map_err(|error| format!("{setting}: {error}"))? {
             true => Err(format!(
                 "{setting} lies in the data folder and would go back with it: name a place on another disk"
             )),
@@ -155,6 +154,27 @@ impl fmt::Display for Place {
             Self::File(path) => path.display().fmt(f),
             Self::Address(url) => f.write_str(&url.origin().ascii_serialization()),
         }
+    }
+}
+
+/// Whether what is at a path, or would be, lies in a folder, whichever way the path takes.
+///
+/// # Errors
+/// If a part of the path that is there cannot be followed.
+pub fn lies_in(path: &Path, folder: &Path) -> io::Result<bool> {
+    Ok(followed(path)?.starts_with(followed(folder)?))
+}
+
+/// The path without links, as far as it is there.
+fn followed(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        followed => return followed,
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => Ok(followed(parent)?.join(name)),
+        _ => Ok(path),
     }
 }
 

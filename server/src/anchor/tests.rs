@@ -72,8 +72,22 @@ fn a_file_is_replaced_as_a_whole_and_is_not_inside_the_data_folder() {
     std::fs::write(&path, "x".repeat(1_000_001)).unwrap();
     assert!(matches!(place.read(), Err(PlaceError::TooLong)));
     let inside = data.join("anchor");
-    let refused = Place::parse(inside.to_str().unwrap(), &data).unwrap_err();
-    assert!(refused.contains("another disk"), "{refused}");
+    std::fs::create_dir(&data).unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&data, &link).unwrap();
+    let around = folder.path().join("data/../data/anchor");
+    let elsewhere = folder.path().join("data/../beside");
+    for inside in [
+        inside,
+        link.join("anchor"),
+        link.join("further/anchor"),
+        around,
+    ] {
+        let refused = Place::parse(inside.to_str().unwrap(), &data).unwrap_err();
+        assert!(refused.contains("another disk"), "{refused}");
+    }
+    Place::parse(elsewhere.to_str().unwrap(), &data).unwrap();
+    Place::parse(path.to_str().unwrap(), &link).unwrap();
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! BACKUPS/store/…              every store, by the engine's own backups: what several share is there once
 //! BACKUPS/ID/manifest.json     what the backup is of, and a digest of each file beside the store
 //! BACKUPS/ID/trust.json        and keys/…, webhooks/… as in the data folder
+//! BACKUPS/.unfinished-…        what is being made, and what was when somebody killed it
 //! ```
 //!
 //! A backup is a sound log that ends too early as soon as the service goes on. So whatever is restored is marked
@@ -14,6 +15,7 @@ mod error;
 mod files;
 mod manifest;
 pub mod restored;
+mod scratch;
 pub mod snapshot;
 
 use std::fs::{self, File, Permissions, TryLockError};
@@ -26,13 +28,14 @@ use host::durable::{self, Draft, Readers};
 pub use error::BackupError;
 pub use manifest::{Copied, Manifest, ManifestError};
 
-use crate::anchor::Place;
+use crate::anchor::{Place, lies_in};
 use crate::fsck;
 use crate::init::{self, TRUST_FILE};
 use crate::store::Counts;
 use crate::store::open::{self, Copies};
 use crate::trust::Trust;
 use restored::Marker;
+use scratch::{Purpose, Scratch};
 
 /// The folder of the engine's backups, in a folder of backups.
 const STORE: &str = "store";
@@ -70,12 +73,9 @@ pub fn create(request: &Create) -> Result<Manifest, BackupError> {
     must_lie_elsewhere(&request.to, &request.data)?;
     fs::create_dir_all(&request.to).map_err(|error| BackupError::file(&request.to, error))?;
     let _alone = lock(&request.to)?;
-    let mut shelf = Shelf::make(&request.to)?;
+    let mut shelf = Shelf::tidied(&request.to)?;
     shelf.must_be_of(&trust)?;
-    let draft = tempfile::Builder::new()
-        .prefix(".unfinished-")
-        .tempdir_in(&request.to)
-        .map_err(|error| BackupError::file(&request.to, error))?;
+    let draft = Scratch::make(&request.to, Purpose::Making)?;
     // Before the store: a webhook that goes on too early tells something twice, one too late leaves something out.
     let files = files::stage(&request.data, request.keys.as_deref(), draft.path())?;
     let source = snapshot::take(&request.data)?;
@@ -86,7 +86,7 @@ pub fn create(request: &Create) -> Result<Manifest, BackupError> {
     durable::create(&path, manifest.to_json().as_bytes(), Readers::Owner)
         .map_err(|error| BackupError::file(&path, error))?;
     let place = shelf.place(id);
-    durable::place_folder(&draft.keep(), &place)
+    durable::place_folder(&draft.into_path(), &place)
         .map_err(|error| BackupError::file(&place, error))?;
     if let Some(keep) = request.keep {
         shelf.thin(keep)?;
@@ -258,6 +258,18 @@ impl Shelf {
         })
     }
 
+    /// Opens it for a further backup, without what others left behind who were killed.
+    fn tidied(folder: &Path) -> Result<Self, BackupError> {
+        scratch::sweep(folder)?;
+        let store = folder.join(STORE);
+        init::create_folder(&store)?;
+        let of_none = |id: u32| !folder.join(id.to_string()).is_dir();
+        Ok(Self {
+            folder: folder.to_owned(),
+            copies: Copies::open_without(&store, of_none)?,
+        })
+    }
+
     fn open(folder: &Path) -> Result<Self, BackupError> {
         // The engine would make what is not there.
         match folder.join(STORE).is_dir() {
@@ -317,15 +329,16 @@ impl Shelf {
         Ok(())
     }
 
-    /// Keeps the newest, and forgets the others.
+    /// Keeps the newest, and forgets the others. A store without a folder is nothing to anybody, so the folders go first.
     fn thin(&mut self, keep: usize) -> Result<(), BackupError> {
         let ids = self.ids()?;
-        let old = ids.len().saturating_sub(keep.max(1));
-        for id in &ids[..old] {
-            let place = self.place(*id);
-            fs::remove_dir_all(&place).map_err(|error| BackupError::file(&place, error))?;
+        let (old, kept) = ids.split_at(ids.len().saturating_sub(keep.max(1)));
+        for id in old {
+            scratch::remove(&self.folder, *id)?;
         }
-        Ok(self.copies.keep(ids.len() - old)?)
+        Ok(self
+            .copies
+            .keep_from(kept.first().copied().unwrap_or_default())?)
     }
 
     /// Restores a backup into a folder of its own, and tells all that is wrong with it.
@@ -338,10 +351,7 @@ impl Shelf {
             Err(error) if error.is_damage() => return Ok(damaged(&error)),
             manifest => manifest?,
         };
-        let scratch = tempfile::Builder::new()
-            .prefix(".verifying-")
-            .tempdir_in(&self.folder)
-            .map_err(|error| BackupError::file(&self.folder, error))?;
+        let scratch = Scratch::make(&self.folder, Purpose::Verifying)?;
         let restored = self.unpack(&manifest, scratch.path());
         let trust = match restored {
             Err(error) if error.is_damage() => return Ok(damaged(&error)),
@@ -406,9 +416,7 @@ fn judge(
 }
 
 fn must_lie_elsewhere(to: &Path, data: &Path) -> Result<(), BackupError> {
-    let wrong = |error| BackupError::file(to, error);
-    let inside = std::path::absolute(to).map_err(wrong)?;
-    match inside.starts_with(std::path::absolute(data).map_err(wrong)?) {
+    match lies_in(to, data).map_err(|error| BackupError::file(to, error))? {
         true => Err(BackupError::Inside { to: to.to_owned() }),
         false => Ok(()),
     }

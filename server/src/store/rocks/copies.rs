@@ -18,6 +18,9 @@ impl RocksStore {
     }
 }
 
+/// The engine's folder with a file for each backup.
+const META: &str = "meta";
+
 /// Backups of stores in one folder, by RocksDB's backup engine. What several have in common is there once.
 pub struct Copies {
     engine: BackupEngine,
@@ -44,6 +47,15 @@ pub enum CopyError {
     /// There is no log in the store.
     #[error("there is no log in the store")]
     Empty,
+    /// What was left over could not be removed.
+    #[error("what was left over in {} could not be removed", path.display())]
+    Remove {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
     /// The restored files could not be synced.
     #[error("{} could not be synced", path.display())]
     Sync {
@@ -65,6 +77,26 @@ impl Copies {
         let environment = Env::new().map_err(engine)?;
         let engine = BackupEngine::open(&options, &environment).map_err(engine)?;
         Ok(Self { engine })
+    }
+
+    /// Opens the backups in a folder to add one, and removes those of which `is_left_over` says so, and what was begun and
+    /// never finished.
+    ///
+    /// # Errors
+    /// [`CopyError::Store`]; [`CopyError::Remove`].
+    pub fn open_without(
+        folder: &Path,
+        is_left_over: impl Fn(u32) -> bool,
+    ) -> Result<Self, CopyError> {
+        // A backup is what has a file here; the engine removes what no backup names.
+        let removed = remove_where(&folder.join(META), is_left_over);
+        removed.map_err(|error| CopyError::Remove {
+            path: folder.join(META),
+            error,
+        })?;
+        let mut copies = Self::open(folder)?;
+        copies.keep_from(0)?;
+        Ok(copies)
     }
 
     /// Adds the store at a path, which nobody else has open. Gives its number and its head.
@@ -105,13 +137,30 @@ impl Copies {
         sync_all(to)
     }
 
-    /// Forgets all but the newest.
+    /// Forgets those with a smaller number, and removes what was begun and never finished.
     ///
     /// # Errors
     /// [`CopyError::Store`].
-    pub fn keep(&mut self, newest: usize) -> Result<(), CopyError> {
-        Ok(self.engine.purge_old_backups(newest).map_err(engine)?)
+    pub fn keep_from(&mut self, oldest: u32) -> Result<(), CopyError> {
+        let kept = self.all().iter().filter(|copy| copy.id >= oldest).count();
+        Ok(self.engine.purge_old_backups(kept).map_err(engine)?)
     }
+}
+
+/// Removes files that are called by a number, if it is one of those. A folder that is not there has none.
+fn remove_where(folder: &Path, is_meant: impl Fn(u32) -> bool) -> std::io::Result<()> {
+    let files = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        files => files?,
+    };
+    for file in files {
+        let file = file?;
+        let number: Option<u32> = file.file_name().to_str().and_then(|name| name.parse().ok());
+        if number.is_some_and(&is_meant) {
+            fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for Copies {
