@@ -128,6 +128,47 @@ fn a_service_that_stood_still_for_hours_is_vouched_for_by_whoever_speaks() {
     assert_eq!(clocked.see("an observer").status, 200);
 }
 
+/// A service that stood still for two hours, and an agent with a lease for longer.
+fn stood_still() -> Clocked {
+    let mut clocked = Clocked::new();
+    for prepares in [
+        "manifest register DIR --key OPERATOR --agent-key AGENT",
+        "lease grant greeter --allow run:greet --for 1d --key OPERATOR",
+    ] {
+        clocked.shell.succeed(prepares);
+    }
+    clocked.restart(2 * HOUR_MS, &[]);
+    assert_eq!(clocked.ready().status, 503);
+    clocked
+}
+
+#[test]
+fn a_beat_vouches_for_the_clock_where_its_own_says_the_same() {
+    let mut clocked = stood_still();
+    let beat = "heartbeat --dir DIR --key AGENT --trust TRUST";
+    let mut beat = clocked.shell.command(beat);
+    clocked.clock.wind(&mut beat);
+    let output = beat.output().unwrap();
+    assert!(output.status.success(), "{}", tests::stderr(&output));
+    clocked.becomes_ready();
+    assert!(clocked.service().stop().success());
+}
+
+/// What a run is told by the service itself is no second voice, although its records are dated by that.
+#[test]
+fn an_agent_whose_clock_says_another_time_vouches_for_nothing() {
+    let mut clocked = stood_still();
+    let size = clocked.service().size();
+    for speaks in [
+        "run --dir DIR --key AGENT --trust TRUST --patience 1s -- true",
+        "heartbeat --dir DIR --key AGENT --trust TRUST",
+    ] {
+        assert!(!clocked.shell.run(speaks).status.success(), "{speaks}");
+        assert_eq!(clocked.ready().status, 503, "{speaks}");
+        assert_eq!(clocked.service().size(), size, "{speaks}");
+    }
+}
+
 #[test]
 fn there_is_a_way_back_from_a_clock_that_was_believed_too_soon() {
     let mut clocked = Clocked::new();

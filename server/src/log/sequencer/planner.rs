@@ -7,6 +7,7 @@ use std::time::Duration;
 use ledger::codes::Refusal;
 use ledger::digest::RecordHash;
 use ledger::govern::State;
+use ledger::json::Value;
 use ledger::key::PrivateKey;
 use ledger::record::{CheckedRecord, Kind};
 use tlog::note::VerifierKey;
@@ -25,6 +26,9 @@ use crate::store::Store;
 /// How many leaves may follow a pulse, which names the state in front of it: so however fast a log grows, there is little to
 /// read behind the newest state that the log itself vouches for.
 const PULSE_LEAVES: u64 = 10_000;
+
+/// The member of `ext` in which an agent says that its own clock is off the log's, by which it has dated the record.
+const CLOCK_OFF: &str = "clock_off_ms";
 
 /// Owns the tree and the governance state, and the refusals that are being counted.
 pub(super) struct Planner {
@@ -99,15 +103,18 @@ impl Planner {
     }
 
     /// Whether an agent or an operator says in this record what time it is, and the rules would let it in. What control
-    /// signs says no more than the clock itself.
+    /// signs says no more than the clock itself, nor does an agent that was told the time by this service: its record says
+    /// that its own clock is off.
     fn is_voice(&self, record: &CheckedRecord) -> bool {
         use Kind::{Charter, Heartbeat, Lease, LeaseRevocation, Manifest, Order, Receipt};
         let speaks = matches!(
             record.signed().kind(),
             Heartbeat | Receipt | Manifest | Lease | LeaseRevocation | Order | Charter
         );
+        let ext = record.record().ext.as_ref();
+        let is_told = ext.is_some_and(|ext| has_member(ext, CLOCK_OFF));
         let admitted = || self.state.admit(record, self.time.wall_ms()).is_ok();
-        speaks && self.time.is_voice(record.record().at_ms) && admitted()
+        speaks && !is_told && self.time.is_voice(record.record().at_ms) && admitted()
     }
 
     /// How long nothing is due; `None` if nothing is ever due by itself, or nobody knows what time it is.
@@ -241,4 +248,8 @@ impl Planner {
         plan.transitions()?;
         plan.refusals(self.refusals.due(now_ms))
     }
+}
+
+fn has_member(object: &Value, name: &str) -> bool {
+    matches!(object, Value::Object(members) if members.iter().any(|(known, _)| known == name))
 }
