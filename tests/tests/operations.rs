@@ -1,14 +1,13 @@
 //! The recipes of `docs/operations.md`: each command as it stands there, on a log that is set up as the page says.
 //!
-//! Paths of the page lie below the folder of the test, and the service's port is a free one. `systemctl` is a script.
+//! Paths of the page lie below the folder of the test, and the service has an address of its own. `systemctl` is a script.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use tests::{ORIGIN, SetClock, dragons, dragonsd, read};
+use tests::{ORIGIN, SetClock, dragons, dragonsd, own_address, read};
 
 /// Where the page says that things are.
 const PLACES: [&str; 5] = ["/etc/dragons", "/var/", "/mnt/", "/usr/local/bin", "/srv/"];
@@ -20,21 +19,27 @@ const SYSTEMCTL: &str = r#"#!/bin/bash
 # Starts and stops one service, and comes back when that is done.
 set -eu
 root=ROOT
+start() {
+  : > "$root/stdout"
+  ${WIND:+env $WIND} "$root/usr/local/bin/dragonsd" serve --config "$root/etc/dragons/dragonsd.toml" --metrics 127.0.0.1:0 > "$root/stdout" 2> "$root/stderr" < /dev/null &
+  pid=$!
+  echo "$pid" > "$root/pid"
+  until grep -q '^listening' "$root/stdout"; do
+    kill -0 "$pid" 2> /dev/null || { cat "$root/stderr" >&2; exit 1; }
+    sleep 0.05
+  done
+}
+stop() {
+  [[ -e $root/pid ]] || return 0
+  pid=$(cat "$root/pid")
+  rm "$root/pid"
+  kill "$pid" 2> /dev/null || return 0
+  tail --pid="$pid" -f /dev/null
+}
 case "$1" in
-  start)
-    : > "$root/stdout"
-    ${WIND:+env $WIND} "$root/usr/local/bin/dragonsd" serve --config "$root/etc/dragons/dragonsd.toml" --metrics 127.0.0.1:0 > "$root/stdout" 2> "$root/stderr" < /dev/null &
-    pid=$!
-    echo "$pid" > "$root/pid"
-    until grep -q '^listening' "$root/stdout"; do
-      kill -0 "$pid" 2> /dev/null || { cat "$root/stderr" >&2; exit 1; }
-    done ;;
-  stop)
-    [[ -e $root/pid ]] || exit 0
-    pid=$(cat "$root/pid")
-    rm "$root/pid"
-    kill "$pid" 2> /dev/null || exit 0
-    tail --pid="$pid" -f /dev/null ;;
+  start) start ;;
+  stop) stop ;;
+  restart) stop; start ;;
 esac
 "#;
 
@@ -47,9 +52,7 @@ struct Setup {
 impl Setup {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // It is free again once this line is over.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-        let address = address.unwrap().to_string();
+        let address = format!("{}:7117", own_address());
         let setup = Self { folder, address };
         for place in [
             "etc/dragons/keys",
