@@ -1,7 +1,7 @@
 //! An hour of mixed load on one service: `make soak`, or `cargo bench -p tests --bench soak`. It prints figures each
-//! minute, and says at its end whether anything failed that was not meant to.
+//! minute, and says at its end whether anything failed that was not meant to, and whether memory stayed flat.
 //!
-//! `SOAK_SECONDS` changes how long. Agents act and begin new epochs, an observer sends bodies of many lines, readers read,
+//! `SOAK_SECONDS` changes how long; of a short one figures come more often. Agents act and begin new epochs, an observer sends bodies of many lines, readers read,
 //! streams are followed and dropped, packs are exported and left in the middle, backups are made, and nonsense is sent.
 
 use std::collections::BTreeMap;
@@ -38,8 +38,14 @@ const STREAMS: usize = 16;
 const PACKS: Duration = Duration::from_secs(20);
 const BACKUPS: Duration = Duration::from_secs(60);
 
-/// How often figures are printed.
+/// How often figures are printed: each minute, and at least this many times.
 const FIGURES: Duration = Duration::from_secs(60);
+const LEAST_FIGURES: u32 = 12;
+
+/// How much more memory the service may hold at the end than at half-time, in parts of a hundred, and in MiB beside that:
+/// what the store keeps of its tables grows a little with them.
+const MOST_GROWTH_PERCENT: u64 = 20;
+const MOST_GROWTH_MIB: u64 = 16;
 
 /// What was done, and what failed.
 #[derive(Default)]
@@ -47,6 +53,8 @@ struct Seen {
     done: Mutex<BTreeMap<&'static str, u64>>,
     failed: Mutex<Vec<String>>,
     slowest_us: AtomicU64,
+    /// What the service held, in MiB, as often as figures were printed.
+    held_mib: Mutex<Vec<u64>>,
 }
 
 impl Seen {
@@ -72,18 +80,21 @@ struct Soak {
     service: Service,
     signer: Signer,
     seen: Seen,
+    lasts: Duration,
     until: Instant,
 }
 
 fn main() {
     let seconds =
         std::env::var("SOAK_SECONDS").map_or(3_600, |text| text.parse().expect("a number"));
+    let lasts = Duration::from_secs(seconds);
     let service = Service::unlimited(&[]);
     let soak = Soak {
         signer: service.signer(),
         service,
         seen: Seen::default(),
-        until: Instant::now() + Duration::from_secs(seconds),
+        lasts,
+        until: Instant::now() + lasts,
     };
     std::thread::scope(|scope| {
         for n in 0..AGENTS {
@@ -316,15 +327,16 @@ impl Soak {
         );
         let (mut size, mut at) = (self.service.size(), began);
         while !self.is_over() {
-            self.rest(FIGURES);
+            self.rest(FIGURES.min(self.lasts / LEAST_FIGURES));
             let now = self.service.size();
             let process = self.service.process();
+            let held_mib = process.resident_bytes() >> 20;
+            self.seen.held_mib.lock().expect("no panic").push(held_mib);
             let rate = (now - size) as f64 / at.elapsed().as_secs_f64();
             let slowest = self.seen.slowest_us.swap(0, Ordering::Relaxed) as f64 / 1e3;
             println!(
-                "{:>10} {now:>10} {:>10} {:>10} {:>7} {rate:>11.0} {slowest:>12.1} {:>8}",
+                "{:>10} {now:>10} {held_mib:>10} {:>10} {:>7} {rate:>11.0} {slowest:>12.1} {:>8}",
                 began.elapsed().as_secs(),
-                process.resident_bytes() >> 20,
                 process.peak_bytes() >> 20,
                 process.open_files(),
                 self.seen.failed.lock().expect("no panic").len(),
@@ -352,7 +364,24 @@ impl Soak {
         let backups = backups.to_str().expect("UTF-8");
         dragonsd().succeed(["backup", "verify", "--from", backups]);
         assert!(failed.is_empty(), "errors that nobody asked for");
-        println!("no error but asked-for ones; the store and its backups are sound");
+        self.check_memory();
+        println!(
+            "no error but asked-for ones; memory is flat; the store and its backups are sound"
+        );
+    }
+
+    /// What is held at the end is what was held at half-time, or hardly more.
+    fn check_memory(&self) {
+        let held = self.seen.held_mib.lock().expect("no panic");
+        let (first, second) = held.split_at(held.len() / 2);
+        let (quarter, last) = (first.len() / 2, second.len() / 2);
+        // The most of a quarter: what is held goes up and down with what is asked at the moment.
+        let most = |of: &[u64]| of.iter().copied().max().unwrap_or_default();
+        let (then, now) = (most(&first[quarter..]), most(&second[last..]));
+        println!("{:<34} {then:>5} MiB", "held before half-time");
+        println!("{:<34} {now:>5} MiB", "held at the end");
+        let bound = then + then * MOST_GROWTH_PERCENT / 100 + MOST_GROWTH_MIB;
+        assert!(now <= bound, "memory grew");
     }
 }
 
