@@ -82,7 +82,11 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_all().build().expect("a runtime");
         let (log, sequencer) = open();
-        let router = router(Service::new(log.clone(), Web::Embedded));
+        let router = {
+            // What reads for whoever asks are threads of a runtime.
+            let _within = runtime.enter();
+            router(Service::new(log.clone(), Web::Embedded))
+        };
         Self {
             runtime,
             router,
