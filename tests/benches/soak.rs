@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::record::{
-    Amounts, Body, Intent, Lease, Outcome, Phase, Receipt, ResultOf, SignedRecord, Status, ToolUse,
-    Verdict,
+    Amounts, Body, Check, Intent, Lease, Outcome, Phase, Receipt, ResultOf, SignedRecord, Status,
+    ToolUse, Verdict,
 };
 use tests::{Answer, Service, Signer, dragonsd, next};
 
@@ -191,7 +191,8 @@ impl Soak {
         *last = say("receipts", self.receipt(last, key, intent(goal)));
         let intent = last.hash();
         *last = say("receipts", self.receipt(last, key, result(intent)));
-        *last = say("receipts", self.receipt(last, key, outcome(goal)));
+        let result = last.hash();
+        *last = say("receipts", self.receipt(last, key, outcome(goal, result)));
     }
 
     fn receipt(&self, last: &SignedRecord, key: &PrivateKey, phase: Phase) -> SignedRecord {
@@ -418,10 +419,14 @@ fn result(intent: RecordHash) -> Phase {
     })
 }
 
-fn outcome(goal: RecordHash) -> Phase {
+fn outcome(goal: RecordHash, result: RecordHash) -> Phase {
     Phase::Outcome(Outcome {
         goal,
         verdict: Verdict::Accepted,
-        checks: vec![],
+        checks: vec![Check {
+            name: "the result".parse().expect("a text"),
+            digest: *result.digest(),
+            record: Some(result),
+        }],
     })
 }
