@@ -95,7 +95,7 @@ impl Desk {
     pub(crate) fn plan(&self, found: Found, now_ms: u64) -> Plan {
         let mut plan = Plan::default();
         let mut keys = BTreeMap::new();
-        for sighting in found.sightings {
+        for sighting in self.spread(found.sightings) {
             self.plan_sighting(sighting, now_ms, &mut keys, &mut plan);
         }
         for verdict in found.verdicts {
@@ -126,10 +126,59 @@ impl Desk {
             }
             return;
         };
-        let observations = sighting.notice.alert.observations(&agent, class);
+        let mut observations = sighting.notice.alert.observations(&agent, class);
+        if sighting.notice.by_name {
+            plan.duplicates += self.go_on(&mut observations, keys);
+        }
         for observation in observations {
             self.plan_observation(observation, sighting.way, span.as_ref(), now_ms, keys, plan);
         }
+    }
+
+    /// Of an alert that is known by its name alone, and was heard of before: it does not open again, and its end does not
+    /// say when it began. Gives how many openings were left out.
+    fn go_on(
+        &self,
+        observations: &mut Vec<Observation>,
+        keys: &BTreeMap<Key, (Way, [u8; 8])>,
+    ) -> u64 {
+        let is_opening = |it: &Observation| it.event == Event::AlertOpened;
+        let is_known = observations.iter().find(|it| is_opening(it)).map(Key::of);
+        let is_known = is_known.is_some_and(|it| keys.contains_key(&it) || self.seen.has(it));
+        if !is_known {
+            return 0;
+        }
+        let all = observations.len();
+        observations.retain(|it| !is_opening(it));
+        observations.iter_mut().for_each(|it| it.began_ms = None);
+        (all - observations.len()) as u64
+    }
+
+    /// A gap of which nobody says whom it concerns concerns every agent that its source has spoken of.
+    fn spread(&self, sightings: Vec<Sighting>) -> Vec<Sighting> {
+        let is_gap = |it: &Sighting| it.notice.alert.kind == Kind::of(Event::SourceGap);
+        let agent = |it: &Sighting| self.rules.map(&it.notice).agent;
+        let of_nobody = |it: &Sighting| is_gap(it) && agent(it).is_none();
+        let (gaps, mut rest): (Vec<_>, Vec<_>) = sightings.into_iter().partition(of_nobody);
+        for gap in gaps {
+            let source = &gap.notice.alert.source;
+            let here = rest.iter().filter(|it| it.notice.alert.source == *source);
+            let here: BTreeSet<Name> = here.filter_map(agent).collect();
+            let mut agents = here;
+            agents.extend(self.agents_of(source));
+            if agents.is_empty() {
+                rest.push(gap);
+                continue;
+            }
+            for agent in agents {
+                let mut its = gap.clone();
+                let name = format!("{}/{agent}", its.notice.alert.source_id);
+                its.notice.alert.source_id = id(&name);
+                its.notice.alert.agent = Some(agent);
+                rest.push(its);
+            }
+        }
+        rest
     }
 
     fn plan_observation(
@@ -396,7 +445,8 @@ fn gap(
             },
             labels: Labels::new(),
             class: None,
-            muted: false,
+            muted: None,
+            by_name: false,
         },
         way: Way::Alert,
         span: None,

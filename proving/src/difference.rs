@@ -61,6 +61,8 @@ pub struct Told {
     pub alerts: Vec<(String, String, u64)>,
     /// Whether a watchdog could see it, where somebody says.
     pub could_see: Option<bool>,
+    /// Whether a watchdog had a rule for it when the run began, where somebody says.
+    pub rule_on_day_0: Option<bool>,
     /// Whether all alerts about it were muted.
     pub muted: bool,
 }
@@ -96,6 +98,7 @@ fn with(incident: &truth::Incident, alarms: &[&Alarm]) -> Told {
         alerts: names(alarms),
         // Whoever said so could see it.
         could_see: Some(!alarms.is_empty() || watchdog::ALL.iter().any(sees)),
+        rule_on_day_0: Some(had_rule(incident.class)),
         muted: !alarms.is_empty() && alarms.iter().all(|alarm| alarm.muted),
     }
 }
@@ -118,8 +121,14 @@ fn alone(alarm: &Alarm, plan: &Plan) -> Told {
         },
         alerts: names(&[alarm]),
         could_see: Some(true),
+        rule_on_day_0: alarm.class.map(had_rule),
         muted: alarm.muted,
     }
+}
+
+fn had_rule(class: &str) -> bool {
+    let mut dogs = watchdog::ALL.iter();
+    dogs.any(|dog| dog.sees.contains(&class) && dog.rules_after_ms == 0)
 }
 
 fn names(alarms: &[&Alarm]) -> Vec<(String, String, u64)> {
@@ -207,7 +216,8 @@ fn agrees(want: &Told, got: &Told) -> bool {
                 told.alerts.clone(),
             )
         };
-        of(want) == of(got) && (want.could_see, want.muted) == (got.could_see, got.muted)
+        let aside = |told: &Told| (told.could_see, told.rule_on_day_0, told.muted);
+        of(want) == of(got) && aside(want) == aside(got)
     };
     let is_near = |want: u64, got: u64| want.abs_diff(got) <= SLOP_MS;
     let ends_near = match (want.ended_ms, got.ended_ms) {

@@ -59,8 +59,8 @@ fn alert(index: u64, received_ms: u64, seen: &Observation) -> Alert {
         agent: seen.agent.clone(),
         class: detail.class,
         severity: detail.severity,
-        // A record does not say whether somebody had silenced it.
-        muted: false,
+        // A record has no member for it.
+        muted: None,
         entry: Some(index),
     }
 }

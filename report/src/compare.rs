@@ -60,7 +60,7 @@ pub struct Case {
     pub could_see: Option<bool>,
     /// Whether a source had such a rule when the report's time began; `None` if none says since when.
     pub rule_on_day_0: Option<bool>,
-    /// Whether every alert about it was muted.
+    /// Whether every alert about it is known to have been muted.
     pub muted: bool,
 }
 
@@ -135,7 +135,8 @@ impl Ground<'_> {
                 // Whoever said so could see it, whatever the map says of its rules.
                 case.could_see = Some(true);
             }
-            case.muted = !case.alerts.is_empty() && case.alerts.iter().all(|it| it.muted);
+            let is_muted = |alert: &Alert| alert.muted == Some(true);
+            case.muted = !case.alerts.is_empty() && case.alerts.iter().all(is_muted);
         }
         cases.extend(alone);
         cases.sort_by(|left, right| (left.began_ms, &left.id).cmp(&(right.began_ms, &right.id)));
@@ -198,7 +199,7 @@ impl Ground<'_> {
             alerts: vec![alert.clone()],
             could_see: Some(true),
             rule_on_day_0: seen.unwrap_or_default(),
-            muted: alert.muted,
+            muted: alert.muted == Some(true),
         }
     }
 
@@ -289,7 +290,7 @@ mod tests {
             agent: "a".parse().unwrap(),
             class,
             severity: None,
-            muted: false,
+            muted: None,
             entry: None,
         }
     }

@@ -166,8 +166,8 @@ pub struct SourceTold {
     pub alerts: u64,
     /// How many of them were about an incident.
     pub matched: u64,
-    /// How many were muted.
-    pub muted: u64,
+    /// How many were muted; null where nobody says so of any.
+    pub muted: Option<u64>,
     /// Observations other than alerts, within the time.
     pub observations: u64,
     /// What it has lost.
@@ -249,7 +249,7 @@ pub struct CaseTold {
     pub could_see: Option<bool>,
     /// Whether it had that rule when the time began; null if nobody says.
     pub rule_on_day_0: Option<bool>,
-    /// Whether every alert about it was muted.
+    /// Whether every alert about it is known to have been muted.
     pub muted: bool,
 }
 
@@ -373,7 +373,7 @@ fn covers(played: &Played, alert: &Alert) -> bool {
         let is_of = it.agent == alert.agent && alert.class != Some(Class::Silence);
         is_of && it.from_ms <= to_ms && it.to_ms >= from_ms
     };
-    played.is_whole()
+    played.has_judged(from_ms)
         && known_ms.is_some_and(|known_ms| known_ms <= from_ms)
         && from_ms <= ends_ms
         && !played.log_gaps.iter().any(meets)
@@ -572,7 +572,8 @@ fn source(source: &MapSource, terms: &Terms, played: &Played, cases: &[Case]) ->
         rules_from_ms: source.rules_from_ms,
         alerts: count(&|_, _| true),
         matched: count(&|case, _| case.by == By::Both),
-        muted: count(&|_, alert| alert.muted),
+        muted: (count(&|_, alert| alert.muted.is_some()) > 0)
+            .then(|| count(&|_, alert| alert.muted == Some(true))),
         observations: acts.observations.get(name).copied().unwrap_or(0),
         gaps: gaps.cloned().collect(),
         skew: SkewTold {

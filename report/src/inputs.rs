@@ -13,7 +13,7 @@ use watchdogs::import::{Form, ImportError};
 
 use crate::document::hex;
 use crate::files::{INPUTS, MAP};
-use crate::watch::Alert;
+use crate::watch::{Alert, Gap};
 
 /// What the watchdogs said, by the map and the files that were given.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub struct Watch {
     pub alerts: Vec<Alert>,
     /// What else was seen of agents.
     pub events: Vec<Seen>,
+    /// What sources say that they have lost, where they do not say whom it was about.
+    pub gaps: Vec<Gap>,
     /// The files.
     pub inputs: Vec<InputTold>,
 }
@@ -135,10 +137,10 @@ impl Watch {
     /// Whether it is about an agent.
     fn notice(&mut self, map: &Map, notice: &Notice) -> bool {
         let about = map.rules.map(notice);
-        let Some(agent) = about.agent else {
-            return false;
-        };
         let alert = &notice.alert;
+        let Some(agent) = about.agent else {
+            return self.gap(alert);
+        };
         let id = alert.source_id.as_str().to_owned();
         match &alert.kind {
             Kind::Alert => self.alerts.push(Alert {
@@ -164,6 +166,24 @@ impl Watch {
             }),
         }
         true
+    }
+
+    /// Whether it is a gap of its source, which needs no agent.
+    fn gap(&mut self, alert: &watchdogs::alert::Alert) -> bool {
+        let Kind::Event { event, .. } = &alert.kind else {
+            return false;
+        };
+        let is_gap = matches!(event, Event::SourceGap | Event::SourceLost);
+        if is_gap {
+            self.gaps.push(Gap {
+                source: alert.source.to_string(),
+                from_ms: alert.opened_ms,
+                to_ms: alert.closed_ms.unwrap_or(alert.opened_ms),
+                detail: format!("{event} {}", alert.monitor),
+                entry: None,
+            });
+        }
+        is_gap
     }
 }
 

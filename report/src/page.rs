@@ -20,6 +20,9 @@ const STYLE: &str = include_str!("../templates/report.css");
 /// Rows of the longest table: a browser takes seconds for more. The registers have all.
 const MAX_INCIDENTS: usize = 1_000;
 
+/// Evidence that ends so near to the report's time is not said to leave a part of it out.
+const ENDS_NEAR_MS: u64 = 3_600_000;
+
 /// Of false alarms fewer will do.
 const MAX_ALARMS: usize = 100;
 
@@ -101,6 +104,7 @@ struct SourceRow {
     alerts: String,
     matched: String,
     muted: String,
+    observations: String,
     skew: String,
     gaps: String,
 }
@@ -162,7 +166,9 @@ fn policy() -> String {
 fn verdict(it: &Document) -> String {
     let size = grouped(it.log.size);
     match (it.verdict, it.coverage.whole_log) {
-        ("verified", _) => format!("Verified: all {size} entries of the log, from the first to the last, hold together."),
+        ("verified", true) => format!("Verified: all {size} entries of the log, from the first to the last, hold together."),
+        ("verified", false) => "Verified: this part of the log holds together, and goes on from a state that the trust names."
+            .to_owned(),
         ("failed", _) => "Failed: the evidence has a problem, so nothing in this report can be relied on. \
                           verification.json says what it is."
             .to_owned(),
@@ -232,6 +238,7 @@ fn coverage(it: &Document) -> Vec<Fact> {
         false => "of a part of the log: what it leaves out is not judged",
     };
     vec![
+        evidence(it),
         fact("Entries", grouped(about.entries), judged.to_owned()),
         fact(
             "Agents",
@@ -266,6 +273,34 @@ fn coverage(it: &Document) -> Vec<Fact> {
             ..share(actions.counted, "reached no log, by the agents' own count")
         },
     ]
+}
+
+/// How much of the time the evidence is about.
+fn evidence(it: &Document) -> Fact {
+    let about = &it.coverage;
+    let (value, of) = match about.log_from_ms.zip(about.log_to_ms) {
+        None => ("none".to_owned(), "there is not a single entry".to_owned()),
+        Some((from_ms, to_ms)) => {
+            let late = from_ms.saturating_sub(it.from_ms);
+            let early = it.to_ms.saturating_sub(to_ms);
+            let both = to_ms.min(it.to_ms).saturating_sub(from_ms.max(it.from_ms));
+            let of = format!("of {} in this report", span(it.to_ms - it.from_ms));
+            let begins = format!("it begins {} after the report's time does", span(late));
+            let ends = format!("it ends {} before the report's time does", span(early));
+            let more = [(late, begins), (early, ends)].into_iter();
+            // The last entry of a log that lives is a little older than the time that is asked for.
+            let more = more
+                .filter(|(ms, _)| *ms > ENDS_NEAR_MS)
+                .map(|(_, text)| text);
+            let all = std::iter::once(of).chain(more).collect::<Vec<_>>();
+            (span(both), all.join("; "))
+        }
+    };
+    Fact {
+        name: "Evidence",
+        value,
+        of,
+    }
 }
 
 fn fact_of(part: u64, all: u64, words: &str) -> Fact {
@@ -441,7 +476,8 @@ impl SourceRow {
                 .map_or("the map does not say".to_owned(), day),
             alerts: grouped(it.alerts),
             matched: grouped(it.matched),
-            muted: grouped(it.muted),
+            muted: it.muted.map_or("not known".to_owned(), grouped),
+            observations: grouped(it.observations),
             skew: skew(it),
             gaps: gaps(it),
         }
@@ -458,7 +494,7 @@ fn skew(it: &SourceTold) -> String {
         ),
         (None, Some(ms)) if ms > 0 => format!("at least {} ahead", span(ms.unsigned_abs())),
         (None, Some(_)) => "not ahead, by what it delivered".to_owned(),
-        (None, None) => "not known: only files".to_owned(),
+        (None, None) => "not known: it logged no observation".to_owned(),
     }
 }
 
@@ -477,7 +513,7 @@ fn gaps(it: &SourceTold) -> String {
         )
     });
     match it.gaps.is_empty() {
-        true => "none told".to_owned(),
+        true => "nothing that it tells of".to_owned(),
         false => told.collect::<Vec<_>>().join("; "),
     }
 }

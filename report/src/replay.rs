@@ -2,16 +2,17 @@
 //!
 //! The verifier has read the pack before and said what is wrong with it; here the same leaves go through the same fold
 //! once more, because a report tells when things began and ended, and that is in the state between two leaves. A leaf in
-//! which the verifier found a problem changes no state here either.
+//! which the verifier found a problem changes no state here either. A pack that begins at a pulse brings the state that the
+//! pulse names, and the fold begins there.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ledger::codes::{Class as Severity, Code, Refusal};
-use ledger::govern::State;
+use ledger::govern::{Restoring, State};
 use ledger::key::{KeyId, PublicKey};
 use ledger::pack::{self, Header, Line, Reader, Selection};
-use ledger::record::{Body, Event, Observation};
+use ledger::record::{AgentState, Body, Event, Observation, StateAt};
 use ledger::text::Name;
 use ledger::verify::{Finding, Report};
 use timeline::entry::Entry;
@@ -36,6 +37,11 @@ pub struct Replay {
     header: Option<Header>,
     checkpoint: Option<Box<SignedCheckpoint>>,
     rules: State,
+    /// The state that it brings, until all its entries were heard.
+    base: Option<(StateAt, Restoring)>,
+    is_based: bool,
+    /// The state of each agent in it, which later entries need not say.
+    states: BTreeMap<Name, AgentState>,
     finder: Finder,
     lives: BTreeMap<Name, Life>,
     acts: Acts,
@@ -97,6 +103,7 @@ pub struct Played {
     pub(crate) acts: ActsTold,
     pub(crate) books: Books,
     rules: State,
+    is_based: bool,
 }
 
 impl Played {
@@ -117,6 +124,17 @@ impl Played {
         };
         range.from() == LeafIndex::new(0) && range.count() == self.header.size.get()
     }
+
+    /// Whether what happened at a time was judged from everything before it: by the log from its first leaf on, or by a
+    /// part of it that goes on from the state that it brings, and up to its end.
+    pub(crate) fn has_judged(&self, at_ms: u64) -> bool {
+        let Selection::Range(range) = &self.header.selection else {
+            return false;
+        };
+        let is_to_the_end = range.from().get() + range.count() == self.header.size.get();
+        let from_ms = self.seen.first_ms.unwrap_or(u64::MAX);
+        self.is_whole() || (self.is_based && is_to_the_end && at_ms >= from_ms)
+    }
 }
 
 impl Replay {
@@ -128,6 +146,7 @@ impl Replay {
             .events
             .iter()
             .for_each(|event| acts.told_by_file(event));
+        acts.gaps.extend(watch.gaps.iter().cloned());
         Self {
             report,
             acts,
@@ -136,6 +155,9 @@ impl Replay {
             header: None,
             checkpoint: None,
             rules: State::new(),
+            base: None,
+            is_based: false,
+            states: BTreeMap::new(),
             finder: Finder::default(),
             lives: BTreeMap::new(),
             books: Books::new(),
@@ -155,7 +177,12 @@ impl Replay {
         let read = reader.push(bytes, |line| match line {
             Line::Header(header) => self.header = Some(header),
             Line::Checkpoint(signed) => self.checkpoint = Some(signed),
-            Line::Leaf(leaf) => self.leaf(&leaf, event),
+            Line::State(at) => self.base = Some((at, Restoring::default())),
+            Line::StateEntry(entry) => self.restore(&entry),
+            Line::Leaf(leaf) => {
+                self.begin();
+                self.leaf(&leaf, event);
+            }
             _ => {}
         });
         self.reader = reader;
@@ -174,7 +201,11 @@ impl Replay {
             Code::PackMalformed.because(why)
         })?;
         let (found, unclassed) = self.finder.told();
-        let lives = self.lives.into_iter();
+        let ends = (self.seen.first_ms, self.seen.last_ms);
+        let told = |(name, life): (Name, Life)| {
+            let begun_as = self.states.get(&name).copied();
+            (name, within(life.told(), begun_as, ends))
+        };
         Ok(Played {
             report: self.report,
             header,
@@ -182,14 +213,45 @@ impl Replay {
             checkpoint_text: checkpoint.to_string(),
             found,
             unclassed,
-            lives: lives.map(|(name, life)| (name, life.told())).collect(),
+            lives: self.lives.into_iter().map(told).collect(),
             alerts: self.alerts.told(),
             log_gaps: self.log_gaps,
             seen: self.seen,
             acts: self.acts.told(),
             books: self.books,
             rules: self.rules,
+            is_based: self.is_based,
         })
+    }
+
+    /// Takes an entry of the state that the pack brings. What is wrong with it, the verifier says.
+    fn restore(&mut self, entry: &str) {
+        if let Some((_, restoring)) = &mut self.base
+            && restoring.push(entry).is_err()
+        {
+            self.base = None;
+        }
+    }
+
+    /// The state that the pack brings is heard: if it is the one that is named, everything begins there.
+    fn begin(&mut self) {
+        let Some((at, restoring)) = self.base.take() else {
+            return;
+        };
+        let Ok(state) = restoring.finish() else {
+            return;
+        };
+        if state.root() != at.state || state.size() != at.size {
+            return;
+        }
+        for agent in state.agents() {
+            let (name, span) = (agent.name(), self.span.clone());
+            self.lives
+                .insert(name.clone(), Life::of(name.clone(), span));
+            self.states.insert(name.clone(), agent.state());
+        }
+        self.rules = state;
+        self.is_based = true;
     }
 
     fn leaf(&mut self, leaf: &pack::Entry, event: &mut dyn FnMut(String)) {
@@ -270,6 +332,23 @@ impl Replay {
             None => self.lives.values_mut().for_each(|life| life.hear(entry)),
         }
     }
+}
+
+/// A life as far as the evidence goes: before its first leaf and after its last nobody knows in what state an agent was.
+/// The state that it begins with may be known from elsewhere.
+fn within(
+    mut life: LifeTold,
+    begun_as: Option<AgentState>,
+    (first_ms, last_ms): (Option<u64>, Option<u64>),
+) -> LifeTold {
+    let (first_ms, last_ms) = (first_ms.unwrap_or(u64::MAX), last_ms.unwrap_or(0));
+    for span in &mut life.states {
+        span.state = span.state.or(begun_as);
+        span.from_ms = span.from_ms.max(first_ms);
+        span.to_ms = span.to_ms.min(last_ms);
+    }
+    life.states.retain(|span| span.from_ms < span.to_ms);
+    life
 }
 
 /// What was found at an entry. Reports are sorted by index.

@@ -3,6 +3,7 @@
 use ledger::text::Name;
 use serde::Serialize;
 
+use watchdogs::alert::muted;
 use watchdogs::class::Class;
 
 /// One alert of a watchdog.
@@ -26,8 +27,8 @@ pub struct Alert {
     pub class: Option<Class>,
     /// How bad, by the source's own word.
     pub severity: Option<String>,
-    /// Whether it was muted: raised, and told to nobody.
-    pub muted: bool,
+    /// Whether it was muted: raised, and told to nobody. `None` where nobody says.
+    pub muted: Option<bool>,
     /// The entry of the log that tells of it, if one does.
     pub entry: Option<u64>,
 }
@@ -70,7 +71,7 @@ pub fn merged(mut alerts: Vec<Alert>) -> Vec<Alert> {
                 last.closed_ms = last.closed_ms.max(alert.closed_ms);
                 last.entry = last.entry.or(alert.entry);
                 last.class = last.class.or(alert.class);
-                last.muted &= alert.muted;
+                last.muted = muted(last.muted, alert.muted);
             }
             None => merged.push(alert),
         }

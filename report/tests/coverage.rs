@@ -227,6 +227,9 @@ fn an_alert_of_the_log_is_opened_and_closed_under_one_name() {
         (opened_ms, Some(closed_ms))
     );
     assert!(alert.entry.is_some(), "the log tells of it");
+    // Neither a record nor a table says whether anybody was told.
+    assert_eq!((alert.muted, told.coverage.sources[0].muted), (None, None));
+    assert!(!case.muted);
     assert_eq!(told.inputs[0].rows, 1);
 }
 
@@ -281,4 +284,30 @@ fn a_gap_that_a_source_tells_of_is_told() {
     let gap = &told.coverage.sources[0].gaps[0];
     assert_eq!((gap.from_ms, gap.to_ms), (now_ms - MINUTE_MS, now_ms));
     assert_eq!(gap.detail, "source-gap lost 12 spans");
+}
+
+#[test]
+fn a_gap_in_a_file_needs_no_agent() {
+    let mut world = World::new();
+    world.live(10);
+    let time = |minutes: u64| timeline::words::utc(world.now_ms - minutes * MINUTE_MS);
+    let rows = format!(
+        "ts,agent,event,until\n{},,source-lost,{}\n{},,stall,\n",
+        time(5),
+        time(4),
+        time(3)
+    );
+    let file = File {
+        name: "tool.csv".to_owned(),
+        bytes: rows.into_bytes(),
+    };
+    let told = world.document("[[source]]\nname = \"tool\"", &[file]);
+    let gap = &told.coverage.sources[0].gaps[0];
+    assert_eq!(gap.to_ms - gap.from_ms, MINUTE_MS);
+    assert_eq!(
+        (gap.detail.as_str(), gap.entry),
+        ("source-lost source-lost", None)
+    );
+    let input = &told.inputs[2];
+    assert_eq!((input.mapped, input.unmapped), (1, 1), "an alert needs one");
 }

@@ -9,7 +9,10 @@ use ledger::digest::Digest;
 use proving::difference::{CLASSES, Cell, Score};
 use proving::fleet::Size;
 use report::document::{CaseTold, Document};
+use report::found::Found;
+use report::inputs::Watch;
 use report::watch::Gap;
+use watchdogs::class::Class;
 
 /// Enough agents for each class of fault to come up in every run.
 const SIZE: Size = Size {
@@ -17,7 +20,7 @@ const SIZE: Size = Size {
     agents: 20,
 };
 
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 8;
 
 /// The runs, played once for all tests here.
 static RUNS: LazyLock<Vec<Run>> = LazyLock::new(|| {
@@ -96,6 +99,88 @@ fn a_wrong_report_is_noticed() {
     }
     let moved = run.made(&terms, &moved).document;
     assert!(!run.score(&moved).is_perfect(), "a moved alert");
+}
+
+/// What somebody does to the inputs of a report.
+type Wrong = fn(&mut Watch);
+
+#[test]
+fn inputs_that_say_something_else_are_noticed() {
+    let run = &RUNS[0];
+    let wrongs: [(&str, Wrong); 6] = [
+        ("an alert about another agent", |watch| {
+            watch.alerts[0].agent = "nobody".parse().unwrap();
+        }),
+        ("an alert that nobody raised", |watch| {
+            let mut more = watch.alerts[0].clone();
+            more.source_id.push('x');
+            watch.alerts.push(more);
+        }),
+        ("alerts that are said to be of another class", |watch| {
+            let class = |it: &mut report::watch::Alert| it.class = Some(Class::Drift);
+            watch.alerts.iter_mut().for_each(class);
+        }),
+        ("a muted alert that is said to be told", |watch| {
+            watch
+                .alerts
+                .iter_mut()
+                .for_each(|it| it.muted = Some(false));
+        }),
+        ("a watchdog that is said to see nothing", |watch| {
+            watch
+                .sources
+                .iter_mut()
+                .for_each(|it| it.sees = Some(Vec::new()));
+        }),
+        ("rules that are said to be younger than they are", |watch| {
+            let late = |it: &mut watchdogs::config::MapSource| it.rules_from_ms = Some(u64::MAX);
+            watch.sources.iter_mut().for_each(late);
+        }),
+    ];
+    for (what, wrong) in wrongs {
+        let mut watch = run.watch();
+        wrong(&mut watch);
+        let told = run.made(&run.terms(), &watch).document;
+        assert!(!run.score(&told).is_perfect(), "{what}");
+    }
+}
+
+/// What somebody does to what the replay found.
+type Twist = fn(&mut Vec<Found>);
+
+#[test]
+fn findings_that_are_left_out_or_turned_round_are_noticed() {
+    let run = &RUNS[0];
+    let (terms, watch) = (run.terms(), run.watch());
+    let twists: [(&str, Twist); 5] = [
+        ("an incident is left out", |found| {
+            found.remove(0);
+        }),
+        (
+            "a false alarm of the control plane is called an incident",
+            |found| {
+                let unfounded = found.iter_mut().find(|it| it.is_unfounded);
+                unfounded.unwrap().is_unfounded = false;
+            },
+        ),
+        ("an incident is called a false alarm", |found| {
+            let founded = found.iter_mut().find(|it| !it.is_unfounded);
+            founded.unwrap().is_unfounded = true;
+        }),
+        ("an incident is of another class", |found| {
+            let stall = found.iter_mut().find(|it| it.class == Class::Stall);
+            stall.unwrap().class = Class::Silence;
+        }),
+        ("an incident begins an hour later", |found| {
+            found[0].began_ms += 3_600_000;
+        }),
+    ];
+    for (what, twist) in twists {
+        let mut played = run.played(&terms, &watch);
+        twist(&mut played.found);
+        let told = Document::of(&terms, &played, &watch, Digest::of(&[b"pack"]));
+        assert!(!run.score(&told).is_perfect(), "{what}");
+    }
 }
 
 /// What a source says that it has lost, nobody lays to it.

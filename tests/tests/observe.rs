@@ -297,11 +297,12 @@ type Received = (String, Vec<u8>);
 fn incumbent(requests: usize) -> (String, JoinHandle<Vec<Received>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let thread = thread::spawn(move || (0..requests).map(|_| one(&listener)).collect());
+    let answer = "HTTP/1.1 202 Accepted\r\nx-incumbent: yes\r\ncontent-length: 3\r\nconnection: close\r\n\r\nyes";
+    let thread = thread::spawn(move || (0..requests).map(|_| one(&listener, answer)).collect());
     (url, thread)
 }
 
-fn one(listener: &TcpListener) -> (String, Vec<u8>) {
+fn one(listener: &TcpListener, answer: &str) -> Received {
     let (stream, _) = listener.accept().unwrap();
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
@@ -312,7 +313,6 @@ fn one(listener: &TcpListener) -> (String, Vec<u8>) {
     let length = length.split("content-length: ").nth(1).unwrap();
     let mut body = vec![0; length.lines().next().unwrap().parse().unwrap()];
     reader.read_exact(&mut body).unwrap();
-    let answer = "HTTP/1.1 202 Accepted\r\nx-incumbent: yes\r\ncontent-length: 3\r\nconnection: close\r\n\r\nyes";
     reader.into_inner().write_all(answer.as_bytes()).unwrap();
     (head, body)
 }
@@ -460,4 +460,182 @@ fn two_receivers_do_not_share_a_spool() {
         said.contains("another receiver works with the spool"),
         "{said}"
     );
+}
+
+/// Traces of one tool come in one way, logs of another: each under the name that the configuration gives it.
+#[test]
+fn traces_and_logs_may_have_sources_of_their_own() {
+    let own = |name: &str, path: &str| {
+        format!("[[source]]\nname = \"{name}\"\nkind = \"otlp\"\npath = \"{path}\"\n")
+    };
+    let rule = |source: &str, service: &str| {
+        format!(
+            "[[map]]\nsource = \"{source}\"\nwhere = {{ service.name = \"{service}\" }}\nagent = \"worker\"\n"
+        )
+    };
+    let config = [
+        own("tracer", "/v1/traces"),
+        own("logger", "/v1/logs"),
+        rule("tracer", "treasury-agents"),
+        rule("logger", "claude-code"),
+    ];
+    let world = world(&format!("spool = \"spool\"\n{}", config.concat()));
+    let receiver = Receiver::start(&world, &[]);
+    assert_eq!(receiver.json("/v1/traces", VERCEL).status, 200);
+    assert_eq!(receiver.json("/v1/logs", CLAUDE_EVENTS).status, 200);
+    // What a source of traces may say, a source of logs may not.
+    assert_eq!(receiver.json("/v1/traces", CLAUDE_SPANS).status, 200);
+    let status = receiver.drained();
+    assert_eq!(status["unmapped"], serde_json::json!({"tracer": 3}));
+    let payloads = world.payloads("observation");
+    let of = |source: &str| {
+        let its = payloads.iter().filter(|it| it["source"] == source);
+        its.count()
+    };
+    assert_eq!((of("tracer"), of("logger"), of("otlp")), (3, 2, 0));
+    receiver.stop();
+}
+
+/// A body that claims all the room there is, and does not come: others are told to come back, until it is gone.
+#[test]
+fn too_much_at_once_is_told_to_come_back() {
+    let world = world(CONFIG);
+    let receiver = Receiver::start(&world, &[]);
+    let address = receiver.url.strip_prefix("http://").unwrap();
+    let mut slow = std::net::TcpStream::connect(address).unwrap();
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 104857600\r\n\r\n{";
+    slow.write_all(head.as_bytes()).unwrap();
+    let until = |wanted: u16| loop {
+        let answer = receiver.json("/v1/traces", VERCEL);
+        match answer.status {
+            it if it == wanted => break answer,
+            200 | 429 => thread::yield_now(),
+            it => panic!("{it}"),
+        }
+    };
+    let busy = until(429);
+    assert_eq!(busy.header("retry-after"), "10");
+    assert_eq!(busy.json()["message"], "too much is being read at once");
+    drop(slow);
+    until(200);
+    receiver.drained();
+    assert_eq!(told(&world).len(), 3);
+}
+
+/// Somebody between the receiver and the log who says "later" to the first requests, and passes the rest on.
+fn putting_off(requests: usize, log: String) -> String {
+    const LATER: &str = "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/problem+json\r\nretry-after: 0\r\n\
+                         connection: close\r\ncontent-length: 36\r\n\r\n{\"status\":429,\"code\":\"rate-limited\"}";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for _ in 0..requests {
+            one(&listener, LATER);
+        }
+        for inner in listener.incoming() {
+            let inner = inner.unwrap();
+            let outer = std::net::TcpStream::connect(&log).unwrap();
+            for (mut from, mut to) in [
+                (inner.try_clone().unwrap(), outer.try_clone().unwrap()),
+                (outer, inner),
+            ] {
+                thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Write);
+                });
+            }
+        }
+    });
+    url
+}
+
+#[test]
+fn a_log_that_puts_an_observer_off_gets_everything_once() {
+    let world = world(CONFIG);
+    let between = putting_off(2, world.address());
+    let between = between.strip_prefix("http://").unwrap();
+    let receiver = started(&mut command_at(&world, between));
+    assert_eq!(receiver.json("/v1/traces", VERCEL).status, 200);
+    let status = receiver.drained();
+    assert_eq!(
+        (&status["logged"], &status["refused"]),
+        (&3.into(), &0.into())
+    );
+    assert_eq!(told(&world).len(), 3);
+    receiver.stop();
+}
+
+/// Each batch has the time that so many records take at the observer's rate, and only then the next one goes out.
+#[test]
+fn the_spool_drains_no_faster_than_the_observers_own_rate() {
+    let slow = "spool = \"spool\"\nrecords_per_s = 3";
+    let world = world(&CONFIG.replace("spool = \"spool\"", slow));
+    let receiver = Receiver::start(&world, &[]);
+    let begun = std::time::Instant::now();
+    for number in 1..=2 {
+        assert_eq!(receiver.json("/v1/traces", &spans(number)).status, 200);
+        receiver.drained();
+    }
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(2));
+    assert_eq!(told(&world).len(), 6);
+}
+
+#[test]
+fn alerts_that_were_left_out_of_a_webhook_are_a_gap_in_the_log() {
+    let world = world(CONFIG);
+    let receiver = Receiver::start(&world, &[]);
+    let cut = FIRING.replace("\"truncatedAlerts\":0", "\"truncatedAlerts\":7");
+    assert_eq!(receiver.json("/hooks/am", &cut).status, 200);
+    assert_eq!(receiver.json("/hooks/am", &cut).status, 200);
+    receiver.drained();
+    let rows = [row("alert-opened", "-", "-"), row("source-gap", "-", "-")];
+    assert_eq!(told(&world), rows);
+    let gap = world.payloads("observation").pop().unwrap();
+    assert_eq!(gap["agent"], "worker");
+    assert!(
+        gap["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("monitor=7+20alerts"),
+        "{gap}"
+    );
+}
+
+#[test]
+fn a_check_says_what_files_would_become_and_logs_nothing() {
+    let world = world(CONFIG);
+    let config = world.service.scratch("observe.toml");
+    let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+    let before = world.service.size();
+    let check = |files: &[&str]| {
+        let mut command = world.dragons(&["observe", "check", "--json"]);
+        command.arg("--config").arg(&config);
+        command.args(files.iter().map(|file| samples.join(file)));
+        let output = command.output().unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let told: Vec<Value> = serde_json::Deserializer::from_str(&lines)
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+        (output.status.code(), told)
+    };
+    let (code, told) = check(&[
+        "alerts/alertmanager-0.25-webhook-2.json",
+        "otlp/vercel-ai-sdk-001-traces.json",
+    ]);
+    assert_eq!(code, Some(0));
+    let row = |it: &Value| {
+        let mapped = it["mapped"].as_array().unwrap().len();
+        let source = it["source"].as_str().unwrap().to_owned();
+        (source, mapped, it["records"].as_u64().unwrap())
+    };
+    let rows: Vec<_> = told.iter().map(row).collect();
+    assert_eq!(rows, [("am".to_owned(), 1, 2), ("otlp".to_owned(), 3, 3)]);
+    assert_eq!(told[0]["mapped"][0]["class"], "silence");
+    let (code, told) = check(&["otlp/codex-0.171.0-002-traces.json.gz"]);
+    assert_eq!((code, told[0]["items"].as_u64()), (Some(1), Some(512)));
+    assert_eq!(told[0]["unmapped"].as_array().map(Vec::len), Some(1));
+    assert_eq!(check(&["../Cargo.toml"]).0, Some(2));
+    assert_eq!(world.service.size(), before);
+    assert!(!world.service.scratch("spool").exists(), "nothing is kept");
 }

@@ -77,8 +77,11 @@ pub struct Notice {
     pub labels: Labels,
     /// The class that the tool itself named.
     pub class: Option<Class>,
-    /// Whether somebody had silenced it, so that nobody was told.
-    pub muted: bool,
+    /// Whether somebody had silenced it, so that nobody was told; `None` where the tool does not say.
+    pub muted: Option<bool>,
+    /// Whether its name alone says which alert it is. The tool does not say when the alert began, so `opened_ms` is when
+    /// the tool spoke, and what comes under the same name speaks of the same alert.
+    pub by_name: bool,
 }
 
 /// The members of an alert's `detail`.
@@ -275,6 +278,15 @@ fn unescaped(text: &str) -> String {
         rest = rest.get(length..).unwrap_or_default();
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Whether an alert was muted that two sources speak of: not if it was told anywhere.
+#[must_use]
+pub fn muted(one: Option<bool>, other: Option<bool>) -> Option<bool> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one && other),
+        (one, other) => one.or(other),
+    }
 }
 
 /// A tool's own name for something, as a record can hold it: itself where it is plain and short, else its escape or,

@@ -12,14 +12,14 @@ mod pagerduty;
 mod prometheus;
 mod temporal;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use ledger::text::Name;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 
-use crate::alert::Notice;
+use crate::alert::{Notice, muted};
 use crate::time::NotATime;
 
 /// The longest file: a month of alerts of a large fleet is a tenth of it.
@@ -269,7 +269,8 @@ const fn bounded(count: usize) -> Result<(), ImportError> {
 }
 
 /// In the order of when they began, and without repetitions: of an alert that stands in two pages, or that was sent while
-/// it lasted and again when it had ended, the one that knows its end.
+/// it lasted and again when it had ended, the one that knows its end. Of a name that comes back at another time there are
+/// two alerts, unless the name is all that a tool says of it.
 fn once_each(mut notices: Vec<Notice>) -> Vec<Notice> {
     let order = |notice: &Notice| {
         let alert = &notice.alert;
@@ -280,10 +281,24 @@ fn once_each(mut notices: Vec<Notice>) -> Vec<Notice> {
         )
     };
     notices.sort_by_cached_key(order);
-    let mut seen = BTreeSet::new();
-    notices
-        .retain(|notice| seen.insert((notice.alert.source_id.clone(), notice.alert.kind.as_str())));
-    notices
+    let mut once: Vec<Notice> = Vec::with_capacity(notices.len());
+    let mut places = BTreeMap::new();
+    for notice in notices {
+        let alert = &notice.alert;
+        let at_ms = (!notice.by_name).then_some(alert.opened_ms);
+        let key = (alert.source_id.clone(), alert.kind.as_str(), at_ms);
+        match places.get(&key).and_then(|at: &usize| once.get_mut(*at)) {
+            Some(known) => {
+                known.alert.closed_ms = known.alert.closed_ms.or(alert.closed_ms);
+                known.muted = muted(known.muted, notice.muted);
+            }
+            None => {
+                places.insert(key, once.len());
+                once.push(notice);
+            }
+        }
+    }
+    once
 }
 
 fn malformed(place: impl fmt::Display, what: impl fmt::Display) -> ImportError {

@@ -67,10 +67,39 @@ fn alertmanager_names_one_firing_alike_wherever_it_speaks_of_it() {
     assert_eq!(span(&resolved[0]), (0, Some(12 * 60 + 48)));
     // `endsAt` there is when it would end if nobody repeated it.
     assert_eq!(span(&listed[0]), (0, None));
-    assert!(!listed[0].muted);
+    assert_eq!(listed[0].muted, Some(false));
+    assert_eq!(firing[0].muted, Some(false), "it was told");
     let silenced =
         String::from_utf8_lossy(ALERTS).replace("\"silencedBy\":[]", "\"silencedBy\":[\"x\"]");
-    assert!(read(Form::AlertmanagerAlerts, silenced.as_bytes())[0].muted);
+    let silenced = read(Form::AlertmanagerAlerts, silenced.as_bytes());
+    assert_eq!(silenced[0].muted, Some(true));
+}
+
+#[test]
+fn alertmanagers_fingerprint_is_made_where_it_is_not_sent() {
+    let text = String::from_utf8_lossy(FIRING);
+    let old = text.replace(",\"fingerprint\":\"7244e421ba15e01f\"", "");
+    assert_ne!(text, old);
+    let (own, made) = (
+        read(Form::AlertmanagerWebhook, FIRING),
+        read(Form::AlertmanagerWebhook, old.as_bytes()),
+    );
+    assert_eq!(own[0].alert.source_id, made[0].alert.source_id);
+}
+
+#[test]
+fn alerts_that_alertmanager_leaves_out_are_a_gap() {
+    let text = String::from_utf8_lossy(FIRING);
+    let cut = text.replace("\"truncatedAlerts\":0", "\"truncatedAlerts\":3");
+    let notices = read(Form::AlertmanagerWebhook, cut.as_bytes());
+    let [alert, gap] = notices.as_slice() else {
+        panic!("{notices:?}");
+    };
+    assert_eq!(alert.alert.kind.as_str(), "alert");
+    assert_eq!(event(gap), (Event::SourceGap, None, None));
+    assert_eq!(gap.alert.monitor, "3 alerts left out of a webhook");
+    assert_eq!(span(gap), (0, Some(0)));
+    assert_eq!(label(gap, "agent"), "reconciler");
 }
 
 #[test]
@@ -179,6 +208,28 @@ fn datadogs_webhook_has_one_name_from_going_off_to_recovering() {
         assert_eq!(notices[0].alert.source_id.as_str(), "c-1");
         assert_eq!(label(&notices[0], "agent"), "a");
     }
+}
+
+#[test]
+fn datadogs_webhooks_of_one_cycle_are_one_alert() {
+    let body = |transition: &str, after_s: u64| {
+        let at_ms = EIGHT_MS + after_s * 1_000;
+        format!(
+            r#"{{"cycle":"c-1","transition":"{transition}","type":"error","monitor":"m","at_ms":{at_ms}}}"#
+        )
+    };
+    let bodies = [
+        body("Triggered", 0),
+        body("Re-Triggered", 60),
+        body("Recovered", 90),
+        body("Recovered", 95),
+    ];
+    let notices = read(Form::DatadogWebhook, bodies.join("\n").as_bytes());
+    assert_eq!(
+        notices.iter().map(span).collect::<Vec<_>>(),
+        [(0, Some(90))]
+    );
+    assert!(notices[0].by_name && notices[0].muted.is_none());
 }
 
 #[test]
@@ -347,6 +398,38 @@ fn temporals_pending_activities_show_what_was_retried() {
     assert_eq!(span(&notices[0]), (120, None));
     assert_eq!(notices[0].alert.source_id.as_str(), "run-1/5/3");
     assert_eq!(label(&notices[0], "timeout_type"), "heartbeat");
+    // Who polls reads of one attempt several times, with other times in it.
+    let later = described.replacen("20:02:00Z\",\n", "20:02:30Z\",\n", 1);
+    assert_ne!(later, described);
+    let both = format!("{described}\n{later}");
+    assert_eq!(read(Form::TemporalPending, both.as_bytes()).len(), 1);
+}
+
+const TEMPORAL_PENDING: &[u8] =
+    include_bytes!("../../tests/samples/alerts/temporal-1.29.1-pending.json");
+const TEMPORAL_HISTORY: &[u8] =
+    include_bytes!("../../tests/samples/alerts/temporal-1.29.1-history.json");
+
+#[test]
+fn what_a_real_server_says_of_a_worker_that_stalled() {
+    let pending = read(Form::TemporalPending, TEMPORAL_PENDING);
+    let history = read(Form::TemporalHistory, TEMPORAL_HISTORY);
+    let at = |notice: &Notice| (notice.alert.opened_ms, notice.alert.closed_ms);
+    // A second after the last heartbeat, which is how long it may be silent.
+    assert_eq!(at(&pending[0]), (1_796_049_508_394, None));
+    let monitor = &pending[0].alert.monitor;
+    assert_eq!(monitor, "activity time-out, pending: heartbeat");
+    let [retried, ended] = history.as_slice() else {
+        panic!("{history:?}");
+    };
+    let began_ms = 1_796_049_513_258;
+    assert_eq!(at(retried), (began_ms, Some(began_ms)));
+    assert_eq!(at(ended), (began_ms, Some(1_796_049_517_518)));
+    assert_eq!(label(retried, "timeout_type"), "heartbeat");
+    for notice in [&pending[0], retried, ended] {
+        assert_eq!(label(notice, "workflow_type"), "Books");
+        assert_eq!(label(notice, "activity_type"), "reconcile");
+    }
 }
 
 #[test]
@@ -378,6 +461,15 @@ fn a_tables_rows_of_opening_and_closing_are_one_alert() {
     let notices = read(Form::Csv, rows.as_bytes());
     assert_eq!(notices.len(), 1);
     assert_eq!(span(&notices[0]), (0, Some(60)));
+}
+
+#[test]
+fn a_name_that_comes_back_is_another_alert_and_a_row_that_stands_twice_is_not() {
+    let row = |minute: u64| format!("2026-11-29T20:{minute:02}:00Z,a,silence,down-a\n");
+    let rows = [row(0), row(0), row(7), row(9)].concat();
+    let notices = read(Form::Csv, rows.as_bytes());
+    let opened: Vec<_> = notices.iter().map(|it| span(it).0).collect();
+    assert_eq!(opened, [0, 420, 540]);
 }
 
 #[test]

@@ -55,6 +55,10 @@ impl Seen {
         self.all.get(&key).copied()
     }
 
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.all.contains_key(&key)
+    }
+
     pub(super) fn put(&mut self, key: Key, said: (Way, [u8; 8])) {
         if self.all.insert(key, said).is_none() {
             self.order.push_back(key);

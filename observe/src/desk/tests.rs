@@ -200,3 +200,103 @@ fn what_is_kept_is_known_again() {
     assert_eq!(take(&mut other, spans), (vec![], 3));
     assert_eq!(other.tally(), one.tally());
 }
+
+/// A webhook's body, as a spool would take it.
+fn hooked(source: &str, form: watchdogs::import::Form, body: &str) -> Found {
+    let source = source.parse().unwrap();
+    crate::receive::found(form.read(&source, body.as_bytes()).unwrap())
+}
+
+#[test]
+fn a_cycle_of_datadog_opens_once_and_its_end_does_not_say_when_it_began() {
+    let mut desk = desk("[[map]]\nsource = \"datadog\"\nagent = \"worker\"");
+    let mut say = |transition: &str, kind: &str, at_ms: u64| {
+        let body = format!(
+            r#"{{"cycle":"c-1","transition":"{transition}","type":"{kind}","monitor":"m","at_ms":{at_ms}}}"#
+        );
+        let form = watchdogs::import::Form::DatadogWebhook;
+        let (told, duplicates) = take(&mut desk, hooked("datadog", form, &body));
+        let told = told
+            .iter()
+            .map(|it| (it.event, it.began_ms, it.ended_ms))
+            .collect::<Vec<_>>();
+        (told, duplicates)
+    };
+    let opened = (Event::AlertOpened, Some(1_000), None);
+    assert_eq!(say("Triggered", "error", 1_000), (vec![opened], 0));
+    assert_eq!(say("Re-Triggered", "error", 2_000), (vec![], 1));
+    let closed = (Event::AlertClosed, None, Some(3_000));
+    assert_eq!(say("Recovered", "success", 3_000), (vec![closed], 1));
+    assert_eq!(say("Recovered", "success", 3_000), (vec![], 2));
+}
+
+#[test]
+fn a_cycle_that_was_open_before_anybody_listened_opens_when_it_is_heard_of() {
+    let mut desk = desk("[[map]]\nsource = \"datadog\"\nagent = \"worker\"");
+    let body =
+        r#"{"cycle":"c-1","transition":"Recovered","type":"success","monitor":"m","at_ms":5}"#;
+    let form = watchdogs::import::Form::DatadogWebhook;
+    let (told, _) = take(&mut desk, hooked("datadog", form, body));
+    let events: Vec<_> = told.iter().map(|it| (it.event, it.began_ms)).collect();
+    let expected = [(Event::AlertOpened, Some(5)), (Event::AlertClosed, Some(5))];
+    assert_eq!(events, expected);
+}
+
+#[test]
+fn a_gap_of_nobody_concerns_every_agent_that_its_source_has_spoken_of() {
+    let mut desk = desk(
+        "[[map]]\nsource = \"alertmanager\"\nwhere = { alertname = \"AgentHeartbeatMissing\", agent = \"reconciler\" }\nagent = \"r\"\n\
+         [[map]]\nsource = \"alertmanager\"\nwhere = { alertname = \"Stuck\" }\nagent = \"{agent}\"",
+    );
+    const FIRING: &str =
+        include_str!("../../../tests/samples/alerts/alertmanager-0.25-webhook-1.json");
+    let form = watchdogs::import::Form::AlertmanagerWebhook;
+    take(&mut desk, hooked("alertmanager", form, FIRING));
+    // Another group, of which no rule says the agent where one alone is meant by its labels.
+    let cut = r#"{"version":"4","groupKey":"g","truncatedAlerts":2,"alerts":[{"status":"firing",
+        "labels":{"alertname":"Stuck","agent":"payer"},"startsAt":"2026-11-29T20:00:00Z","fingerprint":"f"}]}"#;
+    let (told, _) = take(&mut desk, hooked("alertmanager", form, cut));
+    let told: Vec<_> = told
+        .iter()
+        .map(|it| (it.agent.as_str(), it.event))
+        .collect();
+    let gap = Event::SourceGap;
+    assert_eq!(
+        told,
+        [("payer", Event::AlertOpened), ("payer", gap), ("r", gap)]
+    );
+    assert_eq!(
+        take(&mut desk, hooked("alertmanager", form, cut)),
+        (vec![], 3)
+    );
+}
+
+const CODEX: [&[u8]; 2] = [
+    include_bytes!("../../../tests/samples/otlp/codex-0.171.0-001-logs.json"),
+    include_bytes!("../../../tests/samples/otlp/codex-0.171.0-004-logs.json"),
+];
+
+#[test]
+fn codex_numbers_its_results_and_a_number_that_is_missing_is_a_gap() {
+    let rules =
+        "[[map]]\nsource = \"otlp\"\nwhere = { service.name = \"codex_exec\" }\nagent = \"coder\"";
+    let late = crate::gap::PATIENCE_MS + 1;
+    let mut whole = desk(rules);
+    for body in CODEX {
+        let found = found(&whole, Signal::Logs, body);
+        assert_eq!(found.counts.len(), 1);
+        take(&mut whole, found);
+    }
+    assert_eq!(whole.due(late).0, []);
+    // The second of them is the third, by its number.
+    let mut holed = desk(rules);
+    let first = found(&holed, Signal::Logs, CODEX[0]);
+    take(&mut holed, first);
+    let mut third = found(&holed, Signal::Logs, CODEX[1]);
+    third.counts[0].number += 1;
+    take(&mut holed, third);
+    let (gaps, plan) = holed.due(late);
+    assert_eq!((gaps.len(), gaps[0].from, gaps[0].to), (1, 2, 2));
+    assert_eq!(gaps[0].agent.as_ref().map(Name::as_str), Some("coder"));
+    assert!(matches!(plan.lines.as_slice(), [Line::Observation { .. }]));
+}

@@ -127,7 +127,7 @@ fn alert(alarm: &Alarm) -> Alert {
         agent: agent_name(alarm.agent),
         class: alarm.class.map(|class| class.parse().expect("a class")),
         severity: None,
-        muted: alarm.muted,
+        muted: Some(alarm.muted),
         entry: None,
     }
 }
@@ -153,6 +153,7 @@ fn told(case: &CaseTold) -> Told {
         },
         alerts,
         could_see: case.could_see,
+        rule_on_day_0: case.rule_on_day_0,
         muted: case.muted,
     }
 }

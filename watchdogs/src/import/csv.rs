@@ -164,7 +164,8 @@ fn notice(
         },
         labels,
         class,
-        muted: false,
+        muted: None,
+        by_name: false,
     })
 }
 

@@ -139,7 +139,8 @@ impl Said {
             },
             labels: self.labels.clone(),
             class: None,
-            muted: false,
+            muted: None,
+            by_name: false,
         }
     }
 }
@@ -229,7 +230,8 @@ pub(super) fn webhook(source: &Name, document: &Value) -> Result<Vec<Notice>, Im
         },
         labels,
         class: None,
-        muted: false,
+        muted: None,
+        by_name: began_ms.is_none(),
     }])
 }
 

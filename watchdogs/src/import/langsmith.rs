@@ -86,7 +86,8 @@ fn read(source: &Name, place: usize, run: &Value) -> Result<Option<Notice>, Impo
         },
         labels,
         class: None,
-        muted: false,
+        muted: None,
+        by_name: false,
     }))
 }
 
@@ -117,6 +118,7 @@ pub(super) fn webhook(source: &Name, document: &Value) -> Result<Vec<Notice>, Im
         },
         labels,
         class: None,
-        muted: false,
+        muted: None,
+        by_name: false,
     }])
 }

@@ -91,6 +91,7 @@ fn read(
         },
         labels,
         class: None,
-        muted: false,
+        muted: None,
+        by_name: false,
     })
 }

@@ -137,6 +137,7 @@ fn notice(source: &Name, labels: &Labels, opened_ms: u64, closed_ms: Option<u64>
         },
         labels: labels.clone(),
         class: None,
-        muted: false,
+        muted: None,
+        by_name: false,
     }
 }

@@ -207,7 +207,8 @@ impl<'a> History<'a> {
             },
             labels,
             class: None,
-            muted: false,
+            muted: None,
+            by_name: false,
         }
     }
 }
@@ -271,6 +272,34 @@ pub(super) fn pending(source: &Name, document: &Value) -> Result<Vec<Notice>, Im
         .collect()
 }
 
+/// When the attempt before failed. A server that does not say so says when the activity was last heard of, and how long
+/// it may be silent.
+fn failed_ms(place: &str, activity: &Value, kind: Option<&str>) -> Result<u64, ImportError> {
+    let known = |members: &[&str]| members.iter().find_map(|member| text(activity, &[member]));
+    let read = |at: &str| timed(&place, time::with_offset(at));
+    if let Some(completed) = known(&["lastAttemptCompleteTime"]) {
+        return read(completed);
+    }
+    let patience = text(activity, &["activityOptions", "heartbeatTimeout"]).and_then(duration_ms);
+    if let (Some("heartbeat"), Some(heard), Some(patience_ms)) =
+        (kind, known(&["lastHeartbeatTime"]), patience)
+    {
+        return Ok(read(heard)?.saturating_add(patience_ms));
+    }
+    read(known(&["lastStartedTime", "lastHeartbeatTime", "scheduledTime"]).unwrap_or_default())
+}
+
+/// A duration as protobuf's JSON writes it: seconds with a fraction, and an `s`.
+fn duration_ms(text: &str) -> Option<u64> {
+    let (seconds, fraction) = match text.strip_suffix('s')?.split_once('.') {
+        Some((seconds, fraction)) => (seconds, fraction),
+        None => (text.strip_suffix('s')?, ""),
+    };
+    let ms: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    let seconds: u64 = seconds.parse().ok()?;
+    seconds.checked_mul(1_000)?.checked_add(ms)
+}
+
 fn attempt(
     source: &Name,
     run: &str,
@@ -280,16 +309,9 @@ fn attempt(
     let activity_id = text(activity, &["activityId"]).unwrap_or_default();
     let place = format!("pending activity {activity_id}");
     let attempt = activity.get("attempt").and_then(scalar).unwrap_or_default();
-    let known = [
-        "lastAttemptCompleteTime",
-        "lastStartedTime",
-        "lastHeartbeatTime",
-        "scheduledTime",
-    ];
-    let at = known.iter().find_map(|member| text(activity, &[member]));
-    let opened_ms = timed(&place, time::with_offset(at.unwrap_or_default()))?;
     let failure = activity.get("lastFailure").unwrap_or(&Value::Null);
     let kind = timeout(failure);
+    let opened_ms = failed_ms(&place, activity, kind.as_deref())?;
     put(&mut labels, "activity_id", Some(activity_id));
     put(
         &mut labels,
@@ -318,6 +340,7 @@ fn attempt(
         },
         labels,
         class: None,
-        muted: false,
+        muted: None,
+        by_name: true,
     })
 }
