@@ -126,6 +126,7 @@ fn csv(alarms: &[watchdog::Alarm]) -> String {
             .map_or_else(String::new, timeline::words::utc);
         csv += &format!("{opened},{agent},silence,{}-{opened},{closed}\n", alarm.id);
     }
+    csv += "2025-11-24T03:00:00Z,,source-lost,outage,2025-11-24T03:10:00Z\n";
     csv
 }
 
@@ -251,6 +252,112 @@ fn sums_of(directory: &Path) -> String {
         format!("{hex}  {name}\n")
     };
     names.map(sum).collect()
+}
+
+/// A text of a report, and what a forger makes of it.
+type Forgery = (&'static str, &'static str, fn(&str) -> String);
+
+/// What a forger would like a report to say: each is noticed in the file that says it.
+const FORGERIES: [Forgery; 12] = [
+    ("a case is dropped", "report.json", |text| {
+        let (head, cases) = text.split_at(text.find("\"cases\"").unwrap());
+        let first = cases.find("    {\n      \"id\"").unwrap();
+        let second = first + 1 + cases[first + 1..].find("    {\n      \"id\"").unwrap();
+        format!("{head}{}{}", &cases[..first], &cases[second..])
+    }),
+    ("a gap of a source is hidden", "report.json", |text| {
+        text.replacen("\"detail\": \"source-lost", "\"detail\": \"nothing", 1)
+    }),
+    (
+        "a gap of a source is hidden",
+        "registers/coverage.csv",
+        |text| {
+            let rows = text
+                .split_inclusive('\n')
+                .filter(|row| !row.contains("source-gap"));
+            rows.collect()
+        },
+    ),
+    ("a lead is longer", "report.json", |text| {
+        let is_lead = |line: &str| line.contains("\"lead_ms\"") && !line.contains("null");
+        let lead = text.lines().find(|line| is_lead(line)).unwrap();
+        text.replacen(lead, "      \"lead_ms\": 7,", 1)
+    }),
+    (
+        "what the watchdog missed it could have seen",
+        "report.json",
+        |text| text.replacen("\"could_see\": false", "\"could_see\": true", 1),
+    ),
+    ("what Dragons alone saw both saw", "report.json", |text| {
+        text.replacen("\"by\": \"dragons\"", "\"by\": \"both\"", 1)
+    }),
+    ("a false alarm was right", "report.json", |text| {
+        text.replacen(
+            "\"verdict\": \"false-alarm\"",
+            "\"verdict\": \"incident\"",
+            1,
+        )
+    }),
+    ("a sum is another", "report.json", |text| {
+        text.replacen("\"false_watchdog\": 0", "\"false_watchdog\": 9", 1)
+    }),
+    ("agents ran for longer", "report.json", |text| {
+        text.replacen("\"running_ms\": ", "\"running_ms\": 1", 1)
+    }),
+    ("more was governed", "report.json", |text| {
+        text.replacen("\"governed\": ", "\"governed\": 1", 1)
+    }),
+    ("a skew is none", "report.json", |text| {
+        text.replacen("\"at_least_ms\": null", "\"at_least_ms\": 0", 1)
+    }),
+    ("the page says another number", "report.html", |text| {
+        text.replacen("<dd>", "<dd>1", 1)
+    }),
+];
+
+#[test]
+fn what_a_forger_would_like_a_report_to_say_is_noticed_where_it_is_said() {
+    let day = Day::new();
+    assert_eq!(day.report("whole.jsonl", "out").status.code(), Some(0));
+    for (what, name, forge) in FORGERIES {
+        copy(&day.path("out"), &day.path("forged"));
+        let path = day.path("forged").join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        let forged = forge(&text);
+        assert_ne!(text, forged, "{what}");
+        fs::write(&path, forged).unwrap();
+        let corrected = sums_of(&day.path("forged"));
+        fs::write(day.path("forged/SHA256SUMS"), corrected).unwrap();
+        let (code, told) = day.check(&["forged"]);
+        let differs = told["differs"].to_string();
+        assert!(
+            code == Some(1) && differs.contains(name),
+            "{what}: {code:?} {told}"
+        );
+    }
+    // A file that the report was not made from, and a register that nobody computed.
+    for name in ["inputs/more.csv", "registers/praise.csv", "README.txt"] {
+        copy(&day.path("out"), &day.path("forged"));
+        fs::write(day.path("forged").join(name), "ts,agent,event\n").unwrap();
+        let (code, told) = day.check(&["forged"]);
+        let differs = told["differs"][0].as_str().unwrap_or_default();
+        assert!(
+            code == Some(1) && differs.starts_with(name),
+            "{name}: {told}"
+        );
+    }
+    // The trust of another log is not the trust of this one.
+    let other = fs::read_to_string(day.path("trust.json")).unwrap();
+    let charter = other.find("sha256:").unwrap() + 7;
+    let other = format!(
+        "{}{}{}",
+        &other[..charter],
+        "0".repeat(64),
+        &other[charter + 64..]
+    );
+    day.write("other.json", &other);
+    let (code, told) = day.check(&["out", "--trust", "other.json"]);
+    assert_eq!(code, Some(1), "{told}");
 }
 
 #[test]

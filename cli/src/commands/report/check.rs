@@ -1,5 +1,6 @@
 //! `report check`: a report, computed again from its evidence and its inputs, and compared with what lies there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -209,7 +210,15 @@ impl Again {
             Some(envelope) => self.statement(&envelope, compared),
             None => compared.is_equal(STATEMENT, false, false),
         }
-        Ok(())
+        compared.strays(directory, &self.names(claim))
+    }
+
+    /// The files of such a report.
+    fn names<'a>(&'a self, claim: &'a Claim) -> BTreeSet<&'a str> {
+        let made = self.made.files.iter().map(|(name, _)| name.as_str());
+        let inputs = claim.inputs.iter().map(String::as_str);
+        let rest = [REPORT, EVENTS, STATEMENT, TRUST, PACK, MAP, SUMS];
+        made.chain(inputs).chain(rest).collect()
     }
 
     fn statement(&self, envelope: &str, compared: &mut Compared) {
@@ -250,6 +259,33 @@ impl Compared {
                 None => self.differs.push(format!("{name} is missing")),
             }
         }
+        Ok(())
+    }
+
+    /// What lies there and is no part of the report: alerts that it was not made from, a register that nobody computed.
+    /// What some systems hide in every folder that they show is let be.
+    fn strays(&mut self, directory: &Path, names: &BTreeSet<&str>) -> Result<()> {
+        for folder in ["", INPUTS, "registers/"] {
+            let path = directory.join(folder);
+            if !path.is_dir() {
+                continue;
+            }
+            let unreadable = || format!("{path:?} could not be read");
+            for entry in fs::read_dir(&path).with_context(unreadable)? {
+                let name = entry.with_context(unreadable)?.file_name();
+                let name = format!("{folder}{}", name.to_string_lossy());
+                let is_folder = [INPUTS, "registers/"].contains(&format!("{name}/").as_str());
+                let is_hidden = name
+                    .rsplit('/')
+                    .next()
+                    .is_some_and(|it| it.starts_with('.'));
+                if !is_folder && !is_hidden && !names.contains(name.as_str()) {
+                    self.differs
+                        .push(format!("{name} is not a part of the report"));
+                }
+            }
+        }
+        self.differs.sort();
         Ok(())
     }
 
