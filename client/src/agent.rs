@@ -60,6 +60,7 @@
 //! # }
 //! ```
 
+mod closing;
 mod epoch;
 mod error;
 mod patience;
@@ -88,6 +89,7 @@ use crate::manifest::{Version, diff};
 use crate::submission::{Logged, SubmitError, hand_in};
 use crate::transport::Transport;
 
+pub use closing::{LastWords, Said};
 pub use epoch::{Outlook, Speaker, mode_of};
 pub use error::AgentError;
 pub use patience::Patience;
@@ -295,14 +297,18 @@ impl<T: Transport> Agent<T> {
         if let Body::Heartbeat(beat) = &mut body {
             beat.seen = self.seen();
         }
-        self.sign_body(body, saying.disclosures, stamp, more)
+        let signed = self.seal(body, stamp, more)?;
+        self.keep(
+            &signed,
+            &(saying.disclosures)(signed.hash()),
+            saying.is_followed,
+        )?;
+        Ok(signed)
     }
 
-    /// Signs, and returns once the journal has it on the disk, and the values that it commits to.
-    fn sign_body(
-        &mut self,
+    fn seal(
+        &self,
         body: Body,
-        disclosures: &dyn Fn(RecordHash) -> Vec<Disclosure>,
         stamp: Stamp,
         mut more: Vec<(&'static str, Value)>,
     ) -> Result<SignedRecord, AgentError> {
@@ -315,18 +321,40 @@ impl<T: Transport> Agent<T> {
             body,
             ext: (!more.is_empty()).then(|| members(more)),
         };
-        let signed = record
-            .sign(&[&self.key])
-            .map_err(AgentError::NoSuchRecord)?;
-        self.journal.keep(&disclosures(signed.hash()))?;
-        self.journal
-            .append(&Line::Signed(Box::new(signed.clone())))?;
-        Ok(signed)
+        let signed = record.sign(&[&self.key]);
+        signed.map_err(AgentError::NoSuchRecord)
+    }
+
+    /// Returns once the journal has a record on the disk, and the values that it commits to; if another follows before
+    /// anything is sent, the record goes there with that.
+    fn keep(
+        &mut self,
+        signed: &SignedRecord,
+        disclosures: &[Disclosure],
+        is_followed: bool,
+    ) -> Result<(), AgentError> {
+        self.journal.keep(disclosures)?;
+        let line = Line::Signed(Box::new(signed.clone()));
+        match is_followed {
+            true => self.journal.append_with_next(&line)?,
+            false => self.journal.append(&line)?,
+        }
+        Ok(())
     }
 
     /// Hands in a pending record, and notes what becomes of it.
     fn send(&mut self, signed: &SignedRecord) -> Result<Logged, AgentError> {
         let (asked, handed_in) = self.hand_in(signed);
+        self.hear(signed, asked, handed_in)
+    }
+
+    /// Notes what became of a record, asked for at this time.
+    fn hear(
+        &mut self,
+        signed: &SignedRecord,
+        asked: Option<Moment>,
+        handed_in: Result<Logged, SubmitError>,
+    ) -> Result<Logged, AgentError> {
         match handed_in {
             Ok(logged) => {
                 self.note_logged(&logged.entry)?;
@@ -431,6 +459,8 @@ struct Saying<'a> {
     disclosures: &'a dyn Fn(RecordHash) -> Vec<Disclosure>,
     /// What else the record says, in its `ext`.
     more: Vec<(&'static str, Value)>,
+    /// Whether another is signed before this one is sent.
+    is_followed: bool,
 }
 
 fn members(more: Vec<(&'static str, Value)>) -> Value {
@@ -452,6 +482,7 @@ impl<'a> Saying<'a> {
             body,
             disclosures: &|_| Vec::new(),
             more: Vec::new(),
+            is_followed: false,
         }
     }
 }

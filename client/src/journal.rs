@@ -5,12 +5,15 @@
 //! `<state>/dragons/<fingerprint of the log>/<agent>/`, for its owner alone:
 //!
 //! ```text
-//! journal.jsonl       {"signed":{…envelope…}}                              synced before it is sent
+//! journal.jsonl       {"signed":{…envelope…}}                              synced before it is sent, with all before it
 //!                     {"logged":{"record":…,"index":…,"received_ms":…}}    shown by its proof
 //!                     {"refused":{"record":…,"code":…,"detail":…}}         judged, and never to be in the log
 //!                     {"seen":"<checkpoint>"}                              verified, and consistent with the one before
 //! disclosures.jsonl   the values behind the commitments, see [`disclosure`](crate::disclosure)
 //! ```
+//!
+//! What the log tells again when it is asked is synced together with what is signed next. That an intent was logged is
+//! not of these: it is leave to act, and after a crash nobody else knows that it was taken.
 //!
 //! Lines are only ever added. A last line without its end is one that a crash tore, and so are NULs at the end, which
 //! file systems leave there: it was not synced, so nothing was sent that rests on it, and it is cut off. No link below
@@ -116,8 +119,10 @@ impl Journal {
         let file = folder.append(JOURNAL)?;
         lock(&file, &directory)?;
         let disclosures = folder.append(DISCLOSURES)?;
-        // New names are durable once their directory is synced.
-        folder.sync()?;
+        // New names are durable once their directory is synced, and nothing is written before they are.
+        if [&file, &disclosures].iter().any(|file| is_empty(file)) {
+            folder.sync()?;
+        }
         cut_torn_line(&disclosures, &directory.join(DISCLOSURES))?;
         let book = read_book(&file, &directory.join(JOURNAL))?;
         Ok(Self {
@@ -152,13 +157,28 @@ impl Journal {
         &self.book
     }
 
-    /// Adds a line, and returns once it is on the disk.
+    /// Adds a line, and returns once it is on the disk with all lines before it; a line that the log
+    /// [tells again](Self::is_told_again) goes there with the next one.
     ///
     /// # Errors
     ///
     /// [`JournalError`]. After a failed write every further one fails.
     pub fn append(&mut self, line: &Line) -> Result<(), JournalError> {
-        self.write(|journal| &mut journal.file, JOURNAL, line.to_json())?;
+        let syncs = !self.is_told_again(line);
+        self.add(line, syncs)
+    }
+
+    /// Adds a line that goes to the disk with the next one: until then nobody else is to see it.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn append_with_next(&mut self, line: &Line) -> Result<(), JournalError> {
+        self.add(line, false)
+    }
+
+    fn add(&mut self, line: &Line, syncs: bool) -> Result<(), JournalError> {
+        self.write(|journal| &mut journal.file, JOURNAL, line.to_json(), syncs)?;
         self.book.apply(line);
         Ok(())
     }
@@ -180,6 +200,7 @@ impl Journal {
             |journal| &mut journal.disclosures,
             DISCLOSURES,
             lines.join("\n"),
+            true,
         )
     }
 
@@ -205,11 +226,21 @@ impl Journal {
         Ok(found)
     }
 
+    /// Whether a line that a crash takes away costs one more question to the log, and nothing else.
+    fn is_told_again(&self, line: &Line) -> bool {
+        match line {
+            Line::Logged { record, .. } => !self.book.awaits_leave(*record),
+            Line::Seen(_) | Line::Charter { .. } => true,
+            Line::Signed(_) | Line::Refused { .. } => false,
+        }
+    }
+
     fn write(
         &mut self,
         file: impl Fn(&mut Self) -> &mut File,
         name: &str,
         text: String,
+        syncs: bool,
     ) -> Result<(), JournalError> {
         let path = self.directory.join(name);
         if self.broken {
@@ -218,10 +249,15 @@ impl Journal {
         let file = file(self);
         let written = file
             .write_all(format!("{text}\n").as_bytes())
-            .and_then(|()| file.sync_data());
+            .and_then(|()| if syncs { file.sync_data() } else { Ok(()) });
         self.broken = written.is_err();
         written.map_err(|source| JournalError::File { path, source })
     }
+}
+
+/// Whether nothing was ever written to a file, as far as anybody can tell.
+fn is_empty(file: &File) -> bool {
+    file.metadata().map_or(true, |metadata| metadata.len() == 0)
 }
 
 /// The fingerprint without its prefix: a colon in a path asks for trouble.

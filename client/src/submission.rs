@@ -7,7 +7,7 @@ use tlog::LeafIndex;
 
 use crate::charters;
 use crate::entry::{Entry, EntryError};
-use crate::http::{LoggedAs, ServiceError, Standing};
+use crate::http::{LoggedAs, ServiceError, Standing, Submitted};
 use crate::identity::LogIdentity;
 use crate::transport::Transport;
 
@@ -77,7 +77,29 @@ pub fn hand_in(
     log: &LogIdentity,
     signed: &SignedRecord,
 ) -> Result<Logged, SubmitError> {
-    let answer = transport.submit(signed.envelope())?;
+    shown(transport, log, signed, transport.submit(signed.envelope())?)
+}
+
+/// Hands records in that rest on each other, in their order. Gives what became of them up to the first that is not shown
+/// to be in the log.
+pub fn hand_in_a_row(
+    transport: &(impl Transport + ?Sized),
+    log: &LogIdentity,
+    signed: &[SignedRecord],
+) -> Vec<Result<Logged, SubmitError>> {
+    let envelopes: Vec<_> = signed.iter().map(SignedRecord::envelope).collect();
+    let answers = transport.submit_in_a_row(&envelopes);
+    let shown = |(signed, answer)| shown(transport, log, signed, answer?);
+    signed.iter().zip(answers).map(shown).collect()
+}
+
+/// What the service answers, once it is shown.
+fn shown(
+    transport: &(impl Transport + ?Sized),
+    log: &LogIdentity,
+    signed: &SignedRecord,
+    answer: Submitted,
+) -> Result<Logged, SubmitError> {
     let entry = charters::open(transport, log, &answer.proof, LeafIndex::new(answer.index))?;
     check_record(&entry, signed.hash())?;
     check_signatures(&entry, signed)?;

@@ -20,6 +20,12 @@ pub trait Transport {
     /// [`ServiceError`]; only [`ServiceError::Refused`] says that the record was judged.
     fn submit(&self, envelope: &Envelope) -> Result<Submitted, ServiceError>;
 
+    /// Hands records to the log that rest on each other, in their order. Gives the answers up to the first that is an
+    /// error: what follows that one has no answer.
+    fn submit_in_a_row(&self, envelopes: &[&Envelope]) -> Vec<Result<Submitted, ServiceError>> {
+        up_to_an_error(envelopes.iter().map(|envelope| self.submit(envelope)))
+    }
+
     /// Where a record is.
     ///
     /// # Errors
@@ -66,6 +72,10 @@ impl Transport for Service {
         Self::submit(self, envelope)
     }
 
+    fn submit_in_a_row(&self, envelopes: &[&Envelope]) -> Vec<Result<Submitted, ServiceError>> {
+        Self::submit_in_a_row(self, envelopes)
+    }
+
     fn place(&self, record: &RecordHash) -> Result<Place, ServiceError> {
         Self::place(self, record)
     }
@@ -96,6 +106,10 @@ impl<T: Transport + ?Sized> Transport for &T {
         (**self).submit(envelope)
     }
 
+    fn submit_in_a_row(&self, envelopes: &[&Envelope]) -> Vec<Result<Submitted, ServiceError>> {
+        (**self).submit_in_a_row(envelopes)
+    }
+
     fn place(&self, record: &RecordHash) -> Result<Place, ServiceError> {
         (**self).place(record)
     }
@@ -119,4 +133,19 @@ impl<T: Transport + ?Sized> Transport for &T {
     fn heard(&self) -> Option<Heard> {
         (**self).heard()
     }
+}
+
+/// Answers up to the first that is an error, and that one.
+pub(crate) fn up_to_an_error<R>(
+    answers: impl Iterator<Item = Result<R, ServiceError>>,
+) -> Vec<Result<R, ServiceError>> {
+    let mut heard = Vec::new();
+    for answer in answers {
+        let is_last = answer.is_err();
+        heard.push(answer);
+        if is_last {
+            break;
+        }
+    }
+    heard
 }

@@ -281,7 +281,8 @@ impl<T: Transport> Agent<T> {
         }));
         self.keep_time(claims, now_ms)?;
         let stamp = self.stamp(now_ms);
-        let signed = self.sign_body(body, &|_| Vec::new(), stamp, Vec::new())?;
+        let signed = self.seal(body, stamp, Vec::new())?;
+        self.keep(&signed, &[], false)?;
         self.send(&signed)
     }
 

@@ -37,6 +37,18 @@ impl<T: Transport> Agent<T> {
     ///
     /// [`AgentError::SplitView`] if what should show it does not.
     pub(super) fn look(&mut self) -> Result<(), AgentError> {
+        match self.look_or_be_told() {
+            Err(AgentError::Away(_) | AgentError::Refused(_)) => Ok(()),
+            looked => looked,
+        }
+    }
+
+    /// As [`look`](Self::look), and tells where there was no answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`look`](Self::look), and those of a call to the service.
+    pub(super) fn look_or_be_told(&mut self) -> Result<(), AgentError> {
         let Some(newest) = self.newest.clone() else {
             return Ok(());
         };
@@ -45,9 +57,7 @@ impl<T: Transport> Agent<T> {
             if old.size > new.size {
                 return Ok(());
             }
-            let Ok(hashes) = self.consistency(old.size, new.size) else {
-                return Ok(());
-            };
+            let hashes = self.consistency(old.size, new.size)?;
             let extends = hashes.and_then(|hashes| {
                 tlog::consistency::verify(&hashes, old.size, &old.root, new.size, &new.root).ok()
             });

@@ -103,7 +103,7 @@ impl<T: Transport> Agent<T> {
             let saying = Saying {
                 body: &body,
                 disclosures: &|record| moved(&kept, record),
-                more: Vec::new(),
+                ..Saying::plain(&body)
             };
             match self.say(&saying, now_ms) {
                 // What cannot be said now is in the journal still.
@@ -164,7 +164,7 @@ impl<T: Transport> Agent<T> {
     }
 
     /// What was signed behind a record that is refused has a `prev` that will never be.
-    fn withdraw_rest(&mut self) -> Result<(), AgentError> {
+    pub(super) fn withdraw_rest(&mut self) -> Result<(), AgentError> {
         let rest: Vec<RecordHash> = self
             .book()
             .pending()
@@ -175,7 +175,7 @@ impl<T: Transport> Agent<T> {
             .try_for_each(|record| self.note_refused(record, followed_a_refused_one()))
     }
 
-    fn is_pending(&self, record: &SignedRecord) -> bool {
+    pub(super) fn is_pending(&self, record: &SignedRecord) -> bool {
         self.book().pending().iter().any(|own| own == record)
     }
 

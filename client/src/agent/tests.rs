@@ -608,3 +608,70 @@ fn an_order_ends_it() {
     assert!(result.is_logged());
     assert_eq!(agent.standing().unwrap().ask, http::Ask::Stop);
 }
+
+/// What goes wrong on the way of the last words, and they are said once all the same.
+#[test]
+fn last_words_are_said_once_whatever_becomes_of_them_on_the_way() {
+    for (wire, is_superseded) in [
+        (Wire::Whole, false),
+        (Wire::LosesAnswer, false),
+        (Wire::PassesAndRefuses, false),
+        (Wire::Whole, true),
+    ] {
+        let world = World::new();
+        let mut agent = world.started();
+        let goal = goal(&mut agent);
+        let permit = agent.intent(run(goal), NOW_MS).unwrap();
+        if is_superseded {
+            world.log.lease(&version(), &["run:*"]);
+        }
+        world.line.set(wire);
+        let mut result = ActionResult::of(permit.intent(), Status::Ok);
+        let secret = Secret::new("stdout".parse().unwrap(), b"hello".to_vec());
+        result.outputs = vec![secret.unwrap()];
+        let check = |result: RecordHash| ledger::record::Check {
+            name: "it ran".parse().unwrap(),
+            digest: *result.digest(),
+            record: Some(result),
+        };
+        assert!(agent.has_said_all());
+        let words = LastWords {
+            result: &result,
+            goal,
+            verdict: &|result| (Verdict::Accepted, vec![check(result)]),
+            progress: 7,
+        };
+        let said = agent.say_last_words(&words, NOW_MS).unwrap();
+        let is_plain = matches!(wire, Wire::Whole | Wire::PassesAndRefuses) && !is_superseded;
+        assert_eq!(said.left.is_none(), is_plain, "{wire:?}: {:?}", said.left);
+        world.line.set(Wire::Whole);
+        agent.settle(NOW_MS).unwrap();
+        if !agent.has_said_goodbye() {
+            agent.goodbye_at(7, NOW_MS).unwrap();
+        }
+        assert_eq!(world.phases(), ["goal", "intent", "result", "outcome"]);
+        assert_eq!(world.rules(), [Rule::Started, Rule::Finished], "{wire:?}");
+        assert_eq!(agent.progress(), 7);
+        assert!(agent.has_said_all() && agent.has_said_goodbye());
+        assert!(agent.book().open_intents().is_empty() && agent.book().open_goals().is_empty());
+    }
+}
+
+/// A service that is away gets no goodbye that is old by the time that it comes back.
+#[test]
+fn last_words_are_not_signed_for_a_service_that_is_away() {
+    let world = World::new();
+    let mut agent = world.started();
+    let goal = goal(&mut agent);
+    let permit = agent.intent(run(goal), NOW_MS).unwrap();
+    let result = ActionResult::of(permit.intent(), Status::Ok);
+    let words = LastWords {
+        result: &result,
+        goal,
+        verdict: &|_| (Verdict::Partial, vec![]),
+        progress: 0,
+    };
+    world.line.set(Wire::Cut);
+    let away = agent.say_last_words(&words, NOW_MS);
+    assert!(away.is_err_and(|error| error.is_away()) && agent.has_said_all());
+}

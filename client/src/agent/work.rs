@@ -214,6 +214,7 @@ impl<T: Transport> Agent<T> {
             body: &body,
             disclosures: &|record| disclose(&action.inputs, record, Side::Inputs),
             more: script.into_iter().chain(late).collect(),
+            ..Saying::plain(&body)
         };
         say(self, &saying)
     }
@@ -224,6 +225,17 @@ impl<T: Transport> Agent<T> {
     ///
     /// [`AgentError`].
     pub fn result(&mut self, result: ActionResult, now_ms: u64) -> Result<Filed, AgentError> {
+        let filed =
+            self.with_result(&result, |agent, saying| agent.say_or_wait(&saying, now_ms))?;
+        self.own_intents.retain(|intent| *intent != result.intent);
+        Ok(filed)
+    }
+
+    pub(super) fn with_result<R>(
+        &mut self,
+        result: &ActionResult,
+        say: impl FnOnce(&mut Self, Saying<'_>) -> R,
+    ) -> R {
         let outputs = commitments(&result.outputs, self.name());
         let body = |chain| {
             let result = ResultOf {
@@ -237,13 +249,10 @@ impl<T: Transport> Agent<T> {
             receipt(chain, Phase::Result(result))
         };
         let saying = Saying {
-            body: &body,
             disclosures: &|record| disclose(&result.outputs, record, Side::Outputs),
-            more: Vec::new(),
+            ..Saying::plain(&body)
         };
-        let filed = self.say_or_wait(&saying, now_ms)?;
-        self.own_intents.retain(|intent| *intent != result.intent);
-        Ok(filed)
+        say(self, saying)
     }
 
     /// Says what came of a goal. While the service is away it waits in the journal.
@@ -258,15 +267,7 @@ impl<T: Transport> Agent<T> {
         checks: Vec<Check>,
         now_ms: u64,
     ) -> Result<Filed, AgentError> {
-        let body = |chain| {
-            let checks = checks.clone();
-            let outcome = Outcome {
-                goal,
-                verdict,
-                checks,
-            };
-            receipt(chain, Phase::Outcome(outcome))
-        };
+        let body = |chain| outcome(chain, goal, verdict, &checks);
         self.say_or_wait(&Saying::plain(&body), now_ms)
     }
 
@@ -322,9 +323,24 @@ impl<T: Transport> Agent<T> {
         self.settle_pending(now_ms)?;
         let looked = self.look();
         self.follow_lease(now_ms)?;
+        let body = self.heartbeat(progress, is_final)?;
+        let saying = Saying {
+            more,
+            ..Saying::plain(&body)
+        };
+        let logged = self.say(&saying, now_ms)?;
+        looked.map(|()| logged)
+    }
+
+    /// The body of a heartbeat, but for its place in the chain and what was seen by then.
+    pub(super) fn heartbeat(
+        &self,
+        progress: Option<u64>,
+        is_final: bool,
+    ) -> Result<impl Fn(Chain) -> Body + use<T>, AgentError> {
         let last = self.tip()?.progress;
         let manifest_hash = self.manifest_hash;
-        let body = |chain: Chain| {
+        Ok(move |chain| {
             Body::Heartbeat(Box::new(Heartbeat {
                 chain,
                 progress: progress.unwrap_or(last).max(last),
@@ -334,13 +350,7 @@ impl<T: Transport> Agent<T> {
                 // Filled in where it is signed.
                 seen: None,
             }))
-        };
-        let saying = Saying {
-            more,
-            ..Saying::plain(&body)
-        };
-        let logged = self.say(&saying, now_ms)?;
-        looked.map(|()| logged)
+        })
     }
 
     fn say_or_wait(&mut self, saying: &Saying<'_>, now_ms: u64) -> Result<Filed, AgentError> {
@@ -365,6 +375,16 @@ impl<T: Transport> Agent<T> {
 
 fn receipt(chain: Chain, phase: Phase) -> Body {
     Body::Receipt(Box::new(Receipt { chain, phase }))
+}
+
+pub(super) fn outcome(chain: Chain, goal: RecordHash, verdict: Verdict, checks: &[Check]) -> Body {
+    let checks = checks.to_vec();
+    let outcome = Outcome {
+        goal,
+        verdict,
+        checks,
+    };
+    receipt(chain, Phase::Outcome(outcome))
 }
 
 fn commitments(secrets: &[Secret], agent: &Name) -> Vec<(Name, Digest)> {

@@ -4,7 +4,10 @@ use ledger::envelope::Envelope;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 
-use super::{Problem, Service, ServiceError, malformed};
+use super::{Problem, Service, ServiceError, Submitted, malformed};
+use crate::transport::up_to_an_error;
+
+const WHAT: &str = "POST /v1/entries";
 
 /// What the service says of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,14 +33,8 @@ impl Service {
         &self,
         envelopes: impl ExactSizeIterator<Item = &'a Envelope>,
     ) -> Result<Vec<LineAnswer>, ServiceError> {
-        const WHAT: &str = "POST /v1/entries";
         let count = envelopes.len();
-        let lines: Vec<String> = envelopes.map(Envelope::to_json).collect();
-        let request = self.request(Method::POST, "/v1/entries");
-        let request = request
-            .header(CONTENT_TYPE, "application/x-ndjson")
-            .body(lines.join("\n"));
-        let answer = self.send(WHAT, request)?.text()?;
+        let answer = self.submit_text("/v1/entries", envelopes)?;
         let answers: Vec<LineAnswer> = answer.lines().map(read).collect::<Result<_, _>>()?;
         match answers.len() {
             got if got == count => Ok(answers),
@@ -47,10 +44,47 @@ impl Service {
             )),
         }
     }
+
+    /// Hands records to the log that rest on each other, each with its proof. Gives the answers up to the first that is an
+    /// error.
+    pub fn submit_in_a_row(&self, envelopes: &[&Envelope]) -> Vec<Result<Submitted, ServiceError>> {
+        let answer = match self.submit_text("/v1/entries?proof=true", envelopes.iter().copied()) {
+            Ok(answer) => answer,
+            Err(error) => return vec![Err(error)],
+        };
+        let missing = std::iter::once_with(|| {
+            Err(malformed(WHAT.to_owned(), "a record has no line of answer"))
+        });
+        let answers = answer.lines().map(proven).chain(missing);
+        up_to_an_error(answers.take(envelopes.len()))
+    }
+
+    fn submit_text<'a>(
+        &self,
+        path: &str,
+        envelopes: impl Iterator<Item = &'a Envelope>,
+    ) -> Result<String, ServiceError> {
+        let lines: Vec<String> = envelopes.map(Envelope::to_json).collect();
+        let request = self.request(Method::POST, path);
+        let request = request
+            .header(CONTENT_TYPE, "application/x-ndjson")
+            .body(lines.join("\n"));
+        self.send(WHAT, request)?.text()
+    }
+}
+
+/// A line that is to have a proof.
+fn proven(line: &str) -> Result<Submitted, ServiceError> {
+    match read(line)? {
+        LineAnswer::Logged { .. } => {
+            serde_json::from_str(line).map_err(|error| malformed(WHAT.to_owned(), error))
+        }
+        LineAnswer::Refused(problem) => Err(ServiceError::Refused(problem)),
+    }
 }
 
 fn read(line: &str) -> Result<LineAnswer, ServiceError> {
-    let refuse = |reason: &str| malformed("POST /v1/entries".to_owned(), reason);
+    let refuse = |reason: &str| malformed(WHAT.to_owned(), reason);
     let value: serde_json::Value =
         serde_json::from_str(line).map_err(|error| refuse(&error.to_string()))?;
     if let Some(index) = value.get("index").and_then(serde_json::Value::as_u64) {

@@ -120,6 +120,12 @@ impl Book {
         self.charter
     }
 
+    /// Whether a record that is pending, or was called refused, is an intent.
+    pub(super) fn awaits_leave(&self, record: RecordHash) -> bool {
+        let mut known = self.pending.iter().chain(&self.claimed);
+        known.any(|known| known.hash() == record && is_intent(known))
+    }
+
     /// Takes the next line.
     pub(super) fn apply(&mut self, line: &Line) {
         match line {
@@ -224,6 +230,10 @@ pub(crate) fn chain(record: &SignedRecord) -> Option<&Chain> {
         Body::Receipt(receipt) => Some(&receipt.chain),
         _ => None,
     }
+}
+
+fn is_intent(record: &SignedRecord) -> bool {
+    matches!(&record.record().body, Body::Receipt(receipt) if matches!(receipt.phase, Phase::Intent(_)))
 }
 
 fn follow(tip: Option<Tip>, record: &SignedRecord) -> Option<Tip> {

@@ -8,7 +8,7 @@ use ledger::record::{Check, Status, Verdict};
 use ledger::text::{Name, Text};
 
 use super::message::{Cut, End};
-use crate::agent::{ActionResult, Agent, AgentError, Filed};
+use crate::agent::{ActionResult, Agent, AgentError, Filed, LastWords};
 use crate::speaker::{Caller, Closed, Life, RETRY, with_sources};
 use crate::transport::Transport;
 
@@ -45,6 +45,9 @@ impl<T: Transport> Closing<'_, T> {
     /// Nothing more is done for the goal: the verdict, and goodbye. A service that is away is waited for as long as
     /// `patience` lasts.
     pub(super) fn run(&mut self, life: &mut Life, end: &End, patience: Duration) {
+        if self.at_once(life, end) {
+            return;
+        }
         let closed = self.life(life, end);
         if let Some(program) = life.program.as_ref().filter(|_| !life.has_outcome) {
             let (_, verdict) = judge(end);
@@ -59,6 +62,36 @@ impl<T: Transport> Closing<'_, T> {
             self.outcome(program.goal, verdict, check.into_iter().collect());
         }
         self.settle(life.progress(), patience);
+    }
+
+    /// Most often nothing is left but the run's own words, and nothing waits: then all is said in a row. Whether it is in the
+    /// log; what is not yet is in the journal.
+    fn at_once(&mut self, life: &mut Life, end: &End) -> bool {
+        let is_plain = life.closed.is_none() && life.started.is_none() && !life.has_outcome;
+        let Some(program) = life.program.clone().filter(|_| is_plain) else {
+            return false;
+        };
+        if life.has_more_to_close() || !self.agent.has_said_all() {
+            return false;
+        }
+        let words = LastWords {
+            result: &self.result_of(program.intent, end),
+            goal: program.goal,
+            verdict: &|result| (judge(end).1, vec![check_of(&end.status, result)]),
+            progress: life.progress(),
+        };
+        match self.agent.say_last_words(&words, self.now_ms()) {
+            Ok(said) => {
+                life.closed = Some(Closed {
+                    result: Some(said.result),
+                });
+                life.has_outcome = true;
+                let left = said.left.as_ref();
+                left.inspect(|error| self.note(error)).is_none()
+            }
+            // Each by itself finds out what is in the way.
+            Err(_) => false,
+        }
     }
 
     /// There was nothing to be done for the goal. What cannot be said now is settled by the next run.
@@ -80,6 +113,12 @@ impl<T: Transport> Closing<'_, T> {
     }
 
     fn say_result(&mut self, intent: RecordHash, end: &End) -> Option<RecordHash> {
+        let result = self.result_of(intent, end);
+        let result = self.agent.result(result, self.now_ms());
+        self.note_filed(result)
+    }
+
+    fn result_of(&self, intent: RecordHash, end: &End) -> ActionResult {
         let outputs = end.outputs.clone().unwrap_or_else(|refusal| {
             (self.caller.notice)(&format!(
                 "warning: the output is not committed to: {refusal}"
@@ -99,8 +138,7 @@ impl<T: Transport> Closing<'_, T> {
             .chain(why.and_then(|why| reference("reason", &why)))
             .chain(left_behind.and_then(|count| reference("left_behind", &count.to_string())))
             .collect();
-        let result = self.agent.result(result, self.now_ms());
-        self.note_filed(result)
+        result
     }
 
     fn note_filed(&mut self, filed: Result<Filed, AgentError>) -> Option<RecordHash> {
@@ -127,7 +165,10 @@ impl<T: Transport> Closing<'_, T> {
         let left = loop {
             let settled = self.agent.settle(self.now_ms()).and_then(|()| {
                 let now_ms = self.now_ms();
-                self.agent.goodbye_at(progress, now_ms).map(drop)
+                match self.agent.has_said_goodbye() {
+                    true => Ok(()),
+                    false => self.agent.goodbye_at(progress, now_ms).map(drop),
+                }
             });
             match settled {
                 Err(error) if error.is_away() && since.elapsed() < patience => {

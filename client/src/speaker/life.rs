@@ -84,6 +84,11 @@ impl Life {
         goals
     }
 
+    /// Whether more is to be closed than CMD's own intent and the goal of the run.
+    pub(crate) fn has_more_to_close(&self) -> bool {
+        self.open.len() > 0 || !self.goals.is_empty() || self.sessions.has_goals()
+    }
+
     /// The progress that a heartbeat tells: an epoch's count goes on where the life before left it.
     pub(crate) fn progress(&self) -> u64 {
         let lines = || self.lines.load(Ordering::Relaxed);
