@@ -14,6 +14,8 @@ pub struct Held(OwnedFd);
 pub struct Sent {
     /// Its number.
     pub number: i32,
+    /// The number of the process that has sent it; 0 where the kernel has.
+    pub sender: i32,
     /// Whether the kernel has sent it, as it does for a key of the terminal, and not a process.
     pub by_the_kernel: bool,
 }
@@ -57,6 +59,7 @@ impl Held {
         };
         Ok(Sent {
             number: i32::try_from(sent.ssi_signo).map_err(io::Error::other)?,
+            sender: sent.ssi_pid.cast_signed(),
             by_the_kernel: sent.ssi_code == libc::SI_KERNEL,
         })
     }

@@ -119,6 +119,66 @@ fn a_run_is_a_job_of_its_shell() {
     }
 }
 
+/// Of a pipeline as well, and where no descriptor is the terminal.
+#[test]
+fn a_run_stops_and_goes_on_with_the_rest_of_its_job() {
+    let world = World::new();
+    for job in ["\"$@\" | cat", "\"$@\" </dev/null 2>&1 | cat"] {
+        let script = "echo up; n=0; while test $n -lt 500; do n=$((n+1)); sleep 0.01; done; exit 9";
+        let run = world.run(&[], &["sh", "-c", script]);
+        let shell = format!("set -m; {job}; echo back; fg; echo ${{PIPESTATUS[0]}} end");
+        let outer = ["bash", "--norc", "--noprofile", "-ic", &shell, "bash"];
+        let mut screen = Screen::start(&world.within(&outer, &run));
+        screen.until("up\r\n");
+        screen.keys("\x1a");
+        screen.until("back");
+        screen.until(" end");
+        screen.end();
+    }
+}
+
+/// Has a run with a pipe for its output, sends each signal to the whole group and to the run alone, and prints what the
+/// program has got.
+const SENDS: &str = r#"
+import os, signal, subprocess, sys
+numbers = [n for n in range(1, 65) if n not in (9, 17, 19, 32, 33)]
+for n in numbers: signal.signal(n, lambda *_: None)
+run = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True)
+assert run.stdout.readline() == "up\n"
+got = []
+for n in numbers:
+    for send, to in ((os.killpg, 0), (os.kill, run.pid)):
+        send(to, n)
+        got.append(int(run.stdout.readline()))
+print("say end", flush=True)
+got += [line.strip() for line in run.stdout]
+print("ok" if got == [n for n in numbers for _ in "12"] + ["got end"] else got, run.wait(), flush=True)
+"#;
+
+/// Says what it gets, and ends when it is told to.
+const TELLS: &str = r#"
+import os, signal, sys
+for n in range(1, 65):
+    if n not in (9, 17, 19, 32, 33):
+        signal.signal(n, lambda n, _: os.write(1, b"%d\n" % n))
+print("up", flush=True)
+for line in sys.stdin:
+    print("got", line.strip(), flush=True)
+    if line.strip() == "end": break
+"#;
+
+/// A program in a pipeline is in the group of its run: what is sent to that has reached it.
+#[test]
+fn in_a_pipeline_a_signal_comes_once_whoever_it_was_sent_to() {
+    let world = World::new();
+    let run = world.run(&[], &["python3", "-c", TELLS]);
+    let mut screen = Screen::start(&world.within(&["python3", "-c", SENDS], &run));
+    screen.until("say end\r\n");
+    screen.keys("end\r");
+    screen.until("ok 0\r\n");
+    screen.end();
+}
+
 #[test]
 fn the_terminal_is_as_it_was_when_the_run_is_over() {
     let world = World::new();

@@ -313,7 +313,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
     /// What came in before CMD is there is about a life that is over, unless it is a signal to end.
     fn forget_events(&self) -> Result<(), RunError> {
         let ends = |event| match event {
-            Event::Signal { number, .. } if is_end(number) => Some(number),
+            Event::Signal(sent) if is_end(sent.number) => Some(sent.number),
             _ => None,
         };
         let signal = self.events.1.try_iter().find_map(ends);
@@ -460,8 +460,8 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         let end = &mut over.end;
         while end.late.iter().any(|pump| pump.flow() == Flow::Goes) {
             match self.events.1.recv() {
-                Ok(Event::Signal { number, .. }) if is_end(number) => {
-                    return ExitStatus::from_raw(number);
+                Ok(Event::Signal(sent)) if is_end(sent.number) => {
+                    return ExitStatus::from_raw(sent.number);
                 }
                 Ok(_) => {}
                 Err(_) => break,

@@ -20,6 +20,8 @@ pub(super) enum Change {
     Ended(ExitStatus),
     /// It was stopped, as by a key at the terminal.
     Stopped,
+    /// It was let go on.
+    Continued,
 }
 
 /// Takes in what loses its parent from now on.
@@ -34,8 +36,9 @@ pub(super) fn adopt() -> Result<(), RunError> {
 /// The next child that has changed, if one has. One that has ended is gone for good.
 pub(super) fn reap() -> Option<(Pid, Change)> {
     loop {
-        match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+        match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED | WaitOptions::CONTINUED) {
             Ok(Some((pid, status))) if status.stopped() => return Some((pid, Change::Stopped)),
+            Ok(Some((pid, status))) if status.continued() => return Some((pid, Change::Continued)),
             Ok(Some((pid, status))) => {
                 let status = ExitStatus::from_raw(status.as_raw());
                 return Some((pid, Change::Ended(status)));

@@ -195,8 +195,8 @@ impl<T: Transport> Healer<'_, T> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.events.recv_timeout(left) {
-                Ok(Event::Signal { number, .. }) if is_end(number) => {
-                    return Err(Down::Signal(number));
+                Ok(Event::Signal(sent)) if is_end(sent.number) => {
+                    return Err(Down::Signal(sent.number));
                 }
                 Ok(Event::Children) => while descendants::reap().is_some() {},
                 // A program that has ended has nothing more to say, nor the clerk that served it.

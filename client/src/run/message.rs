@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitStatus;
 
 use ledger::codes::Refusal;
+use process::Sent;
 
 use super::output::Pump;
 use crate::disclosure::Secret;
@@ -14,12 +15,7 @@ pub(super) enum Event {
     /// A child has ended or was stopped.
     Children,
     /// This process got a signal.
-    Signal {
-        /// Which.
-        number: i32,
-        /// Whether the kernel has sent it, as it does for a key of the terminal, and not a process.
-        by_the_kernel: bool,
-    },
+    Signal(Sent),
     /// A stream of CMD's has ended, and all of it is delivered, or cannot be.
     Output,
     /// The log has answered, or refuses to hear this process.

@@ -68,10 +68,7 @@ fn read(held: &Held, events: &Sender<Event>, are_heard: &AtomicBool, asked: &Ato
         }
         let event = match sent.number {
             SIGCHLD => Event::Children,
-            number => Event::Signal {
-                number,
-                by_the_kernel: sent.by_the_kernel,
-            },
+            _ => Event::Signal(sent),
         };
         match are_heard.load(Ordering::Acquire) {
             true if events.send(event).is_err() => return,

@@ -13,7 +13,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use ledger::record::AgentState;
-use rustix::process::{Signal, getpid, kill_process};
+use process::Sent;
+use rustix::process::{Pid, Signal, getpid, kill_process};
 use signal_hook::consts::{SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH};
 
 use super::child::Running;
@@ -82,6 +83,9 @@ struct Supervisor<'a> {
     lease_ends_ms: Option<u64>,
     cut: Option<(Cut, String)>,
     was_asked_to_end: bool,
+    /// Whether the job that this process is of was asked to stop, and whether CMD has stopped.
+    is_to_stop: bool,
+    cmd_is_stopped: bool,
     /// Whether people know what a log that enforces would have ended CMD for.
     was_told: bool,
     /// Whether people know that CMD has left processes behind.
@@ -129,6 +133,8 @@ pub(super) fn watch(
         lease_ends_ms: None,
         cut: None,
         was_asked_to_end: false,
+        is_to_stop: false,
+        cmd_is_stopped: false,
         was_told: false,
         was_told_of_the_left: false,
         ending: Ending::NotBegun,
@@ -147,6 +153,7 @@ impl Supervisor<'_> {
             };
             // Also without a word from a child: a look costs nothing.
             self.reap();
+            self.stop_along();
             self.bring_on(cause.or_else(|| self.by_the_clock()));
             if self.is_over() {
                 return self.end();
@@ -157,16 +164,13 @@ impl Supervisor<'_> {
     /// Why CMD is to end, if this says so.
     fn hear(&mut self, event: Event) -> Option<(Cut, String)> {
         match event {
-            Event::Signal {
-                number,
-                by_the_kernel,
-            } => {
-                self.pass(number, by_the_kernel);
+            Event::Signal(sent) => {
+                self.pass(&sent);
                 None
             }
             Event::News(News::Standing(standing)) => {
                 self.lease_ends_ms = standing.lease_ends_ms.or(self.lease_ends_ms);
-                ends_authority(&standing).map(|why| (Cut::Fenced, why))
+                ends_authority(&standing)
             }
             Event::News(News::Fenced(reason)) => Some((Cut::Fenced, reason)),
             Event::News(News::Denied(reason)) => Some((Cut::LeaseEnded, reason)),
@@ -177,32 +181,39 @@ impl Supervisor<'_> {
     }
 
     /// Passes a signal on, unless it has reached CMD already.
-    fn pass(&mut self, number: i32, by_the_kernel: bool) {
+    fn pass(&mut self, sent: &Sent) {
+        let number = sent.number;
         if let Some(over) = &mut self.over {
             over.signal = over.signal.or(is_end(number).then_some(number));
             return;
         }
         self.was_asked_to_end |= is_end(number);
-        let terminal = &self.running.terminal;
-        let has_reached_cmd = match number {
-            SIGCONT => {
-                terminal.resume();
-                false
-            }
-            // A terminal of CMD's own says so itself when its size changes.
-            SIGWINCH if terminal.resize() => by_the_kernel,
-            // It is about this process, which has asked for something from the background.
-            SIGTTIN | SIGTTOU => by_the_kernel,
-            _ => by_the_kernel && terminal.reaches_cmd(),
-        };
+        let has_reached_cmd = self.has_reached_cmd(sent);
         if !has_reached_cmd {
             // CMD was not waited for yet, so its number is its own. One that has ended needs no signal.
             let cmd = self.running.pid.as_raw_pid().unsigned_abs();
             let _ = process::send_signal(cmd, number);
         }
-        if number == SIGTSTP && by_the_kernel {
-            // The shell around waits for the whole job to stop.
-            let _ = kill_process(getpid(), Signal::STOP);
+        match number {
+            SIGTSTP | SIGTTIN | SIGTTOU => self.is_to_stop = true,
+            SIGCONT => (self.is_to_stop, self.cmd_is_stopped) = (false, false),
+            _ => {}
+        }
+    }
+
+    fn has_reached_cmd(&mut self, sent: &Sent) -> bool {
+        let Running { pid, terminal, .. } = &mut self.running;
+        match sent.number {
+            // A terminal of CMD's own says so itself when its size changes.
+            SIGWINCH if terminal.resize() => sent.by_the_kernel,
+            // It is about this process, which has asked for something from the background.
+            SIGTTIN | SIGTTOU if sent.by_the_kernel => true,
+            number => {
+                if number == SIGCONT {
+                    terminal.resume();
+                }
+                terminal.has_reached(*pid, sent)
+            }
         }
     }
 
@@ -211,9 +222,25 @@ impl Supervisor<'_> {
             match change {
                 _ if pid != self.running.pid => {}
                 Change::Ended(status) => self.has_ended(status),
-                Change::Stopped if self.cut.is_none() => self.running.terminal.suspend(pid),
-                Change::Stopped => {}
+                Change::Stopped => {
+                    self.cmd_is_stopped = true;
+                    if self.cut.is_none() {
+                        self.running.terminal.suspend(pid);
+                    }
+                }
+                Change::Continued => self.cmd_is_stopped = false,
             }
+        }
+    }
+
+    /// The shell around waits for the whole job to stop. Where CMD has made something else of what it was sent, nothing
+    /// stops.
+    fn stop_along(&mut self) {
+        let stops = self.is_to_stop && self.cmd_is_stopped && self.cut.is_none();
+        if stops && self.running.terminal.stops_with_its_job() {
+            (self.is_to_stop, self.cmd_is_stopped) = (false, false);
+            // It comes back when somebody sends SIGCONT, which passes on.
+            let _ = kill_process(getpid(), Signal::STOP);
         }
     }
 
@@ -224,7 +251,7 @@ impl Supervisor<'_> {
             status,
             duration_ms: u64::try_from(took).unwrap_or(u64::MAX),
             at: Instant::now(),
-            left_behind: descendants::count(&[self.watcher.pid()]),
+            left_behind: descendants::count(&self.helpers()),
             is_alone: false,
             signal: None,
         });
@@ -284,14 +311,24 @@ impl Supervisor<'_> {
     }
 
     fn send_all(&self, signal: Signal) {
-        let (watcher, cmd) = (self.watcher.pid(), self.running.pid);
-        descendants::signal(signal, getpid(), &[watcher, cmd]);
+        let cmd = self.running.pid;
+        let without: Vec<Pid> = self.helpers().into_iter().chain([cmd]).collect();
+        descendants::signal(signal, getpid(), &without);
         // The leader of a session passes a signal on to the program, which has got it just now.
         let is_leader = matches!(self.running.terminal, Terminal::Own(_));
         if self.over.is_none() && (!is_leader || signal == Signal::KILL) {
             // It may be gone already, which is as good as any answer to a signal.
             let _ = kill_process(cmd, signal);
         }
+    }
+
+    /// The processes of this run itself, which are not CMD's.
+    fn helpers(&self) -> Vec<Pid> {
+        let bystander = self.running.terminal.bystander();
+        [Some(self.watcher.pid()), bystander]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     fn kill_all(&self) {
@@ -329,7 +366,7 @@ impl Supervisor<'_> {
         }
         let may_stay = self.watch.left_behind == LeftBehind::Keep && self.cut.is_none();
         let is_alone = match self.ending {
-            _ if descendants::are_gone(&[self.watcher.pid()]) => true,
+            _ if descendants::are_gone(&self.helpers()) => true,
             Ending::NotBegun => may_stay,
             Ending::Forced(since) if since.elapsed() >= GONE_AFTER_KILL => {
                 (self.watch.caller.notice)(
@@ -434,16 +471,22 @@ impl Supervisor<'_> {
 }
 
 /// Whether the log's answer leaves CMD nothing to act upon.
-fn ends_authority(standing: &Standing) -> Option<String> {
+fn ends_authority(standing: &Standing) -> Option<(Cut, String)> {
     let Standing { state, epoch, .. } = standing;
-    match standing.ask {
+    let (cut, why) = match standing.ask {
         Ask::Stop if matches!(state, AgentState::Stopped | AgentState::Quarantined) => {
-            Some(format!("the agent is {state}"))
+            (Cut::Fenced, format!("the agent is {state}"))
         }
-        Ask::Stop => Some("the log asks it to stop".to_owned()),
-        Ask::Restart => Some(format!(
-            "the agent is {state}, and epoch {epoch} is for another process"
-        )),
-        Ask::GoOn => None,
-    }
+        // Whoever hears of it first, this process by its clock or the log by its own, says the same.
+        Ask::Stop if standing.lease_ends_ms.is_none() => {
+            (Cut::LeaseEnded, "the lease has ended".to_owned())
+        }
+        Ask::Stop => (Cut::Fenced, "the log asks it to stop".to_owned()),
+        Ask::Restart => (
+            Cut::Fenced,
+            format!("the agent is {state}, and epoch {epoch} is for another process"),
+        ),
+        Ask::GoOn => return None,
+    };
+    Some((cut, why))
 }

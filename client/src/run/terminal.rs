@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use process::Place;
+use process::{Bystander, Place, Sent};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, getpgid, getpgrp, getpid, kill_process, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{
     OptionalActions, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetpgrp,
@@ -46,8 +46,9 @@ pub fn is_raw() -> bool {
 pub(super) enum Terminal {
     /// It has none: it is in a group of its own, and signals reach it through this process alone.
     None,
-    /// Some of its descriptors are the terminal: it is one of a pipeline, and in its group.
-    Shared,
+    /// Some of its descriptors are the terminal: it is one of a pipeline, and in its group. What tells which signals went to
+    /// all of that; without it only what the kernel sends is known to have.
+    Shared(Option<Bystander>),
     /// All are, and it has the foreground to itself.
     Lent(Lent),
     /// It has one of its own.
@@ -90,7 +91,7 @@ impl Terminal {
             return Ok(Self::None);
         }
         if are.contains(&false) {
-            return Ok(Self::Shared);
+            return Ok(Self::Shared(Bystander::start().ok()));
         }
         let failed = |error: Errno| RunError::Machine {
             what: "the program got no terminal",
@@ -107,16 +108,35 @@ impl Terminal {
     pub(super) fn place(&self) -> Place {
         match self {
             Self::None => Place::OwnGroup,
-            Self::Shared => Place::SameGroup,
+            Self::Shared(_) => Place::SameGroup,
             Self::Lent(lent) if is_in_front(&lent.outer) => Place::Foreground,
             Self::Lent(_) => Place::OwnGroup,
             Self::Own(_) => Place::OwnSession,
         }
     }
 
-    /// Whether what the kernel sends to the group in the foreground has reached CMD.
-    pub(super) const fn reaches_cmd(&self) -> bool {
-        matches!(self, Self::Shared)
+    /// Whether a signal to this process has reached CMD by itself, as what is sent to a whole group does.
+    pub(super) fn has_reached(&mut self, cmd: Pid, sent: &Sent) -> bool {
+        match self {
+            Self::Shared(bystander) if getpgid(Some(cmd)) == Ok(getpgrp()) => match bystander {
+                Some(bystander) => bystander.has_got(sent),
+                None => sent.by_the_kernel,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether this process is to stop with the rest of its job. Elsewhere it [suspends](Self::suspend) itself.
+    pub(super) const fn stops_with_its_job(&self) -> bool {
+        matches!(self, Self::None | Self::Shared(_))
+    }
+
+    /// A process of this run that is not CMD's.
+    pub(super) fn bystander(&self) -> Option<Pid> {
+        match self {
+            Self::Shared(Some(bystander)) => Pid::from_raw(bystander.pid()),
+            _ => None,
+        }
     }
 
     /// CMD is about to be started: its first words come out as it says them.
@@ -137,7 +157,7 @@ impl Terminal {
     /// CMD has ended.
     pub(super) fn end(&self) {
         match self {
-            Self::None | Self::Shared => {}
+            Self::None | Self::Shared(_) => {}
             Self::Lent(lent) => lent.take_back(),
             Self::Own(own) => {
                 let _ = rustix::io::write(&own.shared.wake, &1_u64.to_ne_bytes());
@@ -159,7 +179,7 @@ impl Terminal {
                 own.shared.resize();
                 true
             }
-            Self::None | Self::Shared | Self::Lent(_) => false,
+            Self::None | Self::Shared(_) | Self::Lent(_) => false,
         }
     }
 
@@ -170,14 +190,14 @@ impl Terminal {
                 own.shared.take();
                 own.shared.resize();
             }
-            Self::Lent(_) | Self::None | Self::Shared => {}
+            Self::Lent(_) | Self::None | Self::Shared(_) => {}
         }
     }
 
     /// CMD was stopped at the terminal: so is this process, until the shell around lets it go on. Then so is CMD.
     pub(super) fn suspend(&self, cmd: Pid) {
         match self {
-            Self::None | Self::Shared => return,
+            Self::None | Self::Shared(_) => return,
             Self::Lent(lent) => lent.take_back(),
             Self::Own(own) => own.shared.give_back(),
         }
