@@ -48,7 +48,7 @@ help:
 	@echo 'make bench-attend figures of dragons attend and dragons hook, in release'
 	@echo 'make hosts   the real Claude Code, Codex and Gemini CLI under our hooks, offline'
 	@echo 'make bench-observe  figures of a flood of spans, in release'
-	@echo 'make watchdogs    a real Prometheus and a real Alertmanager beside a log; skipped where they are not installed'
+	@echo 'make watchdogs    a real Prometheus with Alertmanager, and a real Temporal, beside a log; what is not there is skipped'
 	@echo 'make bench-mcp    what dragons mcp adds to a call of a tool, in release'
 	@echo 'make prove   how well the replay and the report find the faults of a fleet, in release'
 	@echo 'make ocsf    the events of a report, held to the schemas of OCSF'
@@ -132,12 +132,21 @@ soak:
 bench-observe:
 	$(CARGO) bench --locked -p tests --bench observe
 
-# With the Debian packages prometheus and prometheus-alertmanager.
+# With the Debian packages prometheus and prometheus-alertmanager; and with the server that `make sdk-temporal` builds and
+# a Python that has temporalio, such as the one that `make sdk` makes. What is not there is named.
+TEMPORAL_CLI ?= $(CURDIR)/sdk/.build/temporal
+TEMPORAL_PYTHON ?= $(CURDIR)/sdk/.build/frameworks/bin/python
 watchdogs:
 	@if command -v prometheus >/dev/null && command -v prometheus-alertmanager >/dev/null; then \
 	  $(CARGO) test --locked -p tests --features watchdogs --test watchdogs; \
 	else \
-	  echo 'SKIPPED: watchdogs needs the Debian packages prometheus and prometheus-alertmanager'; \
+	  echo 'SKIPPED: Prometheus: it needs the Debian packages prometheus and prometheus-alertmanager'; \
+	fi
+	@if [ -x '$(TEMPORAL_CLI)' ] && '$(TEMPORAL_PYTHON)' -c 'import temporalio' 2>/dev/null; then \
+	  TEMPORAL_CLI='$(TEMPORAL_CLI)' TEMPORAL_PYTHON='$(TEMPORAL_PYTHON)' \
+	    $(CARGO) test --locked -p tests --features temporal --test temporal; \
+	else \
+	  echo 'SKIPPED: Temporal: it needs make sdk-temporal, and a Python with temporalio that TEMPORAL_PYTHON names'; \
 	fi
 
 # FLEET_AGENTS and FLEET_SECONDS change how many and for how long.

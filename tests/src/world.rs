@@ -207,6 +207,26 @@ impl World {
         report
     }
 
+    /// What `dragons report` tells of the whole log beside watchdogs, by this map and these files with alerts.
+    ///
+    /// # Panics
+    /// If it is not made, or does not hold when it is checked.
+    pub fn day_30(&self, map: &str, alerts: &[&str]) -> Value {
+        let out = self.service.scratch("day-30");
+        let map_file = self.service.scratch("map.toml");
+        std::fs::write(&map_file, map).expect("a file");
+        let mut report = self.dragons(&["report", "--from", "-1d", "--trust", "TRUST"]);
+        report.arg("--map").arg(map_file).arg("--out").arg(&out);
+        for file in alerts {
+            report.args(["--alerts", file]);
+        }
+        self.succeed(report);
+        let mut check = self.dragons(&["report", "check", "--trust", "TRUST"]);
+        check.arg(&out);
+        self.succeed(check);
+        serde_json::from_str(&read(&out.join("report.json"))).expect("JSON")
+    }
+
     /// What the report of the whole log finds, each as the code, by whom, and at which index. Where control itself was
     /// late by more than the charter's tolerance is left out: with clocks as short as those of tests that says
     /// how busy the machine was.
@@ -350,6 +370,20 @@ impl Run {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("a line");
         line
+    }
+
+    /// Reads what the program prints up to this line.
+    ///
+    /// # Panics
+    /// If it ends before.
+    pub fn until_line(&mut self, wanted: &str) {
+        loop {
+            let line = self.line();
+            assert!(!line.is_empty(), "it ended before {wanted:?}");
+            if line.trim() == wanted {
+                return;
+            }
+        }
     }
 
     /// Reads stderr until a line with these words.

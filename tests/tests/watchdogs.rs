@@ -28,6 +28,15 @@ agent = "worker"
 class = "stall"
 "#;
 
+const MAP: &str = r#"
+[[source]]
+name = "am"
+every_ms = 500
+slack_ms = 5000
+sees = ["stall"]
+rules_from = 2026-01-01T00:00:00Z
+"#;
+
 const RULES: &str = r#"
 groups:
   - name: agents
@@ -153,12 +162,12 @@ fn an_agent_that_stalls_is_told_by_its_watchdog_and_by_the_log() {
     let _observer = Beside(observer);
 
     let program = ["python3", "src/stalls.py", folder.to_str().unwrap()];
-    let mut run = Run::start(world.run(&["--service", "--goal", "reconcile"], &program));
+    let mut run = Run::start(world.run(&["--service"], &program));
     let port = run.line();
     let port = port.trim().strip_prefix("metrics on ").unwrap();
     let (_alertmanager, address) = alertmanager(&folder, receiver);
     let _prometheus = prometheus(&folder, &address, port);
-    while run.line().trim() != "step 30" {}
+    run.until_line("step 30");
     std::fs::write(folder.join("stall"), "").unwrap();
 
     let opened = seen(&world, "alert-opened");
@@ -178,5 +187,29 @@ fn an_agent_that_stalls_is_told_by_its_watchdog_and_by_the_log() {
     run.signal(Signal::TERM);
     let (_, _, said) = run.end();
     assert!(said.contains("the agent has recovered"), "{said}");
-    world.report();
+
+    let told = world.day_30(MAP, &[]);
+    let cases = told["cases"].as_array().unwrap();
+    let of_am = |it: &&Value| it["alerts"] != Value::Array(vec![]);
+    let with_alerts: Vec<&Value> = cases.iter().filter(of_am).collect();
+    let [stall] = with_alerts.as_slice() else {
+        panic!("{cases:#?}");
+    };
+    assert_eq!(
+        (&stall["class"], &stall["by"], &stall["verdict"]),
+        (&"stall".into(), &"both".into(), &"incident".into())
+    );
+    let alert = &stall["alerts"][0];
+    assert_eq!(
+        (&alert["source"], &alert["monitor"]),
+        (&"am".into(), &"AgentStalled".into())
+    );
+    assert_eq!(alert["opened_ms"], opened["began_ms"]);
+    assert_eq!(alert["closed_ms"], closed["ended_ms"]);
+    assert!(alert["entry"].is_u64() && alert["muted"].is_null());
+    assert!(stall["lead_ms"].is_i64(), "{stall}");
+    assert_eq!(
+        (&stall["could_see"], &stall["rule_on_day_0"]),
+        (&true.into(), &true.into())
+    );
 }
