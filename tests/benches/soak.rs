@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::record::{
-    Amounts, Body, Check, Intent, Lease, Outcome, Phase, Receipt, ResultOf, SignedRecord, Status,
-    ToolUse, Verdict,
+    Amounts, Body, Check, Heartbeat, Intent, Lease, Outcome, Phase, Receipt, ResultOf,
+    SignedRecord, Status, ToolUse, Verdict,
 };
 use tests::{Answer, Service, Signer, dragonsd, next};
 
@@ -146,12 +146,13 @@ impl Soak {
         let name = format!("agent-{n:02}");
         let key = PrivateKey::from_seed(&[n + 1; 32]);
         self.log("registrations", &self.signer.registration(&name, &key));
-        let mut after = None;
+        let (mut after, mut before) = (None, None);
         for epoch in 1.. {
             let lease = self.lease(&name, &key, after);
             self.log("leases", &lease);
             after = Some(lease.hash());
             let first = self.signer.first_beat(&name, &key, epoch, lease.hash());
+            let first = self.behind(before, &first, &key);
             self.log("starts of agents", &first);
             let (manifest_hash, mut last) = (registered(&first), first);
             for _ in 0..CYCLES {
@@ -160,7 +161,26 @@ impl Soak {
                     return;
                 }
             }
+            before = Some(last.hash());
         }
+    }
+
+    /// The same heartbeat of an agent whose last record of an earlier epoch was this one.
+    fn behind(
+        &self,
+        before: Option<RecordHash>,
+        beat: &SignedRecord,
+        key: &PrivateKey,
+    ) -> SignedRecord {
+        let Body::Heartbeat(beat) = &beat.record().body else {
+            unreachable!("it is a heartbeat");
+        };
+        let beat = Heartbeat {
+            before,
+            ..(**beat).clone()
+        };
+        let body = Body::Heartbeat(Box::new(beat));
+        tests::sign(&self.signer.record(body), &[key])
     }
 
     fn lease(&self, name: &str, key: &PrivateKey, after: Option<RecordHash>) -> SignedRecord {
