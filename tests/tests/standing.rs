@@ -203,3 +203,52 @@ fn a_job_that_told_of_its_work_and_hangs_is_ended() {
     assert_eq!(run.end().0, Some(143));
     assert_eq!(world.receipts("result")[0]["status"], "timeout");
 }
+
+/// As `CLOCKS`, and slow enough for a machine that is busy: nobody is silent by mistake.
+const SLOW_CLOCKS: &str = r#"{"liveness":{"heartbeat_ms":200,"pulse_ms":1000,"degraded_after_ms":4000,"autoheal_after_ms":6000,
+    "heal_attempts":3,"heal_timeout_ms":6000,"heal_beats":2,"tolerance_ms":2000}}"#;
+
+/// Nor of one that has told of nothing: it is degraded and healed as anybody is.
+fn is_healed_when_it_hangs(hang: &str) {
+    let world = World::with_charter(SLOW_CLOCKS, 60_000);
+    world.lease();
+    let mark = world.service.scratch("mark");
+    let mark = mark.to_str().unwrap();
+    // The second time it works.
+    let script = format!("echo up; test -e {mark} && exit 5; : > {mark}; {hang}");
+    let options = ["--grace", "300ms"];
+    let mut run = Run::start(world.run(&options, &["sh", "-c", &script]));
+    run.until("the program shows no progress");
+    run.until("the agent is healed");
+    assert_eq!(run.end().0, Some(5));
+    let rules = world.payloads("transition").into_iter();
+    let rules: Vec<Value> = rules.map(|one| one["rule"].clone()).collect();
+    for rule in ["pulse-lost", "heal-due", "healed"] {
+        assert!(rules.contains(&rule.into()), "{rules:?}");
+    }
+}
+
+#[test]
+fn a_job_that_is_stopped_is_degraded_and_healed() {
+    is_healed_when_it_hangs("kill -STOP $$");
+}
+
+#[test]
+fn a_job_that_waits_for_ever_is_degraded_and_healed() {
+    is_healed_when_it_hangs("exec tail -f /dev/null");
+}
+
+/// Whatever a job shows of its work keeps it: lines, a probe, an action of its own that is open.
+#[test]
+fn a_job_that_works_is_left_alone() {
+    let world = World::with_charter(SLOW_CLOCKS, 60_000);
+    world.lease();
+    let lines = "n=0; while test $n -lt 60; do n=$((n+1)); echo $n; sleep 0.1; done";
+    let asks = r#"dragons tell '{"intent":{"scope":"read:README.md"}}' >&2; sleep 6"#;
+    let probe = ["--probe", "true", "--probe-every", "100ms"];
+    for (options, script) in [(&[][..], lines), (&probe, "sleep 6"), (&[], asks)] {
+        let (code, _, err) = Run::start(world.run(options, &["sh", "-c", script])).end();
+        assert_eq!(code, Some(0), "{err}");
+        assert!(!err.contains("shows no progress"), "{script}: {err}");
+    }
+}

@@ -275,7 +275,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             prompt: None,
             unlogged: Unlogged::default(),
             service,
-            stall: Stall::after(Duration::from_millis(self.liveness.degraded_after_ms)),
+            stall: Stall::by(&self.liveness),
             news: Box::new(move |news| {
                 // A supervisor that no longer listens has seen CMD end.
                 let _ = news_of.send(Event::News(news));

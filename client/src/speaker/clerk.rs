@@ -3,6 +3,7 @@
 mod answering;
 mod leave;
 mod observing;
+mod stall;
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -23,6 +24,7 @@ use crate::http::Standing;
 use crate::transport::Transport;
 
 pub(crate) use leave::Asked;
+pub(crate) use stall::Stall;
 
 /// How many heartbeats may be refused in a row while nobody says where the agent stands.
 const MAX_REFUSED_BEATS: u32 = 3;
@@ -53,35 +55,8 @@ pub(crate) enum News {
     Denied(String),
     /// The lease is for another version now.
     OtherVersion(String),
-    /// CMD, which told of its work, does so no more.
+    /// CMD, a job that told of its work, does so no more.
     Stalled(String),
-}
-
-/// How long progress has stood still.
-pub(crate) struct Stall {
-    progress: u64,
-    since: Instant,
-    most: Duration,
-}
-
-impl Stall {
-    pub(crate) fn after(most: Duration) -> Self {
-        Self {
-            progress: 0,
-            since: Instant::now(),
-            most,
-        }
-    }
-
-    /// How long it has stood still, if that is too long.
-    fn look(&mut self, progress: u64) -> Option<Duration> {
-        if progress > self.progress {
-            self.progress = progress;
-            self.since = Instant::now();
-        }
-        let silence = self.since.elapsed();
-        (silence >= self.most).then_some(silence)
-    }
 }
 
 /// Speaks for the agent during one life of CMD.
@@ -108,7 +83,7 @@ pub(crate) struct Clerk<'a, T> {
     pub(crate) unlogged: Unlogged,
     /// The start of a service; `None` for a job.
     pub(crate) service: Option<StandingGoal>,
-    /// How far CMD had got when that changed last, and how long it may stay.
+    /// How long a job has shown no work.
     pub(crate) stall: Stall,
     /// Gets what the log says of the agent.
     pub(crate) news: Box<dyn Fn(News) + Send>,
@@ -137,9 +112,8 @@ impl<T: Transport> Clerk<'_, T> {
                 self.up("alive");
             }
             if Instant::now() >= beat_due {
-                self.beat();
+                self.beat_or_look();
                 self.renew();
-                self.look_for_stall();
                 let pause = if self.is_away {
                     self.heartbeat.min(RETRY)
                 } else {
@@ -243,15 +217,11 @@ impl<T: Transport> Clerk<'_, T> {
         }
     }
 
-    /// A job has an open intent, which counts as work in the log. What has told of its work and stops to do so is not let
-    /// hide behind it; a service has none.
-    fn look_for_stall(&mut self) {
-        if self.service.is_some() || !self.life.tells_of_its_work() {
-            return;
-        }
-        if let Some(silence) = self.stall.look(self.life.progress()) {
-            let why = format!("the program shows no progress for {} s", silence.as_secs());
-            (self.news)(News::Stalled(why));
+    /// Nothing speaks for a job that stands still; an order is heard all the same.
+    fn beat_or_look(&mut self) {
+        match self.stands_still() {
+            true => self.look_now(),
+            false => self.beat(),
         }
     }
 

@@ -30,7 +30,12 @@ impl<T: Transport> Clerk<'_, T> {
                 self.take_intent(Asked::new(request, connection, reply));
             }
             request => {
+                // How far it has got is told by a number, and it may be the same as before.
+                let is_work = !matches!(request, Request::Hello | Request::Progress(_));
                 let answer = self.answer(request, connection);
+                if is_work && answer.is_ok() {
+                    self.stall.moved();
+                }
                 self.hand_over(answer, reply);
                 self.serve_waiting(true);
             }
