@@ -15,8 +15,9 @@ pub(crate) fn complain(text: &str) {
         true => "\r\n",
         false => "\n",
     };
-    // Whoever closed stderr does not want to know.
-    let _ = write!(io::stderr(), "dragons: {}{end}", lines.join(end));
+    // In one piece, for a program may write there at the same time. Whoever closed stderr does not want to know.
+    let said = format!("dragons: {}{end}", lines.join(end));
+    let _ = io::stderr().write_all(said.as_bytes());
 }
 
 /// Prints a JSON document on a line of its own.
