@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -168,13 +169,74 @@ fn a_run_that_was_killed_takes_along_what_its_program_has_started() {
     run.signal(Signal::KILL);
     run.child.wait().unwrap();
     until_it_is_gone(&program);
-    if groups.contains("/dragons-") {
+    assert_eq!(
+        groups.contains("/dragons-"),
+        has_control_groups(),
+        "{groups}"
+    );
+    if has_control_groups() {
         until_it_is_gone(&daemon);
     } else {
-        eprintln!("skipped: this user may not make a control group here");
+        tests::skipped("this user may not make a control group here");
         end(&daemon);
     }
     run.end();
+}
+
+/// Whether a control group of version 2 can be made below that of this process, by trying.
+fn has_control_groups() -> bool {
+    static TRIED: OnceLock<bool> = OnceLock::new();
+    *TRIED.get_or_init(can_make_a_control_group)
+}
+
+fn can_make_a_control_group() -> bool {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let (own, mounts) = (read("/proc/self/cgroup"), read("/proc/mounts"));
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
+    let mut mounts = mounts.lines().filter(|line| line.contains(" cgroup2 "));
+    let mount = mounts.next().and_then(|line| line.split(' ').nth(1));
+    let Some((own, mount)) = own.zip(mount) else {
+        return false;
+    };
+    let group = Path::new(mount)
+        .join(own)
+        .join(format!("test-{}", std::process::id()));
+    let is_made = std::fs::create_dir(&group).is_ok() && group.join("cgroup.kill").exists();
+    let _ = std::fs::remove_dir(&group);
+    is_made
+}
+
+/// Faster than anybody can look for parents, and none of it is left.
+#[test]
+fn a_control_group_ends_at_once_and_is_gone_with_the_run() {
+    let world = World::new();
+    if !has_control_groups() {
+        tests::skipped("this user may not make a control group here");
+        return;
+    }
+    let storm = r#"import os
+while True:
+    try:
+        if os.fork() == 0: os.setsid()
+        else: os._exit(0)
+    except OSError: pass"#;
+    let script = format!(
+        "cat /proc/self/cgroup; python3 -c '{storm}' </dev/null >/dev/null 2>&1 & sleep 0.1; echo end"
+    );
+    let mut run = Run::start(world.run(&["--grace", "100ms"], &["sh", "-c", &script]));
+    let mut group = String::new();
+    for line in std::iter::repeat_with(|| run.line()).take_while(|line| line != "end\n") {
+        if let Some(path) = line.strip_prefix("0::") {
+            group = path.trim().to_owned();
+        }
+    }
+    assert!(group.contains("/dragons-"), "{group}");
+    assert_eq!(run.end().0, Some(0));
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    let mut mounts = mounts.lines().filter(|line| line.contains(" cgroup2 "));
+    let mount = mounts.next().unwrap().split(' ').nth(1).unwrap();
+    assert!(!Path::new(&format!("{mount}{group}")).exists());
+    assert!(left_behind(&world.receipts("result")[0]).is_some());
 }
 
 /// Whether a process with these words on its command line is there.
@@ -192,7 +254,7 @@ fn is_there(words: &str) -> bool {
 fn in_a_namespace_of_its_own_nothing_outlives_the_program() {
     let world = World::new();
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: only root makes a namespace here");
+        tests::skipped("only root makes a namespace here");
         return;
     }
     let mark = format!("sleep 1000.{}", std::process::id());
@@ -373,7 +435,7 @@ fn a_kernel_without_handles_of_processes_runs_programs_as_well() {
 fn the_first_process_of_a_container_reaps_and_passes_signals_on() {
     let world = World::new();
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: only root makes a namespace here");
+        tests::skipped("only root makes a namespace here");
         return;
     }
     let script =
