@@ -12,6 +12,7 @@ mod answer;
 mod caller;
 mod clerk;
 mod conversation;
+mod goals;
 pub mod hostile;
 mod life;
 mod open;
@@ -21,6 +22,7 @@ mod request;
 mod session;
 mod socket;
 mod standing_goal;
+mod steps;
 pub(crate) mod version;
 
 use std::time::Duration;

@@ -119,6 +119,7 @@ impl<'a, T: Transport> Post<'a, T> {
             }
             self.clerk.look_after_what_is_open();
             self.end_silent_sessions();
+            self.end_left_goals();
             self.hear_news();
             if Instant::now() >= self.beat_due {
                 self.stay_alive();
@@ -133,7 +134,9 @@ impl<'a, T: Transport> Post<'a, T> {
         let silent = self.clerk.life.sessions.next_silent(self.silence());
         let may_rest = matches!(self.duty, Duty::Speaks) && !self.has_work();
         let rests = may_rest.then(|| self.asked + self.idle);
-        let due = [silent, rests, self.clerk.next_due()].into_iter().flatten();
+        let left = self.clerk.life.goals.next_left(self.silence());
+        let due = [silent, left, rests, self.clerk.next_due()];
+        let due = due.into_iter().flatten();
         let beat = (!matches!(self.duty, Duty::Idle)).then_some(self.beat_due);
         let far = Instant::now() + Duration::from_secs(3600);
         due.chain(beat).fold(far, Instant::min)
@@ -149,7 +152,7 @@ impl<'a, T: Transport> Post<'a, T> {
         match self.why_not(&request) {
             None => self.clerk.serve(request, connection, reply),
             Some(_) if !self.clerk.agent.is_bound() => match &self.prompt {
-                Some(prompt) if reply.claim() => reply.send(prompt.let_through()),
+                Some(prompt) if reply.claim() => reply.send(prompt.let_through(&request)),
                 _ => {}
             },
             Some(answer) => reply.send(answer),
@@ -158,7 +161,7 @@ impl<'a, T: Transport> Post<'a, T> {
 
     /// Why leave is not even asked for; `None` if it is.
     fn why_not(&self, request: &Request) -> Option<Answer> {
-        if !matches!(request, Request::Intent(_) | Request::Goal { .. }) {
+        if !matches!(request, Request::Intent(_) | Request::Goal(_)) {
             return None;
         }
         let away = || {
@@ -238,6 +241,20 @@ impl<'a, T: Transport> Post<'a, T> {
             if !self.clerk.life.open.has_open(&key) && self.clerk.life.sessions.goal(&key).is_none()
             {
                 self.clerk.life.sessions.forget(&key);
+            }
+        }
+    }
+
+    /// Whoever set out for a goal is gone, as a host that died, and nobody goes on with it: it must not degrade the agent.
+    fn end_left_goals(&mut self) {
+        for goal in self.clerk.life.goals.left_for(self.silence()) {
+            // With something open, or a log that does not take it, it is looked at again.
+            self.clerk.life.goals.touch(goal);
+            if self.clerk.life.open.is_any_for(goal) {
+                continue;
+            }
+            if let Err(error) = self.clerk.outcome(goal, Verdict::Abandoned, Vec::new()) {
+                self.clerk.note(&error);
             }
         }
     }

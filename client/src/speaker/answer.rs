@@ -59,6 +59,11 @@ impl Answer {
         Self::with(object([("disclosure", disclosure.to_value())]))
     }
 
+    /// Whoever sets out for a goal goes on, and the goal is not logged.
+    pub(crate) fn goal_let_go() -> Self {
+        Self::with(object([("record", Value::Null), ("unlogged", true.into())]))
+    }
+
     /// A record that was signed: it is in the log, or waits in the journal.
     pub(crate) fn filed(filed: &Filed) -> Self {
         Self::with(match filed {

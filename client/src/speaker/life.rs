@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ledger::digest::RecordHash;
 use ledger::record::ToolUse;
 
+use super::goals::Goals;
 use super::open::OpenActions;
 use super::session::Sessions;
+use super::steps::Steps;
 
 /// One life: of CMD, or of a process that speaks for whoever comes.
 pub(crate) struct Life {
     /// What runs in it; `None` where nothing does, and every goal is a session's.
     pub(crate) program: Option<Program>,
     /// Goals that were set out for by the socket, beside those of sessions.
-    pub(crate) goals: Vec<RecordHash>,
+    pub(crate) goals: Goals,
     /// The sessions, with their goals.
     pub(crate) sessions: Sessions,
     /// What was begun and not ended.
@@ -30,8 +32,8 @@ pub(crate) struct Life {
     signs: Arc<AtomicU64>,
     /// How many of those there were before.
     signs_before: u64,
-    /// Steps that CMD itself counts; its lines are counted if it does not.
-    steps: Option<u64>,
+    /// Steps that are told on the socket; the lines of CMD are counted where none are.
+    pub(crate) steps: Steps,
     /// How far the epoch had got before.
     steps_before: u64,
 }
@@ -63,7 +65,7 @@ impl Life {
     ) -> Self {
         Self {
             program,
-            goals: Vec::new(),
+            goals: Goals::default(),
             sessions: Sessions::default(),
             open: OpenActions::default(),
             started: None,
@@ -72,14 +74,14 @@ impl Life {
             lines,
             signs_before: signs.load(Ordering::Relaxed),
             signs,
-            steps: None,
+            steps: Steps::default(),
             steps_before,
         }
     }
 
     /// The goals that were set out for by the socket; none is open any more.
     pub(crate) fn take_goals(&mut self) -> Vec<RecordHash> {
-        let mut goals = std::mem::take(&mut self.goals);
+        let mut goals = self.goals.take();
         goals.extend(self.sessions.take_goals());
         goals
     }
@@ -93,22 +95,17 @@ impl Life {
     pub(crate) fn progress(&self) -> u64 {
         let lines = || self.lines.load(Ordering::Relaxed);
         self.steps_before
-            .saturating_add(self.steps.unwrap_or_else(lines))
+            .saturating_add(self.steps.total().unwrap_or_else(lines))
             .saturating_add(self.signs())
     }
 
     /// Whether CMD has shown that it will tell of its work: what then falls silent stands still.
     pub(crate) fn tells_of_its_work(&self) -> bool {
-        self.steps.is_some() || self.signs() > 0
+        self.steps.total().is_some() || self.signs() > 0
     }
 
     fn signs(&self) -> u64 {
         let signs = self.signs.load(Ordering::Relaxed);
         signs.saturating_sub(self.signs_before)
-    }
-
-    /// CMD says how far it has got.
-    pub(crate) fn count(&mut self, steps: u64) {
-        self.steps = Some(self.steps.unwrap_or(0).max(steps));
     }
 }

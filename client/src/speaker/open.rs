@@ -205,6 +205,11 @@ impl OpenActions {
         self.open.iter().any(|one| one.is_in(key))
     }
 
+    /// Whether anything is open that is for a goal.
+    pub(crate) fn is_any_for(&self, goal: RecordHash) -> bool {
+        self.open.iter().any(|one| one.doing.goal == goal)
+    }
+
     /// What is to be cancelled in a session.
     pub(crate) fn to_cancel(&self, key: &SessionKey, cancel: &Cancel) -> Vec<RecordHash> {
         let is_meant = |one: &&OpenAction| {

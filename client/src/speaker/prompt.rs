@@ -118,8 +118,16 @@ impl Prompt {
         }
     }
 
+    /// Lets through what somebody asks leave for: an action, or a goal, which is no action and not counted.
+    pub(crate) fn let_through(&self, request: &Request) -> Answer {
+        match request {
+            Request::Goal(_) => Answer::goal_let_go(),
+            _ => self.let_act(),
+        }
+    }
+
     /// Lets an action through that is not logged.
-    pub(crate) fn let_through(&self) -> Answer {
+    pub(crate) fn let_act(&self) -> Answer {
         self.unlogged.add((self.now_ms)());
         Late::LetThrough.answer()
     }

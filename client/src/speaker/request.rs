@@ -82,7 +82,7 @@ pub(super) const MEMBERS: [(&str, &[&str]); 8] = [
             "session", "host", "root", "cancel", "calls", "subagent", "end",
         ],
     ),
-    ("progress", &[]),
+    ("progress", &["steps", "session", "host"]),
     ("disclose", &["record", "side", "name"]),
 ];
 
@@ -92,14 +92,7 @@ pub(crate) enum Request {
     /// Who is there, and what does it understand?
     Hello,
     /// It sets out to do something.
-    Goal {
-        /// In words.
-        title: Text,
-        /// Who asked for it; the speaker's own requester if left out.
-        requester: Option<Text>,
-        /// The session whose goal it is.
-        session: Option<SessionName>,
-    },
+    Goal(Box<GoalRequest>),
     /// It asks for leave to act.
     Intent(Box<IntentRequest>),
     /// It says what came of an action.
@@ -117,10 +110,26 @@ pub(crate) enum Request {
     },
     /// Something has happened in a session, without an action.
     Session(Box<SessionRequest>),
-    /// It has got so far: steps within the epoch.
-    Progress(u64),
+    /// It has got so far.
+    Progress {
+        /// Steps within the epoch.
+        steps: u64,
+        /// The session that has made them; each counts by itself.
+        session: Option<SessionName>,
+    },
     /// It wants a value back that it committed to, with what opens the commitment.
     Disclose(Place),
+}
+
+/// What somebody sets out to do.
+#[derive(Debug)]
+pub(crate) struct GoalRequest {
+    /// In words.
+    pub(crate) title: Text,
+    /// Who asked for it; the speaker's own requester if left out.
+    pub(crate) requester: Option<Text>,
+    /// The session whose goal it is.
+    pub(crate) session: Option<SessionName>,
 }
 
 /// Leave to act, asked for.
@@ -191,7 +200,7 @@ impl Request {
     pub(crate) const fn is_work(&self) -> bool {
         !matches!(
             self,
-            Self::Hello | Self::Session(_) | Self::Progress(_) | Self::Disclose(_)
+            Self::Hello | Self::Session(_) | Self::Progress { .. } | Self::Disclose(_)
         )
     }
 
@@ -218,8 +227,8 @@ impl Request {
             let read = Place::read(&mut place)?;
             place.finish()?;
             Self::Disclose(read)
-        } else if let Some(steps) = members.take_if_present("progress") {
-            Self::Progress(integer("progress", steps)?)
+        } else if let Some(progress) = members.take_if_present("progress") {
+            read_progress(progress)?
         } else {
             let known = "hello, goal, intent, result, outcome, session, progress or disclose";
             return Err(Code::Malformed.because(format!("a line says one of {known}")));
@@ -238,14 +247,28 @@ fn read_hello(value: Value) -> Result<Request, Refusal> {
     members.finish().map(|()| Request::Hello)
 }
 
+/// Steps alone, or with the session that has made them.
+fn read_progress(value: Value) -> Result<Request, Refusal> {
+    if !matches!(value, Value::Object(_)) {
+        let (steps, session) = (integer("progress", value)?, None);
+        return Ok(Request::Progress { steps, session });
+    }
+    let mut members = Members::open("progress", value)?;
+    let request = Request::Progress {
+        steps: members.required("steps", integer)?,
+        session: SessionName::read(&mut members)?,
+    };
+    members.finish().map(|()| request)
+}
+
 fn read_goal(value: Value) -> Result<Request, Refusal> {
     let mut members = Members::open("goal", value)?;
-    let request = Request::Goal {
+    let request = GoalRequest {
         title: members.required("title", parsed)?,
         requester: optional(&mut members, "requester", parsed)?,
         session: SessionName::read(&mut members)?,
     };
-    members.finish().map(|()| request)
+    members.finish().map(|()| Request::Goal(Box::new(request)))
 }
 
 fn read_intent(value: Value) -> Result<IntentRequest, Refusal> {
@@ -412,6 +435,7 @@ mod tests {
                 "{{\"outcome\":{{\"verdict\":\"accepted\",\"checks\":[{{\"name\":\"n\",\"record\":\"{hash}\"}}]}}}}"
             ),
             "{\"progress\":7}".to_owned(),
+            "{\"progress\":{\"steps\":7,\"session\":\"s\",\"host\":\"h\"}}".to_owned(),
             "{\"hello\":{\"protocol\":2}}".to_owned(),
             "{\"goal\":{\"title\":\"a\",\"session\":\"s\",\"host\":\"h\"}}".to_owned(),
             "{\"intent\":{\"scope\":\"read:a\",\"call\":\"c\",\"part\":1,\"session\":\"s\",\"subagent\":\"x\"}}".to_owned(),
@@ -435,6 +459,11 @@ mod tests {
             ("{\"gaol\":{}}", Code::Malformed),
             ("{\"progress\":1,\"result\":{}}", Code::UnknownMember),
             ("{\"progress\":-1}", Code::NotStrictJson),
+            ("{\"progress\":{\"session\":\"s\"}}", Code::Malformed),
+            (
+                "{\"progress\":{\"steps\":1,\"more\":1}}",
+                Code::UnknownMember,
+            ),
             ("{\"hello\":{\"protocol\":0}}", Code::Malformed),
             (
                 "{\"intent\":{\"scope\":\"read:a\",\"host\":\"h\"}}",

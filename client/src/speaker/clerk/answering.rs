@@ -4,7 +4,6 @@ use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
 use ledger::json::{Value, object};
 use ledger::record::{Check, Status, Verdict};
-use ledger::text::Text;
 
 use super::Clerk;
 use super::leave::Asked;
@@ -13,7 +12,8 @@ use crate::speaker::answer::Answer;
 use crate::speaker::conversation::Reply;
 use crate::speaker::open::{ClosedAction, Connection, Meant, merged};
 use crate::speaker::request::{
-    Cancel, End, IntentRequest, MEMBERS, PROTOCOL, Request, ResultRequest, SessionRequest,
+    Cancel, End, GoalRequest, IntentRequest, MEMBERS, PROTOCOL, Request, ResultRequest,
+    SessionRequest,
 };
 use crate::speaker::session::{SessionKey, SessionName};
 use crate::transport::Transport;
@@ -23,11 +23,14 @@ impl<T: Transport> Clerk<'_, T> {
     pub(crate) fn serve(&mut self, request: Request, connection: Connection, reply: Reply) {
         self.life.open.heard_of(connection);
         match request {
-            Request::Intent(request) if self.prompt.is_some() && !self.agent.is_bound() => {
+            Request::Intent(request) if self.lets_through() => {
                 self.let_act(&request, connection, reply);
             }
             Request::Intent(request) => {
                 self.take_intent(Asked::new(request, connection, reply));
+            }
+            Request::Goal(request) if self.lets_through() => {
+                self.let_set_out(*request, connection, reply);
             }
             request => {
                 // How far it has got is told by a number, and it may be the same as before.
@@ -59,11 +62,7 @@ impl<T: Transport> Clerk<'_, T> {
     fn answer(&mut self, request: Request, connection: Connection) -> Result<Answer, AgentError> {
         match request {
             Request::Hello => Ok(self.hello()),
-            Request::Goal {
-                title,
-                requester,
-                session,
-            } => self.goal(title, requester, session.as_ref()),
+            Request::Goal(request) => self.goal(*request, connection),
             Request::Intent(_) => Err(Code::Internal.because("an intent waits by itself").into()),
             Request::Result(request) => self.result(&request, connection),
             Request::Outcome {
@@ -76,8 +75,8 @@ impl<T: Transport> Clerk<'_, T> {
                 self.outcome(goal, verdict, checks)
             }
             Request::Session(request) => self.session(*request),
-            Request::Progress(steps) => {
-                self.life.count(steps);
+            Request::Progress { steps, session } => {
+                self.life.steps.count(session, steps);
                 Ok(Answer::done())
             }
             Request::Disclose(place) => match self.agent.journal().disclosure(&place) {
@@ -108,29 +107,39 @@ impl<T: Transport> Clerk<'_, T> {
         ]))
     }
 
-    fn goal(
-        &mut self,
-        title: Text,
-        requester: Option<Text>,
-        session: Option<&SessionName>,
-    ) -> Result<Answer, AgentError> {
-        let key = session.map(|name| SessionKey::Named(name.clone()));
-        if let Some(known) = key.as_ref().and_then(|key| self.life.sessions.goal(key)) {
-            let known = [
-                ("record", known.into()),
-                ("waits", false.into()),
-                ("known", true.into()),
-            ];
-            return Ok(Answer::with(object(known)));
+    fn goal(&mut self, request: GoalRequest, connection: Connection) -> Result<Answer, AgentError> {
+        if let Some(known) = self.known_goal(request.session.as_ref()) {
+            return Ok(known);
         }
-        let requester = requester.unwrap_or_else(|| self.requester.clone());
-        let logged = self.agent.goal(title, requester, self.now_ms())?;
+        let requester = request.requester.unwrap_or_else(|| self.requester.clone());
+        let logged = self.agent.goal(request.title, requester, self.now_ms())?;
         self.is_back();
-        match &key {
-            Some(key) => self.life.sessions.set_out(key, logged.record()),
-            None => self.life.goals.push(logged.record()),
-        }
+        self.set_out(logged.record(), request.session, connection);
         Ok(Answer::logged(&logged))
+    }
+
+    /// The goal that a session has already.
+    pub(super) fn known_goal(&self, session: Option<&SessionName>) -> Option<Answer> {
+        let key = session.map(|name| SessionKey::Named(name.clone()))?;
+        let known = self.life.sessions.goal(&key)?;
+        Some(Answer::with(object([
+            ("record", known.into()),
+            ("waits", false.into()),
+            ("known", true.into()),
+        ])))
+    }
+
+    /// A goal is the session's, or that of the connection which has set out for it.
+    pub(super) fn set_out(
+        &mut self,
+        goal: RecordHash,
+        session: Option<SessionName>,
+        connection: Connection,
+    ) {
+        match session {
+            Some(name) => self.life.sessions.set_out(&SessionKey::Named(name), goal),
+            None => self.life.goals.set_out(goal, connection),
+        }
     }
 
     /// The goal that a line means which may name one, or a session.
@@ -230,6 +239,7 @@ impl<T: Transport> Clerk<'_, T> {
             let took_ms = u64::try_from(open.since.elapsed().as_millis()).unwrap_or(u64::MAX);
             result.duration_ms = duration_ms.unwrap_or(took_ms);
             result.refs = merged(result.refs, open.doing.refs());
+            self.life.goals.touch(open.doing.goal);
         }
         let filed = self.agent.result(result, self.now_ms())?;
         let answer = object([
@@ -301,6 +311,7 @@ impl<T: Transport> Clerk<'_, T> {
                 self.life.sessions.forget(&key);
                 if let SessionKey::Named(name) = &key {
                     self.roots.forget(name);
+                    self.life.steps.end(name);
                 }
             }
             None => {}
@@ -332,7 +343,7 @@ impl<T: Transport> Clerk<'_, T> {
         checks: Vec<Check>,
     ) -> Result<Answer, AgentError> {
         let filed = self.agent.outcome(goal, verdict, checks, self.now_ms())?;
-        self.life.goals.retain(|open| *open != goal);
+        self.life.goals.end(goal);
         self.life.sessions.end_goal(goal);
         let own = self.life.program.as_ref().map(|program| program.goal);
         self.life.has_outcome |= Some(goal) == own;
@@ -357,6 +368,7 @@ impl<T: Transport> Clerk<'_, T> {
             }
             self.life.sessions.forget(&key);
         }
+        self.life.goals.leave(connection);
         self.life.open.forget(connection);
     }
 }

@@ -109,6 +109,7 @@ impl<T: Transport> Clerk<'_, T> {
         let value = permit.to_value();
         let opened = OpenAction::new(permit.intent(), connection, doing, value.clone(), permitted);
         self.life.open.begin(opened);
+        self.life.goals.act(goal, connection);
         Ok(Answer::with(value))
     }
 

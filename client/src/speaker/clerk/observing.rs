@@ -12,11 +12,68 @@ use crate::agent::{Action, AgentError};
 use crate::speaker::answer::Answer;
 use crate::speaker::conversation::Reply;
 use crate::speaker::open::{Connection, OpenAction};
-use crate::speaker::request::IntentRequest;
+use crate::speaker::prompt::Prompt;
+use crate::speaker::request::{GoalRequest, IntentRequest};
 use crate::speaker::session::SessionKey;
 use crate::transport::Transport;
 
 impl<T: Transport> Clerk<'_, T> {
+    /// Whether nobody waits for the log.
+    pub(super) fn lets_through(&self) -> bool {
+        self.prompt.is_some() && !self.agent.is_bound()
+    }
+
+    /// Lets somebody set out for something. What cannot be signed now is let go: nobody could name it.
+    pub(super) fn let_set_out(
+        &mut self,
+        request: GoalRequest,
+        connection: Connection,
+        reply: Reply,
+    ) {
+        if !reply.claim() && request.session.is_none() {
+            return;
+        }
+        if let Some(known) = self.known_goal(request.session.as_ref()) {
+            return reply.send(known);
+        }
+        let requester = request.requester.unwrap_or_else(|| self.requester.clone());
+        let now_ms = self.now_ms();
+        let announced = self
+            .has_all_logged()
+            .then(|| self.agent.announce_goal(request.title, requester, now_ms));
+        match announced {
+            Some(Ok(goal)) => {
+                self.set_out(goal, request.session, connection);
+                let signed = object([("record", goal.into()), ("waits", true.into())]);
+                reply.send(Answer::with(signed));
+                self.hand_in();
+            }
+            Some(Err(error)) => {
+                self.note(&error);
+                reply.send(Answer::goal_let_go());
+            }
+            None => reply.send(Answer::goal_let_go()),
+        }
+    }
+
+    /// Whether what was signed before is logged: what is signed behind something that waits would wait as long.
+    fn has_all_logged(&self) -> bool {
+        !self.is_away && self.agent.journal().book().pending().is_empty()
+    }
+
+    /// Hands in what waits in the journal. Whether the service took it.
+    fn hand_in(&mut self) -> bool {
+        match self.agent.settle(self.now_ms()) {
+            Ok(()) => self.is_back(),
+            Err(error) => {
+                self.note(&error);
+                return false;
+            }
+        }
+        self.report();
+        true
+    }
+
     /// Lets somebody act. What cannot be signed now is counted, and let through all the same.
     pub(super) fn let_act(
         &mut self,
@@ -27,9 +84,9 @@ impl<T: Transport> Clerk<'_, T> {
         if !reply.claim() {
             return;
         }
-        let has_all_logged = self.agent.journal().book().pending().is_empty();
-        let announced =
-            (has_all_logged && !self.is_away).then(|| self.announce(request, connection));
+        let announced = self
+            .has_all_logged()
+            .then(|| self.announce(request, connection));
         let (answer, intent) = match announced {
             Some(Ok((answer, intent))) => (answer, intent),
             Some(Err(error @ AgentError::NoSuchRecord(_))) => (Answer::failed(&error), None),
@@ -48,7 +105,7 @@ impl<T: Transport> Clerk<'_, T> {
     fn let_through(&self) -> Answer {
         self.prompt
             .as_ref()
-            .map_or_else(Answer::done, |prompt| prompt.let_through())
+            .map_or_else(Answer::done, Prompt::let_act)
     }
 
     /// Signs the intent, and the goal of its session if need be. No intent is given if it is open already.
@@ -84,16 +141,15 @@ impl<T: Transport> Clerk<'_, T> {
         let permitted = Duration::from_millis(permitted_ms);
         let opened = OpenAction::new(intent, connection, doing, permit.clone(), permitted);
         self.life.open.begin(opened);
+        self.life.goals.act(goal, connection);
         Ok((Answer::with(permit), Some(intent)))
     }
 
     /// Hands in what was announced. While the service is away it waits in the journal.
     fn deliver(&mut self, intent: RecordHash) {
-        match self.agent.settle(self.now_ms()) {
-            Ok(()) => self.is_back(),
-            Err(error) => return self.note(&error),
+        if !self.hand_in() {
+            return;
         }
-        self.report();
         if !self
             .agent
             .journal()
