@@ -199,3 +199,104 @@ console.log(new Set(await Promise.all(Array.from({ length: 40 }, act))).size);
     );
     world.blames_nobody();
 }
+
+/// Beside a log that only observes a program runs as it would without us: while the service is there, and while it is not.
+fn goes_on_beside_a_log_that_observes(beside: impl FnOnce(&World) -> Command) {
+    let mut world = World::with_charter(OBSERVES, 60_000);
+    world.lease();
+    std::fs::create_dir(world.service.scratch("run")).unwrap();
+    let words = [
+        "attend", "--agent", "worker", "--dir", "DIR", "--key", "KEY", "--trust", "TRUST",
+    ];
+    let mut attend = world.dragons(&words);
+    attend.env("XDG_RUNTIME_DIR", world.service.scratch("run"));
+    let mut attending = Run::start(attend);
+    assert!(attending.line().starts_with("listening on "));
+    let mut program = Run::start(beside(&world));
+    assert_eq!(program.line(), "there\n");
+    let address = world.address();
+    world.service.kill();
+    program.say("go on");
+    for _ in 0..3 {
+        assert_eq!(program.line(), "away\n");
+    }
+    program.say("go on");
+    let (code, out, said) = program.end();
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{said}");
+    assert!(said.contains("not logged"), "it is never silent: {said}");
+    world.restart_at(&address);
+    attending.until("the service is back");
+    attending.signal(Signal::TERM);
+    let (code, _, err) = attending.end();
+    assert_eq!(code, Some(0), "{err}");
+    // On a machine that is slow what came before may have been let through as well.
+    let (intents, results) = (world.receipts("intent"), world.receipts("result"));
+    let scopes = intents.iter().map(|intent| &intent["scope"]);
+    assert!(
+        scopes.clone().all(|scope| scope == "write:nowhere"),
+        "{intents:?}"
+    );
+    assert_eq!(results.len(), intents.len());
+    assert!(
+        results.iter().all(|result| result["status"] == "ok"),
+        "{results:?}"
+    );
+    let beats = world.payloads("heartbeat");
+    let counted = beats
+        .iter()
+        .filter_map(|beat| beat["ext"]["unlogged"]["count"].as_u64());
+    assert_eq!(
+        counted.sum::<u64>() + intents.len() as u64,
+        4,
+        "nothing is lost"
+    );
+}
+
+const OBSERVES: &str = r#"{"mode":"observe","liveness":{"heartbeat_ms":150}}"#;
+
+#[test]
+fn a_python_program_goes_on_beside_a_log_that_observes() {
+    let script = r#"
+import sys, dragons
+
+def work(name):
+    with dragons.goal(name):
+        with dragons.action("write:nowhere", inputs={"a": "b"}) as action:
+            action.output(done="yes")
+    dragons.progress()
+    print(name, flush=True)
+
+work("there")
+sys.stdin.readline()
+for _ in range(3):
+    work("away")
+sys.stdin.readline()
+"#;
+    goes_on_beside_a_log_that_observes(|world| beside(world, "python3", &["-c", script]));
+}
+
+#[test]
+fn a_node_program_goes_on_beside_a_log_that_observes() {
+    let script = by_place(
+        r#"
+import { createInterface } from "node:readline/promises";
+import { action, goal, progress } from "@dragons/agent";
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+async function work(name) {
+  await goal(name, () => action("write:nowhere", (action) => action.output({ done: "yes" }), { inputs: { a: "b" } }));
+  await progress();
+  console.log(name);
+}
+await work("there");
+await lines.next();
+for (let n = 0; n < 3; n += 1) {
+  await work("away");
+}
+await lines.next();
+process.stdin.destroy();
+"#,
+    );
+    let words = ["--input-type=module", "-e", &script];
+    goes_on_beside_a_log_that_observes(|world| beside(world, "node", &words));
+}

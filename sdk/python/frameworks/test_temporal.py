@@ -93,7 +93,7 @@ class Temporal(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(intent["inputs"], {"arguments": '{"account":"a-1","amount":7}'})
         self.assertEqual((result["status"], result["outputs"]), ("ok", {"result": "7 booked"}))
         self.assertEqual((result["refs"]["host"], result["refs"]["attempt"]), ("temporal", "1"))
-        self.assertEqual(self.speaker.wait_for("progress", 2), [1, 2])
+        self.assertEqual([one["steps"] for one in self.speaker.wait_for("progress", 2)], [1, 2])
 
     async def test_a_denied_activity_does_not_run_and_is_not_retried(self) -> None:
         error = await self.failure("book", "b", 8)

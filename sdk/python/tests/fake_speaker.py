@@ -21,7 +21,10 @@ HELLO = {
     "agent": "worker",
     "epoch": 1,
     "mode": "enforce",
-    "members": {kind: ["call", "session", "host", "deadline_ms"] for kind in ("goal", "intent", "result", "session")},
+    "members": {
+        **{kind: ["call", "session", "host", "deadline_ms"] for kind in ("goal", "intent", "result", "session")},
+        "progress": ["steps", "session", "host"],
+    },
 }
 
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import unittest
-from typing import Any, AsyncIterator, Iterator
+from typing import Any, AsyncIterator, Dict, Iterator
 from unittest import mock
 
 from dragons import Client, Denied, ServiceAway
@@ -88,6 +88,28 @@ class Actions(unittest.TestCase):
         with self.assertLogs("dragons", "WARNING"), self.client.action("read:a") as action:
             self.assertIsNone(action.permit)
         self.assertEqual(self.speaker.of("result"), [])
+
+    def test_answers_of_a_log_that_observes_name_no_record_yet(self) -> None:
+        """As docs/socket.md has them: what is not known is ``null``."""
+        usual = self.speaker._usual
+
+        def observes(line: Dict[str, Any]) -> Dict[str, Any]:
+            if "intent" in line:
+                return {**usual(line), "index": None, "received_ms": None}
+            return {"ok": True, "record": None, "waits": True}
+
+        self.speaker.before = observes
+        with self.assertLogs("dragons", "WARNING"), self.client.goal("a goal") as goal:
+            with self.client.action("read:a") as action:
+                assert action.permit is not None
+                self.assertEqual((action.permit.index, action.permit.received_ms), (None, None))
+        self.assertEqual((goal.record, action.result, goal.grounds), (None, None, []))
+        self.assertNotIn("goal", self.speaker.of("intent")[0])
+        self.assertEqual(self.speaker.of("outcome"), [])
+        self.speaker.before = lambda line: {"ok": True, "intent": None, "unlogged": True}
+        with self.assertLogs("dragons", "WARNING"), self.client.action("read:b") as action:
+            self.assertIsNone(action.permit)
+        self.assertEqual(len(self.speaker.of("result")), 1)
 
     def test_who_refuses_decides_what_it_is(self) -> None:
         for by, kind in (("log", Denied), ("line", Denied), ("speaker", ServiceAway)):
@@ -206,7 +228,11 @@ class Goals(unittest.TestCase):
     def test_progress_counts_up(self) -> None:
         for steps in (None, None, 40, None, 3):
             self.client.progress(steps)
-        self.assertEqual(self.speaker.wait_for("progress", 5), [1, 2, 40, 41, 42])
+        told = self.speaker.wait_for("progress", 5)
+        self.assertEqual([one["steps"] for one in told], [1, 2, 40, 41, 42])
+        with self.client.action("read:a"):
+            pass
+        self.assertEqual({one["session"] for one in told}, {self.speaker.of("intent")[0]["session"]})
 
 
 class Governed(unittest.TestCase):

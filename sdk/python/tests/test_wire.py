@@ -333,13 +333,31 @@ class Processes(Case):
         self.assertEqual(scopes, ["read:parent", "read:child", "read:parent"])
         self.assertEqual((len(speaker.of("result")), speaker.connections), (3, 2))
 
+    @unittest.skipUnless(hasattr(os, "fork"), "this system has no fork")
+    def test_a_forked_child_that_leaves_the_body_does_not_end_its_parents_action(self) -> None:
+        speaker = self.speaker()
+        client = self.client(speaker.path)
+        child = 0
+        try:
+            with client.goal("a goal"), client.action("read:parent"):
+                child = os.fork()
+                if child == 0:
+                    raise SystemExit(0)
+        except SystemExit:
+            client.close()
+            os._exit(0)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        self.assertEqual([result["status"] for result in speaker.of("result")], ["ok"])
+        self.assertEqual([outcome["verdict"] for outcome in speaker.of("outcome")], ["accepted"])
+
     def test_a_closed_client_opens_again(self) -> None:
         speaker = self.speaker()
         client = self.client(speaker.path)
         for _ in range(2):
             client.progress()
             client.close()
-        self.assertEqual((speaker.of("progress"), speaker.connections), ([1, 2], 2))
+        told = [one["steps"] for one in speaker.of("progress")]
+        self.assertEqual((told, speaker.connections), ([1, 2], 2))
         self.assertEqual(threading.active_count(), len(threading.enumerate()))
         self.assertNotIn("dragons", [thread.name for thread in threading.enumerate()])
 

@@ -134,7 +134,7 @@ export class Client {
    */
   async progress(steps?: number): Promise<void> {
     this.#steps = Math.max(this.#steps + 1, steps ?? 0);
-    const answer = await this.ask({ progress: this.#steps });
+    const answer = await this.ask({ progress: { steps: this.#steps, ...this.#belonging(undefined) } });
     if (!answer.ok) {
       console.warn(`dragons: progress was not taken: ${answer.code}: ${answer.detail}`);
     }

@@ -121,6 +121,10 @@ export class Wire {
   #fitting(request: Request): Request {
     const members = (this.#known?.["members"] ?? {}) as Record<string, string[] | undefined>;
     const fitting = Object.entries(request).map(([kind, said]) => {
+      const isProgress = kind === "progress" && typeof said === "object" && said !== null;
+      if (isProgress && !members[kind]?.includes("steps")) {
+        return [kind, (said as { steps: number }).steps];
+      }
       const isKnown = ([member]: [string, unknown]) => !LEFT_OUT.has(member) || members[kind]?.includes(member);
       const isObject = typeof said === "object" && said !== null;
       return [kind, isObject ? Object.fromEntries(Object.entries(said).filter(isKnown)) : said];

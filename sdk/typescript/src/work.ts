@@ -14,11 +14,14 @@ export type Status = "ok" | "error" | "timeout" | "cancelled";
 /** What is thought of a goal. */
 export type Verdict = "accepted" | "rejected" | "partial" | "abandoned";
 
-/** Leave to act: the log's answer to an intent, verified by the speaker. */
+/**
+ * Leave to act: the log's answer to an intent, verified by the speaker. `index` and `received_ms` are `null` where the log only
+ * observes: nobody waited for it.
+ */
 export interface Permit {
   readonly intent: string;
-  readonly index: number;
-  readonly received_ms: number;
+  readonly index: number | null;
+  readonly received_ms: number | null;
   readonly lapses_ms: number;
   /** The rule that this breaks, where the log only observes. */
   readonly breach?: string;
@@ -121,7 +124,7 @@ export class Action {
   }
 
   #start(answer: Answer | undefined): void {
-    if (answer?.["intent"] !== undefined) {
+    if (isText(answer?.["intent"])) {
       this.permit = answer as unknown as Permit;
     }
   }
@@ -138,9 +141,12 @@ export class Action {
       notLogged("result", String(this.#intent["scope"]), answer);
       return;
     }
-    this.result = String(answer["record"]);
-    if (this.status === "ok") {
-      this.#goal?.check(String(this.#intent["scope"]), { record: this.result });
+    const record = answer["record"];
+    if (isText(record)) {
+      this.result = record;
+      if (this.status === "ok") {
+        this.#goal?.check(String(this.#intent["scope"]), { record });
+      }
     }
   }
 }
@@ -176,7 +182,7 @@ export class Goal {
   async begin(): Promise<this> {
     const answer = await answered(this.#client, { goal: this.#said });
     const record = granted(this.#client, answer, String(this.#said["title"]))?.["record"];
-    this.record = record === undefined ? undefined : String(record);
+    this.record = isText(record) ? record : undefined;
     return this;
   }
 
@@ -242,7 +248,7 @@ async function answered(
 
 function granted(client: Client, answer: Answer, what: string): Answer | undefined {
   if (answer.ok) {
-    if (answer["record"] === undefined && answer["intent"] === undefined) {
+    if (!isText(answer["record"]) && !isText(answer["intent"])) {
       console.warn(`dragons: not logged, since the log only observes and does not answer: ${what}`);
     }
     return answer;
@@ -257,6 +263,11 @@ function granted(client: Client, answer: Answer, what: string): Answer | undefin
 /** It is done, and its value must not be lost to an exception: so this is said where people look. */
 function notLogged(what: string, of: string, answer: Answer): void {
   console.error(`dragons: the ${what} of ${of} was not logged: ${answer.code}: ${answer.detail}`);
+}
+
+/** A speaker that has no record to name says `null`, or leaves it out. */
+function isText(value: unknown): value is string {
+  return typeof value === "string";
 }
 
 function filled(member: string, values: Record<string, string>): Record<string, unknown> {

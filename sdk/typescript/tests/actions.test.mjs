@@ -101,6 +101,26 @@ test("a log that observes shows breaches, and lets through what it cannot log", 
   assert.match(said.mock.calls[0].arguments[0], /read:b/);
 });
 
+test("answers of a log that observes name no record yet", async (t) => {
+  const { speaker, client } = await pair(t);
+  const said = t.mock.method(console, "warn", () => undefined);
+  const later = { ok: true, record: null, waits: true };
+  speaker.before = (line) =>
+    "intent" in line ? { ...speaker.usual(line), index: null, received_ms: null } : later;
+  const goal = await client.goal("a goal", async (goal) => {
+    const action = await client.action("read:a", (action) => action);
+    assert.deepEqual([action.permit.index, action.result], [null, undefined]);
+    return goal;
+  });
+  assert.equal(goal.record, undefined);
+  assert.equal(speaker.of("intent")[0].goal, undefined);
+  assert.deepEqual(speaker.of("outcome"), []);
+  speaker.before = () => ({ ok: true, intent: null, unlogged: true });
+  await client.action("read:b", (action) => assert.equal(action.permit, undefined));
+  assert.equal(speaker.of("result").length, 1);
+  assert.equal(said.mock.callCount(), 2);
+});
+
 test("values that are long or not text are digests", async (t) => {
   const { speaker, client } = await pair(t);
   const [long, odd] = ["x".repeat(64 * 1024 + 1), new Uint8Array([255, 0])];
@@ -155,7 +175,9 @@ test("functions ask with their arguments", async (t) => {
 test("progress counts up", async (t) => {
   const { speaker, client } = await pair(t);
   await Promise.all([undefined, undefined, 40, undefined, 3].map((steps) => client.progress(steps)));
-  assert.deepEqual(speaker.of("progress"), [1, 2, 40, 41, 42]);
+  assert.deepEqual(speaker.of("progress").map(({ steps }) => steps), [1, 2, 40, 41, 42]);
+  await client.action("read:a", () => undefined);
+  assert.equal(speaker.of("progress")[0].session, speaker.of("intent")[0].session);
   const said = t.mock.method(console, "warn", () => undefined);
   speaker.before = () => ({ ok: false, code: "stopping", detail: "d" });
   await client.progress();

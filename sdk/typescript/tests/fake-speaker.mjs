@@ -81,7 +81,8 @@ export class FakeSpeaker {
 
   async #answer(line) {
     if ("hello" in line) {
-      const members = Object.fromEntries(["goal", "intent", "result", "session"].map((kind) => [kind, NEWER]));
+      const kinds = ["goal", "intent", "result", "session"].map((kind) => [kind, NEWER]);
+      const members = { ...Object.fromEntries(kinds), progress: ["steps", "session", "host"] };
       const told = { ok: true, protocol: 1, agent: "worker", mode: "enforce", members };
       return this.knowsIds ? told : { ok: false, code: "malformed", detail: "a line says one of goal, intent" };
     }

@@ -125,7 +125,7 @@ class Client:
         if steps is not None and steps >= count:
             self._steps = itertools.count(steps + 1)
             count = steps
-        self.ask({"progress": count}).add_done_callback(_warn_of_progress)
+        self.ask({"progress": {"steps": count, **self._belonging(None)}}).add_done_callback(_warn_of_progress)
 
     def hello(self) -> Dict[str, Any]:
         """Who is at the other end: its version, agent, epoch and mode; empty if it does not know the question.

@@ -241,6 +241,9 @@ class _Connection:
         fits: Request = {"id": number} if self._has_ids else {}
         for kind, said in request.items():
             known = set((self._known or {}).get("members", {}).get(kind, ()))
+            if kind == "progress" and isinstance(said, dict) and "steps" not in known:
+                fits[kind] = said["steps"]
+                continue
             unknown = _LEFT_OUT - known
             fits[kind] = {n: v for n, v in said.items() if n not in unknown} if isinstance(said, dict) else said
         return fits

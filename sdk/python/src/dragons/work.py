@@ -33,11 +33,14 @@ _NO_ANSWER: Answer = {"ok": False, "code": "timeout", "detail": "no answer in ti
 
 @dataclass(frozen=True)
 class Permit:
-    """Leave to act: the log's answer to an intent, verified by the speaker."""
+    """Leave to act: the log's answer to an intent, verified by the speaker.
+
+    ``index`` and ``received_ms`` are ``None`` where the log only observes: nobody waited for it.
+    """
 
     intent: str
-    index: int
-    received_ms: int
+    index: Optional[int]
+    received_ms: Optional[int]
     lapses_ms: int
     #: The rule that this breaks, where the log only observes.
     breach: Optional[str]
@@ -62,6 +65,7 @@ class Action:
         self._outputs: Dict[str, Any] = {}
         self._usage: Dict[str, int] = {}
         self._refs: Dict[str, Optional[str]] = {}
+        self._process = os.getpid()
         #: Whether actions in the body name this one as their parent.
         self.nests = True
         self._token: Optional[contextvars.Token[Optional[Action]]] = None
@@ -118,11 +122,10 @@ class Action:
             self._token = _action.set(self)
 
     def _start(self, answer: Optional[Answer]) -> None:
-        if answer is None or "intent" not in answer:
+        if answer is None or answer.get("intent") is None:
             return
-        self.permit = Permit(
-            answer["intent"], answer["index"], answer["received_ms"], answer["lapses_ms"], answer.get("breach")
-        )
+        when = answer.get("index"), answer.get("received_ms"), answer["lapses_ms"]
+        self.permit = Permit(answer["intent"], *when, answer.get("breach"))
 
     def _give_back(self, future: "Future[Answer]") -> None:
         """Nobody waits for this permit any more: it is closed, so that nobody takes the action for one that hangs."""
@@ -137,6 +140,8 @@ class Action:
         if error is not None:
             self.status = _status_of(error) if self.status == "ok" else self.status
             self._refs.setdefault("error", type(error).__name__)
+        if os.getpid() != self._process:
+            return None  # A forked child has left the body; its parent, whose action it is, tells how that ends.
         return self._client.ask({"result": self._said()}) if self.permit is not None else None
 
     def _said(self) -> Dict[str, Any]:
@@ -156,8 +161,8 @@ class Action:
         if not answer["ok"]:
             _not_logged("result of", self.scope, answer)
             return
-        self.result = answer["record"]
-        if self.status == "ok" and self._of_goal is not None:
+        self.result = answer.get("record")
+        if self.status == "ok" and self._of_goal is not None and self.result is not None:
             self._of_goal.grounds.append({"name": values.title(self.scope), "record": self.result})
 
 
@@ -176,6 +181,7 @@ class Goal:
         self._client = client
         self._said = said
         self._verdict: Optional[str] = None
+        self._process = os.getpid()
         self._token: Optional[contextvars.Token[Optional[Goal]]] = None
 
     def check(self, name: str, *, record: Optional[str] = None, digest: Optional[str] = None) -> None:
@@ -217,7 +223,7 @@ class Goal:
     def _end(self, error: Optional[BaseException]) -> "Optional[Future[Answer]]":
         if self._token is not None:
             _reset(_goal, self._token)
-        if self.record is None:
+        if self.record is None or os.getpid() != self._process:
             return None
         verdict = self._verdict or self._judged(error)
         outcome = {"goal": self.record, "verdict": verdict, "checks": self.grounds[-_MAX_CHECKS:]}
@@ -289,7 +295,7 @@ def _give_back(future: "Future[Answer]", give_back: Any) -> None:
 
 def _granted(client: "Client", answer: Answer, what: str) -> Optional[Answer]:
     if answer["ok"]:
-        if "record" not in answer and "intent" not in answer:
+        if answer.get("record") is None and answer.get("intent") is None:
             _log.warning("not logged, since the log only observes and does not answer: %s", what)
         return answer
     if answer["code"] == NO_SOCKET and client.on_missing == "allow":
