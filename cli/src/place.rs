@@ -15,8 +15,11 @@ pub(crate) fn socket_of(agent: &Name) -> Result<PathBuf> {
     Ok(folder()?.join(agent.as_str()).join("socket"))
 }
 
-/// The socket that is meant: the one that was named, that of the run around this process, that of an agent, or the only
-/// one there is.
+/// What names an agent where no option does.
+pub(crate) const AGENT_VARIABLE: &str = "DRAGONS_AGENT";
+
+/// The socket that is meant: the one that was named, or the named agent's; else by the environment that of the run around
+/// this process, or that of an agent; else the only one there is.
 ///
 /// # Errors
 ///
@@ -31,7 +34,27 @@ pub(crate) fn socket(named: Option<&PathBuf>, agent: Option<&Name>) -> Result<Pa
     if let Some(path) = std::env::var_os(SOCKET_VARIABLE).filter(|path| !path.is_empty()) {
         return Ok(path.into());
     }
-    only_socket()
+    match agent_around()? {
+        Some(agent) => socket_of(&agent),
+        None => only_socket(),
+    }
+}
+
+/// The agent that the environment names.
+///
+/// # Errors
+///
+/// If what it names cannot be one.
+fn agent_around() -> Result<Option<Name>> {
+    let named = std::env::var_os(AGENT_VARIABLE).filter(|name| !name.is_empty());
+    let name = |named: std::ffi::OsString| -> Result<Name> {
+        let text = named.to_str().context("it is not UTF-8")?;
+        Ok(text.parse()?)
+    };
+    let named = named.map(|named| {
+        name(named).with_context(|| format!("{AGENT_VARIABLE} is not the name of an agent"))
+    });
+    named.transpose()
 }
 
 fn only_socket() -> Result<PathBuf> {

@@ -8,11 +8,13 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tests::{Attended, World, hook, read, recorded, stderr};
 
-const HOSTS: [(&str, &str); 4] = [
+/// The events of Cursor are as its documentation has them; the others were sent by the real programs.
+const HOSTS: [(&str, &str); 5] = [
     ("claude-code", "claude-code-2.1.332"),
     ("claude-code", "claude-code-2.1.332-subagent"),
     ("codex", "codex-0.171.0"),
     ("gemini-cli", "gemini-cli-0.61.0"),
+    ("cursor", "cursor-documented"),
 ];
 
 fn is_before(name: &str) -> bool {

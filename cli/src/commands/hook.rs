@@ -60,7 +60,7 @@ pub(crate) struct EventOptions {
     /// The socket of the agent
     #[arg(long, value_name = "FILE")]
     socket: Option<PathBuf>,
-    /// The agent whose socket to use [default: the only agent that has one]
+    /// The agent whose socket to use [default: by DRAGONS_SOCKET or DRAGONS_AGENT, or the only agent that has one]
     #[arg(long, value_name = "NAME", conflicts_with = "socket")]
     agent: Option<Name>,
 }

@@ -138,8 +138,11 @@ impl Event {
         let was_interrupted = response.is_some_and(|response| {
             response.get("interrupted").and_then(Value::as_bool) == Some(true)
         });
+        let failure = text_of(&self.members, &["failure_type"]);
         match self.kind {
             _ if is_set("is_interrupt") || was_interrupted => "cancelled",
+            Kind::Failed if failure == Some("permission_denied") => "cancelled",
+            Kind::Failed if failure == Some("timeout") => "timeout",
             Kind::Failed => "error",
             _ if has_error => "error",
             _ => "ok",
@@ -148,7 +151,7 @@ impl Event {
 
     /// What came out, as text.
     pub(crate) fn output(&self) -> Option<String> {
-        let names = ["tool_response", "tool_output", "error"];
+        let names = ["tool_response", "tool_output", "error", "error_message"];
         let output = names.iter().find_map(|name| self.members.get(*name));
         output.map(|output| match output {
             Value::String(text) => text.clone(),
@@ -237,6 +240,17 @@ mod tests {
                 "error",
             ),
             ("PostToolUseFailure", "\"is_interrupt\":true", "cancelled"),
+            ("postToolUseFailure", "\"failure_type\":\"error\"", "error"),
+            (
+                "postToolUseFailure",
+                "\"failure_type\":\"timeout\"",
+                "timeout",
+            ),
+            (
+                "postToolUseFailure",
+                "\"failure_type\":\"permission_denied\"",
+                "cancelled",
+            ),
             (
                 "PostToolUse",
                 "\"tool_response\":{\"interrupted\":true}",

@@ -58,7 +58,7 @@ impl Asked<'_> {
     }
 
     fn run(&self) -> Vec<String> {
-        let folder = self.input(&["workdir", "dir_path", "directory"]);
+        let folder = self.input(&["workdir", "dir_path", "directory", "working_directory"]);
         let cwd = folder.map(|folder| match folder.starts_with('/') {
             true => folder.to_owned(),
             false => format!("{}/{folder}", self.cwd()),
@@ -204,6 +204,11 @@ mod tests {
             (
                 "run_shell_command",
                 json!({"command": "./x", "dir_path": "/p"}),
+                "run:x",
+            ),
+            (
+                "Shell",
+                json!({"command": "./x", "working_directory": "/p"}),
                 "run:x",
             ),
             (
