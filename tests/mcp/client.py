@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from mcp import Client
+from authorized import transport
 from mcp.types import CreateMessageResult, ElicitResult, TextContent
 
 SAMPLES = {"number": 2, "integer": 2, "boolean": True, "array": [], "object": {}}
@@ -27,8 +28,10 @@ async def make_message(context, params):
     return CreateMessageResult(role="assistant", content=TextContent(type="text", text="yes"), model="m")
 
 
-async def run(url):
-    async with Client(url, elicitation_callback=elicit, sampling_callback=make_message) as client:
+async def run(server, url):
+    wants_token = os.environ["MCP_CONFORMANCE_SCENARIO"].startswith("auth/")
+    way = transport(server, url) if wants_token else url
+    async with Client(way, elicitation_callback=elicit, sampling_callback=make_message) as client:
         listed = await client.list_tools()
         for tool in listed.tools:
             try:
@@ -40,11 +43,11 @@ async def run(url):
 def main():
     kind, url = sys.argv[1:3]
     if kind == "direct":
-        return asyncio.run(run(url))
+        return asyncio.run(run(url, url))
     words = [*json.loads(os.environ["DRAGONS_PROXY"]), "--url", url, "--listen", "127.0.0.1:0"]
     proxy = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
-        asyncio.run(run(proxy.stdout.readline().split()[-1]))
+        asyncio.run(run(url, proxy.stdout.readline().split()[-1]))
     finally:
         proxy.terminate()
         proxy.wait()

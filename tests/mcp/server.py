@@ -18,9 +18,12 @@ def tool(name, description=TEXT):
     return {"name": name, "title": name.title(), "description": description, "inputSchema": SCHEMA}
 
 
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+BLOB = {"uri": "file:///a\u0000b", "mimeType": "application/octet-stream", "blob": "AAEC/w=="}
+
 PAGES = [
     {"tools": [tool("echo"), tool("fail")], "nextCursor": "2"},
-    {"tools": [tool("ask"), tool("long"), tool("confirm"), tool("remove file")]},
+    {"tools": [tool("ask"), tool("long"), tool("image"), tool("confirm"), tool("remove file")]},
 ]
 
 
@@ -40,6 +43,8 @@ def call(params, say):
         return text("it did not work", isError=True)
     if name == "long":
         return text("x" * arguments["bytes"])
+    if name == "image":
+        return {"content": [{"type": "image", "mimeType": "image/png", "data": PIXEL}, {"type": "resource", "resource": BLOB}]}
     if name == "confirm" and params.get("requestState") != "asked":
         question = {"method": "elicitation/create", "params": {"message": "Really?"}}
         return {"resultType": "input_required", "inputRequests": {"q": question}, "requestState": "asked"}
@@ -61,6 +66,10 @@ def answer(message, say):
         return None
     if method == "tools/call":
         return call(params, say)
+    if method == "resources/subscribe":
+        say({"method": "notifications/resources/updated", "params": {"uri": params["uri"]}})
+    if method == "resources/read":
+        return {"contents": [BLOB]}
     return {}
 
 

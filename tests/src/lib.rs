@@ -20,6 +20,7 @@ mod shell;
 mod signer;
 mod small_disk;
 mod strace;
+mod tools;
 mod world;
 
 pub use attended::{Attended, Talk, hook, recorded};
@@ -36,6 +37,9 @@ pub use shell::Shell;
 pub use signer::{HOUR_MS, Signer, next, now_ms, sign};
 pub use small_disk::SmallDisk;
 pub use strace::{Injection, Trace};
+pub use tools::{
+    ToolClient, direct, grant_tools, proxied, proxy, runtime, scopes, tool_server, tools_world,
+};
 pub use world::{Run, World, stderr};
 
 use std::io::Write as _;

@@ -1,18 +1,20 @@
 //! A server of tools behind `dragons mcp`: its client notices nothing but what is denied, and the log has every call.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tests::{Service, World};
+use tests::{
+    Service, ToolClient, direct, grant_tools, proxied, runtime, scopes, tool_server, tools_world,
+};
 
 const ENFORCES: &str = r#"{"liveness":{"heartbeat_ms":150}}"#;
 const OBSERVES: &str = r#"{"mode":"observe","liveness":{"heartbeat_ms":150}}"#;
 
 /// What a client says, each after the answer to the one before.
-const EXCHANGE: [&str; 13] = [
+const EXCHANGE: [&str; 16] = [
     r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{"sampling":{}}}}"#,
     r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
     r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
@@ -26,164 +28,17 @@ const EXCHANGE: [&str; 13] = [
     r#"{"jsonrpc":"2.0","id":6,"method":"tools/call","params":{"name":"confirm","requestState":"asked","inputResponses":{"q":{"action":"accept"}}}}"#,
     r#"[{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo"}},{"jsonrpc":"2.0","id":8,"method":"ping"}]"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"no/such","params":{"name":"echo"}}"#,
+    r#"{"jsonrpc":"2.0","id":10,"method":"resources/subscribe","params":{"uri":"file:///a"}}"#,
+    r#"{"jsonrpc":"2.0","id":11,"method":"resources/read","params":{"uri":"file:///a"}}"#,
+    r#"{"jsonrpc":"2.0","id":12,"method":"tools/call","params":{"name":"image"}}"#,
 ];
 
 /// How many calls of tools the exchange has: the second `confirm` goes on with the first.
-const CALLS: usize = 7;
-
-fn server(arguments: &[&str]) -> Vec<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp/server.py");
-    let script = script.to_str().expect("UTF-8").to_owned();
-    let words = ["python3".to_owned(), script].into_iter();
-    words
-        .chain(arguments.iter().map(|word| (*word).to_owned()))
-        .collect()
-}
-
-/// An agent that may call the tools of the server `s`, but for one.
-fn world(charter: &str) -> World {
-    let world = World::with_charter(charter, 60_000);
-    world.write("agent.toml", &agent_toml());
-    world.register();
-    grant(&world);
-    world
-}
-
-fn agent_toml() -> String {
-    "agent = \"worker\"\nversion = \"2\"\ncode = [\"src\"]\nconfig = []\nignore = []\n\
-     capabilities = [\"run:*\", \"call:**\"]\nmax_inflight_ms = 60000\n"
-        .to_owned()
-}
-
-fn grant(world: &World) {
-    let words = [
-        "lease",
-        "grant",
-        "worker",
-        "--key",
-        "OPERATOR",
-        "--allow",
-        "call:s/*",
-        "run:*",
-        "--deny",
-        "call:s/remove+20file",
-    ];
-    world.succeed(world.dragons(&words));
-}
-
-/// A client of a server, or of the proxy before it.
-struct Client {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Client {
-    fn start(mut command: Command) -> Self {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("a program that starts");
-        Self {
-            stdin: child.stdin.take(),
-            stdout: BufReader::new(child.stdout.take().expect("a pipe")),
-            child,
-        }
-    }
-
-    fn say(&mut self, line: &str) {
-        let stdin = self.stdin.as_mut().expect("it is not closed");
-        writeln!(stdin, "{line}").expect("a server that reads");
-    }
-
-    fn hear(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).expect("UTF-8");
-        assert_ne!(line, "", "{}", self.stderr());
-        line
-    }
-
-    /// What the server says until the answer to this has come. What it asks itself is answered.
-    fn ask(&mut self, line: &str) -> Vec<String> {
-        self.say(line);
-        let asked: Value = serde_json::from_str(line).expect("JSON");
-        let mut heard = Vec::new();
-        // A notification has no answer.
-        if asked.is_object() && asked.get("id").is_none() {
-            return heard;
-        }
-        loop {
-            heard.push(self.hear());
-            let said: Value = serde_json::from_str(heard.last().expect("a line")).expect("JSON");
-            if said["method"] == "sampling/createMessage" {
-                self.say(r#"{"jsonrpc":"2.0","id":0,"result":{"role":"assistant","content":{"type":"text","text":"yes"}}}"#);
-            } else if said.get("method").is_none() {
-                return heard;
-            }
-        }
-    }
-
-    fn call(&mut self, id: u32, tool: &str) -> Value {
-        let line =
-            json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool}});
-        serde_json::from_str(self.ask(&line.to_string()).last().expect("an answer")).expect("JSON")
-    }
-
-    fn stderr(&mut self) -> String {
-        let mut text = String::new();
-        self.stdin.take();
-        let mut stderr = self.child.stderr.take().expect("it is read once");
-        stderr.read_to_string(&mut text).expect("UTF-8");
-        text
-    }
-
-    /// The client goes; what the server ended with, and what was said on stderr.
-    fn end(mut self) -> (Option<i32>, String) {
-        let stderr = self.stderr();
-        (self.child.wait().expect("an end").code(), stderr)
-    }
-}
-
-fn direct(arguments: &[&str]) -> Client {
-    let words = server(arguments);
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]);
-    Client::start(command)
-}
-
-fn proxy(world: &World, options: &[&str], arguments: &[&str]) -> Command {
-    let words = server(arguments);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let common = [
-        "mcp", "--agent", "worker", "--dir", "DIR", "--key", "KEY", "--trust", "TRUST", "--name",
-        "s",
-    ];
-    let mut command = world.dragons(&[&common, options, &["--"], &words].concat());
-    command.env("XDG_RUNTIME_DIR", runtime(world));
-    command
-}
-
-fn runtime(world: &World) -> PathBuf {
-    let folder = world.service.scratch("runtime");
-    std::fs::create_dir_all(&folder).expect("a directory");
-    folder
-}
-
-fn proxied(world: &World, arguments: &[&str]) -> Client {
-    Client::start(proxy(world, &[], arguments))
-}
-
-fn scopes(world: &World) -> Vec<String> {
-    let intents = world.receipts("intent").into_iter();
-    intents
-        .map(|intent| intent["scope"].as_str().expect("a scope").to_owned())
-        .collect()
-}
+const CALLS: usize = 8;
 
 #[test]
 fn whatever_is_exchanged_is_byte_for_byte_what_it_is_without_the_proxy() {
-    let world = world(ENFORCES);
+    let world = tools_world(ENFORCES);
     let (mut direct, mut proxied) = (direct(&[]), proxied(&world, &[]));
     for line in EXCHANGE {
         let (expected, got) = (direct.ask(line), proxied.ask(line));
@@ -215,7 +70,7 @@ fn whatever_is_exchanged_is_byte_for_byte_what_it_is_without_the_proxy() {
 
 #[test]
 fn a_denied_call_is_read_by_the_model_and_never_reaches_the_server() {
-    let world = world(ENFORCES);
+    let world = tools_world(ENFORCES);
     let mut client = proxied(&world, &[]);
     let answer = client.call(1, "remove file");
     assert_eq!(
@@ -242,7 +97,7 @@ fn a_denied_call_is_read_by_the_model_and_never_reaches_the_server() {
 
 #[test]
 fn the_end_of_the_server_is_passed_on_with_its_code_and_its_stderr() {
-    let world = world(ENFORCES);
+    let world = tools_world(ENFORCES);
     let mut client = proxied(&world, &["--exit", "7"]);
     client.call(1, "echo");
     let (code, stderr) = client.end();
@@ -266,7 +121,7 @@ fn the_end_of_the_server_is_passed_on_with_its_code_and_its_stderr() {
 
 #[test]
 fn a_call_without_an_answer_is_closed_when_its_server_or_its_client_goes() {
-    let world = world(ENFORCES);
+    let world = tools_world(ENFORCES);
     let mut client = proxied(&world, &[]);
     client.say(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ask"}}"#);
     client.hear();
@@ -282,7 +137,7 @@ fn a_call_without_an_answer_is_closed_when_its_server_or_its_client_goes() {
 #[test]
 fn a_service_that_is_away_denies_where_it_enforces_and_changes_nothing_where_it_observes() {
     for (charter, is_error) in [(ENFORCES, true), (OBSERVES, false)] {
-        let mut world = world(charter);
+        let mut world = tools_world(charter);
         let mut client = proxied(&world, &[]);
         assert_eq!(client.call(1, "echo")["result"]["isError"], false);
         world.service.kill();
@@ -303,7 +158,7 @@ fn a_service_that_is_away_denies_where_it_enforces_and_changes_nothing_where_it_
 
 #[test]
 fn beside_a_log_that_observes_even_what_is_not_allowed_runs() {
-    let world = world(OBSERVES);
+    let world = tools_world(OBSERVES);
     let (mut direct, mut proxied) = (direct(&[]), proxied(&world, &[]));
     for line in [
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"remove file"}}"#,
@@ -327,21 +182,21 @@ fn beside_a_log_that_observes_even_what_is_not_allowed_runs() {
 
 #[test]
 fn the_list_of_a_server_fills_the_manifest_and_a_changed_definition_is_seen() {
-    let world = world(ENFORCES);
-    let words = server(&[]);
+    let world = tools_world(ENFORCES);
+    let words = tool_server(&[]);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let build = ["manifest", "build", "DIR", "--name", "s", "--json", "--"];
     let built = world.succeed(world.dragons(&[&build, words.as_slice()].concat()));
     let built: Value = serde_json::from_str(&built).expect("JSON");
     let tools = built["manifest"]["tools"].as_array().expect("tools");
     assert_eq!(
-        (tools.len(), &tools[5]["name"], &tools[5]["server"]),
-        (6, &json!("remove+20file"), &json!("s"))
+        (tools.len(), &tools[6]["name"], &tools[6]["server"]),
+        (7, &json!("remove+20file"), &json!("s"))
     );
     world.register();
-    grant(&world);
+    grant_tools(&world);
     let list =
-        |client: &mut Client| client.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+        |client: &mut ToolClient| client.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
     let mut client = proxied(&world, &[]);
     list(&mut client);
     client.call(2, "echo");
@@ -371,7 +226,7 @@ fn the_list_of_a_server_fills_the_manifest_and_a_changed_definition_is_seen() {
 
 #[test]
 fn a_second_proxy_asks_the_first_and_goes_on_without_it() {
-    let world = world(ENFORCES);
+    let world = tools_world(ENFORCES);
     let mut first = proxied(&world, &[]);
     first.call(1, "echo");
     let mut second = proxied(&world, &[]);
@@ -390,9 +245,12 @@ fn a_second_proxy_asks_the_first_and_goes_on_without_it() {
 
 #[test]
 fn within_a_run_the_run_is_asked() {
-    let world = world(ENFORCES);
-    let script = format!("exec dragons mcp --name s -- {}", server(&[]).join(" "));
-    let mut client = Client::start(world.run(&["--no-pty"], &["sh", "-c", &script]));
+    let world = tools_world(ENFORCES);
+    let script = format!(
+        "exec dragons mcp --name s -- {}",
+        tool_server(&[]).join(" ")
+    );
+    let mut client = ToolClient::start(world.run(&["--no-pty"], &["sh", "-c", &script]));
     assert_eq!(client.call(1, "echo")["result"]["isError"], false);
     let (code, stderr) = client.end();
     assert_eq!(code, Some(0), "{stderr}");
@@ -402,7 +260,7 @@ fn within_a_run_the_run_is_asked() {
 
 #[test]
 fn what_joins_a_receipt_to_other_records_is_in_it() {
-    let world = world(ENFORCES);
+    let world = tools_world(ENFORCES);
     let mut client = proxied(&world, &[]);
     let trace = format!("00-{}-{}-01", "a".repeat(32), "b".repeat(16));
     let meta = json!({"claudecode/toolUseId": "toolu_1", "traceparent": trace});
@@ -422,9 +280,9 @@ fn what_joins_a_receipt_to_other_records_is_in_it() {
 
 #[test]
 fn a_server_over_http_is_governed_alike() {
-    let world = world(ENFORCES);
+    let world = tools_world(ENFORCES);
     let file = world.service.scratch("server.url");
-    let words = server(&["--http", file.to_str().expect("UTF-8")]);
+    let words = tool_server(&["--http", file.to_str().expect("UTF-8")]);
     let upstream = Command::new(&words[0])
         .args(&words[1..])
         .stderr(Stdio::piped())
@@ -439,7 +297,7 @@ fn a_server_over_http_is_governed_alike() {
     let mut command =
         world.dragons(&[&common[..], &["--url", &url, "--listen", "127.0.0.1:0"]].concat());
     command.env("XDG_RUNTIME_DIR", runtime(&world));
-    let mut proxy = Client::start(command);
+    let mut proxy = ToolClient::start(command);
     let ready = proxy.hear();
     let here = ready
         .trim()
@@ -512,7 +370,7 @@ fn everything_kept(service: &Service) -> String {
 
 #[test]
 fn what_cannot_begin_says_so_with_125() {
-    let world = world(ENFORCES);
+    let world = tools_world(ENFORCES);
     for options in [
         vec![
             "mcp",

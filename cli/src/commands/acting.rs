@@ -1,6 +1,7 @@
 //! Acting as an agent: its directory, its key, its journal.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -13,6 +14,9 @@ use ledger::record::Manifest;
 use ledger::text::Name;
 
 use crate::session::{Session, state_home};
+
+/// How long an answer of the service is waited for where somebody waits who has little time: a hook, a client of tools.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// Which agent.
 #[derive(Clone, Debug, Args)]

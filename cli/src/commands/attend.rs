@@ -20,9 +20,6 @@ use crate::output;
 use crate::place;
 use crate::session::{Session, now_ms};
 
-/// The longest that an answer of the service is waited for.
-const ANSWERS: Duration = Duration::from_secs(10);
-
 /// Whom to speak for.
 #[derive(Debug, Args)]
 #[command(
@@ -57,7 +54,7 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
     let version = directory.version().clone();
     let service = session.service()?;
     let place = socket(options, &version.manifest.agent)?;
-    let answers = service.clone().within(ANSWERS);
+    let answers = service.clone().within(acting::SOON);
     let agent = acting::open_version_at(session, version, LogClock::default(), answers);
     let mut agent = match agent {
         Err(error) if is_in_use(&error) => match &place {

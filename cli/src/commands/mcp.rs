@@ -22,7 +22,7 @@ use crate::exit::Exit;
 use crate::mcp::{Listed, Own, Seat, Server, Spokesman};
 use crate::options::Span;
 use crate::output;
-use crate::place;
+use crate::place::{self, AGENT_VARIABLE};
 use crate::session::Session;
 
 /// Which server, and for whom.
@@ -152,7 +152,7 @@ fn seat(session: &Session, options: &Options) -> Result<Arc<Seat>> {
         return Ok(Seat::at(socket.clone(), None));
     }
     let around = std::env::var_os(SOCKET_VARIABLE).filter(|path| !path.is_empty());
-    if let (Some(socket), None) = (around, options.agent.given_name()) {
+    if let Some(socket) = around.filter(|_| is_asked_around(options.agent.given_name())) {
         return Ok(Seat::at(socket.into(), None));
     }
     let Some(agent) = options.agent.name() else {
@@ -164,6 +164,12 @@ fn seat(session: &Session, options: &Options) -> Result<Arc<Seat>> {
         requester: options.requester.clone(),
     });
     Ok(Seat::at(place::socket_of(&agent)?, own))
+}
+
+/// Whether no other agent was named than the environment does, which the run around this process has handed on.
+fn is_asked_around(named: Option<&Name>) -> bool {
+    let handed_on = std::env::var_os(AGENT_VARIABLE);
+    named.is_none_or(|named| handed_on.is_some_and(|agent| agent == named.as_str()))
 }
 
 /// Begins to speak in the background, so that the first call need not wait for it. The client hears why nobody speaks with

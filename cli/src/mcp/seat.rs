@@ -178,12 +178,15 @@ impl Seat {
         let mut directory = Directory::read(own.agent.directory())?;
         own.agent.check(&directory.version().manifest)?;
         let version = directory.version().clone();
-        let mut agent = acting::open_version(&own.session, version, LogClock::default())?;
+        let service = own.session.service()?;
+        let answers = service.clone().within(acting::SOON);
+        let agent = acting::open_version_at(&own.session, version, LogClock::default(), answers);
+        let mut agent = agent?;
         let options = attend::Options {
             place: Place::At(self.socket.clone()),
             requester: own.requester.clone(),
             idle: IDLE,
-            follow: Some(own.session.service()?),
+            follow: Some(service),
         };
         let caller = Caller {
             now_ms: || now_ms().unwrap_or_default(),

@@ -128,16 +128,24 @@ impl Governor for Spokesman {
     }
 
     fn progress(&self) {
-        let steps = self.steps.fetch_add(1, Ordering::Relaxed) + 1;
+        self.steps.fetch_add(1, Ordering::SeqCst);
         // One line at a time: the next tells of all that came meanwhile.
-        if self.progress_is_told.swap(true, Ordering::Relaxed) {
+        if self.progress_is_told.swap(true, Ordering::SeqCst) {
             return;
         }
         let (seat, is_told) = (Arc::clone(&self.seat), Arc::clone(&self.progress_is_told));
+        let steps = Arc::clone(&self.steps);
         self.reports.send(move || {
-            // Progress that nobody hears is made all the same.
-            let _ = tell(&seat, object([("progress", steps.into())]));
-            is_told.store(false, Ordering::Relaxed);
+            loop {
+                let made = steps.load(Ordering::SeqCst);
+                // Progress that nobody hears is made all the same.
+                let _ = tell(&seat, object([("progress", progress(made))]));
+                is_told.store(false, Ordering::SeqCst);
+                let is_all = steps.load(Ordering::SeqCst) == made;
+                if is_all || is_told.swap(true, Ordering::SeqCst) {
+                    return;
+                }
+            }
         });
     }
 
@@ -153,6 +161,16 @@ fn tell(seat: &Arc<Seat>, line: Value) -> Result<Answer, String> {
         seat.is_gone(&speaker);
     }
     answer.map_err(|error| error.to_string())
+}
+
+/// Each proxy counts its own steps, and the agent's are their sum: this process is a session of its own for that.
+fn progress(steps: u64) -> Value {
+    let session = std::process::id().to_string();
+    object([
+        ("steps", steps.into()),
+        ("session", session.as_str().into()),
+        ("host", "mcp".into()),
+    ])
 }
 
 fn intent(action: &Action) -> Value {
