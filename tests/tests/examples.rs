@@ -45,6 +45,12 @@ fn a_python_daemon() {
 }
 
 #[test]
+fn an_mcp_server_behind_the_proxy() {
+    let lines = ["tools: ['look', 'close']", "look: ok: 700"];
+    check("mcp-server", &lines);
+}
+
+#[test]
 fn claude_code_under_hooks() {
     let lines = [
         "PreToolUse: 0",
