@@ -181,12 +181,22 @@ fn while_the_service_is_away_results_wait_and_intents_do_not() {
 #[test]
 fn beside_a_log_that_observes_nobody_waits_and_what_was_not_logged_is_counted() {
     let mut attended = Attended::with(OBSERVES, &[]);
-    let allowed = attended.say(&intent("c"));
-    assert!(allowed["intent"].is_string(), "{allowed}");
-    let denied = attended.say(r#"{"intent":{"scope":"write:nowhere","call":"w"}}"#);
-    assert_eq!(denied["ok"], true, "it is only told of: {denied}");
-    assert_eq!(attended.say(&result("c"))["ok"], true);
-    assert_eq!(attended.say(r#"{"result":{"call":"w"}}"#)["ok"], true);
+    let mut asked = 0;
+    for scope in ["read:a", "write:nowhere"] {
+        // What is not allowed is only told of. On a machine that is slow what is asked may be let through unsigned.
+        let call = loop {
+            let call = format!("c{asked}");
+            asked += 1;
+            let line = format!(r#"{{"intent":{{"scope":"{scope}","call":"{call}"}}}}"#);
+            let answer = attended.say(&line);
+            assert_eq!(answer["ok"], true, "{answer}");
+            if answer["intent"].is_string() {
+                break call;
+            }
+        };
+        let line = format!(r#"{{"result":{{"call":"{call}"}}}}"#);
+        assert_eq!(attended.say(&line)["ok"], true);
+    }
     let address = attended.world.address();
     attended.world.service.kill();
     // Whether it is known yet that the service is away or not, nobody waits for it.
@@ -205,11 +215,12 @@ fn beside_a_log_that_observes_nobody_waits_and_what_was_not_logged_is_counted() 
     };
     let logged = |world: &World| world.receipts("intent").len() as u64;
     let all = || counted(&attended.world).0 + logged(&attended.world);
-    while all() < 6 {
+    asked += 4;
+    while all() < asked {
         attended.say(r#"{"hello":{"protocol":1}}"#);
     }
     let (count, told) = counted(&attended.world);
-    assert!(count >= 1 && all() == 6, "{told:?}");
+    assert!(count >= 1 && all() == asked, "{told:?}");
     assert!(
         told.iter()
             .all(|told| told["from_ms"].as_u64() <= told["to_ms"].as_u64()),

@@ -21,23 +21,23 @@ fn beside_a_log_that_observes_a_goal_is_told_or_let_go_and_never_refused() {
     let mut attended = Attended::with(OBSERVES, &[]);
     let set_out = r#"{"goal":{"title":"close the books"}}"#;
     let mut talk = attended.talk();
-    let goal = talk.say(set_out);
-    let record = goal["record"].as_str().expect("a record").to_owned();
-    let named = format!(r#"{{"intent":{{"scope":"read:a","call":"c","goal":"{record}"}}}}"#);
-    assert_eq!(talk.say(&named)["ok"], true);
-    assert_eq!(talk.say(r#"{"result":{"call":"c"}}"#)["ok"], true);
+    // On a machine that is slow what is asked may be let go.
+    let mut until_signed = |line: &str| loop {
+        let answer = talk.say(line);
+        assert_eq!(answer["ok"], true, "{answer}");
+        if let Some(record) = answer["record"].as_str() {
+            return record.to_owned();
+        }
+    };
+    let record = until_signed(set_out);
+    let known = r#"{"goal":{"title":"a session","session":"s"}}"#;
+    let first = until_signed(known);
+    assert_eq!(until_signed(known), first);
     let ends = format!(r#"{{"outcome":{{"goal":"{record}","verdict":"partial"}}}}"#);
     assert_eq!(talk.say(&ends)["ok"], true);
     while attended.world.receipts("outcome").is_empty() {
         talk.say(r#"{"hello":{"protocol":1}}"#);
     }
-    let known = r#"{"goal":{"title":"a session","session":"s"}}"#;
-    let first = talk.say(known);
-    let second = talk.say(known);
-    assert_eq!(
-        (&second["record"], &second["known"]),
-        (&first["record"], &true.into())
-    );
     let address = attended.world.address();
     attended.world.service.kill();
     let mut last = Value::Null;
@@ -63,17 +63,49 @@ fn beside_a_log_that_observes_a_goal_is_told_or_let_go_and_never_refused() {
     );
 }
 
+/// What was let through is counted by the last beat, if none comes before.
+#[test]
+fn a_goodbye_counts_what_was_let_through() {
+    let mut attended = Attended::with(r#"{"mode":"observe"}"#, &[]);
+    let address = attended.world.address();
+    attended.world.service.kill();
+    let calls = ["c", "d", "e", "f"];
+    for call in calls {
+        assert_eq!(attended.say(&intent(call))["ok"], true);
+    }
+    attended.world.restart_at(&address);
+    let (code, said, world) = attended.end();
+    assert_eq!(code, Some(0), "{said}");
+    let beats = world.payloads("heartbeat");
+    assert_eq!(beats.last().expect("a beat")["final"], true, "{said}");
+    let told = beats
+        .iter()
+        .filter_map(|beat| beat["ext"]["unlogged"]["count"].as_u64());
+    let logged = world.receipts("intent").len() as u64;
+    assert_eq!(told.sum::<u64>() + logged, calls.len() as u64);
+}
+
 /// A host goes on without the answer of its hook, where the log only observes: so what the hook asked for goes on too.
 #[test]
 fn beside_a_log_that_observes_an_unread_permit_stays_open_for_its_result() {
     let attended = Attended::with(OBSERVES, &[]);
-    let mut talk = attended.talk();
-    talk.tell(&intent("c"));
-    drop(talk);
-    while attended.world.receipts("intent").is_empty() {
-        attended.say(r#"{"hello":{"protocol":1}}"#);
+    let counted = || {
+        let beats = attended.world.payloads("heartbeat");
+        let told = beats.iter();
+        told.filter_map(|beat| beat["ext"]["unlogged"]["count"].as_u64())
+            .sum::<u64>()
+    };
+    let is_logged = || !attended.world.receipts("intent").is_empty();
+    let mut asked = 0;
+    // On a machine that is slow what is asked may be let through unsigned.
+    while !is_logged() {
+        let mut talk = attended.talk();
+        asked += 1;
+        talk.tell(&intent(&format!("c{asked}")));
+        drop(talk);
+        while !is_logged() && counted() < asked {}
     }
-    let told = attended.say(&result("c"));
+    let told = attended.say(&result(&format!("c{asked}")));
     assert_eq!((&told["ok"], &told["again"]), (&true.into(), &Value::Null));
     let (code, said, world) = attended.end();
     assert_eq!(code, Some(0), "{said}");

@@ -288,8 +288,28 @@ impl<T: Transport> Agent<T> {
         more: Vec<(&'static str, Value)>,
         now_ms: u64,
     ) -> (Result<Logged, AgentError>, bool) {
+        self.say_heartbeat_telling(progress, false, more, now_ms)
+    }
+
+    /// As [`goodbye_at`](Self::goodbye_at), and tells more, as [`beat_telling`](Self::beat_telling).
+    pub fn goodbye_telling(
+        &mut self,
+        progress: u64,
+        more: Vec<(&'static str, Value)>,
+        now_ms: u64,
+    ) -> (Result<Logged, AgentError>, bool) {
+        self.say_heartbeat_telling(progress, true, more, now_ms)
+    }
+
+    fn say_heartbeat_telling(
+        &mut self,
+        progress: u64,
+        is_final: bool,
+        more: Vec<(&'static str, Value)>,
+        now_ms: u64,
+    ) -> (Result<Logged, AgentError>, bool) {
         let before = self.book().tip().map(|tip| tip.head);
-        let beat = self.say_heartbeat(Some(progress), false, more, now_ms);
+        let beat = self.say_heartbeat(Some(progress), is_final, more, now_ms);
         let was_signed = self.book().tip().map(|tip| tip.head) != before;
         (beat, was_signed)
     }

@@ -270,8 +270,8 @@ impl<'a, T: Transport> Post<'a, T> {
         {
             return;
         }
-        match self.clerk.agent.goodbye(self.now_ms()) {
-            Ok(_) => {
+        match self.clerk.goodbye() {
+            Ok(()) => {
                 self.duty = Duty::Idle;
                 self.notice(
                     "nothing was asked for a while: the agent says goodbye until something is",
@@ -304,7 +304,7 @@ impl<'a, T: Transport> Post<'a, T> {
         loop {
             let now_ms = self.now_ms();
             let left = self.clerk.agent.settle(now_ms);
-            let left = left.and_then(|()| self.clerk.agent.goodbye(now_ms).map(drop));
+            let left = left.and_then(|()| self.clerk.goodbye());
             match left {
                 Err(error) if error.is_away() && Instant::now() < until => {
                     std::thread::sleep(RETRY);

@@ -21,6 +21,7 @@ use super::session::Roots;
 use super::{Caller, Connection, RETRY, StandingGoal, with_sources};
 use crate::agent::{Agent, AgentError};
 use crate::http::Standing;
+use crate::submission::Logged;
 use crate::transport::Transport;
 
 pub(crate) use leave::Asked;
@@ -163,19 +164,31 @@ impl<T: Transport> Clerk<'_, T> {
         due.max(self.left_alone_until)
     }
 
-    pub(crate) fn beat(&mut self) {
+    /// Says how far it has got, and what was not logged: in a beat, or in the last one.
+    fn say_beat(&mut self, is_final: bool) -> Result<Logged, AgentError> {
         let (progress, now_ms, unlogged) =
             (self.life.progress(), self.now_ms(), self.unlogged.count());
         let more = unlogged.to_value().map(|count| ("unlogged", count));
-        let (beat, was_signed) =
-            self.agent
-                .beat_telling(progress, more.into_iter().collect(), now_ms);
+        let more = more.into_iter().collect();
+        let (beat, was_signed) = match is_final {
+            true => self.agent.goodbye_telling(progress, more, now_ms),
+            false => self.agent.beat_telling(progress, more, now_ms),
+        };
         let is_refused = beat.as_ref().is_err_and(|error| !error.is_away());
         if was_signed && !is_refused {
             // A beat that waits in the journal tells it once it is logged.
             self.unlogged.told(unlogged);
         }
-        match beat {
+        beat
+    }
+
+    /// Says goodbye.
+    pub(crate) fn goodbye(&mut self) -> Result<(), AgentError> {
+        self.say_beat(true).map(drop)
+    }
+
+    pub(crate) fn beat(&mut self) {
+        match self.say_beat(false) {
             Ok(_) => {
                 self.refused_beats = 0;
                 self.is_back();
