@@ -161,8 +161,11 @@ fn while_the_service_is_away_results_wait_and_intents_do_not() {
     attended.world.restart_at(&address);
     attended.run.until("the service is back");
     assert_eq!(attended.say(&intent("e"))["ok"], true);
-    // Nobody knew whether the log had d, so it was found out; nobody had leave to act upon it.
-    while attended.world.receipts("result").len() < 2 {
+    // Nobody knew whether the log had d, so it was found out; nobody had leave to act upon it. On a machine that is slow a
+    // beat may have found out before that the service is away, and then d was not even signed.
+    let ended =
+        |world: &World| world.receipts("result").len() + 1 == world.receipts("intent").len();
+    while !ended(&attended.world) {
         attended.say(r#"{"hello":{"protocol":1}}"#);
     }
     let statuses: Vec<Value> = attended
@@ -171,8 +174,8 @@ fn while_the_service_is_away_results_wait_and_intents_do_not() {
         .iter()
         .map(|one| one["status"].clone())
         .collect();
-    assert_eq!(statuses, ["ok", "cancelled"]);
-    assert_eq!(attended.world.receipts("intent").len(), 3);
+    assert_eq!(statuses[0], "ok");
+    assert!(statuses[1..].iter().all(|status| status == "cancelled"));
     let (code, said, world) = attended.end();
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(world.agent()["state"], "stopped");
