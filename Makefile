@@ -52,7 +52,7 @@ help:
 	@echo 'make bench-mcp    what dragons mcp adds to a call of a tool, in release'
 	@echo 'make prove   how well the replay and the report find the faults of a fleet, in release'
 	@echo 'make ocsf    the events of a report, held to the schemas of OCSF'
-	@echo 'make sample-report  the sample report of docs/day-30.md and its picture'
+	@echo 'make pictures     the pictures of the README, the sample report of docs/day-30.md and its picture'
 	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
 	@echo 'make mcp     real servers of tools and the conformance suites, directly and behind dragons mcp'
 	@echo 'make soak    kill -9 a hundred times, every fault of a disk at every call, an hour of mixed load'
@@ -212,11 +212,11 @@ browser: web
 screenshots: web
 	node tests/browser/screenshots.mjs tests/browser/screenshots
 
-# Those of the README, of a demo that really runs.
-pictures: web
+# Those of the README, of a demo that really runs, and those of the sample report.
+pictures: web sample-report
 	node tests/browser/pictures.mjs
 
-# The sample report of docs/day-30.md: a fleet of the proving ground beside its watchdogs.
+# The sample report of docs/day-30.md and its picture: a fleet of the proving ground beside its watchdogs.
 .PHONY: sample-report ocsf
 sample-report:
 	bash xtask/sample-report.sh
