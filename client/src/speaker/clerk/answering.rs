@@ -34,7 +34,7 @@ impl<T: Transport> Clerk<'_, T> {
             }
             request => {
                 // How far it has got is told by a number, and it may be the same as before.
-                let is_work = !matches!(request, Request::Hello | Request::Progress(_));
+                let is_work = !matches!(request, Request::Hello | Request::Progress { .. });
                 let answer = self.answer(request, connection);
                 if is_work && answer.is_ok() {
                     self.stall.moved();
