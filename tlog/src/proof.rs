@@ -103,16 +103,28 @@ impl ProofFile {
 
 impl fmt::Display for ProofFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{HEADER}")?;
-        if let Some(extra) = &self.extra {
-            writeln!(f, "{EXTRA}{}", base64::encode(extra))?;
-        }
-        writeln!(f, "{INDEX}{}", self.index)?;
-        self.hashes
-            .iter()
-            .try_for_each(|hash| writeln!(f, "{hash}"))?;
-        write!(f, "\n{}", self.checkpoint)
+        let checkpoint = self.checkpoint.to_string();
+        f.write_str(&text(
+            self.extra.as_deref(),
+            self.index,
+            &self.hashes,
+            &checkpoint,
+        ))
     }
+}
+
+/// The text of a proof file, for whoever has the text of the checkpoint.
+#[must_use]
+pub fn text(extra: Option<&[u8]>, index: LeafIndex, hashes: &[Hash], checkpoint: &str) -> String {
+    let extra = extra.map(|extra| format!("{EXTRA}{}\n", base64::encode(extra)));
+    let mut text = format!("{HEADER}\n{}{INDEX}{index}\n", extra.unwrap_or_default());
+    for hash in hashes {
+        text.push_str(&hash.to_string());
+        text.push('\n');
+    }
+    text.push('\n');
+    text.push_str(checkpoint);
+    text
 }
 
 /// What a proof file was shown to prove.

@@ -15,12 +15,14 @@
 
 mod edge;
 mod path;
+mod tail;
 
 use std::num::NonZeroU8;
 use std::ops::Range;
 
 pub use edge::{Edge, EdgeError};
 pub use path::{TilePath, TilePathError};
+pub use tail::Tail;
 
 use crate::hash::HASH_BYTES;
 use crate::tree::Node;

@@ -11,7 +11,6 @@ use ledger::govern::State;
 use ledger::record::Kind;
 use tlog::checkpoint::{Origin, SignedCheckpoint};
 use tlog::note::VerifierKey;
-use tlog::proof::ProofFile;
 use tlog::tile::{Edge, EntryBundle, Tile, TileSlice};
 use tlog::tree::{HashReader, Node};
 use tlog::{Hash, LeafIndex, TreeSize, consistency, inclusion};
@@ -20,9 +19,11 @@ use crate::bounds::Bounds;
 use crate::store::{Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
 
 mod error;
+mod recent;
 
 pub use error::ReadError;
 pub(super) use error::false_proof;
+pub(super) use recent::Recent;
 
 /// How many hashes are read at once: each may stand in a tile of its own, of 8 KiB, and proofs of scattered leaves have
 /// many thousands.
@@ -63,16 +64,19 @@ pub struct Published {
     /// The state in front of the newest pulse that names it.
     pub(super) pulsed: Option<State>,
     edge: Edge,
+    /// What it grew by last.
+    pub(super) recent: Arc<Recent>,
     source: Arc<Source>,
     bounds: Option<Arc<Bounds>>,
 }
 
 impl Published {
-    pub(crate) fn new(
+    pub(super) fn new(
         head: StoredCheckpoint,
         edge: Edge,
         state: State,
         source: Arc<Source>,
+        recent: Arc<Recent>,
     ) -> Self {
         Self {
             size: head.size,
@@ -81,9 +85,23 @@ impl Published {
             checkpoint: head.checkpoint,
             state,
             pulsed: None,
+            recent,
             edge,
             source,
             bounds: None,
+        }
+    }
+
+    /// What was published when the log had this size, root and state, but for its signed head.
+    #[must_use]
+    pub(super) fn then(&self, size: TreeSize, root: Hash, state: State) -> Self {
+        Self {
+            size,
+            root,
+            time_ms: state.last_received_ms(),
+            state,
+            pulsed: None,
+            ..self.clone()
         }
     }
 
@@ -130,6 +148,9 @@ impl Published {
     pub fn leaf(&self, index: LeafIndex) -> Result<Option<Vec<u8>>, ReadError> {
         if !self.size.contains(index) {
             return Ok(None);
+        }
+        if let Some(leaf) = self.recent.leaf(index) {
+            return Ok(Some(leaf.to_vec()));
         }
         self.take(1)?;
         let leaves = self.source.store.leaves(index.get()..index.get() + 1)?;
@@ -248,16 +269,9 @@ impl Published {
     /// As [`Published::inclusion`] and [`Published::checkpoint_at`].
     pub fn proof_file(&self, index: LeafIndex, size: TreeSize) -> Result<String, ReadError> {
         let leaf = self.leaf_within(index, size)?;
-        let proven = self.proven(index, size, &leaf)?;
-        let checkpoint = SignedCheckpoint::parse(&self.head_of(size, proven.root)?)?;
-        let (extra, hashes) = (Some(leaf), proven.hashes);
-        Ok(ProofFile {
-            extra,
-            index,
-            hashes,
-            checkpoint,
-        }
-        .to_string())
+        let Proven { root, hashes } = self.proven(index, size, &leaf)?;
+        let checkpoint = self.head_of(size, root)?;
+        Ok(tlog::proof::text(Some(&leaf), index, &hashes, &checkpoint))
     }
 
     /// Where a record stands; `None` if this head does not cover it.
@@ -360,9 +374,14 @@ impl Published {
         Ok(tiles.into_iter().next().unwrap_or_default())
     }
 
+    /// The hash of a node that need not be read.
+    fn at_hand(&self, node: Node) -> Option<Hash> {
+        self.recent.node(node).or_else(|| self.edge.node(node))
+    }
+
     /// The full tiles that these nodes lie in, but for those that lie in the edge.
     fn full_tiles(&self, nodes: &[Node]) -> Result<BTreeMap<TileKey, Vec<Hash>>, StoreError> {
-        let stored = nodes.iter().filter(|node| self.edge.node(**node).is_none());
+        let stored = nodes.iter().filter(|node| self.at_hand(**node).is_none());
         let keys: BTreeSet<TileKey> = stored.map(|node| key_of(&TileSlice::of(*node))).collect();
         let keys: Vec<TileKey> = keys.into_iter().collect();
         let tiles = self.source.store.tiles(&keys)?;
@@ -393,7 +412,7 @@ impl Published {
                 level: key.level,
                 index: key.index,
             };
-            self.edge.node(*node).or_else(stored).ok_or(missing)
+            self.at_hand(*node).or_else(stored).ok_or(missing)
         };
         nodes.iter().map(hash).collect()
     }

@@ -52,6 +52,8 @@ fn damaged(head: &Published, damage: impl FnOnce(&mut Rows), store: &MemoryStore
             store,
             key: log_key().verifier_key(),
         }),
+        // As after a start: nothing is at hand but the edge.
+        recent: Arc::new(Recent::at(&head.edge)),
         ..head.clone()
     }
 }
@@ -300,7 +302,7 @@ fn read(mut pack: PackReader) -> Result<Vec<u8>, ReadError> {
 fn window(head: Published, from: u64, to: u64) -> Result<Vec<u8>, ReadError> {
     let (from, to) = (LeafIndex::new(from), LeafIndex::new(to));
     let range = ledger::pack::Range::new(from, to, head.size).unwrap();
-    read(PackReader::window(Arc::new(head), range)?)
+    read(PackReader::window(Arc::new(head.clone()), &head, range)?)
 }
 
 #[test]

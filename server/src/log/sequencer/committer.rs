@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use ledger::digest::RecordHash;
 use ledger::govern::State;
+use tlog::Hash;
 use tlog::tile::Edge;
 
 use super::duties::Duty;
@@ -29,6 +31,10 @@ pub(super) struct Committed {
     pub(super) head: StoredCheckpoint,
     pub(super) edge: Edge,
     pub(super) state: State,
+    /// What the log grew by.
+    pub(super) leaves: Vec<(RecordHash, Vec<u8>)>,
+    /// Of each leaf its hash in the tree.
+    pub(super) hashes: Vec<Hash>,
     /// What of it the service added by itself.
     pub(super) duties: Vec<Duty>,
     /// The log in front of its newest pulse.
@@ -57,7 +63,7 @@ impl Committer {
     /// # Errors
     /// [`CommitError`]. Only after [`CommitError::NotDone`] may anything be committed again.
     pub(super) fn commit(&mut self, growth: Growth) -> Result<Committed, CommitError> {
-        let (group, rest) = self.seal(growth);
+        let (group, mut committed) = self.seal(growth);
         let started = Instant::now();
         match self.journal.append(&group, self.term) {
             Ok(Appended::Durable) => {}
@@ -67,8 +73,9 @@ impl Committer {
         }
         self.store.apply(&group).map_err(CommitError::NotApplied)?;
         metrics::committed(&group, started.elapsed());
-        self.head = Some(group.checkpoint.clone());
-        Ok(rest)
+        self.head = Some(group.checkpoint);
+        committed.leaves = group.leaves;
+        Ok(committed)
     }
 
     /// Signs the head of a group.
@@ -92,6 +99,9 @@ impl Committer {
             head: group.checkpoint.clone(),
             edge: growth.edge,
             state: growth.state,
+            // They are the group's until it is durable.
+            leaves: Vec::new(),
+            hashes: growth.hashes,
             duties: growth.duties,
             pulsed: growth.pulsed,
         };

@@ -69,6 +69,8 @@ impl Verdict {
 pub(super) struct Growth {
     pub(super) first: LeafIndex,
     pub(super) leaves: Vec<(RecordHash, Vec<u8>)>,
+    /// Of each leaf its hash in the tree.
+    pub(super) hashes: Vec<Hash>,
     pub(super) mentions: Vec<Mention>,
     pub(super) tiles: Vec<(TileKey, Vec<Hash>)>,
     /// When all of it was received.
@@ -95,6 +97,7 @@ pub(super) struct Plan {
     pulsed: Option<(Edge, State)>,
     first: LeafIndex,
     leaves: Vec<(RecordHash, Vec<u8>)>,
+    hashes: Vec<Hash>,
     mentions: Vec<Mention>,
     tiles: Vec<(TileKey, Vec<Hash>)>,
     indices: BTreeMap<RecordHash, LeafIndex>,
@@ -121,6 +124,7 @@ impl Plan {
             duties: Vec::new(),
             pulsed: None,
             leaves: Vec::new(),
+            hashes: Vec::new(),
             mentions: Vec::new(),
             tiles: Vec::new(),
             indices: BTreeMap::new(),
@@ -196,6 +200,7 @@ impl Plan {
         Some(Growth {
             first: self.first,
             leaves: self.leaves,
+            hashes: self.hashes,
             mentions: self.mentions,
             tiles: self.tiles,
             time_ms: self.now_ms,
@@ -230,7 +235,9 @@ impl Plan {
     fn append(&mut self, record: &CheckedRecord) -> Result<LeafIndex, Refusal> {
         let leaf = Leaf::new(self.now_ms, record.signed().envelope().clone())?.to_bytes();
         let index = LeafIndex::new(self.edge.size().get());
-        let full = self.edge.push(leaf_hash(&leaf)).into_iter();
+        let hash = leaf_hash(&leaf);
+        self.hashes.push(hash);
+        let full = self.edge.push(hash).into_iter();
         self.tiles
             .extend(full.map(|(tile, hashes)| (key_of(tile), hashes)));
         self.state.apply(index, self.now_ms, record);

@@ -15,7 +15,7 @@ use super::committer::Committed;
 use super::plan::Verdict;
 use super::planner::Waiting;
 use crate::log::health::Status;
-use crate::log::published::{Published, ReadError, Source};
+use crate::log::published::{Published, ReadError, Recent, Source};
 use crate::log::{Outcome, Submitted};
 use crate::metrics;
 use crate::store::StoredCheckpoint;
@@ -37,7 +37,9 @@ impl Publisher {
         edge: Edge,
         state: State,
     ) -> Self {
-        let published = Arc::new(Published::new(head, edge, state, Arc::clone(&source)));
+        let recent = Arc::new(Recent::at(&edge));
+        let published = Published::new(head, edge, state, Arc::clone(&source), recent);
+        let published = Arc::new(published);
         Self {
             heads: watch::Sender::new(published.size),
             published: Arc::new(ArcSwap::from(published)),
@@ -62,14 +64,18 @@ impl Publisher {
             head,
             edge,
             state,
+            leaves,
+            hashes,
             duties,
             pulsed,
         } = committed;
         duties.into_iter().for_each(metrics::done);
         self.status.follow(&state);
-        let published = Published::new(head, edge, state, Arc::clone(&self.source));
+        let before = self.published.load_full();
+        let recent = Arc::new(before.recent.grown(leaves, &hashes));
+        let published = Published::new(head, edge, state, Arc::clone(&self.source), recent);
         let pulsed = pulsed.map(|(_, state)| state);
-        let pulsed = pulsed.or_else(|| self.published.load().pulsed.clone());
+        let pulsed = pulsed.or_else(|| before.pulsed.clone());
         let published = published.pulsed(pulsed);
         let size = published.size;
         self.published.store(Arc::new(published));
