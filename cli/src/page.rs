@@ -137,11 +137,13 @@ impl<'a> Page<'a> {
         let (json, _) = rest.split_once(CLOSE)?;
         let parts: Value = serde_json::from_str(json).ok()?;
         let named = |name: &str| Some(parts.get(name)?.as_str()?.to_owned());
-        let beside = ["script", "worker", "wasm"].into_iter().filter_map(|name| {
-            let part = parts.get(name)?;
-            let text = |member: &str| Some(part.get(member)?.as_str()?.to_owned());
-            Some((text("src")?, text("integrity")?))
-        });
+        let beside = ["script", "worker", "proofs", "wasm"]
+            .into_iter()
+            .filter_map(|name| {
+                let part = parts.get(name)?;
+                let text = |member: &str| Some(part.get(member)?.as_str()?.to_owned());
+                Some((text("src")?, text("integrity")?))
+            });
         Some(Claims {
             version: named("version")?,
             commit: named("commit")?,
@@ -168,8 +170,10 @@ pub(crate) fn build() -> String {
     for (name, digest) in known() {
         told.push_str(&format!("{name}  {digest}\n"));
     }
-    if let Some(wasm) = part(&page, "wasm") {
-        told.push_str(&format!("verifier  {wasm}\n"));
+    for (name, called) in [("wasm", "verifier"), ("proofs", "verifier of proof files")] {
+        if let Some(digest) = part(&page, name) {
+            told.push_str(&format!("{called}  {digest}\n"));
+        }
     }
     told
 }

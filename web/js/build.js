@@ -9,6 +9,7 @@ export function showBuild() {
     row("Version", version),
     row("Commit", commit),
     row("Verifier", hash(digestOfPart("wasm"), "the SHA-256 of the verifier")),
+    row("Verifier of proof files", hash(digestOfPart("proofs"), "the SHA-256 of the verifier of proof files")),
     row("Script", hash(digestOfPart("script"), "the SHA-256 of the script")));
   document.getElementById("save-page").hidden = isWhole;
 }

@@ -28,14 +28,14 @@ export function certificateActions(report, result, keys) {
 }
 
 /** The members of a certificate. The report in it is the one without a clock, which always comes out the same. */
-async function certificateOf(report, { thread, subject, told, digest, trustDigest, fingerprint, reportDigest, head, kind, bytes }) {
+async function certificateOf(report, { thread, part, subject, told, digest, trustDigest, fingerprint, reportDigest, head, kind, bytes }) {
   const { given, trust, nowMs } = subject;
   const timeless = nowMs === null ? reportDigest
     : (await thread.ask("reportDigest", { blob: given.blob, trust: trust.text }));
   const certificate = {
     certificate: FORMAT,
     made_ms: Date.now(),
-    verifier: { version, wasm: digestOfPart("wasm") },
+    verifier: { version, wasm: digestOfPart(part) },
     evidence: { sha256: digest, bytes: given.blob.size ?? bytes, kind: told.is_evidence ? kind : "none" },
     trust: { sha256: trustDigest, fingerprint, from: trust.from === "host" ? "host" : "own" },
     checkpoint: checkpointIn(head, kind),

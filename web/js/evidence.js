@@ -194,6 +194,10 @@ export async function startsAsGzip(blob) {
   return first === 0x1f && second === 0x8b;
 }
 
+export async function startsAsPack(blob) {
+  return (await blob.slice(0, PACK_START.length).text()) === PACK_START;
+}
+
 export async function* readAll(stream) {
   const reader = stream.getReader();
   try {

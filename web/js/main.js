@@ -30,7 +30,10 @@ at("verify").addEventListener("click", verify);
 addEventListener("hashchange", takeAddress);
 start();
 
-/** All that the page will ever need is fetched now, so that it works when the network is gone. */
+/**
+ * All that the page will ever need is fetched now, so that it works when the network is gone. What verifies proof files is
+ * there first, and evidence by address does not wait for the rest.
+ */
 async function start() {
   at("ready").textContent = "Loading the verifier…";
   showBuild();
@@ -39,25 +42,29 @@ async function start() {
     if (isWhole) at("samples").hidden = true;
     else await loadSamples(at("samples-good"), at("samples-broken"), onSample);
     await takeCase();
+    const taken = takeAddress();
+    await thread.whole;
+    sayReady();
+    await taken;
   } catch (error) {
     at("ready").textContent = `The page is not whole: ${error.message}. Load it again.`;
     return;
   }
   document.documentElement.dataset.ready = "true";
-  await takeAddress();
+}
+
+function sayReady() {
+  at("ready").classList.add("is-there");
+  if (document.documentElement.dataset.sealed) at("ready").textContent = "The evidence is in this file, and so is the verifier. Nothing is sent anywhere.";
+  else if (isWhole) at("ready").textContent = "Everything is in this file. It needs no network.";
+  else at("ready").textContent = "Everything is loaded. From here on the page needs no network.";
 }
 
 /** A sealed case brings its evidence, and waits for the fingerprint. */
 async function takeCase() {
   const sealed = sealedEvidence();
-  if (sealed === null) {
-    at("ready").textContent = isWhole ? "Everything is in this file. It needs no network." : "Everything is loaded. From here on the page needs no network.";
-    at("ready").classList.add("is-there");
-    return;
-  }
+  if (sealed === null) return;
   evidence.given = await openCase(sealed);
-  at("ready").textContent = "The evidence is in this file, and so is the verifier. Nothing is sent anywhere.";
-  at("ready").classList.add("is-there");
   at("fingerprint").focus();
 }
 

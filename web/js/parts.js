@@ -22,13 +22,13 @@ export async function workerText() {
   return text;
 }
 
-/** The bytes of the verifier. */
-export async function wasmBytes() {
-  if (!isWhole) return (await beside("wasm")).arrayBuffer();
-  const packed = bytesOf(document.getElementById("part-wasm").textContent);
+/** The bytes of a verifier: `proofs`, or `wasm` for everything. */
+export async function wasmBytes(name) {
+  if (!isWhole) return (await beside(name)).arrayBuffer();
+  const packed = bytesOf(document.getElementById(`part-${name}`).textContent);
   const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   const bytes = await new Response(plain).arrayBuffer();
-  await compare("wasm", bytes);
+  await compare(name, bytes);
   return bytes;
 }
 

@@ -8,6 +8,7 @@ import { button, copyButton, download, el, fill } from "./dom.js";
 import { findings } from "./findings.js";
 import { Keys } from "./keys.js";
 import { Records } from "./records.js";
+import { goals } from "./stories.js";
 
 /** Shows what a verification came to. */
 export function showReport(verdictInto, into, result) {
@@ -23,6 +24,7 @@ export function showReport(verdictInto, into, result) {
     section("subject", "What the verdict is about", subjectFacts(report, result)),
     report.findings.length > 0 && findings(report, result, open),
     result.count > 0 && bench.section,
+    result.kind === "pack" && result.count > 0 && goals(result, report, open),
     result.count > 0 && records.section,
     checks(report.checks, result.told),
     evidenceHead(result),

@@ -15,6 +15,11 @@ export class VerifierThread {
     this.#worker.catch(() => {});
   }
 
+  /** Whether everything is loaded: what verifies proof files comes first, and questions about packs wait for the rest. */
+  get whole() {
+    return this.ask("whole");
+  }
+
   /** Asks once; the answer comes, or an error. */
   ask(ask, details = {}) {
     return this.#send({ ask, ...details }).answer;
@@ -27,12 +32,13 @@ export class VerifierThread {
   }
 
   async #start() {
-    const [text, wasm] = await Promise.all([workerText(), wasmBytes()]);
+    const [text, wasm] = await Promise.all([workerText(), wasmBytes("proofs")]);
     const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
     const worker = new Worker(address);
     worker.addEventListener("message", ({ data }) => this.#receive(data));
     worker.addEventListener("error", (event) => this.#stop(event.message || "it could not be loaded"));
-    worker.postMessage({ wasm });
+    worker.postMessage({ load: "proofs", wasm });
+    wasmBytes("wasm").then((bytes) => worker.postMessage({ load: "packs", wasm: bytes }), (error) => this.#stop(error.message));
     return worker;
   }
 

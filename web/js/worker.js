@@ -4,8 +4,9 @@
 // read `{ id, progress }`. One piece of evidence is held at a time, under the number of the run that verified it: whoever asks
 // about another is told so.
 
-import init, { Intake, checkTrust, codeSentence, digestOf, entryOfLine, entryOfProof, fingerprintOfCharter, fingerprintOfKey, pathFrom, trustOfCharter } from "../verifier/verifier.js";
-import { Evidence, LEAF_START, readAll, startsAsGzip } from "./evidence.js";
+import initProofs, { Intake as ProofIntake, checkTrust, codeSentence, digestOf, entryOfProof, fingerprintOfCharter, fingerprintOfKey, pathFrom } from "../verifier/proofs.js";
+import initPacks, { Intake as PackIntake, Stories, entryOfLine, trustOfCharter } from "../verifier/verifier.js";
+import { Evidence, LEAF_START, readAll, startsAsGzip, startsAsPack } from "./evidence.js";
 
 /** How long the verifier works before it looks for messages and tells how far it is. */
 const TURN_MS = 40;
@@ -19,17 +20,25 @@ const MAX_HEAD_CHARACTERS = 32 * 1024 * 1024;
 /** How much is verified between two looks at the clock. */
 const PIECE_BYTES = 32 * 1024;
 
+/** How many entries are heard between two looks for messages. */
+const HEARD_AT_ONCE = 256;
+
 const text = new TextEncoder();
-let load;
-const loaded = new Promise((resolve) => { load = resolve; });
+/** The two modules: proof files need the first alone. */
+const proofs = module(initProofs);
+const packs = module(initPacks);
 const cancelled = new Set();
 let held = null;
 
 const ANSWERS = {
   ready: () => true,
+  whole: async () => { await packs.loaded; return true; },
   cancel: ({ run }) => { cancelled.add(run); },
   checkTrust: ({ trust }) => { checkTrust(trust); return fingerprintOfCharter(JSON.parse(trust).charter); },
-  pin: async ({ blob, fingerprint }) => trustOfCharter(await firstEntry(blob), fingerprint),
+  pin: async ({ blob, fingerprint }) => {
+    await packs.loaded;
+    return trustOfCharter(await firstEntry(blob), fingerprint);
+  },
   fingerprints: ({ keys }) => keys.map((key) => fingerprintOfKey(key)),
   keyids: ({ keys }) => keys.map((key) => digestOf(Uint8Array.from(atob(key), (byte) => byte.charCodeAt(0))).slice(KEYID.from, KEYID.to)),
   digest: ({ text: given }) => digestOf(text.encode(given)),
@@ -39,19 +48,20 @@ const ANSWERS = {
   place,
   search,
   reportDigest,
+  stories,
   bytes: ({ run, place: at }) => of(run).evidence.leaves(at, 1).then(([{ bytes }]) => new TextDecoder().decode(bytes)),
   path: ({ run, index }) => JSON.parse(of(run).intake.path(index)),
   pathFrom: ({ leaf, index, size, hashes }) => JSON.parse(pathFrom(leaf, index, size, hashes)),
 };
 
 addEventListener("message", async ({ data }) => {
-  const { id, ask, wasm } = data;
-  if (wasm) {
-    load(init({ module_or_path: wasm }));
+  const { id, ask, load, wasm } = data;
+  if (load) {
+    (load === "proofs" ? proofs : packs).load(wasm);
     return;
   }
   try {
-    await loaded;
+    await proofs.loaded;
     const answer = await ANSWERS[ask](data);
     postMessage({ id, answer });
   } catch (error) {
@@ -60,13 +70,27 @@ addEventListener("message", async ({ data }) => {
   }
 });
 
+/** A module that is loaded once its bytes are here. */
+function module(init) {
+  let load;
+  const loaded = new Promise((resolve) => { load = (bytes) => resolve(init({ module_or_path: bytes })); });
+  return { load, loaded };
+}
+
+/** What verifies this file, and the part of the page that it is: packs, and what is gzipped, take the module that verifies everything. */
+async function intakeOf(blob, trust, nowMs) {
+  if (!(await startsAsPack(blob)) && !(await startsAsGzip(blob))) return { intake: new ProofIntake(trust, nowMs), part: "proofs" };
+  await packs.loaded;
+  return { intake: new PackIntake(trust, nowMs), part: "wasm" };
+}
+
 class Cancelled extends Error {}
 
 /** Verifies a file under a trust: both are this message's own, so nothing that happens meanwhile can change them. */
 async function verify({ id, blob, trust, nowMs }) {
   held?.intake.free();
   held = null;
-  const intake = new Intake(trust, nowMs);
+  const { intake, part } = await intakeOf(blob, trust, nowMs);
   try {
     const evidence = await Evidence.of(blob);
     await read(evidence, intake, id);
@@ -77,7 +101,7 @@ async function verify({ id, blob, trust, nowMs }) {
     held = { run: id, evidence, intake };
     const told = JSON.parse(intake.told());
     const digests = { digest: intake.digest(), trustDigest: digestOf(text.encode(trust)), reportDigest: digestOf(text.encode(report)) };
-    return { run: id, report, told, ...digests, ...outline };
+    return { run: id, part, report, told, ...digests, ...outline };
   } catch (error) {
     intake.free();
     throw error;
@@ -88,7 +112,7 @@ async function verify({ id, blob, trust, nowMs }) {
 
 /** The digest of the report that comes out without a clock. What is held stays held. */
 async function reportDigest({ id, blob, trust }) {
-  const intake = new Intake(trust, null);
+  const { intake } = await intakeOf(blob, trust, null);
   const evidence = await Evidence.of(blob);
   await read(evidence, intake, id);
   const report = finish(evidence, intake);
@@ -153,6 +177,21 @@ async function search({ run, from, count, filter }) {
     if (at % 256 === 255) await turn();
   }
   return { found, more: at < evidence.count ? at : null };
+}
+
+/** The goals that the entries tell of, by the library that `dragons replay` tells them by. */
+async function stories({ run }) {
+  const { evidence } = of(run);
+  const told = new Stories();
+  try {
+    for (let from = 0; from < evidence.count; from += HEARD_AT_ONCE) {
+      for (const { bytes } of await of(run).evidence.leaves(from, HEARD_AT_ONCE)) told.hear(bytes);
+      await turn();
+    }
+    return JSON.parse(told.told());
+  } finally {
+    told.free();
+  }
 }
 
 function passes(entry, { agent, kind, signer, record, indices, text: wanted, before, since }) {

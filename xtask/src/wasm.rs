@@ -1,5 +1,7 @@
 //! The verifier for browsers: compiled, bound to JavaScript, weighed, and put where the page takes it from.
 //!
+//! It is built twice: a small module for proof files, and one for everything, which is fast.
+//!
 //! `wasm-bindgen` is used as a library, so its version is that of the crate, always. The bytes are those of the
 //! compiler: paths of the machine are mapped away, so the same sources and tools give the same file anywhere.
 //!
@@ -16,54 +18,73 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use wasm_bindgen_cli_support::Bindgen;
 
-/// The most that the verifier may weigh as a server sends it: less than a second on a connection of 2 Mbit/s.
-const MAX_GZIPPED_BYTES: usize = 224 * 1024;
-
 const TARGET: &str = "wasm32-unknown-unknown";
-const PROFILE: &str = "wasm";
 const CRATE: &str = "verifier-wasm";
 
 /// The standard library is compiled with the verifier, so that what it would say when it panics is left out: a fifth
 /// of the size, for texts that no reader of a page would see. Cargo has this for its nightly versions only.
-const UNSTABLE: [&str; 6] = [
+const UNSTABLE: [&str; 4] = [
     "-Zbuild-std=std,panic_abort",
     "-Zbuild-std-features=optimize_for_size",
     "-Zpanic-immediate-abort",
-    "--config",
-    "profile.wasm.panic=\"immediate-abort\"",
     "--quiet",
 ];
 
-/// SHA-256 in a loop and not unrolled, and no places of panics.
-const FLAGS: [&str; 2] = [
-    "--cfg=sha2_backend_soft=\"compact\"",
-    "-Zlocation-detail=none",
+/// No places of panics.
+const FLAGS: [&str; 1] = ["-Zlocation-detail=none"];
+
+/// A module that is built.
+struct Module {
+    /// What the files are called that the page imports.
+    name: &'static str,
+    profile: &'static str,
+    features: &'static [&'static str],
+    flags: &'static [&'static str],
+    /// The most that it may weigh as a server sends it.
+    max_gzipped_bytes: usize,
+}
+
+const MODULES: [Module; 2] = [
+    // Less than a second on a connection of 2 Mbit/s. SHA-256 in a loop and not unrolled.
+    Module {
+        name: "proofs",
+        profile: "wasm",
+        features: &["--no-default-features"],
+        flags: &["--cfg=sha2_backend_soft=\"compact\""],
+        max_gzipped_bytes: 150 * 1024,
+    },
+    Module {
+        name: "verifier",
+        profile: "wasm-packs",
+        features: &[],
+        flags: &[],
+        max_gzipped_bytes: 640 * 1024,
+    },
 ];
 
-/// What the files are called that the page imports.
-const NAME: &str = "verifier";
-
-/// Builds the verifier of the workspace at `root` into `into`, and says how large it is.
+/// Builds the modules of the workspace at `root` into `into`, and says how large they are.
 ///
 /// # Errors
 ///
-/// When cargo or the binding fails, or the result is larger than [`MAX_GZIPPED_BYTES`].
+/// When cargo or the binding fails, or a module is too large.
 pub(crate) fn build(root: &Path, into: &Path) -> anyhow::Result<()> {
-    let compiled = compile(root)?;
-    Bindgen::new()
-        .web(true)?
-        .typescript(false)
-        .remove_name_section(true)
-        .remove_producers_section(true)
-        .out_name(NAME)
-        .input_path(&compiled)
-        .generate(into)
-        .context("wasm-bindgen cannot bind the verifier")?;
-    let wasm = into.join(format!("{NAME}_bg.wasm"));
-    weigh(&wasm)
+    for module in &MODULES {
+        let compiled = compile(root, module)?;
+        Bindgen::new()
+            .web(true)?
+            .typescript(false)
+            .remove_name_section(true)
+            .remove_producers_section(true)
+            .out_name(module.name)
+            .input_path(&compiled)
+            .generate(into)
+            .context("wasm-bindgen cannot bind the verifier")?;
+        weigh(&into.join(format!("{}_bg.wasm", module.name)), module)?;
+    }
+    Ok(())
 }
 
-fn compile(root: &Path) -> anyhow::Result<PathBuf> {
+fn compile(root: &Path, module: &Module) -> anyhow::Result<PathBuf> {
     let metadata = MetadataCommand::new()
         .manifest_path(root.join("Cargo.toml"))
         .no_deps()
@@ -72,13 +93,15 @@ fn compile(root: &Path) -> anyhow::Result<PathBuf> {
     let workspace = metadata.workspace_root.as_std_path();
     let status = Command::new(env!("CARGO"))
         .args(UNSTABLE)
+        .args(["--config", &panics(module)])
         .args(["build", "--locked", "--target", TARGET])
-        .args(["--profile", PROFILE, "--package", CRATE])
+        .args(["--profile", module.profile, "--package", CRATE])
+        .args(module.features)
         .current_dir(workspace)
         .env("RUSTC_BOOTSTRAP", "1")
         .env(
             "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-            flags(workspace)?,
+            flags(workspace, module)?,
         )
         .status()
         .context("cargo cannot be run")?;
@@ -88,11 +111,15 @@ fn compile(root: &Path) -> anyhow::Result<PathBuf> {
     );
     let target = metadata.target_directory.as_std_path();
     let file = format!("{}.wasm", CRATE.replace('-', "_"));
-    Ok(target.join(TARGET).join(PROFILE).join(file))
+    Ok(target.join(TARGET).join(module.profile).join(file))
+}
+
+fn panics(module: &Module) -> String {
+    format!("profile.{}.panic=\"immediate-abort\"", module.profile)
 }
 
 /// Panics name the sources they come from: by names that are the same on every machine.
-fn flags(workspace: &Path) -> anyhow::Result<String> {
+fn flags(workspace: &Path, module: &Module) -> anyhow::Result<String> {
     let cargo_home = match std::env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),
         None => std::env::home_dir()
@@ -101,19 +128,28 @@ fn flags(workspace: &Path) -> anyhow::Result<String> {
     };
     let map = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
     let maps = [map(workspace, "dragons"), map(&cargo_home, "cargo")];
-    Ok([&maps[..], &FLAGS.map(str::to_owned)].concat().join(" "))
+    let flags = FLAGS
+        .iter()
+        .chain(module.flags)
+        .map(|flag| (*flag).to_owned());
+    Ok(maps.into_iter().chain(flags).collect::<Vec<_>>().join(" "))
 }
 
-fn weigh(wasm: &Path) -> anyhow::Result<()> {
+fn weigh(wasm: &Path, module: &Module) -> anyhow::Result<()> {
+    let Module {
+        name,
+        max_gzipped_bytes: most,
+        ..
+    } = module;
     let bytes = std::fs::read(wasm)?;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&bytes)?;
     let gzipped = encoder.finish()?.len();
     let raw = bytes.len();
-    println!("wasm: {raw} bytes, {gzipped} gzipped of at most {MAX_GZIPPED_BYTES}");
+    println!("{name}: {raw} bytes, {gzipped} gzipped of at most {most}");
     ensure!(
-        gzipped <= MAX_GZIPPED_BYTES,
-        "the verifier is {gzipped} bytes gzipped, {MAX_GZIPPED_BYTES} are the most"
+        gzipped <= *most,
+        "the module {name} is {gzipped} bytes gzipped, {most} are the most"
     );
     Ok(())
 }

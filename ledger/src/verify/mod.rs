@@ -42,17 +42,17 @@ mod told;
 mod trust;
 
 use crate::codes::Refusal;
-use crate::state_proof;
+use proof::ProofBytes;
 
 pub use answers::{Answer, Question, Reply};
 pub use paths::Paths;
+pub use proof::ProofVerifier;
 pub use reading::{Alteration, Reading};
 pub use report::{
     AsOf, Aside, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict,
 };
 pub use shown::{entry_of_line, entry_of_proof, path_from};
 pub use tally::MAX_LISTED_FINDINGS;
-use tlog::proof::MAX_PROOF_FILE_BYTES;
 pub use told::{Headline, Told};
 pub use trust::{MAX_TRUST_BYTES, Trust};
 
@@ -86,7 +86,7 @@ pub struct Verifier {
 #[derive(Debug)]
 enum Evidence {
     /// A proof file or a state proof, or too little to tell.
-    Proof(Vec<u8>),
+    Proof(ProofBytes),
     Pack(Box<pack::PackVerifier>),
 }
 
@@ -97,7 +97,7 @@ impl Verifier {
             trust,
             now_ms: None,
             keeps_paths: false,
-            evidence: Evidence::Proof(Vec::new()),
+            evidence: Evidence::Proof(ProofBytes::new()),
             refused: None,
         }
     }
@@ -133,19 +133,16 @@ impl Verifier {
         match &mut self.evidence {
             Evidence::Pack(pack) => pack.push(bytes, &self.trust),
             Evidence::Proof(held) => {
-                // One byte more than a proof file may have is enough to see that it is none.
-                let room = (MAX_PROOF_FILE_BYTES + 1).saturating_sub(held.len());
-                let is_start = held.len() < PACK_START.len();
-                if is_start && is_pack(held, bytes) {
+                if held.make_a_pack_with(bytes) {
                     let mut pack = Box::new(match self.keeps_paths {
                         true => pack::PackVerifier::keeping_paths(),
                         false => pack::PackVerifier::default(),
                     });
-                    pack.push(held, &self.trust);
+                    pack.push(held.as_bytes(), &self.trust);
                     pack.push(bytes, &self.trust);
                     self.evidence = Evidence::Pack(pack);
                 } else {
-                    held.extend(bytes.iter().take(room));
+                    held.push(bytes);
                 }
             }
         }
@@ -157,7 +154,7 @@ impl Verifier {
             return true;
         }
         match &self.evidence {
-            Evidence::Proof(held) => held.len() > MAX_PROOF_FILE_BYTES,
+            Evidence::Proof(held) => held.is_settled(),
             Evidence::Pack(pack) => pack.is_settled(),
         }
     }
@@ -173,16 +170,7 @@ impl Verifier {
         match (self.evidence, self.refused) {
             (Evidence::Pack(pack), refused) => pack.finish(refused, &self.trust, self.now_ms),
             (Evidence::Proof(_), Some(refusal)) => (proof::refused(refusal, &self.trust), None),
-            (Evidence::Proof(held), None) if held.starts_with(state_proof::START) => {
-                (state::verify(&held, &self.trust), None)
-            }
-            (Evidence::Proof(held), None) => (proof::verify(&held, &self.trust), None),
+            (Evidence::Proof(held), None) => (held.verify(&self.trust), None),
         }
     }
-}
-
-/// Whether what is held and what follows begin as a pack does.
-fn is_pack(held: &[u8], bytes: &[u8]) -> bool {
-    let start = held.iter().chain(bytes).take(PACK_START.len());
-    start.eq(PACK_START)
 }

@@ -1,23 +1,103 @@
 //! The verification of a proof file: one record is in the log.
 
 use tlog::checkpoint::VerifiedCheckpoint;
-use tlog::proof::{ParseProofFileError, ProofFile};
+use tlog::proof::{MAX_PROOF_FILE_BYTES, ParseProofFileError, ProofFile};
 use tlog::{LeafIndex, inclusion, leaf_hash};
 
 use crate::codes::{Code, Party, Refusal};
 use crate::record::{Body, SignedRecord};
+use crate::state_proof;
 use crate::text::Name;
 use crate::verify::causes::with_causes;
 use crate::verify::draft::Draft;
 use crate::verify::fault::{self, Shown};
 use crate::verify::head::{Signers, check_checkpoint, inclusion_refusal};
 use crate::verify::log_keys::LogKeys;
-use crate::verify::reading::{PROOF_START, Reading};
+use crate::verify::reading::{GZIP_START, PROOF_START, Reading};
 use crate::verify::records::{check_first, check_log, check_roots, read_leaf};
 use crate::verify::report::{CheckId, Finding, Report, TraceStep};
 use crate::verify::trust::Trust;
+use crate::verify::{PACK_START, state};
 
-pub(super) fn verify(evidence: &[u8], trust: &Trust) -> Report {
+/// Verifies a proof file or a state proof that comes in chunks, and no pack. It gives the reports of
+/// [`Verifier`](crate::verify::Verifier), and is built without the rules: that is half of the code.
+#[derive(Debug)]
+pub struct ProofVerifier {
+    trust: Trust,
+    held: ProofBytes,
+}
+
+impl ProofVerifier {
+    /// Starts to verify.
+    pub const fn new(trust: Trust) -> Self {
+        Self {
+            trust,
+            held: ProofBytes::new(),
+        }
+    }
+
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.held.push(bytes);
+    }
+
+    /// Whether the evidence begins as a pack does, or is gzipped: this cannot verify it.
+    pub fn needs_more(&self) -> bool {
+        let held = self.held.as_bytes();
+        [PACK_START, GZIP_START]
+            .iter()
+            .any(|start| held.starts_with(start))
+    }
+
+    /// Whether the report is the same whatever bytes follow.
+    pub const fn is_settled(&self) -> bool {
+        self.held.is_settled()
+    }
+
+    /// Ends the evidence.
+    pub fn finish(&self) -> Report {
+        self.held.verify(&self.trust)
+    }
+}
+
+/// The bytes of a proof file or a state proof, or too few to tell: both are short, so they are held.
+#[derive(Debug)]
+pub(super) struct ProofBytes(Vec<u8>);
+
+impl ProofBytes {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        // One byte more than a proof file may have is enough to see that it is none.
+        let room = (MAX_PROOF_FILE_BYTES + 1).saturating_sub(self.0.len());
+        self.0.extend(bytes.iter().take(room));
+    }
+
+    /// Whether these bytes are the first that tell that it is a pack.
+    pub(super) fn make_a_pack_with(&self, bytes: &[u8]) -> bool {
+        let start = self.0.iter().chain(bytes).take(PACK_START.len());
+        self.0.len() < PACK_START.len() && start.eq(PACK_START)
+    }
+
+    pub(super) const fn is_settled(&self) -> bool {
+        self.0.len() > MAX_PROOF_FILE_BYTES
+    }
+
+    pub(super) fn verify(&self, trust: &Trust) -> Report {
+        match self.0.starts_with(state_proof::START) {
+            true => state::verify(&self.0, trust),
+            false => verify(&self.0, trust),
+        }
+    }
+}
+
+fn verify(evidence: &[u8], trust: &Trust) -> Report {
     let file = read(evidence);
     let reading = match file {
         Ok(_) => Reading::Evidence,

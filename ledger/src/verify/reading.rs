@@ -13,6 +13,9 @@ use crate::verify::PACK_START;
 /// What a proof file of any version begins with.
 pub(super) const PROOF_START: &str = "c2sp.org/tlog-proof@";
 
+/// What gzip begins with (RFC 1952 §2.3.1).
+pub(super) const GZIP_START: &[u8] = b"\x1f\x8b";
+
 /// The byte order mark of UTF-8, which editors put in front of text.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -133,7 +136,7 @@ const STARTS: [(&[u8], &str); 8] = [
     (b"\xff\xd8\xff", "a picture"),
     (b"-----BEGIN ", "a key or a certificate in PEM"),
     (b"SQLite format 3", "a database"),
-    (b"\x1f\x8b", "compressed more than once"),
+    (GZIP_START, "compressed more than once"),
     (
         b"{\"received_ms\":",
         "an entry without its proof: export a proof file of it",

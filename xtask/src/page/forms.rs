@@ -31,7 +31,10 @@ pub(super) struct Parts {
     pub(super) style: String,
     pub(super) script: String,
     pub(super) worker: String,
+    /// The verifier of everything.
     pub(super) wasm: Vec<u8>,
+    /// The verifier of proof files.
+    pub(super) proofs: Vec<u8>,
     pub(super) origin: Origin,
 }
 
@@ -46,8 +49,9 @@ impl Parts {
             let count = template.matches(place).count();
             ensure!(count == 1, "index.html has {place} {count} times");
         }
-        let wasm = self.wasm.clone();
-        Ok(vec![
+        let modules = [("verifier", &self.wasm), ("proofs", &self.proofs)];
+        let modules = modules.map(|(name, wasm)| (named(name, "wasm", wasm), wasm.clone()));
+        let mut files = vec![
             ("index.html".to_owned(), self.hosted(template).into()),
             ("page.html".to_owned(), self.whole(template)?.into()),
             (
@@ -62,8 +66,9 @@ impl Parts {
                 named("worker", "js", self.worker.as_bytes()),
                 self.worker.clone().into(),
             ),
-            (named("verifier", "wasm", &wasm), wasm),
-        ])
+        ];
+        files.extend(modules);
+        Ok(files)
     }
 
     fn hosted(&self, template: &str) -> String {
@@ -87,13 +92,12 @@ impl Parts {
             let ends = text.contains("</script") || text.contains("<!--");
             ensure!(!ends, "the {name} would end the element that it stands in");
         }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(&self.wasm)?;
-        let wasm = BASE64_STANDARD.encode(encoder.finish()?);
+        let (wasm, proofs) = (packed(&self.wasm)?, packed(&self.proofs)?);
         let style = format!("<style>{}</style>", self.style);
         let script = format!(
             "<script type=\"application/json\" id=\"parts\">{}</script>\n  \
              <script type=\"text/plain\" id=\"part-worker\">{}</script>\n  \
+             <script type=\"application/octet-stream\" id=\"part-proofs\">{proofs}</script>\n  \
              <script type=\"application/octet-stream\" id=\"part-wasm\">{wasm}</script>\n  \
              <script type=\"module\" id=\"part-script\">{}</script>",
             self.list(false),
@@ -120,10 +124,18 @@ impl Parts {
             ("commit", commit.as_str().into()),
             ("script", part("page", "js", self.script.as_bytes())),
             ("worker", part("worker", "js", self.worker.as_bytes())),
+            ("proofs", part("proofs", "wasm", &self.proofs)),
             ("wasm", part("verifier", "wasm", &self.wasm)),
         ]);
         list.to_json()
     }
+}
+
+/// Gzipped, as text.
+fn packed(bytes: &[u8]) -> anyhow::Result<String> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    Ok(BASE64_STANDARD.encode(encoder.finish()?))
 }
 
 fn policy(script: &str, style: &str, connect: &str) -> String {
@@ -163,6 +175,7 @@ mod tests {
             script: script.to_owned(),
             worker: "postMessage(1);".to_owned(),
             wasm: vec![0, 97, 115, 109],
+            proofs: vec![0, 97],
             origin: Origin {
                 version: "1.2.3".to_owned(),
                 commit: "unknown".to_owned(),

@@ -60,12 +60,12 @@ pub(crate) fn build(root: &Path) -> anyhow::Result<()> {
 }
 
 fn parts(root: &Path, web: &Path, new: &Path) -> anyhow::Result<Parts> {
-    let glue = new.join(VERIFIER).join("verifier.js");
     let scripts = web.join("js");
-    let module = |name: &str| match name {
-        "verifier/verifier.js" => read(&glue),
-        _ => read(&scripts.join(name)),
+    let module = |name: &str| match name.starts_with(VERIFIER) && name.contains('/') {
+        true => read(&new.join(name)),
+        false => read(&scripts.join(name)),
     };
+    let wasm = |name: &str| fs::read(new.join(VERIFIER).join(name));
     let styles: anyhow::Result<Vec<String>> = STYLES
         .iter()
         .map(|name| read(&web.join("css").join(name)))
@@ -74,7 +74,8 @@ fn parts(root: &Path, web: &Path, new: &Path) -> anyhow::Result<Parts> {
         style: styles?.concat(),
         script: join::join("main.js", &module)?,
         worker: join::join("worker.js", &module)?,
-        wasm: fs::read(new.join(VERIFIER).join("verifier_bg.wasm"))?,
+        wasm: wasm("verifier_bg.wasm")?,
+        proofs: wasm("proofs_bg.wasm")?,
         origin: origin::of(root)?,
     })
 }
@@ -85,7 +86,12 @@ fn read(path: &Path) -> anyhow::Result<String> {
 
 /// The digests that people compare: those of the page in both its forms, and of the verifier.
 fn say_digests(dist: &Path) -> anyhow::Result<()> {
-    let names = ["index.html", "page.html", "verifier/verifier_bg.wasm"];
+    let names = [
+        "index.html",
+        "page.html",
+        "verifier/proofs_bg.wasm",
+        "verifier/verifier_bg.wasm",
+    ];
     let mut sums = String::new();
     for name in names {
         let digest = ledger::digest::Digest::of(&[&fs::read(dist.join(name))?]);

@@ -50,7 +50,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("server", &["host", "ledger", "timeline", "tlog"]),
-    ("verifier-wasm", &["evidence", "ledger", "tlog"]),
+    ("verifier-wasm", &["evidence", "ledger", "timeline", "tlog"]),
     ("proving", &["ledger", "tlog"]),
     ("xtask", &["ledger"]),
     ("tests", &["client", "ledger", "proving", "tlog"]),
