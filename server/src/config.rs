@@ -12,7 +12,7 @@ use config::{Config, ConfigBuilder, ConfigError, Environment, File, FileFormat, 
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{HostName, Rates, WebOrigin};
+use crate::http::{HostName, Rates, WebAddress, WebOrigin};
 use crate::log::{DEFAULT_MIN_FREE_BYTES, DEFAULT_QUEUE, DEFAULT_RESERVE_BYTES};
 use crate::rates::Rate;
 use crate::webhooks::{self, Hook};
@@ -47,6 +47,9 @@ pub struct Settings {
     pub allow_origin: Vec<WebOrigin>,
     /// Whether a proxy that ends TLS stands in front, so that addresses beyond loopback may be listened on.
     pub behind_proxy: bool,
+    /// Where the runbook of whoever is on call lies: the board links it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<WebAddress>,
     /// The room on disk, in bytes, below which only authority and control's own records are logged.
     #[serde(deserialize_with = "whole")]
     pub min_free_bytes: u64,
@@ -134,6 +137,9 @@ pub struct Flags {
     /// Confirm that a proxy in front of the service terminates TLS; required for addresses other than loopback
     #[arg(long)]
     pub behind_proxy: bool,
+    /// The address of the runbook of whoever is on call: the board links it
+    #[arg(long, value_name = "URL")]
+    pub runbook: Option<WebAddress>,
     /// A folder with the verifier page, in place of the built-in one
     #[arg(long, value_name = "DIR")]
     pub web: Option<PathBuf>,
@@ -253,7 +259,7 @@ impl Flags {
     fn given(&self) -> Vec<(&'static str, Value)> {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let on = |flag: bool| flag.then_some(true);
-        let values: [(&str, Option<Value>); 15] = [
+        let values: [(&str, Option<Value>); 16] = [
             ("data", path(&self.data).map(Into::into)),
             (
                 "listen",
@@ -266,6 +272,10 @@ impl Flags {
             ("host", texts(&self.host)),
             ("allow_origin", texts(&self.allow_origin)),
             ("behind_proxy", on(self.behind_proxy).map(Into::into)),
+            (
+                "runbook",
+                self.runbook.clone().map(|it| String::from(it).into()),
+            ),
             ("web", path(&self.web).map(Into::into)),
             ("keys", path(&self.keys).map(Into::into)),
             ("dev", on(self.dev).map(Into::into)),

@@ -160,21 +160,22 @@ impl Begun<'_> {
         let places = self.places(*metrics, self.files.of_operators());
         let forever = std::future::pending();
         let metrics_server = tokio::spawn(http::serve(metrics_listener, scraped, places, forever));
-        let outcome = self.run(sequencer, listener, signals).await;
+        let service = self.service()?.telling(webhooks.undelivered());
+        self.run(service, sequencer, listener, signals).await;
         metrics_server.abort();
         upkeep.abort();
-        outcome
+        Ok(())
     }
 
     /// Answers requests until there is a reason to stop, and then stops in this order: the streams of events, no new
     /// connections, the requests that are under way. The records that were accepted come after it.
     async fn run(
         &self,
+        service: Service,
         sequencer: &mut Sequencer,
         listener: TcpListener,
         mut signals: Signals,
-    ) -> Result<(), ServeError> {
-        let service = self.service()?;
+    ) {
         let router = http::router(service.clone());
         let stop = async {
             tokio::select! {
@@ -185,7 +186,6 @@ impl Begun<'_> {
         };
         let places = self.places(self.settings.listen, self.files.of_connections());
         http::serve(listener, router, places, stop).await;
-        Ok(())
     }
 
     fn service(&self) -> Result<Service, ServeError> {
@@ -199,6 +199,7 @@ impl Begun<'_> {
             .within(self.files.of_connections())
             .limited(&settings.rates(), settings.queue)
             .behind_proxy(settings.behind_proxy)
+            .with_runbook(settings.runbook.clone())
             .named(&settings.host)
             .open_to(&settings.allow_origin))
     }

@@ -158,6 +158,17 @@ struct Progress {
     failing: Option<Failing>,
 }
 
+/// An event that does not arrive, for whoever is on call. Where it goes is nobody's business who sees the board.
+#[derive(Clone, Debug)]
+pub struct Undelivered {
+    /// What the webhook is called.
+    pub webhook: String,
+    /// The index of the entry that it is told of.
+    pub index: u64,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
 /// An event that does not arrive.
 #[derive(Clone, Debug, Serialize)]
 struct Failing {
@@ -194,6 +205,17 @@ impl Webhooks {
         })
     }
 
+    /// What does not arrive at the moment, for the board.
+    pub fn undelivered(&self) -> impl Fn() -> Vec<Undelivered> + Send + Sync + 'static {
+        let shown = self.shown.clone();
+        move || {
+            shown
+                .iter()
+                .filter_map(|shown| shown.undelivered())
+                .collect()
+        }
+    }
+
     /// How they do, and what was put aside, as JSON for operators.
     pub fn report(&self) -> impl Fn() -> String + Clone + Send + 'static {
         let shown = self.shown.clone();
@@ -205,6 +227,15 @@ impl Webhooks {
 }
 
 impl Shown {
+    fn undelivered(&self) -> Option<Undelivered> {
+        let failing = self.progress().failing?;
+        Some(Undelivered {
+            webhook: self.name.clone(),
+            index: failing.index,
+            attempts: failing.attempts,
+        })
+    }
+
     fn report(&self) -> serde_json::Value {
         let progress = self.progress();
         serde_json::json!({

@@ -29,7 +29,8 @@ after(async () => {
 /** One of each page, with all that can stand on it. */
 function pages() {
   return ["/", "/agents", "/agents?view=table", "/agents?state=stopped", "/agents/worker", "/agents/worker?span=30d",
-    "/agents/idle", `/goals/${goal}`, "/entries/0", "/entries/7", "/agents/nobody"];
+    "/agents/idle", "/agents/worker/versions", `/goals/${goal}`, "/entries", "/entries?find=worker", "/entries/0", "/entries/7", "/heads", "/charter", "/authority",
+    "/agents?as_of=5", "/agents/nobody"];
 }
 
 for (const colorScheme of ["light", "dark"]) {

@@ -6,6 +6,7 @@
 //! | [`leases`] | who gave an agent its authority, for what, and from when to when |
 //! | [`life`] | an agent over a span of time: states, leases, beats, actions, refusals |
 //! | [`goal`] | a goal from its start through its actions to its outcome |
+//! | [`difference`] | what two versions of a charter or a manifest say differently |
 //! | [`drawing`] | a life as a picture (SVG) |
 //! | [`words`] | times and spans of time in words; hostile characters made visible |
 //!
@@ -32,6 +33,7 @@
 //! is told serialises as JSON with serde; its strings are raw, and whoever shows one to people calls
 //! [`words::visible`] and escapes it.
 
+pub mod difference;
 pub mod drawing;
 pub mod entry;
 pub mod goal;

@@ -76,6 +76,11 @@ pub(super) async fn ready(
     }))
 }
 
+/// Why no records are taken, in words; `None` if they are.
+pub(super) fn trouble(health: &Health) -> Option<String> {
+    judge(health).err().map(|problem| problem.document().detail)
+}
+
 fn judge(health: &Health) -> Result<(), Problem> {
     match health.sequencing {
         Sequencing::Running => {}
@@ -91,9 +96,9 @@ fn judge(health: &Health) -> Result<(), Problem> {
         return Err(Code::Overloaded.because(doubt).into());
     }
     if !health.head_is_fresh {
-        let age_ms = health.head_age_ms;
+        let age = timeline::words::span(health.head_age_ms);
         return Err(Code::Overloaded
-            .because(format!("the head is {age_ms} ms old"))
+            .because(format!("the newest head is {age} old"))
             .into());
     }
     Ok(())

@@ -33,7 +33,12 @@ pub struct HostName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct WebOrigin(String);
 
-/// A text that names no host or no origin.
+/// The address of a page: `https://page.example/runbook`. A link to it is a link, and never a script.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WebAddress(String);
+
+/// A text that names no host, no origin or no page.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{got:?} is not {want}")]
 pub struct NotAName {
@@ -159,6 +164,39 @@ impl TryFrom<String> for WebOrigin {
     }
 }
 
+impl TryFrom<String> for WebAddress {
+    type Error = NotAName;
+
+    fn try_from(text: String) -> Result<Self, NotAName> {
+        let uri = text.parse::<Uri>().ok();
+        let is_web = uri.is_some_and(|uri| {
+            matches!(uri.scheme_str(), Some("https" | "http"))
+                && uri.authority().is_some_and(|it| !it.as_str().contains('@'))
+        });
+        match is_web {
+            true => Ok(Self(text)),
+            false => Err(NotAName {
+                got: text,
+                want: "the address of a page, such as https://page.example/runbook",
+            }),
+        }
+    }
+}
+
+impl From<WebAddress> for String {
+    fn from(address: WebAddress) -> Self {
+        address.0
+    }
+}
+
+impl FromStr for WebAddress {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        text.to_owned().try_into()
+    }
+}
+
 impl From<HostName> for String {
     fn from(name: HostName) -> Self {
         name.0
@@ -254,6 +292,16 @@ mod tests {
         }
         for origin in ["https://page.example", "http://127.0.0.1:8080"] {
             WebOrigin::from_str(origin).unwrap();
+        }
+        WebAddress::from_str("https://page.example/runbook#night").unwrap();
+        for address in [
+            "",
+            "javascript:alert(1)",
+            "/runbook",
+            "https://u@h/",
+            "data:text/html,x",
+        ] {
+            assert!(WebAddress::from_str(address).is_err(), "{address}");
         }
         for origin in [
             "",

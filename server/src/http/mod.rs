@@ -52,7 +52,7 @@ use tokio::sync::Semaphore;
 
 pub use admission::Rates;
 pub use boundary::describe_metrics;
-pub use hosts::{HostName, NotAName, WebOrigin};
+pub use hosts::{HostName, NotAName, WebAddress, WebOrigin};
 pub use listen::{Places, serve};
 pub use router::{for_operators, router};
 pub use web::Web;
@@ -60,6 +60,7 @@ pub use web::Web;
 use crate::inbox::Inbox;
 use crate::log::{DEFAULT_QUEUE, Log, SystemClock};
 use crate::trust::Trust;
+use crate::webhooks::Undelivered;
 
 /// What the handlers share. Clones are the same service.
 #[derive(Clone)]
@@ -77,6 +78,8 @@ pub struct Service {
     is_behind_proxy: bool,
     hosts: hosts::Hosts,
     origins: Arc<[WebOrigin]>,
+    runbook: Option<WebAddress>,
+    undelivered: Arc<dyn Fn() -> Vec<Undelivered> + Send + Sync>,
 }
 
 impl Service {
@@ -95,6 +98,8 @@ impl Service {
             is_behind_proxy: false,
             hosts: hosts::Hosts::default(),
             origins: Arc::default(),
+            runbook: None,
+            undelivered: Arc::new(Vec::new),
         }
     }
 
@@ -132,6 +137,23 @@ impl Service {
     #[must_use]
     pub fn open_to(mut self, origins: &[WebOrigin]) -> Self {
         self.origins = origins.into();
+        self
+    }
+
+    /// Links this runbook on the board.
+    #[must_use]
+    pub fn with_runbook(mut self, runbook: Option<WebAddress>) -> Self {
+        self.runbook = runbook;
+        self
+    }
+
+    /// Tells on the board what does not arrive.
+    #[must_use]
+    pub fn telling(
+        mut self,
+        undelivered: impl Fn() -> Vec<Undelivered> + Send + Sync + 'static,
+    ) -> Self {
+        self.undelivered = Arc::new(undelivered);
         self
     }
 

@@ -132,7 +132,7 @@ fn open(
     selection: Selection,
 ) -> Result<PackReader, Problem> {
     if let Selection::Range(range) = selection {
-        return Ok(PackReader::window(whole, range)?);
+        return Ok(PackReader::window(whole, published, range)?);
     }
     let indices = select(published, &selection)?;
     Ok(PackReader::scattered(whole, selection, indices)?)

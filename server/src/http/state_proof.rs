@@ -1,5 +1,7 @@
 //! What a pulse says of an agent, in a file that verifies without the log.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +16,7 @@ use super::media::JSON_LINES;
 use super::parameters::{Decimal, Parameters, Segment, parsed_if_present};
 use super::problem::{Problem, ProblemDocument};
 use super::turns::{self, Came};
+use crate::log::Published;
 
 /// When.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -49,11 +52,11 @@ pub(super) async fn state_proof(
         return Err(Problem::not_found(format!("entry {at}")));
     }
     let name = agent.clone();
-    let proof = move || {
+    let proof = move |published: Arc<Published>| {
         let pulse = published.pulse_up_to(LeafIndex::new(at))?;
         Ok(published.state_proof(&name, pulse)?.to_string())
     };
-    let proof = service.readers.work(proof).await?;
+    let proof = service.readers.read_on(published, proof).await?;
     let disposition = format!("attachment; filename=\"{agent}.state-proof.jsonl\"");
     let headers = [
         (header::CONTENT_TYPE, JSON_LINES.to_owned()),

@@ -50,18 +50,23 @@ enum Leaves {
 }
 
 impl PackReader {
-    /// Begins the pack of a window.
+    /// Begins the pack of a window. The state in front of it is found by `finder`, the same head within bounds: a fold of
+    /// leaves may take long.
     ///
     /// # Errors
-    /// [`ReadError::Store`] or [`ReadError::FalseProof`] if the store is damaged.
-    pub fn window(published: Arc<Published>, range: Range) -> Result<Self, ReadError> {
+    /// [`ReadError::Store`] or [`ReadError::FalseProof`] if the store is damaged; [`ReadError::OutOfBounds`].
+    pub fn window(
+        published: Arc<Published>,
+        finder: &Published,
+        range: Range,
+    ) -> Result<Self, ReadError> {
         let head = Head::at_end_of(range, &published)?;
         let leaves = Leaves::Window(range.from().get()..range.to().get());
         let proof = subset::prove(range.indices(), head.size, published.as_ref())?;
         let (selection, count) = (Selection::Range(range), range.count());
         let state = match range.from().get() {
             0 => None,
-            _ => published.state_before(range.from())?,
+            _ => finder.state_before(range.from())?,
         };
         let mut pack = Self::begin(published, head, selection, leaves, count, proof);
         if let Some(state) = state {

@@ -61,6 +61,17 @@ impl Published {
         }
     }
 
+    /// The log as it was with so many entries, for a page about the past: its size, time and state. No head of that size need
+    /// have been signed, so nothing is proven from it.
+    ///
+    /// # Errors
+    /// [`ReadError::BeyondHead`]; [`ReadError::Store`]; [`ReadError::OutOfBounds`] if that is too far from all that is kept.
+    pub fn as_of(&self, size: TreeSize) -> Result<Self, ReadError> {
+        let root = self.root_at(size)?;
+        let state = self.lead_to(LeafIndex::new(size.get()))?;
+        Ok(self.then(size, root, state))
+    }
+
     fn told_at(&self, index: LeafIndex) -> Option<StateRoot> {
         let is_there = self.size.contains(index);
         is_there.then(|| state_of_pulse(self.store(), index.get()))?

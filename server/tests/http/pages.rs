@@ -144,7 +144,52 @@ async fn the_pages_show_what_there_is_and_escape_it() {
         ),
         (
             format!("/entries/{last}"),
-            vec!["refusal", "scope-denied", "rel=\"prev\"", "Signature"],
+            vec![
+                "refusal",
+                "scope-denied",
+                "rel=\"prev\"",
+                "Signature",
+                "control (control), key <code>",
+                "From the leaf to the root",
+                "example.com/log",
+            ],
+        ),
+        (
+            "/agents/a/versions".to_owned(),
+            vec!["v1, in force", "Manifest hash", "/agents/a\""],
+        ),
+        (
+            "/entries".to_owned(),
+            vec!["/entries/0\"", "<option>heartbeat</option>"],
+        ),
+        (
+            "/entries?kind=refusal&agent=".to_owned(),
+            vec!["<option selected>refusal</option>", "scope-denied"],
+        ),
+        (
+            "/entries?kind=&agent=a&find=read%3Abook".to_owned(),
+            vec!["read:book with", "back to entry 0"],
+        ),
+        (
+            "/entries?find=nothing+of+the+sort".to_owned(),
+            vec!["There is no such entry from entry 0 on"],
+        ),
+        (
+            "/heads".to_owned(),
+            vec!["<td>none</td>", "/v1/consistency?old="],
+        ),
+        (
+            "/charter".to_owned(),
+            vec!["Version 1, in force", "operator", "A lease lasts at most"],
+        ),
+        ("/authority".to_owned(), vec![&agent, "read:**", "no limit"]),
+        (
+            "/agents?as_of=2".to_owned(),
+            vec!["as it was with 2 entries", "All", "is-stopped"],
+        ),
+        (
+            "/authority?as_of=2".to_owned(),
+            vec!["No agent has a lease in force", "as it was with 2 entries"],
         ),
     ] {
         let reply = world.get(&uri).await;
@@ -183,6 +228,12 @@ async fn what_is_not_there_is_not_found_and_what_is_misread_is_refused() {
         ("/agents/a?span=2h".to_owned(), "malformed"),
         ("/agents/a?until_ms=07".to_owned(), "malformed"),
         ("/entries/01".to_owned(), "malformed"),
+        ("/entries?kind=happy".to_owned(), "malformed"),
+        ("/entries?before=x".to_owned(), "malformed"),
+        ("/charter?version=2".to_owned(), "not-found"),
+        ("/agents/b/versions".to_owned(), "not-found"),
+        ("/agents?as_of=999".to_owned(), "not-found"),
+        ("/heads?after=1".to_owned(), "malformed"),
         ("/goals/7".to_owned(), "malformed"),
         ("/v1/agents/a/timeline?from_ms=-1".to_owned(), "malformed"),
         (
@@ -432,4 +483,36 @@ fn kinds(lines: &Value) -> Vec<String> {
     let lines = lines.as_array().unwrap().iter();
     let kind = |line: &Value| line["kind"].as_str().unwrap().to_owned();
     lines.map(kind).collect()
+}
+
+#[tokio::test]
+async fn a_number_or_a_hash_leads_to_its_entry() {
+    let Worked { world, goal, .. } = worked().await;
+    let place = world.get(&format!("/v1/records/{goal}")).await.json()["index"].to_string();
+    for find in [place.as_str(), &goal] {
+        let reply = world.get(&format!("/entries?find={find}")).await;
+        let leads_to = reply.header("location");
+        assert_eq!(
+            (reply.status, leads_to),
+            (303, &*format!("/entries/{place}"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn entries_come_page_by_page_and_none_is_left_out() {
+    let Worked { world, .. } = worked().await;
+    let first = page(&world.get("/entries?before=4").await).to_owned();
+    for index in 0..4 {
+        assert!(first.contains(&format!("/entries/{index}\"")), "{index}");
+    }
+    assert!(!first.contains("/entries/4\"") && !first.contains("rel=\"next\""));
+}
+
+#[tokio::test]
+async fn the_board_has_the_newest_refusals() {
+    let Worked { world, .. } = worked().await;
+    let html = page(&world.get("/agents").await).to_owned();
+    assert!(html.contains("Newest refusals") && html.contains("scope-denied"));
+    assert!(!html.contains("Waiting for a lease"));
 }

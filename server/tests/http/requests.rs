@@ -99,3 +99,20 @@ async fn what_nobody_should_send_is_a_problem() {
     let put = Request::delete("/v1/requests").body(Body::empty()).unwrap();
     assert_eq!(world.ask(put).await.problem(), "method-not-allowed");
 }
+
+#[tokio::test]
+async fn the_board_says_who_waits_and_what_grants_it() {
+    let world = World::new().await;
+    let signed = request(&world).sign(&agent_key()).unwrap();
+    assert_eq!(ask(&world, JSON, signed.to_json()).await.status, 200);
+    let board = world.get("/agents").await.text().to_owned();
+    let command = format!("dragons lease grant --request {} --key", signed.id());
+    for text in [
+        "Waiting for a lease",
+        &command,
+        "read:**",
+        "&#60;b&#62;to read",
+    ] {
+        assert!(board.contains(text), "{text}: {board}");
+    }
+}

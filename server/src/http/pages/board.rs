@@ -8,11 +8,12 @@ use ledger::record::AgentState;
 use ledger::text::Name;
 use serde::Deserialize;
 
+use super::attention::Attention;
 use super::frame::Frame;
 use super::hold::{self, Hold};
-use super::respond;
 use super::shown::{State, When, last_beat, last_progress, visible};
-use crate::http::parameters::{Parameters, parsed_if_present};
+use super::{past, respond};
+use crate::http::parameters::{Decimal, Parameters, parsed_if_present};
 use crate::http::problem::Problem;
 use crate::http::{Service, standing};
 use crate::log::Published;
@@ -32,8 +33,8 @@ const IN_A_COLUMN: usize = 12;
 /// How many agents a page of the table has.
 const IN_A_TABLE: usize = 100;
 
-/// What changes an agent's place on the board.
-const EVENTS: &str = "kind=manifest,order,transition";
+/// What changes an agent's place on the board, and what waits for somebody.
+const EVENTS: &str = "kind=manifest,lease,order,transition,refusal";
 
 /// What is wanted: the board, or a table of all or of one state.
 #[derive(Debug, Deserialize)]
@@ -50,6 +51,9 @@ pub(super) struct Wanted {
     find: Option<String>,
     #[serde(default, deserialize_with = "parsed_if_present")]
     sort: Option<Sort>,
+    /// With how many entries the log is to be shown; as it is now if left out.
+    #[serde(default, deserialize_with = "parsed_if_present")]
+    as_of: Option<Decimal>,
 }
 
 /// What comes first.
@@ -64,6 +68,13 @@ enum Sort {
 impl Wanted {
     fn is_plain(&self) -> bool {
         self.state.is_none() && self.after.is_none() && self.find.is_none() && self.sort.is_none()
+    }
+
+    fn frame(&self, published: &Published) -> Frame {
+        match self.as_of {
+            Some(_) => Frame::past(published, "Agents"),
+            None => Frame::of(published, "Agents").following(EVENTS),
+        }
     }
 
     fn takes(&self, agent: &govern::Agent) -> bool {
@@ -84,6 +95,7 @@ enum View {
 #[template(path = "board.html")]
 struct Board {
     frame: Frame,
+    attention: Attention,
     agent_count: u64,
     columns: Vec<Column>,
 }
@@ -128,17 +140,26 @@ pub(super) async fn page(
     Shared(service): Shared<Service>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, Problem> {
-    let (published, now_ms) = (service.log.published(), service.log.now_ms());
-    let is_plain = wanted.is_plain();
+    let published = past::or_now(&service, wanted.as_of).await?;
+    let is_past = wanted.as_of.is_some();
+    let now_ms = match is_past {
+        true => published.time_ms,
+        false => service.log.now_ms(),
+    };
     match wanted.view {
-        None if is_plain => respond(&board(&published, now_ms)),
-        Some(View::Board) if is_plain => respond(&board(&published, now_ms)),
+        None | Some(View::Board) if wanted.is_plain() => {
+            let attention = match is_past {
+                true => Attention::default(),
+                false => Attention::of(&service).await?,
+            };
+            respond(&board(&published, attention, &wanted, now_ms))
+        }
         Some(View::Board) => Err(Problem::malformed("the board shows all states at once")),
         _ => respond(&table(&published, &wanted, now_ms)),
     }
 }
 
-fn board(published: &Published, now_ms: u64) -> Board {
+fn board(published: &Published, attention: Attention, wanted: &Wanted, now_ms: u64) -> Board {
     let column = |state: &AgentState| {
         let count = published.state.count_in(*state);
         let agents = published.state.agents_in(*state, None).take(IN_A_COLUMN);
@@ -154,7 +175,8 @@ fn board(published: &Published, now_ms: u64) -> Board {
         }
     };
     Board {
-        frame: Frame::of(published, "Agents").following(EVENTS),
+        frame: wanted.frame(published),
+        attention,
         agent_count: published.state.agent_count(),
         columns: BY_NEED.iter().map(column).collect(),
     }
@@ -165,14 +187,16 @@ fn table(published: &Published, wanted: &Wanted, now_ms: u64) -> Table {
     let has_more = agents.len() > IN_A_TABLE;
     agents.truncate(IN_A_TABLE);
     let last = agents.last().filter(|_| has_more);
+    let as_of = wanted.as_of.map(|Decimal(size)| format!("&as_of={size}"));
+    let as_of = as_of.unwrap_or_default();
     let next = last.map(|last| match wanted.state {
-        Some(state) => format!("/agents?state={state}&after={}", last.name),
-        None => format!("/agents?view=table&after={}", last.name),
+        Some(state) => format!("/agents?state={state}&after={}{as_of}", last.name),
+        None => format!("/agents?view=table&after={}{as_of}", last.name),
     });
     let all = published.state.agent_count();
     let count = wanted.state.map(|state| published.state.count_in(state));
     Table {
-        frame: Frame::of(published, "Agents").following(EVENTS),
+        frame: wanted.frame(published),
         state: wanted.state.map(State),
         count: count.unwrap_or(all),
         find: visible(wanted.find.as_deref().unwrap_or_default()),

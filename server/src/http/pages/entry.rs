@@ -11,7 +11,7 @@ use tlog::LeafIndex;
 
 use super::frame::Frame;
 use super::respond;
-use super::shown::{Row, verify, visible};
+use super::shown::{Row, holder, texts, verify, visible};
 use crate::history;
 use crate::http::Service;
 use crate::http::parameters::{Decimal, NoParameters, Parameters, Segment};
@@ -28,6 +28,10 @@ struct EntryPage {
     refers_to: Option<(String, Option<u64>)>,
     signers: Vec<Signer>,
     payload: String,
+    /// The hashes of its inclusion proof.
+    path: Vec<String>,
+    root: String,
+    checkpoint: String,
     previous: Option<u64>,
     next: Option<u64>,
     verify: String,
@@ -35,6 +39,8 @@ struct EntryPage {
 
 /// A key that signed, and the signature.
 struct Signer {
+    /// Whose key it is, if the state knows it.
+    holder: Option<String>,
     keyid: String,
     signature: String,
 }
@@ -59,6 +65,7 @@ fn build(published: &Published, entry: &Entry) -> Result<EntryPage, Problem> {
     let (record, index) = (&entry.record, entry.index.get());
     let frame = Frame::of(published, &format!("Entry {index}"));
     let signers = record.envelope().signatures().iter().map(|one| Signer {
+        holder: holder(published, &one.keyid),
         keyid: one.keyid.to_string(),
         signature: one.sig.to_string(),
     });
@@ -78,6 +85,9 @@ fn build(published: &Published, entry: &Entry) -> Result<EntryPage, Problem> {
         refers_to,
         signers: signers.collect(),
         payload: shown(record.envelope().payload())?,
+        path: texts(&published.inclusion(entry.index, published.size)?),
+        root: published.root.to_string(),
+        checkpoint: visible_lines(&published.checkpoint),
         previous: index.checked_sub(1),
         next: Some(index + 1).filter(|next| *next < frame.size),
         verify: verify(&format!("/v1/entries/{index}/proof")),
@@ -89,7 +99,11 @@ fn build(published: &Published, entry: &Entry) -> Result<EntryPage, Problem> {
 fn shown(payload: &[u8]) -> Result<String, Problem> {
     let payload = Value::parse(payload).map_err(Problem::internal)?;
     let text = serde_json::to_string_pretty(&payload).map_err(Problem::internal)?;
-    Ok(text.lines().map(visible).collect::<Vec<_>>().join("\n"))
+    Ok(visible_lines(&text))
+}
+
+fn visible_lines(text: &str) -> String {
+    text.lines().map(visible).collect::<Vec<_>>().join("\n")
 }
 
 /// The goal that a receipt is about, where it names it.

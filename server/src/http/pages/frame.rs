@@ -19,6 +19,8 @@ pub(super) struct Frame {
     pub(super) as_of: When,
     /// How often the log speaks by itself, by which the script tells whether the service still answers.
     pub(super) pulse_ms: u64,
+    /// Whether the page is about the past.
+    pub(super) is_past: bool,
     /// Where the script hears what changes the page; `None` for a page that nothing changes.
     pub(super) events: Option<String>,
 }
@@ -35,7 +37,16 @@ impl Frame {
                 .state
                 .charter()
                 .map_or(PULSE_MS, |charter| charter.liveness.pulse_ms),
+            is_past: false,
             events: None,
+        }
+    }
+
+    /// A page about the past, which nothing changes.
+    pub(super) fn past(published: &Published, title: &str) -> Self {
+        Self {
+            is_past: true,
+            ..Self::of(published, title)
         }
     }
 

@@ -6,19 +6,31 @@
 //! | `/agents` | `board.rs` |
 //! | `/agents/{agent}` | `agent.rs` |
 //! | `/goals/{goal}` | `goal.rs` |
+//! | `/agents/{agent}/versions` | `versions.rs` |
+//! | `/entries` | `entries.rs` |
 //! | `/entries/{index}` | `entry.rs` |
+//! | `/heads` | `heads.rs` |
+//! | `/charter` | `charter.rs` |
+//! | `/authority` | `authority.rs` |
 //!
 //! A page shows what the service says. Whoever wants it proven follows the link to the verifier's page, which checks the
 //! same entries in the reader's own browser. One small script keeps a page up to date where there is one to run it.
 
 mod agent;
+mod attention;
+mod authority;
 mod board;
+mod charter;
+mod entries;
 mod entry;
 mod frame;
 mod goal;
+mod heads;
 mod hold;
 mod overview;
+mod past;
 mod shown;
+mod versions;
 
 use askama::Template;
 use axum::Router;
@@ -50,8 +62,13 @@ pub(super) fn routes() -> Router<Service> {
         .route("/", get(overview::page))
         .route("/agents", get(board::page))
         .route("/agents/{agent}", get(agent::page))
+        .route("/agents/{agent}/versions", get(versions::page))
         .route("/goals/{goal}", get(goal::page))
+        .route("/entries", get(entries::page))
         .route("/entries/{index}", get(entry::page))
+        .route("/heads", get(heads::page))
+        .route("/charter", get(charter::page))
+        .route("/authority", get(authority::page))
         .layer(from_fn(problems_as_pages));
     pages
         .route("/pages.css", get(|| file("text/css; charset=utf-8", STYLE)))

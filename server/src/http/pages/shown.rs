@@ -6,6 +6,7 @@ use std::fmt::Display;
 use askama::Template;
 use askama::filters::HtmlSafe;
 use ledger::govern;
+use ledger::key::KeyId;
 use ledger::record::AgentState;
 use timeline::entry::Entry;
 use timeline::words;
@@ -96,6 +97,29 @@ pub(super) fn last_progress(
     agent.open_goals().next().map(|_| ago(age_ms))
 }
 
+/// Who holds a key: by the charter in force, or the agent whose key it is.
+pub(super) fn holder(published: &Published, keyid: &KeyId) -> Option<String> {
+    let state = &published.state;
+    if let Some(agent) = state.owner(keyid) {
+        return Some(format!("agent {agent}"));
+    }
+    let charter = state.charter()?;
+    if charter.log_key_ids().any(|id| id == *keyid) {
+        return Some("the log".to_owned());
+    }
+    let key = charter.keys.iter().find(|key| key.key.id() == *keyid)?;
+    let roles: Vec<&str> = key.roles.iter().map(|role| role.as_str()).collect();
+    let distrusted = match charter.distrusted.contains(keyid) {
+        true => ", distrusted",
+        false => "",
+    };
+    Some(format!(
+        "{} ({}{distrusted})",
+        visible(key.name.as_str()),
+        roles.join(", ")
+    ))
+}
+
 /// Values as text.
 pub(super) fn texts<T: Display>(values: &[T]) -> Vec<String> {
     values.iter().map(ToString::to_string).collect()
@@ -107,7 +131,7 @@ pub(super) fn verify(address: &str) -> String {
 }
 
 /// Text as a query holds it, but for the slash, which nothing takes for anything else (RFC 3986 §3.4).
-fn in_query(text: &str) -> String {
+pub(super) fn in_query(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     let escape = |byte: u8| match plain(byte) {
         true => Cow::Owned(char::from(byte).to_string()),
