@@ -189,6 +189,16 @@ test("agents are found by a part of their names, and sorted", async () => {
   await close();
 });
 
+test("each tree head leads to the proof that it grew out of the one before", async () => {
+  const { page, faults, close } = await open("/heads");
+  const proofs = page.locator("#heads-scroll tbody a");
+  assert.ok(await proofs.count() > 1);
+  const { old, new: size, hashes } = await service.json(await proofs.first().getAttribute("href"));
+  assert.ok(old < size && hashes.length > 0);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
 test("the verifier's page is sent once, and small", async () => {
   const index = await (await fetch(new URL("/verify/", service.url))).text();
   const script = new URL(/src="(page-[0-9a-f]+\.js)"/.exec(index)[1], new URL("/verify/", service.url));

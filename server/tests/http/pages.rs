@@ -176,7 +176,7 @@ async fn the_pages_show_what_there_is_and_escape_it() {
         ),
         (
             "/heads".to_owned(),
-            vec!["<td>none</td>", "/v1/consistency?old="],
+            vec!["<td>none</td>", "Signed tree heads, newest first"],
         ),
         (
             "/charter".to_owned(),

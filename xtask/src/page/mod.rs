@@ -89,8 +89,8 @@ fn say_digests(dist: &Path) -> anyhow::Result<()> {
     let names = [
         "index.html",
         "page.html",
-        "verifier/proofs_bg.wasm",
         "verifier/verifier_bg.wasm",
+        "verifier/proofs_bg.wasm",
     ];
     let mut sums = String::new();
     for name in names {
