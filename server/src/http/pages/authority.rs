@@ -129,11 +129,11 @@ impl Grant {
             return Ok(None);
         };
         let terms = lease.terms();
-        let held = matches!(agent.state(), AgentState::Quarantined | AgentState::Stopped);
+        let is_quarantined = agent.state() == AgentState::Quarantined;
         Ok(Some(Self {
             name: agent.name().to_string(),
             state: State(agent.state()),
-            is_barred: is_enforced && held,
+            is_barred: is_enforced && is_quarantined,
             allow: texts(&terms.allow),
             deny: texts(&terms.deny),
             left: left(&terms.budget, lease),

@@ -123,9 +123,9 @@ fn build(published: &Published, wanted: &Wanted) -> Result<CharterPage, Problem>
         version: charter.version,
         is_in_force: charter.version == newest.1.version,
         mode: match charter.mode {
-            Mode::Enforce => "It refuses what breaks a rule.",
+            Mode::Enforce => "This log refuses what breaks a rule.",
             Mode::Observe => {
-                "It logs what agents do and notes what breaks a rule. It refuses nothing of theirs."
+                "This log only observes agents: it logs what they do, notes what breaks a rule, and refuses nothing of theirs."
             }
         },
         thresholds: thresholds(charter),
