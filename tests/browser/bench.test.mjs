@@ -94,6 +94,19 @@ test("entries are found by kind, agent, text and signer, and links lead to recor
   await page.waitForSelector('details[open][data-index="2"]');
 });
 
+test("goals are told as stories, and each step leads to its entry", async () => {
+  await trySample(page, "history.pack.jsonl");
+  await page.getByRole("button", { name: "Tell the goals as stories" }).click();
+  const tale = page.locator(".tales > li").first();
+  await tale.locator("summary").click();
+  const steps = await tale.locator(".tale > li").allTextContents();
+  assert.match(steps[0], /asked \S+ for it.*under lease/);
+  assert.ok(steps.some((step) => /announced \w+:/.test(step)) && steps.some((step) => /calls the outcome/.test(step)), steps.join("\n"));
+  const index = /Entry (\d+)/.exec(steps.at(-1))[1];
+  await tale.locator(".tale > li button").last().click();
+  await page.waitForSelector(`details[open][data-index="${index}"]`);
+});
+
 test("axe finds nothing in a verdict with everything open", async () => {
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });

@@ -27,7 +27,7 @@ export function goals({ thread, run }, report, open) {
 }
 
 function show(into, told, shown, open) {
-  fill(into, el("ol", { class: "records" }, ...told.slice(0, shown).map((story) => el("li", {}, tale(story, open)))),
+  fill(into, el("ol", { class: "tales" }, ...told.slice(0, shown).map((story) => el("li", {}, tale(story, open)))),
     told.length > shown && button(`Show more, ${told.length - shown} left`, () => show(into, told, shown + SHOWN_AT_ONCE, open)));
 }
 
