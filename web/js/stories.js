@@ -61,7 +61,7 @@ function steps(story) {
 
 function step({ index, received_ms: receivedMs }, text, more, open) {
   return el("li", {}, button(`Entry ${index}`, () => open(index), { class: "copy" }), " ",
-    el("span", {}, text), more && el("span", { class: "soft" }, ` ${more}`),
+    el("span", {}, text), more && el("span", { class: "soft" }, " ", more),
     receivedMs !== undefined && el("span", { class: "when" }, ` ${time(receivedMs)}`));
 }
 
