@@ -154,6 +154,33 @@ fn finished_trace(service: &Service) -> String {
     }
 }
 
+/// `ulimit -f`: a write beyond it is a signal that would kill the process without a word if nobody took it.
+#[test]
+fn a_file_that_may_not_grow_ends_the_service_by_itself_and_loses_nothing() {
+    let mut service = Service::new();
+    service.log(
+        &service
+            .signer()
+            .registration("a", &PrivateKey::from_seed(&[5; 32])),
+    );
+    let pid = service.process().0.to_string();
+    let mut limit = Command::new("prlimit");
+    limit.args(["--pid", &pid, "--fsize=1000"]);
+    assert!(limit.status().unwrap().success());
+    let acknowledged: Vec<String> = (0..)
+        .map_while(|n| post(&service, &observation(&service, n)))
+        .collect();
+    // What it says goes to a file here, which may not grow either: its code says that it ended by itself.
+    assert_eq!(service.wait().code(), Some(2));
+    service.start();
+    for record in &acknowledged {
+        let found = service.get(&format!("/v1/records/{record}"));
+        assert_eq!(found.status, 200, "{record}");
+    }
+    service.log(&service.signer().observation("a", "afterwards"));
+    assert!(service.stop().success());
+}
+
 /// The order of a durable answer: sync, then answer.
 #[test]
 fn an_answer_leaves_after_the_sync_of_its_group_has_returned() {
