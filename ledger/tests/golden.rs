@@ -175,9 +175,13 @@ fn the_models_history_is_verified() -> Outcome {
         let trust = serde_json::json!({"policy": policy, "charter": charter});
         trust.to_string().parse().unwrap()
     };
+    // Whoever has one of the keys has the other by the charters, on either side of the amendment.
     for (pack, trust) in [
         ("pack_amended", trusting(&[&first])),
+        ("pack_amended", trusting(&[&second])),
         ("pack", trusting(&[&first, &second])),
+        ("pack", trusting(&[&first])),
+        ("pack", trusting(&[&second])),
     ] {
         let report = verify(text(&golden.json[pack]).as_bytes(), &trust, None);
         assert_eq!(report.findings, [], "{pack}");

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use ledger::codes::{Class, Party};
 use ledger::pack::Selection;
-use ledger::verify::{Report, Status, Trust, Verdict, verify};
-use tests::lies::{Fault, Forger, Sample, TRUST, all, forger, of_the_log};
+use ledger::verify::{Headline, Question, Reply, Report, Status, Trust, Verdict, verify};
+use tests::lies::{Fault, Forger, Sample, TRUST, all, forger, of_one_log, of_the_log};
 
 fn report(sample: &Sample) -> Report {
     let trust: Trust = sample.trust.parse().unwrap();
@@ -74,6 +74,57 @@ fn accused(report: &Report) -> Vec<String> {
         .collect()
 }
 
+/// What is judged from a state that nobody here vouches for shows nobody out of bounds, in no sentence.
+#[test]
+fn by_an_unknown_state_nobody_is_out_of_bounds() {
+    let samples = all();
+    let of_name = |sample: &&Sample| sample.name == "state-unknown-and-breaches";
+    let sample = samples.iter().find(of_name).unwrap();
+    let report = report(sample);
+    assert!(report.count(Class::Breach) > 0);
+    assert_eq!(accused(&report), [""; 0]);
+    let told = report.told();
+    assert_eq!(told.headline, Headline::Incomplete);
+    let because = told.because.concat();
+    assert!(because.contains("if that state is wrong"), "{because}");
+    let answers = report.answers(&sample.trust.parse().unwrap());
+    let complete = answers.iter().find(|it| it.question == Question::Complete);
+    assert_eq!(complete.unwrap().reply, Reply::No);
+    for answer in answers {
+        let is_of_the_tree = answer.question == Question::Logged;
+        assert_eq!(answer.reply == Reply::Yes, is_of_the_tree, "{}", answer.why);
+        assert!(!answer.why.contains("breach"), "{}", answer.why);
+    }
+}
+
+/// What was not checked is said as well.
+#[test]
+fn the_report_of_a_pack_speaks_of_every_check() {
+    for sample in all() {
+        if sample.evidence.starts_with(b"{\"pack\":") {
+            let checks = report(&sample).checks;
+            let ids: Vec<_> = checks.iter().map(|check| check.id).collect();
+            assert_eq!(ids, ledger::verify::CheckId::ALL, "{}", sample.name);
+        }
+    }
+}
+
+/// Whoever makes or passes on evidence changes it as they like, and makes nobody else look guilty.
+#[test]
+fn what_is_done_to_evidence_is_laid_to_nobody_in_the_log() {
+    let is_of_the_evidence = |fault: &Fault| matches!(fault.by, Party::Producer | Party::Unknown);
+    let samples = all();
+    let of_evidence: Vec<&Sample> = samples
+        .iter()
+        .filter(|sample| sample.fault.as_ref().is_some_and(is_of_the_evidence))
+        .collect();
+    assert!(of_evidence.len() >= 100, "{}", of_evidence.len());
+    for sample in of_evidence {
+        let report = report(sample);
+        assert_eq!(accused(&report), [""; 0], "{}", sample.name);
+    }
+}
+
 fn judged(evidence: &[u8]) -> Report {
     let trust: Trust = TRUST.parse().unwrap();
     verify(evidence, &trust, None)
@@ -111,6 +162,54 @@ fn nothing_that_happens_on_the_way_is_laid_to_anybody_in_the_log() {
                 "{what} in {}",
                 sample.name
             );
+        }
+    }
+}
+
+/// Lines of one sound pack in the place of those of another, and the head of one over the leaves of another.
+#[test]
+fn nothing_that_is_moved_is_laid_to_anybody_in_the_log() {
+    let packs = of_one_log();
+    let lines = |sample: &Sample| -> Vec<String> {
+        let text = String::from_utf8(sample.evidence.clone()).unwrap();
+        text.split_inclusive('\n').map(str::to_owned).collect()
+    };
+    let leaf = |line: &str| {
+        line.split_once("\"leaf\":")
+            .map(|(_, leaf)| leaf.to_owned())
+    };
+    for (into, from) in packs
+        .iter()
+        .flat_map(|one| packs.iter().map(move |other| (one, other)))
+    {
+        let (sound, others) = (lines(into), lines(from));
+        let mut moved = vec![[&others[..3], &sound[3..]].concat()];
+        for (at, line) in sound.iter().enumerate().skip(3) {
+            let (head, own) = line.split_once("\"leaf\":").unwrap();
+            let other = others.iter().filter_map(|other| leaf(other));
+            moved.extend(other.filter(|other| own != other).map(|other| {
+                let mut moved = sound.clone();
+                moved[at] = format!("{head}\"leaf\":{other}");
+                moved
+            }));
+        }
+        for pack in moved
+            .into_iter()
+            .filter(|pack| *pack != sound && *pack != others)
+        {
+            let sample = Sample {
+                evidence: pack.concat().into_bytes(),
+                ..into.clone()
+            };
+            let report = report(&sample);
+            assert_eq!(
+                accused(&report),
+                [""; 0],
+                "{} into {}",
+                from.name,
+                into.name
+            );
+            assert_ne!(report.verdict, Verdict::Verified);
         }
     }
 }
@@ -168,6 +267,13 @@ fn a_later_head_makes_an_earlier_end_no_fresher() {
     for id in ["chains", "authority", "liveness", "outcomes", "freshness"] {
         assert_eq!(status(&beginning, id), Status::Skipped, "{id}");
     }
+    let reply = |report: &Report, question| {
+        let answers = report.answers(&trust);
+        let answer = answers.iter().find(|it| it.question == question);
+        answer.unwrap().reply
+    };
+    assert_eq!(reply(&beginning, Question::Complete), Reply::No);
+    assert_eq!(reply(&beginning, Question::Allowed), Reply::NotChecked);
     let told = beginning.told();
     assert!(told.because.concat().contains("6 later"), "{told:?}");
     let window = of(golden.pack(3, 16));
@@ -175,6 +281,7 @@ fn a_later_head_makes_an_earlier_end_no_fresher() {
         (window.verdict, window.as_of.judged_to),
         (Verdict::Incomplete, None)
     );
+    assert_eq!(reply(&window, Question::Complete), Reply::No);
     let late = verify(golden.whole().as_bytes(), &trust, Some(1_864_000_000_000));
     assert_eq!(status(&late, "freshness"), Status::Skipped);
 }

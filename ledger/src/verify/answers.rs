@@ -11,6 +11,9 @@ use crate::verify::trust::Trust;
 /// Why nobody knows whether others see the same log.
 const NOBODY_ELSE: &str = "your trust does not ask for witnesses, and there is no other checkpoint to compare this one with";
 
+/// Why nobody knows whether what was done behind a state was allowed.
+const UNKNOWN_STATE: &str = "everybody is judged from a state that your trust does not name";
+
 words! {
     /// What people ask of evidence. Each is put so that *yes* is the good answer.
     Question, "question" {
@@ -174,6 +177,9 @@ impl Report {
 
     /// Whatever anybody did out of bounds counts, whichever check has found it.
     fn allowed(&self) -> (Reply, String) {
+        if self.aside.rests_on_a_state {
+            return (Reply::NotChecked, UNKNOWN_STATE.to_owned());
+        }
         let mut findings = self.findings.iter();
         match findings.find(|finding| finding.class == Class::Breach) {
             Some(first) => {

@@ -8,7 +8,7 @@
 //! follows from the records before it, and those are not in the file. So its report has no checks of authority
 //! and after.
 //!
-//! A *state proof* shows what one pulse says of one agent: what control signed then, and not whether it was right.
+//! A *state proof* shows what one pulse of the log says of one agent: neither that control signed it, nor that it was right.
 //!
 //! A *pack* holds a window of the log, or what belongs to an agent or a goal: records of that log, in its tree, whose
 //! disclosures open their commitments. A window that begins with the first leaf is replayed: it shows who signed what,

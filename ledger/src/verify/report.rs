@@ -108,6 +108,8 @@ pub struct Aside {
     pub is_old: bool,
     /// Whether the evidence says itself that it lacks entries of the log.
     pub lacks_entries: bool,
+    /// Whether everybody is judged from a state that the trust does not name.
+    pub rests_on_a_state: bool,
 }
 
 /// When a report speaks of. What is `None` nobody vouched for.

@@ -1,7 +1,8 @@
 //! The verification of a state proof: what a pulse says of an agent, or that it knew of none of that name.
 //!
 //! The pulse is a leaf of the log, and names the root of the state before it. So whoever shows an entry and its way to
-//! that root shows what control signed of the agent then. Whether control was right, only a replay of what led there says.
+//! that root shows what the log says there of the agent. That control signed the pulse, only who has the charters can check, and
+//! whether control was right, only a replay of what led there says.
 
 use tlog::checkpoint::VerifiedCheckpoint;
 use tlog::{LeafIndex, TreeSize, inclusion, leaf_hash};

@@ -66,6 +66,15 @@ impl Tallies {
     }
 }
 
+impl Tallies {
+    /// The keys come from a state that nobody here has verified: only the log answers for what was found by them.
+    pub(super) fn lay_to_the_log_alone(&mut self) {
+        let findings = self.0.iter_mut().flat_map(|(_, tally)| &mut tally.listed);
+        let of_others = findings.filter(|finding| finding.by != Party::Log);
+        of_others.for_each(|finding| finding.by = Party::Unknown);
+    }
+}
+
 impl Tally {
     /// The first of so many, or all of it if it is the only one.
     fn told(&self, count: u64) -> String {

@@ -133,7 +133,7 @@ impl Report {
     }
 
     fn headline(&self) -> Headline {
-        let has_breaches = self.count(Class::Breach) > 0;
+        let has_breaches = self.count(Class::Breach) > 0 && !self.aside.rests_on_a_state;
         match (self.verdict, has_breaches) {
             _ if matches!(self.aside.reading, Reading::Other(_)) => Headline::NotEvidence,
             (Verdict::Failed, _) => Headline::Failed,
@@ -180,10 +180,13 @@ impl Report {
         Some(format!("Not checked: {}, {}.", gap.id, gap.detail))
     }
 
-    /// What a state proof says, or whose signature on the one record was checked.
+    /// What a state proof says, by whose word, or whose signature on the one record was checked.
     fn said_of_one(&self) -> String {
         if let Some(state) = self.check(CheckId::Disclosures) {
-            return format!("By what control signed there, {}.", state.detail);
+            return format!(
+                "The pulse there says: {}. Whether control signed it was not checked, because the keys that count are in other records.",
+                state.detail
+            );
         }
         match self.check(CheckId::Signatures) {
             Some(check) if check.status == Status::Pass => {
@@ -202,6 +205,11 @@ impl Report {
             ),
         };
         let number = self.count(Class::Breach);
+        if number > 0 && self.aside.rests_on_a_state {
+            return Some(format!(
+                "By the state that it begins with, which your trust does not name, the records show {number} breaches; if that state is wrong, they show none."
+            ));
+        }
         (number > 0).then(|| told(number))
     }
 }

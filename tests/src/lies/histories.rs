@@ -6,7 +6,10 @@
 
 use ledger::codes::{Class, Code, Party};
 use ledger::digest::{Digest, RecordHash};
-use ledger::record::{AgentState, Body, Phase, Rule, Seen, StateRoot, Status, Verdict as Judged};
+use ledger::envelope::Envelope;
+use ledger::record::{
+    AgentState, Body, Kind, Phase, Rule, Seen, StateRoot, Status, Verdict as Judged,
+};
 use ledger::verify::{CheckId, Verdict};
 use proving::keys::{Keys, instance, key};
 use proving::{Log, record};
@@ -427,6 +430,16 @@ fn control() -> Vec<History> {
         };
         "denial-that-shows-nothing" RefusalUnfounded Liveness Control |scene| {
             scene.refuse(|refused| refused.code = Code::ScopeDenied);
+        };
+        "denial-of-what-nobody-can-read" RefusalUnfounded Liveness Control |scene| {
+            let stranger = key("stranger");
+            let envelope = Envelope::sign(Kind::Receipt, b"{}".to_vec(), &[&stranger]);
+            let envelope = envelope.expect("an envelope");
+            scene.refuse(|refused| {
+                refused.code = Code::Malformed;
+                refused.refused = envelope.record_hash();
+                refused.envelope = Some(envelope);
+            });
         };
         "denials-without-number" RefusalUnfounded Liveness Control |scene| {
             scene.refuse(|refused| refused.count = 1_000_000_000_000_000);

@@ -4,10 +4,11 @@ use ledger::codes::{Code, Party};
 use ledger::digest::Digest;
 use ledger::envelope::{Envelope, Signature};
 use ledger::key::{PrivateKey, SignatureBytes};
+use ledger::pack::Selection;
 use ledger::record::Kind;
 use ledger::verify::CheckId;
 
-use super::forger::{Forger, envelope, key, leaf, of_envelope, payload, signatures};
+use super::forger::{Forger, envelope, key, leaf, of_envelope, payload, signatures, text};
 use super::heads::add_order;
 use super::{Group, Layer, Shelf};
 
@@ -363,6 +364,7 @@ fn signed(shelf: &mut Shelf) {
     ] {
         shelf.lie(SIGNATURES, name, code, pack);
     }
+    part(shelf, own);
     let unapproved = |leaf: &str| {
         let (observer, agent) = (key("observer"), key("agent"));
         let payload = envelope(leaf).payload().to_vec();
@@ -375,6 +377,22 @@ fn signed(shelf: &mut Shelf) {
         "manifest-that-no-operator-signed",
         Code::RoleMissing,
         unapproved,
+    );
+}
+
+/// The same in an agent's pack: a signature that its own key did not make is the log's, whatever was left out.
+fn part(shelf: &mut Shelf, own: Signature) {
+    let mut bytes = *own.sig.as_bytes();
+    bytes[0] ^= 1;
+    let sig = SignatureBytes::from_bytes(bytes);
+    let forger = Forger::with_leaf(SEEN, |leaf| resigned(leaf, Signature { sig, ..own }));
+    let agent = Selection::Agent("reconciler".parse().expect("a name"));
+    let indices: Vec<u64> = (0..15).collect();
+    shelf.lie(
+        SIGNATURES,
+        "agent-record-signature-flipped",
+        Code::SignatureInvalid,
+        text(&forger.selected(agent, &indices)),
     );
 }
 

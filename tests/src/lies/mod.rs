@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 pub use forger::Forger;
 pub use histories::aftermaths;
-pub use parts::of_the_log;
+pub use parts::{of_one_log, of_the_log};
 
 /// The trust that a lie is told to, unless it is about another.
 pub const TRUST: &str = include_str!("../../../ledger/src/verify/golden/trust.json");

@@ -163,6 +163,29 @@ fn log_keys(shelf: &mut Shelf) {
     ] {
         shelf.fits_at(RECORDS, &trust, name, verdict, pack);
     }
+    // The witnesses that the trust asks for count under a key that only the charters name, and are asked for there too.
+    let head = signed_by(&new, &scene, size);
+    let seen = scene
+        .keys()
+        .witness
+        .cosign(head.unverified(), START / SECOND + 60);
+    let cosigned = head.clone().with_signature(seen.expect("a time"));
+    let cosigned = cosigned.expect("two signatures");
+    let witnessed = scene.log.trust_witnessed().to_json();
+    shelf.fits_at(
+        RECORDS,
+        &witnessed,
+        "sound-witnessed-under-a-new-key",
+        Verdict::Verified,
+        scene.log.pack_of(0, size.get(), &cosigned),
+    );
+    shelf.lie_to(
+        &witnessed,
+        Group::of(RECORDS, CheckId::Witnesses),
+        "new-key-that-no-witness-saw",
+        Code::QuorumNotMet,
+        whole(&new, size),
+    );
     let code = Code::CheckpointNotInCharter;
     shelf.lie_to(
         &trust,
@@ -198,6 +221,39 @@ fn log_keys(shelf: &mut Shelf) {
         );
     }
     forged_chain(shelf, &trust, &stranger);
+    moved_amendment(shelf, &scene, changed_at);
+}
+
+/// The amendment that took a key away, put in front of a head that this key had signed before: nobody but whoever made the
+/// pack did that.
+fn moved_amendment(shelf: &mut Shelf, scene: &Scene, changed_at: u64) {
+    let trust = scene.log.trust().to_json();
+    let (size, early) = (scene.log.size(), TreeSize::new(changed_at));
+    let old = scene.keys().log;
+    let lines = |size: TreeSize, from: u64| -> Vec<String> {
+        let pack = scene
+            .log
+            .pack_of(from, size.get(), &signed_by(&old, scene, size));
+        pack.split_inclusive('\n').map(str::to_owned).collect()
+    };
+    let at = |index: u64| format!("{{\"index\":{index},");
+    let amendment = lines(size, 0)
+        .into_iter()
+        .find(|line| line.starts_with(&at(changed_at)))
+        .expect("the amendment");
+    let mut moved = lines(early, 0);
+    let place = changed_at - 2;
+    for line in moved.iter_mut().filter(|line| line.starts_with(&at(place))) {
+        *line = amendment.replacen(&at(changed_at), &at(place), 1);
+    }
+    assert_ne!(moved, lines(early, 0));
+    shelf.lie_to(
+        &trust,
+        Group::of(RECORDS, CheckId::Inclusion),
+        "amendment-moved-before-a-head",
+        Code::RootMismatch,
+        moved.concat(),
+    );
 }
 
 /// Whoever has no root's key brings a charter of his own, and signs the head with the key that it names.
@@ -242,5 +298,28 @@ pub fn of_the_log() -> Vec<Sample> {
     shelf.sound_to(super::TRUST, "earlier", earlier);
     shelf.sound_to(super::TRUST, "proof", golden.proof(6).to_string());
     shelf.sound_to(super::TRUST, "charter", golden.proof(0).to_string());
+    shelf.samples
+}
+
+/// Sound packs of one log whose key was replaced: somebody may put lines of one into another.
+pub fn of_one_log() -> Vec<Sample> {
+    let mut shelf = Shelf::default();
+    let (scene, new) = amended();
+    let (size, old) = (scene.log.size(), scene.keys().log);
+    let trust = scene.log.trust().to_json();
+    let amendment = TreeSize::new(size.get() - 1);
+    let early = TreeSize::new(size.get() - 2);
+    for (name, key, of) in [
+        ("new", &new, size),
+        ("amendment", &old, amendment),
+        ("early", &old, early),
+    ] {
+        let head = signed_by(key, &scene, of);
+        shelf.sound_to(&trust, name, scene.log.pack_of(0, of.get(), &head));
+    }
+    let agent = scene
+        .log
+        .pack_of_agent(&record::name("a"), &signed_by(&new, &scene, size));
+    shelf.fits_at(RECORDS, &trust, "agent", Verdict::Incomplete, agent);
     shelf.samples
 }

@@ -24,6 +24,77 @@ pub(super) fn fill(shelf: &mut Shelf) {
     entries(shelf, &behind);
     trusts(shelf, &behind);
     proofs(shelf, &behind);
+    invented(shelf);
+}
+
+/// A state, and what others did behind it.
+struct Accused {
+    /// The pack that begins there.
+    pack: String,
+    /// The same without its last leaf.
+    cut: String,
+    /// A trust that names the state.
+    known: String,
+    /// One that does not.
+    unknown: String,
+}
+
+impl Accused {
+    /// An agent does behind a pulse what its lease does not allow, and control does not do what it has to.
+    fn made(skips_a_number: bool) -> Self {
+        let mut scene = Scene::begin();
+        scene.pass(3, true);
+        let state = scene.log.state().clone();
+        scene.pass(1, true);
+        let goal = scene.goal();
+        scene.intent(goal, "write:repo/secrets/key");
+        if skips_a_number {
+            scene.beat_with(|beat| beat.chain.seq += 1);
+        }
+        scene.now += 5 * super::scene::MINUTE;
+        scene.pulse();
+        let behind = Behind {
+            log: scene.log,
+            state,
+        };
+        let (from, to) = (behind.state.size(), behind.log.size().get() - 1);
+        Self {
+            pack: behind.whole(),
+            cut: behind.pack_to(from, to, &behind.brought()),
+            known: behind.trust(Some(behind.at())),
+            unknown: behind.trust(None),
+        }
+    }
+}
+
+/// Who has the log's key can make up a state, the keys in it and what they sign: nothing behind one that the trust does not
+/// name shows what anybody did.
+fn invented(shelf: &mut Shelf) {
+    let accused = Accused::made(true);
+    let by = |party| Group::by(Layer::Records, CheckId::Chains, party);
+    let code = Code::SequenceGap;
+    let Accused {
+        pack,
+        cut,
+        known,
+        unknown,
+    } = &accused;
+    for (name, trust, party, pack) in [
+        ("state-known-accuses", known, Party::Agent, pack),
+        ("state-known-accuses-also-cut", known, Party::Agent, cut),
+        (
+            "state-unknown-accuses-nobody",
+            unknown,
+            Party::Unknown,
+            pack,
+        ),
+        ("state-unknown-and-cut", unknown, Party::Unknown, cut),
+    ] {
+        shelf.lie_to(trust, by(party), name, code, pack.clone());
+    }
+    let Accused { pack, unknown, .. } = Accused::made(false);
+    let verdict = Verdict::Incomplete;
+    shelf.fits(&unknown, "state-unknown-and-breaches", verdict, pack);
 }
 
 impl Behind {
@@ -54,8 +125,13 @@ impl Behind {
 
     /// All leaves from an index on, and these lines in front of their proof.
     fn pack(&self, from: u64, brought: &[String]) -> String {
-        let (size, signed) = (self.log.size(), self.log.checkpoint(self.log.size()));
-        let mut lines: Vec<String> = self.log.pack_lines(from, size.get(), &signed).collect();
+        self.pack_to(from, self.log.size().get(), brought)
+    }
+
+    /// As [`Self::pack`], up to an index, under the newest head.
+    fn pack_to(&self, from: u64, to: u64, brought: &[String]) -> String {
+        let signed = self.log.checkpoint(self.log.size());
+        let mut lines: Vec<String> = self.log.pack_lines(from, to, &signed).collect();
         lines.splice(2..2, brought.iter().cloned());
         lines.concat()
     }

@@ -1,7 +1,8 @@
 //! A pack that begins with a state: the entries of the state in front of its first leaf, which is a pulse that names it.
 //!
 //! If the trust names the same state, everything behind it is judged as if all leaves before it were there. If not, it is
-//! judged by what control signed, and the verdict is at best *incomplete*.
+//! judged by what the pulse tells, the verdict is at best *incomplete*, and nothing is laid to anybody but the log: whoever has
+//! its key can make up the state, the keys in it, and what they signed.
 
 use tlog::tree::Frontier;
 use tlog::{Hash, LeafIndex, TreeSize};

@@ -1,7 +1,7 @@
 //! What a pack comes to, said when all of it was read.
 
 use tlog::checkpoint::VerifiedCheckpoint;
-use tlog::{ProofError, consistency, subset};
+use tlog::{Hash, ProofError, consistency, subset};
 
 use super::coverage::Coverage;
 use super::{Head, Pack};
@@ -48,12 +48,16 @@ impl Pack {
         } else {
             self.tallies.lay_to_nobody_here();
         }
+        if let Coverage::Continued { .. } = self.coverage() {
+            self.draft.aside.rests_on_a_state = true;
+            self.tallies.lay_to_the_log_alone();
+        }
         let why_not = match (is_whole, is_proven) {
             (false, _) => Some(NOT_WHOLE),
             (true, false) => Some(NOT_PROVEN),
             (true, true) => None,
         };
-        self.conclude_consistency(head.as_ref(), is_proven, trust, is_whole);
+        self.conclude_consistency(head.as_ref(), is_proven, trust);
         self.conclude_records(why_not.filter(|_| !is_whole));
         let why_not = self.why_not_judged(why_not);
         self.conclude_replay(why_not.as_deref());
@@ -86,7 +90,8 @@ impl Pack {
         match std::mem::take(&mut self.checkpoint) {
             Head::Held(signed) | Head::Refused(signed) => {
                 let mut draft = std::mem::take(&mut self.draft);
-                let signers = self.signers(trust, is_whole);
+                let is_proven = is_whole && self.leads_to(&signed.unverified().root);
+                let signers = self.signers(trust, is_proven);
                 let head = check_checkpoint(&mut draft, &signed, signers);
                 self.draft = draft;
                 head
@@ -100,10 +105,17 @@ impl Pack {
         }
     }
 
+    /// Whether all leaves are in a tree of this root, whoever has signed it.
+    fn leads_to(&self, root: &Hash) -> bool {
+        let shown = self.inclusion.clone().and_then(Result::ok);
+        let shown = shown.and_then(|verifier| verifier.finish().ok());
+        shown.as_ref() == Some(root)
+    }
+
     /// Whose signatures count, as far as the charters are there. That a key was taken away and did not come back, only a
-    /// pack shows that has all of them: one of the whole log, or one that claims to.
-    fn signers<'a>(&'a self, trust: &'a Trust, is_whole: bool) -> Signers<'a> {
-        let has_all = is_whole && self.beyond().is_none();
+    /// pack shows that has all of them, in their places in the tree: one of the whole log, or one that claims to.
+    fn signers<'a>(&'a self, trust: &'a Trust, is_proven: bool) -> Signers<'a> {
+        let has_all = is_proven && self.beyond().is_none();
         Signers {
             trust,
             charters: self.log_keys(),
@@ -213,20 +225,20 @@ impl Pack {
         head: Option<&VerifiedCheckpoint>,
         is_proven: bool,
         trust: &Trust,
-        is_whole: bool,
     ) {
         let id = CheckId::Consistency;
         let heads = self.replay.as_ref().map_or(0, |replay| replay.heads());
         let unjudged = self.replay.as_ref().map_or(0, |replay| replay.earlier());
         let earlier = self.earlier.take().zip(head).map(|(earlier, newer)| {
-            let signers = self.signers(trust, is_whole);
+            let signers = self.signers(trust, is_proven);
             self.check_earlier(&earlier, newer, is_proven, signers)
         });
         match earlier {
             Some(Err((refusal, by))) => self.draft.fail_by(id, refusal, by, None),
             _ if self.tallies.fail(&mut self.draft, id) => {}
             Some(Ok(detail)) => self.draft.pass(id, detail),
-            None if heads > 0 && is_proven => {
+            // Whose heads they are, and whose keys signed them, a state that nobody vouches for does not show.
+            None if heads > 0 && is_proven && !self.draft.aside.rests_on_a_state => {
                 let mut detail =
                     format!("{heads} heads that agents or witnesses saw are of this log");
                 if unjudged > 0 {

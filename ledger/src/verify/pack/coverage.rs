@@ -12,7 +12,7 @@ pub(super) enum Coverage {
     Whole,
     /// Those from the first on, and so many after them not.
     Beginning { later: u64 },
-    /// All behind a state that control signed and the trust does not name.
+    /// All behind a state that a pulse tells and the trust does not name.
     Continued { earlier: u64, later: u64 },
     /// Neighbouring ones.
     Window { earlier: u64, later: u64 },
@@ -65,7 +65,7 @@ impl Coverage {
             Self::Whole => None,
             Self::Beginning { later } => Some(format!("entries not shown: {later} later")),
             Self::Continued { earlier, later } => Some(format!(
-                "judged from the state that control signed at entry {earlier}, which the trust does not name; {later} later entries are not shown"
+                "judged from the state that the pulse at entry {earlier} tells, which the trust does not name; {later} later entries are not shown"
             )),
             Self::Window { earlier, later: 0 } => {
                 Some(format!("entries not shown: {earlier} earlier"))

@@ -402,3 +402,21 @@ fn after_a_line_that_cannot_be_read_nothing_more_is() {
     verifier.push(golden_pack().as_bytes());
     assert_eq!(codes(&verifier.finish()), [Code::PackMalformed]);
 }
+
+/// What cannot be unwrapped is wrong with the file, and with nobody whom it names.
+#[test]
+fn evidence_that_grows_without_end_is_laid_to_nobody_by_name() {
+    for held in [0, 2000] {
+        let mut verifier = Verifier::new(trust());
+        verifier.push(&golden_pack().as_bytes()[..held]);
+        verifier.refuse(Code::TooLarge.because("it grows"));
+        let report = verifier.finish();
+        let found: Vec<_> = report
+            .findings
+            .iter()
+            .map(|finding| (finding.refusal.code, finding.by))
+            .collect();
+        assert_eq!(found, [(Code::TooLarge, Party::Unknown)], "{held}");
+        assert_eq!(report.verdict, Verdict::Failed);
+    }
+}
