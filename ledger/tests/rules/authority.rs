@@ -669,3 +669,26 @@ fn in_observe_mode_an_agents_breach_is_logged_and_an_operators_is_not() {
         Err(Code::SequenceGap).or(Err(Code::EpochFenced))
     );
 }
+
+/// A registration is signed by those who have to sign it, and by nobody beside them.
+#[test]
+fn a_registration_bears_no_signature_that_it_does_not_need() {
+    let (old, new) = (agent_key(), key(15));
+    let (root, operator, observer) = (key(1), key(2), key(4));
+    let offer = |by: &PrivateKey, keys: &[&PrivateKey]| {
+        let mut world = World::new();
+        world.register("a", &agent_key()).unwrap();
+        let registration = world.registration("a", by);
+        let record = world.record(Body::Manifest(registration.into()));
+        world.offer(&record, keys).map(drop)
+    };
+    assert_eq!(offer(&old, &[&operator, &old]), Ok(()));
+    for surplus in [&root, &observer] {
+        let signed = offer(&old, &[&operator, &old, surplus]);
+        assert_eq!(signed, Err(Code::RoleMissing));
+    }
+    assert_eq!(offer(&new, &[&operator, &new, &old]), Ok(()));
+    assert_eq!(offer(&new, &[&operator, &new, &root]), Ok(()));
+    let signed = offer(&new, &[&operator, &new, &old, &observer]);
+    assert_eq!(signed, Err(Code::RoleMissing));
+}

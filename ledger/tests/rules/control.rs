@@ -21,6 +21,10 @@ fn head(size: u64, seed: u8) -> String {
 }
 
 fn refuse(world: &mut World, change: impl FnOnce(&mut Refused)) -> Result<(), Code> {
+    refuse_by(3, world, change)
+}
+
+fn refuse_by(seed: u8, world: &mut World, change: impl FnOnce(&mut Refused)) -> Result<(), Code> {
     let mut refused = Refused {
         agent: "a".parse().unwrap(),
         epoch: world.agent().epoch(),
@@ -34,7 +38,17 @@ fn refuse(world: &mut World, change: impl FnOnce(&mut Refused)) -> Result<(), Co
     change(&mut refused);
     world.now += 1;
     let record = world.record(Body::Refusal(refused.into()));
-    world.offer(&record, &[&key(3)]).map(drop)
+    world.offer(&record, &[&key(seed)]).map(drop)
+}
+
+#[test]
+fn nobody_but_control_says_what_was_refused() {
+    let mut world = World::running();
+    for seed in [1, 2, 4, 5] {
+        let said = refuse_by(seed, &mut world, |_| {});
+        assert_eq!(said, Err(Code::RoleMissing), "{seed}");
+    }
+    assert_eq!(refuse_by(3, &mut world, |_| {}), Ok(()));
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use ledger::codes::Code;
 use ledger::digest::RecordHash;
-use ledger::record::{Body, Charter, CharterKey, Role};
+use ledger::record::{Body, Charter, CharterKey, LeaseRenewal, Role};
 use tlog::note::{KeyName, SigningKey, VerifierKey};
 
-use crate::world::{World, agent_key, charter, key};
+use crate::world::{HOUR, World, agent_key, charter, key};
 
 /// The seed of the first log key.
 const LOG: u8 = 6;
@@ -136,4 +136,30 @@ fn an_amendment_leaves_somebody_in_every_office() {
         Ok(()),
         "the other one stands then"
     );
+}
+
+/// A renewal by operators needs as many of them as a lease; one beside control's signature is not enough either.
+#[test]
+fn a_renewal_by_operators_needs_all_whom_a_lease_needs() {
+    let mut world = World::new();
+    world.register("a", &agent_key()).unwrap();
+    let lease = world.grant(&world.lease("a", HOUR)).unwrap();
+    amend(&mut world, |charter| {
+        charter.keys.push(held(12, Role::Operator));
+        charter.thresholds.operator = 2;
+    })
+    .unwrap();
+    let renewal = LeaseRenewal {
+        lease,
+        from_ms: 0,
+        expires_ms: world.now + 2 * HOUR,
+    };
+    let record = world.record(Body::LeaseRenewal(renewal));
+    for by in [&[2][..], &[2, 3]] {
+        let keys: Vec<_> = by.iter().map(|seed| key(*seed)).collect();
+        let keys: Vec<_> = keys.iter().collect();
+        let got = world.offer(&record, &keys);
+        assert_eq!(got, Err(Code::ThresholdNotMet), "{by:?}");
+    }
+    world.offer(&record, &[&key(2), &key(12)]).expect("by both");
 }

@@ -1,7 +1,9 @@
 //! The way out of quarantine: a mended version is registered, granted, and then released.
 
 use ledger::codes::Code;
-use ledger::record::{AgentState, Body, Heartbeat, Manifest, Mode, Registration, Rule};
+use ledger::record::{
+    AgentState, Body, Heartbeat, LeaseRevocation, Manifest, Mode, Registration, Rule,
+};
 
 use crate::world::{HOUR, MINUTE, World, agent_key, charter, digest, instance, key};
 
@@ -127,4 +129,18 @@ fn what_heals_gets_no_lease_and_in_observe_mode_no_state_holds_one_up() {
     let epoch = world.agent().epoch();
     world.grant(&world.lease("a", HOUR)).unwrap();
     assert_eq!(world.agent().epoch(), epoch + 1);
+}
+
+#[test]
+fn nobody_is_released_under_a_lease_that_is_over() {
+    let mut world = World::running();
+    world.order(AgentState::Quarantined).unwrap();
+    let revocation = LeaseRevocation {
+        lease: world.agent().lease().unwrap(),
+        reason: "test".parse().unwrap(),
+    };
+    let record = world.record(Body::LeaseRevocation(revocation));
+    world.offer(&record, &[&key(2)]).unwrap();
+    let released = world.order(AgentState::Autohealing);
+    assert_eq!(released, Err(Code::LeaseRevoked));
 }

@@ -94,7 +94,8 @@ fn invented(shelf: &mut Shelf) {
     }
     let Accused { pack, unknown, .. } = Accused::made(false);
     let verdict = Verdict::Incomplete;
-    shelf.fits(&unknown, "state-unknown-and-breaches", verdict, pack);
+    let name = "state-unknown-and-breaches";
+    shelf.fits_at(Layer::Records, &unknown, name, verdict, pack);
 }
 
 impl Behind {
