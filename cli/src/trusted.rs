@@ -65,6 +65,23 @@ pub(crate) fn for_signing(session: &Session, service: &Service) -> Result<LogIde
     Ok(LogIdentity::pinned(&known.trust)?)
 }
 
+/// The trust in the log, by a file, by its name, or by the address that it is known to be served at; `None` if nobody has
+/// vouched for it. Nothing is asked of the service.
+///
+/// # Errors
+///
+/// If what is kept of it cannot be read.
+pub(crate) fn vouched_for(session: &Session, service: &Service) -> Result<Option<Trust>> {
+    if let Some(trust) = session.trust()? {
+        return Ok(Some(trust));
+    }
+    // Without a place for state nothing is known.
+    let Ok(known) = known_logs() else {
+        return Ok(None);
+    };
+    Ok(known.served_at(service.url())?.map(|known| known.trust))
+}
+
 /// That a service serves the log that it should. What it says beside its proofs is its word all the same.
 ///
 /// # Errors

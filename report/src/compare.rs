@@ -62,6 +62,8 @@ pub struct Case {
     pub rule_on_day_0: Option<bool>,
     /// Whether every alert about it is known to have been muted.
     pub muted: bool,
+    /// Whether all that shows it is the control plane's claim.
+    pub claimed: bool,
 }
 
 impl By {
@@ -175,6 +177,7 @@ impl Ground<'_> {
             could_see: self.could_see(found.class, span),
             rule_on_day_0: self.rule_on_day_0(found.class),
             muted: false,
+            claimed: found.is_claim,
         }
     }
 
@@ -200,6 +203,7 @@ impl Ground<'_> {
             could_see: Some(true),
             rule_on_day_0: seen.unwrap_or_default(),
             muted: alert.muted == Some(true),
+            claimed: false,
         }
     }
 

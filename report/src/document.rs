@@ -251,6 +251,8 @@ pub struct CaseTold {
     pub rule_on_day_0: Option<bool>,
     /// Whether every alert about it is known to have been muted.
     pub muted: bool,
+    /// Whether all that shows it is the control plane's claim: refusals without the records that were refused.
+    pub claimed: bool,
 }
 
 /// One class of the difference.
@@ -622,6 +624,7 @@ impl CaseTold {
             could_see: case.could_see,
             rule_on_day_0: case.rule_on_day_0,
             muted: case.muted,
+            claimed: case.claimed,
         }
     }
 }

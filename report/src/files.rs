@@ -122,6 +122,7 @@ fn incidents(document: &Document) -> Register {
         "entries",
         "alerts",
         "case",
+        "claimed",
     ];
     let mut register = Register::new("incidents", head);
     for case in &document.cases {
@@ -132,7 +133,7 @@ fn incidents(document: &Document) -> Register {
     register
 }
 
-fn row(case: &CaseTold) -> [String; 12] {
+fn row(case: &CaseTold) -> [String; 13] {
     let entries: Vec<String> = case.entries.iter().map(u64::to_string).collect();
     let alerts = case.alerts.iter();
     let alerts: Vec<String> = alerts
@@ -152,6 +153,7 @@ fn row(case: &CaseTold) -> [String; 12] {
         entries.join(" "),
         alerts.join(" "),
         case.id.clone(),
+        case.claimed.to_string(),
     ]
 }
 

@@ -6,9 +6,10 @@
 //! [`TOGETHER_MS`].
 //!
 //! An incident *begins* when its cause does, which is before anybody can know: a silence with the last heartbeat. It is
-//! *noticed* at its first entry. What the replay shows to have no cause is a false alarm of the control plane.
+//! *noticed* at its first entry. What the replay shows to have no cause is a false alarm of the control plane. What only the
+//! control plane says, without the record that it refused, is its claim: no replay can judge it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::codes::{self, Code, Party};
 use ledger::digest::RecordHash;
@@ -41,6 +42,8 @@ pub struct Found {
     pub entries: Vec<u64>,
     /// Whether the replay shows that it had no cause: a false alarm of the control plane.
     pub is_unfounded: bool,
+    /// Whether all that shows it is the control plane's claim: refusals without the records that were refused.
+    pub is_claim: bool,
 }
 
 /// What the verifier found that belongs to no class.
@@ -64,6 +67,8 @@ pub(crate) struct Finder {
     unfinished: BTreeMap<RecordHash, usize>,
     intents: BTreeMap<RecordHash, u64>,
     unclassed: BTreeMap<Unclassed, Vec<u64>>,
+    /// The refusals that do not bring what was refused.
+    claims: BTreeSet<u64>,
 }
 
 /// An entry, what was found at it, and the state before it.
@@ -116,6 +121,7 @@ impl Finder {
         self.found.iter_mut().for_each(|found| {
             found.entries.sort_unstable();
             found.entries.dedup();
+            found.is_claim = found.entries.iter().all(|it| self.claims.contains(it));
         });
         let order = |found: &Found| (found.began_ms, found.class, found.noticed_ms);
         self.found.sort_by_key(order);
@@ -185,6 +191,9 @@ impl Finder {
         match of_code(refused.code, Party::Agent) {
             Some(class) => {
                 let is_unfounded = moment.has(&[Code::RefusalUnfounded]);
+                if refused.envelope.is_none() && !is_unfounded {
+                    self.claims.insert(moment.index());
+                }
                 let agent = Some(refused.agent.clone());
                 let at_ms = moment.at_ms();
                 self.happen(class, agent, at_ms, is_unfounded, moment);
@@ -318,6 +327,7 @@ impl Finder {
             ended_ms: None,
             entries: Vec::new(),
             is_unfounded,
+            is_claim: false,
         });
         self.found.len() - 1
     }

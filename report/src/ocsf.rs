@@ -103,17 +103,19 @@ fn of_transition(entry: &Entry, it: &Transition, header: Option<&Header>) -> Val
 }
 
 fn of_refusal(entry: &Entry, it: &Refused, header: Option<&Header>) -> Value {
-    let title = format!(
-        "{}: {} refused",
-        it.agent,
-        it.phase.as_deref().unwrap_or(it.kind.as_str())
-    );
+    // What only control says is no alert about the agent.
+    let (claim, severity) = match it.envelope {
+        Some(_) => ("", 3),
+        None => ("control's claim: ", 1),
+    };
+    let what = it.phase.as_deref().unwrap_or(it.kind.as_str());
+    let title = format!("{claim}{}: {what} refused", it.agent);
     let mut event = finding(
         entry,
         &title,
         it.code.as_str(),
         it.agent.as_str(),
-        3,
+        severity,
         header,
     );
     if let Value::Object(members) = &mut event {

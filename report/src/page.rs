@@ -86,6 +86,7 @@ struct CaseRow {
     class: &'static str,
     word: &'static str,
     mark: &'static str,
+    claim: &'static str,
     who: String,
     could: &'static str,
     shown: String,
@@ -388,6 +389,11 @@ impl CaseRow {
             class: case.class,
             word,
             mark,
+            claim: if case.claimed {
+                "control's claim: "
+            } else {
+                ""
+            },
             who: who(case),
             could: could(case),
             shown: entries(&case.entries),

@@ -1,8 +1,9 @@
 //! What only the log tells: alerts that an observer logged, gaps of its sources, clocks, and actions that nobody governed.
 
+use ledger::codes::Code;
 use ledger::digest::Digest;
 use ledger::json::object;
-use ledger::record::{Body, Event, Observation, Phase, Record, Status};
+use ledger::record::{Body, Event, Observation, Phase, Record, Refused, Status};
 use ledger::text::Name;
 use ledger::verify::verify;
 use proving::{Identity, Keys, Log, Speaker, record};
@@ -133,7 +134,19 @@ impl World {
         self.log.submit(signed, self.now_ms).unwrap();
     }
 
+    /// Control says that it refused something, with what it refused or without.
+    fn refuse(&mut self, refused: Refused) {
+        let control = self.log.keys().control.clone();
+        let body = Body::Refusal(Box::new(refused));
+        let signed = self.log.sign(body, self.now_ms, &[&control]);
+        self.log.submit(signed, self.now_ms).unwrap();
+    }
+
     fn document(&self, map: &str, files: &[File]) -> Document {
+        self.made(map, files, &mut |_| {}).document
+    }
+
+    fn made(&self, map: &str, files: &[File], event: &mut dyn FnMut(String)) -> Made {
         let pack = self.log.pack();
         let watch = Watch::read(map.as_bytes(), files).unwrap();
         let terms = Terms {
@@ -144,11 +157,9 @@ impl World {
         };
         let report = verify(pack.as_bytes(), &self.log.trust(), None);
         let mut replay = Replay::new(report, terms.from_ms..terms.to_ms, &watch);
-        replay.push(pack.as_bytes(), &mut |_| {}).unwrap();
+        replay.push(pack.as_bytes(), event).unwrap();
         let played = replay.finish().unwrap();
-        Made::of(&terms, &played, &watch, Digest::of(&[pack.as_bytes()]))
-            .unwrap()
-            .document
+        Made::of(&terms, &played, &watch, Digest::of(&[pack.as_bytes()])).unwrap()
     }
 }
 
@@ -310,4 +321,46 @@ fn a_gap_in_a_file_needs_no_agent() {
     );
     let input = &told.inputs[2];
     assert_eq!((input.mapped, input.unmapped), (1, 1), "an alert needs one");
+}
+
+/// A fenced process that only the control plane tells of, beside a denial that brings what the agent signed.
+#[test]
+fn what_only_control_says_is_told_as_its_claim() {
+    let mut world = World::new();
+    world.live(2);
+    let name = record::name("a");
+    let (log, now_ms) = (&world.log, world.now_ms);
+    let signed = world.speaker.receipt(record::goal("x"), log, now_ms);
+    let claim = record::refused(&name, 1, &signed, Code::EpochFenced);
+    world.refuse(claim);
+    let goal = world
+        .speaker
+        .receipt(record::goal("work"), &world.log, now_ms);
+    world.say(&goal);
+    let intent = record::intent(goal.hash(), "write:repo/secrets/key");
+    let intent = world.speaker.intent(intent, &world.log, now_ms);
+    let mut denial = record::refused(&name, 1, &intent, Code::ScopeDenied);
+    denial.envelope = Some(intent.envelope().clone());
+    world.refuse(denial);
+    world.live(1);
+    let mut events = Vec::new();
+    let made = world.made("", &[], &mut |event| events.push(event));
+    let cases = made.document.cases.iter();
+    let claimed: Vec<_> = cases.map(|case| (case.class, case.claimed)).collect();
+    assert_eq!(claimed, [("scope", false), ("zombie", true)]);
+    let file = |name: &str| made.files.iter().find(|file| file.0 == name).unwrap();
+    let (_, page) = file("report.html");
+    assert!(page.contains("s claim: zombie</td>") && !page.contains("s claim: scope"));
+    let (_, register) = file("registers/incidents.csv");
+    for row in register.lines().skip(1) {
+        assert!(
+            row.ends_with(&format!(",{}", row.contains("zombie"))),
+            "{row}"
+        );
+    }
+    let told = |what: &str| events.iter().find(|event| event.contains(what)).unwrap();
+    let claim = told("\"title\":\"control's claim: a: goal refused\"");
+    assert!(claim.contains("\"severity_id\":1") && claim.contains("\"is_alert\":false"));
+    let denial = told("\"title\":\"a: intent refused\"");
+    assert!(denial.contains("\"severity_id\":3") && denial.contains("\"is_alert\":true"));
 }

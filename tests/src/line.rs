@@ -23,6 +23,8 @@ pub enum Meddling {
     LoseAnswer,
     /// The last signature is taken off before they are passed on.
     Strip,
+    /// They are passed on, and whoever asks for the charter in force gets this: what the service answered once.
+    ShowCharter(String),
     /// They are passed on, and the answer to an intent waits until something else is said: a slow service.
     HoldPermits,
 }
@@ -174,13 +176,17 @@ fn pass(client: &TcpStream, service: &str, line: &Line) -> Option<()> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let is_record = head.first()?.starts_with("POST /v1/entries");
-    let meddling = match is_record {
-        true => line.note(&body),
-        false => Meddling::None,
+    let is = |request: &str| head.first().is_some_and(|line| line.starts_with(request));
+    let meddling = match (is("POST /v1/entries"), line.lock().meddling.clone()) {
+        (true, _) => line.note(&body),
+        (false, Meddling::ShowCharter(old)) if is("GET /v1/charter ") => {
+            let mut client = client;
+            return client.write_all(&answer("200 OK", "json", &old)).ok();
+        }
+        (false, _) => Meddling::None,
     };
     let answer = match meddling {
-        Meddling::None => ask(service, &head, &body)?,
+        Meddling::None | Meddling::ShowCharter(_) => ask(service, &head, &body)?,
         Meddling::Keep(status, code) => refusal(status, code),
         Meddling::PassAndRefuse(status, code) => {
             ask(service, &head, &body)?;
@@ -229,9 +235,13 @@ fn ask(service: &str, head: &[String], body: &[u8]) -> Option<Vec<u8>> {
 
 fn refusal(status: &str, code: &str) -> Vec<u8> {
     let body = format!("{{\"code\":\"{code}\",\"detail\":\"nobody signed this\"}}");
+    answer(status, "problem+json", &body)
+}
+
+fn answer(status: &str, form: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\n\
+        "HTTP/1.1 {status}\r\ncontent-type: application/{form}\r\ncontent-length: {length}\r\n\
          connection: close\r\n\r\n{body}"
     )
     .into_bytes()

@@ -1,7 +1,7 @@
 //! What nobody signed is a claim: a refusal, a silence, an answer that leaves something out. Somebody holds the line.
 
 use serde_json::Value;
-use tests::{HeldLine, Meddling, Shell};
+use tests::{HeldLine, Meddling, Service, Shell};
 
 const BEAT: &str = "heartbeat --dir DIR --key AGENT";
 const GOAL: &str = "receipt goal --dir DIR --key AGENT --title greet";
@@ -209,6 +209,32 @@ fn a_mended_version_leaves_quarantine() {
         (&"autohealing".into(), &2.into())
     );
     shell.succeed(BEAT);
+}
+
+/// A log that observed at first, and whose rules bind now: what it once showed sets nobody free who knows better.
+#[test]
+fn a_charter_that_is_over_does_not_come_back() {
+    let shell = Shell::over(Service::with(&["--mode", "observe"], &[]));
+    shell.register_and_lease();
+    let once = shell.service.get("/v1/charter").text();
+    shell.succeed("charter amend --mode enforce -o @next.json");
+    shell.succeed("charter sign @next.json --key ROOT");
+    shell.succeed("charter submit @next.json");
+    let line = HeldLine::to(&shell.service);
+    let run = format!(
+        "run --agent greeter --goal greet --dir DIR --key AGENT --server {} -- touch @ran",
+        line.url()
+    );
+    let refused = |why: &str| {
+        let output = shell.run(&run);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(125), "{stderr}");
+        assert!(stderr.contains(why), "{stderr}");
+        assert!(!shell.service.scratch("ran").exists(), "{stderr}");
+    };
+    refused("scope-denied");
+    line.meddle(Meddling::ShowCharter(once));
+    refused("a later charter is known here");
 }
 
 /// The whole log, verified by somebody without a network.

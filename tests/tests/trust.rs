@@ -49,6 +49,9 @@ fn a_script_signs_for_no_log_that_nobody_vouched_for() {
         "agent stop greeter --reason x --key OPERATOR",
         "lease ask --dir DIR --allow run:* --key AGENT",
         "heartbeat --dir DIR --key AGENT",
+        "receipt goal --title greet --dir DIR --key AGENT",
+        "agent release greeter --reason x --key OPERATOR",
+        "attend --dir DIR --key AGENT",
     ] {
         let output = without_trust(&shell, shell.service.url(), line);
         let stderr = stderr(&output);
@@ -140,11 +143,77 @@ fn trust_is_obeyed_by_every_command_that_reads() {
         "prove 0".to_owned(),
         "consistency 1 2".to_owned(),
         "export -o @x.pack.jsonl".to_owned(),
+        "prove-state greeter -o @x.state-proof.jsonl".to_owned(),
+        "replay --json".to_owned(),
+        "incident greeter --from -1h --whole-log -o @OUT".to_owned(),
     ] {
-        shell.succeed(&format!("{line} --trust TRUST"));
-        let (status, stderr) = shell.fail(&format!("{line} --trust {foreign}"));
+        shell.succeed(&format!("{line} --trust TRUST").replace("OUT", "known"));
+        let foreign = format!("{line} --trust {foreign}").replace("OUT", "foreign");
+        let (status, stderr) = shell.fail(&foreign);
         assert_eq!(status, 1, "{line}: {stderr}");
     }
+}
+
+/// Whoever trusts one log signs nothing for another, whatever is served at the address.
+#[test]
+fn nothing_is_signed_for_another_log_than_the_trusted_one() {
+    let (shell, other) = (Shell::new(), Service::new());
+    shell.register_and_lease();
+    shell.succeed("heartbeat --dir DIR --key AGENT");
+    let lease = shell.json("agent show greeter")["lease"].clone();
+    let lease = lease.as_str().unwrap().to_owned();
+    let (size, foreign) = (shell.service.size(), other.trust());
+    let ran = shell.service.scratch("ran");
+    for line in [
+        REGISTER.to_owned(),
+        "lease grant greeter --allow run:greet --key OPERATOR".to_owned(),
+        format!("lease renew {lease} --for 2h --key OPERATOR"),
+        format!("lease revoke {lease} --reason x --key OPERATOR"),
+        "agent quarantine greeter --reason x --key OPERATOR".to_owned(),
+        "agent release greeter --reason x --key OPERATOR".to_owned(),
+        "agent stop greeter --reason x --key OPERATOR".to_owned(),
+        "lease ask --dir DIR --allow run:* --key AGENT".to_owned(),
+        "heartbeat --dir DIR --key AGENT".to_owned(),
+        "receipt goal --title greet --dir DIR --key AGENT".to_owned(),
+        "run --agent greeter --goal greet --dir DIR --key AGENT -- touch @ran".to_owned(),
+    ] {
+        let (options, program) = match line.split_once(" -- ") {
+            Some((options, program)) => (options, format!(" -- {program}")),
+            None => (line.as_str(), String::new()),
+        };
+        let output = shell.run(&format!("{options} --trust {}{program}", foreign.display()));
+        assert!(!output.status.success(), "{line}: {}", stderr(&output));
+    }
+    assert!(!ran.exists(), "a program ran under nobody's leave");
+    assert!(shell.service.size() <= size + 1, "a pulse at most");
+}
+
+/// Where a log only observes nothing is kept from running. Anybody can serve such a log, in the place of another or to
+/// somebody who knows none.
+#[test]
+fn a_log_that_nobody_vouched_for_lets_no_program_run() {
+    let shell = Shell::new();
+    let mut other = Service::with(&["--mode", "observe"], &[]);
+    let url = other.url().to_owned();
+    let address = url.trim_start_matches("http://").to_owned();
+    let run = |server: &str| {
+        let ran = shell.service.scratch("ran");
+        let line = "run --agent greeter --goal greet --dir DIR --key AGENT -- touch";
+        let line = format!("{line} {}", ran.display());
+        let output = without_trust(&shell, server, &line);
+        assert_eq!(output.status.code(), Some(125), "{}", stderr(&output));
+        assert!(!ran.exists(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let told = run(&url);
+    assert!(told.contains("dragons trust add"), "{told}");
+    other.stop();
+    let add = format!("trust add TRUST --log test --server {url}");
+    let added = without_trust(&shell, &url, &add);
+    assert!(added.status.success(), "{}", stderr(&added));
+    other.start_at(&address);
+    let told = run(&url);
+    assert!(told.contains("ANOTHER LOG"), "{told}");
 }
 
 /// At a terminal one is asked, as by ssh: with the fingerprint, once.

@@ -29,6 +29,7 @@ use crate::commands::acting::{self, AgentOptions};
 use crate::options::Span;
 use crate::output;
 use crate::session::{Session, now_ms, state_home};
+use crate::trusted;
 
 /// What is run, and what for.
 #[derive(Debug, Args)]
@@ -307,19 +308,19 @@ fn prepare(
 
 /// What the journal says of the log's mode, for whoever cannot begin.
 pub(crate) fn kept_mode(session: &Session, options: &AgentOptions) -> Option<Mode> {
-    let log = LogIdentity::pinned(&session.trust().ok()??).ok()?;
+    let trust = trusted::vouched_for(session, &session.service().ok()?).ok()??;
+    let log = LogIdentity::pinned(&trust).ok()?;
     let agent = options.name()?;
     Journal::mode_told_in(&journal::directory(&state_home().ok()?, log.log, &agent))
 }
 
-/// Whether the log observes, by the charter that the service shows.
+/// Whether the log observes, by the charter that the service shows. A log that nobody here has vouched for lets nothing run:
+/// anybody can serve one that observes.
 fn observes(session: &Session) -> bool {
     let mode = || {
         let service = session.service()?.within(OBSERVED_PATIENCE);
-        let log = match session.trust()? {
-            Some(trust) => LogIdentity::pinned(&trust)?,
-            None => LogIdentity::told_by(&service)?,
-        };
+        let trust = trusted::vouched_for(session, &service)?.context("nobody knows this log")?;
+        let log = LogIdentity::pinned(&trust)?;
         anyhow::Ok(client::agent::mode_of(&service, &log)?)
     };
     mode().is_ok_and(|mode| mode == Mode::Observe)

@@ -102,6 +102,12 @@ impl<T: Transport> Agent<T> {
             return Err(not_an_opening(record, "it is not a charter"));
         };
         let mode = charter.mode;
+        if let Some((known, _)) = self.book().charter().filter(|known| known.0 != record)
+            && self.find(known)?.index() > entry.index()
+        {
+            // What a log once showed, anybody can show again.
+            return Err(not_an_opening(record, "a later charter is known here"));
+        }
         if self.book().charter() != Some((record, mode)) {
             self.journal.append(&Line::Charter { record, mode })?;
         }
