@@ -281,6 +281,7 @@ mod tests {
             ended_ms: ended.map(|it| AT_MS + it * MINUTE_MS),
             entries: vec![began],
             is_unfounded: false,
+            is_claim: false,
         }
     }
 
