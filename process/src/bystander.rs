@@ -11,15 +11,14 @@ use crate::Sent;
 use crate::session::{close_all_but, hold_all};
 use crate::start::{checked, end_with};
 
-/// How long it may take the kernel to have reached everybody of a group, and the bystander to say so.
-const MOMENT: Duration = Duration::from_millis(30);
+/// How long the kernel may be at telling everybody of a group: whoever is told first is not to be faster than that.
+const MOMENT: Duration = Duration::from_millis(2);
 
-/// How soon it is asked again.
-const LOOK: Duration = Duration::from_millis(1);
+/// How long a bystander is waited for that does not answer: somebody has stopped it.
+const LONGEST: Duration = Duration::from_secs(1);
 
-/// For how long what it has got may be what this process is still to get. Signals that come twice before somebody looks
-/// come once, so not every one is.
-const KEPT: Duration = Duration::from_millis(500);
+/// Asks the bystander what it has got. It is the last of all that wait for it, so its word is the last as well.
+const ASKS: i32 = 64;
 
 /// What is told of a signal: its number, and who has sent it.
 type Word = [i32; 2];
@@ -29,7 +28,7 @@ type Word = [i32; 2];
 pub struct Bystander {
     pid: libc::pid_t,
     words: OwnedFd,
-    heard: Vec<(Word, Instant)>,
+    heard: Vec<Word>,
 }
 
 impl Bystander {
@@ -62,34 +61,50 @@ impl Bystander {
 
     /// Whether it has got a signal too that this process has got.
     pub fn has_got(&mut self, sent: &Sent) -> bool {
+        std::thread::sleep(MOMENT);
+        self.listen();
+        let word = [sent.number, sent.sender];
+        let found = self.heard.iter().position(|heard| *heard == word);
+        // Signals that come twice before somebody looks come once, so all that say the same are of this one.
+        self.heard.retain(|heard| *heard != word);
+        found.is_some()
+    }
+
+    /// Hears all that it has got by now.
+    fn listen(&mut self) {
+        // SAFETY: getpid has no preconditions, and kill takes two numbers.
+        let this = unsafe {
+            libc::kill(self.pid, ASKS);
+            libc::getpid()
+        };
         let begun = Instant::now();
-        loop {
-            self.listen();
-            let is_it = |(word, _): &(Word, Instant)| *word == [sent.number, sent.sender];
-            if let Some(found) = self.heard.iter().position(is_it) {
-                self.heard.remove(found);
-                return true;
+        while begun.elapsed() < LONGEST {
+            match self.next() {
+                Some([ASKS, sender]) if sender == this => return,
+                Some(word) => self.heard.push(word),
+                None => self.wait(),
             }
-            if begun.elapsed() >= MOMENT {
-                return false;
-            }
-            std::thread::sleep(LOOK);
         }
     }
 
-    fn listen(&mut self) {
-        let now = Instant::now();
-        self.heard.retain(|(_, at)| now.duration_since(*at) < KEPT);
+    fn next(&self) -> Option<Word> {
         let mut word: Word = [0; 2];
         // SAFETY: as many bytes are read as there is room for, and all of them are valid numbers.
-        unsafe {
+        let read = unsafe {
             let size = size_of::<Word>();
-            while libc::read(self.words.as_raw_fd(), word.as_mut_ptr().cast(), size)
-                == size.cast_signed()
-            {
-                self.heard.push((word, now));
-            }
-        }
+            libc::read(self.words.as_raw_fd(), word.as_mut_ptr().cast(), size)
+        };
+        (read == size_of::<Word>().cast_signed()).then_some(word)
+    }
+
+    fn wait(&self) {
+        let mut file = libc::pollfd {
+            fd: self.words.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one descriptor is told of, and lives as long as the call.
+        unsafe { libc::poll(&raw mut file, 1, 100) };
     }
 }
 
