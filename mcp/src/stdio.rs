@@ -213,12 +213,12 @@ fn pass_on<O: Write>(proxy: &Proxy, server: impl Read, out: &Out<O>) {
     while let Ok(Some((bytes, is_end))) = lines::read_on(&mut server) {
         line.push(&bytes);
         if is_end {
-            for message in line.end() {
+            for message in line.end(proxy) {
                 proxy.told(&message, &Place::default());
             }
         }
     }
-    let _ = line.end();
+    let _ = line.end(proxy);
 }
 
 /// A line of the server that is on its way.
@@ -241,13 +241,17 @@ impl<O: Write> ServerLine<'_, O> {
         }
     }
 
-    /// The line has ended: what it says is looked at once the client has it.
-    fn end(&mut self) -> Vec<Skimmed> {
+    /// The line has ended: what it says is looked at once the client has it, but for a list of tools.
+    fn end(&mut self, proxy: &Proxy) -> Vec<Skimmed> {
+        let said = self.skim.finish();
+        for message in &said {
+            proxy.heed(message, &Place::default());
+        }
         let mut out = self.streaming.take().unwrap_or_else(|| locked(self.out));
         let _ = out.write_all(&self.held).and_then(|()| out.flush());
         drop(out);
         self.held.clear();
-        self.skim.finish()
+        said
     }
 }
 

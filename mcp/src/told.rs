@@ -35,6 +35,17 @@ impl Proxy {
         }
     }
 
+    /// Looks at a list of tools before the client has it: the call that follows is judged by it.
+    pub(crate) fn heed(&self, message: &Skimmed, place: &Place) {
+        if member(&message.members, "method").is_some() {
+            return;
+        }
+        let id = member(&message.members, "id").and_then(Id::read);
+        if id.is_some_and(|id| locked(&self.watches).lists_tools(place, &id)) {
+            self.show_tools(message);
+        }
+    }
+
     fn answered(&self, message: &Skimmed, id: &Id, place: &Place) {
         let watch = locked(&self.watches).answered(place, id);
         match watch {

@@ -29,12 +29,26 @@ impl Watches {
         self.0.push_back((place.clone(), id.clone(), watch));
     }
 
-    /// What the answer with this id tells of: of this exchange, else of its session.
+    /// Whether the answer with this id is a list of tools; then it is not waited for any more.
+    pub(crate) fn lists_tools(&mut self, place: &Place, id: &Id) -> bool {
+        let is_list = self.at(place, id).filter(|at| {
+            let watch = self.0.get(*at).map(|(_, _, watch)| watch);
+            watch == Some(&Watch::Tools)
+        });
+        is_list.is_some_and(|at| self.0.remove(at).is_some())
+    }
+
+    /// What the answer with this id tells of.
     pub(crate) fn answered(&mut self, place: &Place, id: &Id) -> Option<Watch> {
+        let at = self.at(place, id)?;
+        self.0.remove(at).map(|(_, _, watch)| watch)
+    }
+
+    /// Where the request with this id stands: of this exchange, else of its session.
+    fn at(&self, place: &Place, id: &Id) -> Option<usize> {
         let here = |one: &(Place, Id, Watch)| one.0.exchange == place.exchange && one.1 == *id;
         let in_session = |one: &(Place, Id, Watch)| one.0.session == place.session && one.1 == *id;
         let at = self.0.iter().position(here);
-        let at = at.or_else(|| self.0.iter().position(in_session))?;
-        self.0.remove(at).map(|(_, _, watch)| watch)
+        at.or_else(|| self.0.iter().position(in_session))
     }
 }

@@ -81,10 +81,20 @@ fn a_fleet_is_judged_from_any_pulse_as_from_the_first_leaf() {
         assert_eq!(behind(&report, 0), behind(&whole, state.size()));
         assert_eq!(report.state, whole.state);
         assert_eq!(report.as_of.judged_to, Some(log.size()));
-        let by_control = judged(&pack, &log, None);
-        assert_eq!(behind(&by_control, 0), behind(&whole, state.size()));
-        assert_eq!((by_control.state, by_control.as_of.judged_to), (None, None));
-        assert_ne!(by_control.verdict, Verdict::Verified);
+        // By a state that nobody vouches for the same is found, and laid to nobody but the log.
+        let unknown = judged(&pack, &log, None);
+        let laid_to_nobody = behind(&whole, state.size()).into_iter().cloned();
+        let laid_to_nobody = laid_to_nobody.map(|finding| Finding {
+            by: match finding.by {
+                Party::Log => Party::Log,
+                _ => Party::Unknown,
+            },
+            ..finding
+        });
+        let found: Vec<Finding> = behind(&unknown, 0).into_iter().cloned().collect();
+        assert_eq!(found, laid_to_nobody.collect::<Vec<_>>());
+        assert_eq!((unknown.state, unknown.as_of.judged_to), (None, None));
+        assert_ne!(unknown.verdict, Verdict::Verified);
     }
 }
 
