@@ -177,7 +177,8 @@ fn pass(client: &TcpStream, service: &str, line: &Line) -> Option<()> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let is = |request: &str| head.first().is_some_and(|line| line.starts_with(request));
-    let meddling = match (is("POST /v1/entries"), line.lock().meddling.clone()) {
+    let present = line.lock().meddling.clone();
+    let meddling = match (is("POST /v1/entries"), present) {
         (true, _) => line.note(&body),
         (false, Meddling::ShowCharter(old)) if is("GET /v1/charter ") => {
             let mut client = client;
