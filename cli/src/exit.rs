@@ -60,6 +60,11 @@ pub(crate) fn of_report(report: &Report) -> Exit {
     }
 }
 
+/// What was shown does not hold, in the verifier's words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct DoesNotHold(pub(crate) String);
+
 /// What an error comes to. What was shown and does not hold has failed; where nothing was shown, nothing is decided.
 pub(crate) fn of(error: &anyhow::Error) -> Exit {
     if error.is::<NotRun>() || error.is::<NotBegun>() {
@@ -70,6 +75,7 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
             || cause.is::<ProofError>()
             || cause.is::<FileProofError>()
             || cause.is::<CheckpointError>()
+            || cause.is::<DoesNotHold>()
             || matches!(
                 cause.downcast_ref(),
                 Some(SubmitError::OtherRecord { .. } | SubmitError::SignatureLost { .. })

@@ -51,7 +51,6 @@ fn a_script_signs_for_no_log_that_nobody_vouched_for() {
         "heartbeat --dir DIR --key AGENT",
         "receipt goal --title greet --dir DIR --key AGENT",
         "agent release greeter --reason x --key OPERATOR",
-        "attend --dir DIR --key AGENT",
     ] {
         let output = without_trust(&shell, shell.service.url(), line);
         let stderr = stderr(&output);

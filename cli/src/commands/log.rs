@@ -16,6 +16,7 @@ use ledger::verify::{Trust, Verdict, verify};
 use tlog::checkpoint::{Checkpoint, SignedCheckpoint};
 use tlog::{EMPTY_ROOT, Hash, LeafIndex, TreeSize};
 
+use crate::exit::DoesNotHold;
 use crate::options::EntryName;
 use crate::output::{self, Went};
 use crate::session::Session;
@@ -122,7 +123,7 @@ pub(crate) fn prove_state(session: &Session, options: &ProveStateOptions) -> Res
     };
     let report = verify(text.as_bytes(), &trust, None);
     let told = report.told().because.join(" ");
-    ensure!(report.verdict != Verdict::Failed, "{told}");
+    ensure!(report.verdict != Verdict::Failed, DoesNotHold(told));
     let path = options.out.as_deref().unwrap_or(Path::new(STDOUT));
     if output::file(path, &text)? == Went::ToStdout {
         return Ok(());
