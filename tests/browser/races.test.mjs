@@ -36,6 +36,8 @@ before(async () => {
 
 after(async () => {
   await browser.close();
+  // A host that still listens keeps this process.
+  await host?.stop();
 });
 
 beforeEach(async () => {
