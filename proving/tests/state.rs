@@ -81,7 +81,7 @@ fn a_fleet_is_judged_from_any_pulse_as_from_the_first_leaf() {
         assert_eq!(behind(&report, 0), behind(&whole, state.size()));
         assert_eq!(report.state, whole.state);
         assert_eq!(report.as_of.judged_to, Some(log.size()));
-        // By a state that nobody vouches for the same is found, and laid to nobody but the log.
+        // Judged from a state that the trust does not name, the findings are the same, but only the log is blamed.
         let unknown = judged(&pack, &log, None);
         let laid_to_nobody = behind(&whole, state.size()).into_iter().cloned();
         let laid_to_nobody = laid_to_nobody.map(|finding| Finding {

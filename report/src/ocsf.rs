@@ -103,7 +103,7 @@ fn of_transition(entry: &Entry, it: &Transition, header: Option<&Header>) -> Val
 }
 
 fn of_refusal(entry: &Entry, it: &Refused, header: Option<&Header>) -> Value {
-    // What only control says is no alert about the agent.
+    // A refusal that only the control plane claims does not raise an alert about the agent.
     let (claim, severity) = match it.envelope {
         Some(_) => ("", 3),
         None => ("control's claim: ", 1),

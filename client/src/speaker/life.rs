@@ -32,7 +32,7 @@ pub(crate) struct Life {
     signs: Arc<AtomicU64>,
     /// How many of those there were before.
     signs_before: u64,
-    /// Steps that are told on the socket; the lines of CMD are counted where none are.
+    /// The steps that CMD reports on the socket. If it reports none, its output lines count as steps.
     pub(crate) steps: Steps,
     /// How far the epoch had got before.
     steps_before: u64,

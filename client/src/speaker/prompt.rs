@@ -118,7 +118,7 @@ impl Prompt {
         }
     }
 
-    /// Lets through what somebody asks leave for: an action, or a goal, which is no action and not counted.
+    /// Allows a request to go ahead: an action, or a goal. A goal is not an action, so it is not counted.
     pub(crate) fn let_through(&self, request: &Request) -> Answer {
         match request {
             Request::Goal(_) => Answer::goal_let_go(),

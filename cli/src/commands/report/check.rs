@@ -262,8 +262,8 @@ impl Compared {
         Ok(())
     }
 
-    /// What lies there and is no part of the report: alerts that it was not made from, a register that nobody computed.
-    /// What some systems hide in every folder that they show is let be.
+    /// Names the files in the directory that do not belong to the report, such as alerts that it was not made from.
+    /// Hidden files are ignored: some systems put one into every folder that they open.
     fn strays(&mut self, directory: &Path, names: &BTreeSet<&str>) -> Result<()> {
         for folder in ["", INPUTS, "registers/"] {
             let path = directory.join(folder);

@@ -33,7 +33,7 @@ impl<T: Transport> Clerk<'_, T> {
                 self.let_set_out(*request, connection, reply);
             }
             request => {
-                // How far it has got is told by a number, and it may be the same as before.
+                // A progress line carries a number, which may be the same as before, so it does not count as work by itself.
                 let is_work = !matches!(request, Request::Hello | Request::Progress { .. });
                 let answer = self.answer(request, connection);
                 if is_work && answer.is_ok() {
