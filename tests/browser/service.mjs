@@ -38,7 +38,8 @@ export async function startService() {
     dragons("keygen", "--name", name, "--out", key(name));
     dragons("manifest", "register", name, ...operator, "--agent-key", key(name));
   }
-  dragons("lease", "grant", "worker", "--allow", "run:sh", "--allow", "read:**", ...operator);
+  const grant = (name) => dragons("lease", "grant", name, "--allow", "run:sh", "--allow", "read:**", ...operator);
+  grant("worker");
   run("a program that fails", "sh", "-c", "exit 3");
   run("a program that is not allowed", "cat", "/dev/null");
   run(HOSTILE, "sh", "-c", "echo one");
@@ -54,6 +55,7 @@ export async function startService() {
       if (status !== 3) throw new Error(stderr.toString());
       return pathToFileURL(join(out, "timeline.html")).href;
     },
+    grant,
     stopAgent: (name, reason) => dragons("agent", "stop", name, "--reason", reason, ...operator),
     /** Stops it as a machine that hangs does: connections stay open, and nothing answers. */
     freeze: () => service.kill("SIGSTOP"),
