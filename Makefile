@@ -1,20 +1,20 @@
-# Everything that is checked, and how. `make test` is all of it; every step is
-# a target of its own, so a red step can be repeated alone.
+# All checks. `make test` runs them all; every step is also a target, so a
+# failed step can be repeated alone.
 #
 # All steps share one target folder and one profile (dev): a second profile
-# would compile RocksDB a second time, which takes minutes. For the same reason
-# no step sets RUSTFLAGS, which would run every build script again.
+# would compile RocksDB again, which takes minutes. For the same reason no step
+# sets RUSTFLAGS, which would run every build script again.
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 
 CARGO ?= cargo
-# Modules off: Debian packages the one library, in a folder for Go.
+# Without modules: Debian packages the one library, in a folder for Go.
 GO ?= GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= go
 
 # RocksDB is a large C++ build. With a compiler cache it costs two minutes
-# instead of eleven; whoever chose compilers of their own keeps them.
+# instead of eleven; compilers that the user has chosen are kept.
 ifneq ($(shell command -v ccache),)
   ifeq ($(origin CC),default)
     export CC := ccache gcc
@@ -37,31 +37,31 @@ STEPS := fmt interop clippy wasm web unit sdk-unit browser doc deny
 .PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build dist reproducible bench bench-run bench-mcp bench-observe watchdogs prove fleet mcp soak fuzz samples screenshots pictures bench-attend hosts $(STEPS)
 
 help:
-	@echo 'make demo    a first look: a log, an agent, its evidence, until Ctrl-C'
+	@echo 'make demo    a first look: a log, an agent and its evidence, until Ctrl-C'
 	@echo 'make test    all checks: $(STEPS)'
 	@echo 'make setup   install what building and testing need'
 	@echo 'make web     the verifier page, into web/dist'
-	@echo 'make dist    the page, and the digests by which it is compared'
+	@echo 'make dist    the page, and the digests that identify it'
 	@echo 'make build   the programs dragons and dragonsd, in release'
 	@echo 'make bench   figures of the real service and of the replay, in release'
 	@echo 'make bench-run    figures of dragons run alone, in release'
 	@echo 'make bench-attend figures of dragons attend and dragons hook, in release'
 	@echo 'make hosts   the real Claude Code, Codex and Gemini CLI under our hooks, offline'
 	@echo 'make bench-observe  figures of a flood of spans, in release'
-	@echo 'make watchdogs    a real Prometheus with Alertmanager, and a real Temporal, beside a log; what is not there is skipped'
-	@echo 'make bench-mcp    what dragons mcp adds to a call of a tool, in release'
+	@echo 'make watchdogs    a real Prometheus with Alertmanager, and a real Temporal, beside a log; skips what is not installed'
+	@echo 'make bench-mcp    what dragons mcp adds to a tool call, in release'
 	@echo 'make prove   how well the replay and the report find the faults of a fleet, in release'
-	@echo 'make ocsf    the events of a report, held to the schemas of OCSF'
-	@echo 'make pictures     the pictures of the README, the sample report of docs/day-30.md and its picture'
-	@echo 'make fleet   figures of 10,000 agents that beat through one service, in release'
-	@echo 'make mcp     real servers of tools and the conformance suites, directly and behind dragons mcp'
-	@echo 'make soak    kill -9 a hundred times, every fault of a disk at every call, an hour of mixed load'
-	@echo 'make sdk     the Python and Node packages: built, installed afresh, tested with every framework'
+	@echo 'make ocsf    the events of a report, checked against the schemas of OCSF'
+	@echo 'make pictures     the README'"'"'s pictures, the sample report of docs/day-30.md and its picture'
+	@echo 'make fleet   figures of 10,000 agents that send heartbeats to one service, in release'
+	@echo 'make mcp     real tool servers and the conformance suites, directly and behind dragons mcp'
+	@echo 'make soak    a hundred times kill -9, every disk fault at every call, an hour of mixed load'
+	@echo 'make sdk     the Python and Node packages: built, freshly installed, tested with every framework'
 	@echo 'make examples    six agents of different kinds, each with its evidence verified'
 	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
 
-# In the profile of the checks: RocksDB, which is most of the build, takes as
-# long in any, and `make test` finds it built.
+# In the profile of the checks: RocksDB, most of the build, takes equally long
+# in any profile, and `make test` then finds it built.
 demo:
 	@bash xtask/setup.sh build
 	@$(MAKE) --no-print-directory demo-steps
@@ -88,7 +88,7 @@ steps: $(STEPS)
 build: web
 	$(CARGO) build --release --locked --bins
 
-# Prints figures and judges nothing; quote them with the fdatasync of the run.
+# Prints figures without judging them; quote them with the fdatasync of the run.
 bench:
 	$(CARGO) bench --locked -p tests --bench service
 	$(CARGO) bench --locked -p tests --bench run
@@ -107,7 +107,7 @@ hosts:
 	$(CARGO) build --locked --bins -p cli -p server
 	@DRAGONS_BIN="$$($(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug" python3 tests/hosts/hosts.py
 
-# What `dragons mcp` adds to a call of a tool.
+# What `dragons mcp` adds to a tool call.
 bench-mcp:
 	$(CARGO) bench --locked -p tests --bench mcp
 
@@ -116,12 +116,12 @@ prove:
 	$(CARGO) run --release --locked -p proving --bin prove
 	$(CARGO) run --release --locked -p report --example day_30
 
-# The servers and suites are fetched once, and what cannot be had is skipped; `unit` has a server by hand.
+# The servers and suites are fetched once, and skipped if they are not available; `unit` has a hand-written server.
 mcp:
 	$(CARGO) build --locked --bins -p cli -p server
 	DRAGONS_PROGRAMS=$(or $(CARGO_TARGET_DIR),target)/debug bash tests/mcp/real.sh
 
-# What takes too long for every change: `unit` kills ten times, and tries some of the faults. The mixed load lasts an
+# These take too long for every change: `unit` kills ten times, and tries some of the faults. The mixed load lasts an
 # hour, or SOAK_SECONDS.
 soak:
 	DRAGONS_KILLS=100 $(CARGO) test --locked -p tests --test crash -- --nocapture
@@ -132,8 +132,8 @@ soak:
 bench-observe:
 	$(CARGO) bench --locked -p tests --bench observe
 
-# With the Debian packages prometheus and prometheus-alertmanager; and with the server that `make sdk-temporal` builds and
-# a Python that has temporalio, such as the one that `make sdk` makes. What is not there is named.
+# This needs the Debian packages prometheus and prometheus-alertmanager, the server that `make sdk-temporal` builds, and
+# a Python with temporalio, such as the one that `make sdk` makes. It names what is missing.
 TEMPORAL_CLI ?= $(CURDIR)/sdk/.build/temporal
 TEMPORAL_PYTHON ?= $(CURDIR)/sdk/.build/frameworks/bin/python
 watchdogs:
@@ -159,11 +159,11 @@ fmt:
 clippy:
 	$(CARGO) clippy --locked --workspace --all-targets --features xtask/web,tests/browser -- -D warnings
 
-# Holds the unit tests, the black-box tests and the tidiness of the repository.
+# The unit tests, the black-box tests and the tidiness of the repository.
 unit:
 	$(CARGO) test --locked --workspace --no-fail-fast
 
-# The Python and Node clients of an agent's socket, with their standard libraries alone.
+# The Python and Node clients of an agent's socket, with only their standard libraries.
 sdk-unit:
 	PYTHONPATH=sdk/python/src python3 -m unittest discover -s sdk/python/tests
 	npm run --silent --prefix sdk/typescript build
@@ -182,12 +182,12 @@ examples:
 sdk-temporal:
 	GOBIN=$(CURDIR)/sdk/.build go install github.com/temporalio/cli/cmd/temporal@$(TEMPORAL_VERSION)
 
-# The program that reads our logs with Go's packages; the black-box tests in
-# `unit` run it against dragonsd, here it is tested itself.
+# The program that reads our logs with Go's packages. The black-box tests in
+# `unit` run it against dragonsd; this tests the program itself.
 interop:
 	cd tests/interop && $(GO) vet . && $(GO) test .
 
-# What a browser will run is compiled for it from the start.
+# Compiles for the browser what a browser will run.
 wasm:
 	$(CARGO) build --locked --target $(WASM) $(PURE)
 
@@ -195,11 +195,11 @@ wasm:
 web:
 	$(CARGO) run --locked -p xtask --features web -- web
 
-# The page and the digests by which it is compared: what `dragons page check` compares with.
+# The page and its digests, with which `dragons page check` compares.
 dist: web
 	cat web/dist/SHA256SUMS
 
-# Two copies in two folders, built from nothing: the same bytes come out. It compiles everything twice, which takes minutes.
+# Builds two copies in two folders from nothing and compares their bytes. Compiling everything twice takes minutes.
 reproducible:
 	bash xtask/reproducible.sh
 
@@ -212,7 +212,7 @@ browser: web
 screenshots: web
 	node tests/browser/screenshots.mjs tests/browser/screenshots
 
-# Those of the README, of a demo that really runs, and those of the sample report.
+# The README's pictures, from a real demo, and those of the sample report.
 pictures: web sample-report
 	node tests/browser/pictures.mjs
 
@@ -221,7 +221,7 @@ pictures: web sample-report
 sample-report:
 	bash xtask/sample-report.sh
 
-# Holds the events of the sample report to the schemas of OCSF 1.8, where PyPI's ocsf-json-schema is installed.
+# Checks the events of the sample report against the schemas of OCSF 1.8, if PyPI's ocsf-json-schema is installed.
 ocsf:
 	bash xtask/ocsf.sh
 
@@ -232,17 +232,17 @@ samples:
 doc:
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps
 
-# The advisory database is left out: the checks of a commit must not change
-# with what others publish later. `cargo deny check advisories` asks it.
+# Without the advisory database: the checks of a commit must not change with
+# what others publish later. `cargo deny check advisories` uses it.
 deny: | have-cargo-deny
 	$(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources
 
-# No part of `test`: how much is found depends on how long one looks.
+# Not part of `test`: how much it finds depends on how long it runs.
 fuzz: | have-cargo-fuzz
 	bash fuzz/run.sh $(FUZZ_SECONDS)
 
-# Without optimisation: these tools are compiled in a third of the time, and
-# what they do takes seconds either way.
+# Without optimisation: these tools compile in a third of the time, and their
+# work takes seconds either way.
 .PHONY: have-cargo-deny have-cargo-fuzz
 have-cargo-deny:
 	@command -v cargo-deny >/dev/null || \

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # A first look: a log, this repository as an agent, three programs under a lease, and the evidence of it, checked.
 #
-# `make demo` builds the programs and calls this. Each command is shown as one would type it. Each call begins anew:
-# a log that goes on after an hour of silence says so when it is verified, which is right and no first look. What can
-# be set:
+# `make demo` builds the programs and calls this. It shows each command as one would type it. Each call starts again:
+# a log that goes on after an hour of silence says so when it is verified, which would be right but confusing here.
+# Settings:
 #
 #   DEMO_DIR     the folder of the log, the keys and the evidence   [demo, in cargo's target folder]
-#   DEMO_LISTEN  where the service listens                          [127.0.0.1:0, a port that is free]
+#   DEMO_LISTEN  where the service listens                          [127.0.0.1:0, a free port]
 #   DEMO_BIN     the folder of dragons and dragonsd                 [debug, in cargo's target folder]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# Nobody's settings but those of this file.
+# Ignore the user's own settings.
 unset "${!DRAGONS@}"
 
 readonly agent=dragons-repository
@@ -35,7 +35,7 @@ find_folders() {
   PATH="${DEMO_BIN:-$target/debug}:$PATH"
   command -v dragonsd dragons >/dev/null || stop_with 'the programs are not built: make demo builds them'
   mkdir -p "$folder"
-  # Shown and typed more easily where it is short.
+  # A short path is easier to read and type.
   folder="$(realpath --relative-base=. "$folder")"
   log="$folder/log"
   trust="$log/trust.json"
@@ -43,12 +43,12 @@ find_folders() {
   agent_key="$folder/agent.pem"
   earlier="$folder/earlier.checkpoint"
   page="$folder/page"
-  # The agent's journal, which would otherwise lie among those of its user.
+  # The agent's journal, which would otherwise be among the user's own.
   XDG_STATE_HOME="$(realpath "$folder")/state"
   export XDG_STATE_HOME
 }
 
-# What a demo before has left goes away, and nothing of anybody else.
+# Removes what an earlier demo has left, and nothing else.
 claim_folder() {
   local claim="$folder/a-demo-lies-here"
   if [[ ! -e "$claim" && -n "$(ls -A "$folder")" ]]; then
@@ -61,11 +61,11 @@ claim_folder() {
 }
 
 make_log() {
-  title 'A log: its keys, its charter at index 0, and trust.json, by which anybody can verify it'
+  title 'A log: its keys, its charter at index 0, and trust.json, with which anybody can verify it'
   show dragonsd init --data "$log" --origin example.com/demo
 }
 
-# The page lies beside the evidence, so that the service offers both.
+# The page is beside the evidence, so that the service serves both.
 start_service() {
   title 'The service, on its embedded store'
   mkdir -p "$page"
@@ -83,31 +83,31 @@ start_service() {
 
 service_failed() {
   tail -n 5 "$folder/dragonsd.log" >&2
-  stop_with "the service did not start on $listen. If the port is in use, leave DEMO_LISTEN out and a free one is taken"
+  stop_with "the service did not start on $listen. If the port is in use, leave DEMO_LISTEN out to get a free one"
 }
 
 register_agent() {
-  title 'This very repository becomes an agent: agent.toml says what belongs to it'
+  title 'This repository becomes an agent: agent.toml says what belongs to it'
   if [[ -n "$(git status --porcelain 2>/dev/null || true)" ]]; then
-    echo 'Note: the working tree has changes. The version is what lies here now, and no commit.'
+    echo 'Note: the working tree has changes. The version is the files as they are now, not a commit.'
   fi
   show dragons keygen --name "$agent" --out "$agent_key"
   show dragons manifest register . --key "$operator" --agent-key "$agent_key" --trust "$trust"
 }
 
 grant_lease() {
-  title 'Authority for an hour: it may run two programs and read, but not write'
+  title 'A lease for an hour: the agent may run two programs and read, but not write'
   show dragons lease grant "$agent" --allow run:wc run:sh 'read:**' --for 1h --purpose 'a first look' --key "$operator" --trust "$trust"
-  # That nothing has changed since is a part of the evidence.
+  # The evidence shows that nothing before this has changed.
   dragons checkpoint --trust "$trust" >"$earlier"
 }
 
 run_programs() {
-  title 'A program that knows nothing of this'
+  title 'A program that knows nothing about this'
   run 'count the lines of the documents' wc -l README.md ARCHITECTURE.md SECURITY.md
-  title 'A real check: it fails if a link in the documents leads nowhere'
+  title 'A real check: it fails if a link in the documents is broken'
   run 'check the links of the documents' sh demo/links.sh
-  title 'A program that asks for leave before each thing it does, and is refused one'
+  title 'A program that asks for permission before each action, and is refused one'
   run 'count the lines of the cores' sh demo/census.sh
 }
 
@@ -119,7 +119,7 @@ run() {
 
 check_evidence() {
   local pack="$page/evidence.pack.jsonl" opened="$folder/opened.jsonl"
-  title 'The evidence: the whole log, with the values behind what the runs committed to'
+  title 'The evidence: the whole log, with the values to which the runs committed'
   cp "$XDG_STATE_HOME"/dragons/*/"$agent"/disclosures.jsonl "$opened"
   show dragons export --out "$pack" --trust "$trust" --disclose "$opened" --earlier "$earlier"
   title 'Verified: no network, and no trust in the service'
@@ -128,8 +128,7 @@ check_evidence() {
   show dragons replay "$pack" --trust "$trust"
 }
 
-# Until Ctrl-C. At a terminal it is read as a key: as a signal it would reach make as well, which would call it a
-# failure.
+# Waits for Ctrl-C. At a terminal it reads a key: a signal would also reach make, which would report a failure.
 stay_up() {
   title 'The log and the agent in your browser'
   echo "$DRAGONS_SERVER/"
@@ -152,7 +151,7 @@ stay_up() {
   finish
 }
 
-# By `head`, since the `read` of bash would turn signals on again. It gives up after a second without a key.
+# Uses `head`, since bash's `read` would turn signals on again. It gives up after a second without a key.
 wait_for_key() {
   local key=''
   terminal="$(stty -g)"
@@ -164,12 +163,12 @@ wait_for_key() {
 
 finish() {
   kill "$service"
-  wait "$service" || stop_with "the service did not end well, see $folder/dragonsd.log"
-  title "Ended. What was shown lies in $folder until the next demo."
+  wait "$service" || stop_with "the service did not stop cleanly, see $folder/dragonsd.log"
+  title "Ended. Everything shown is in $folder until the next demo."
   exit 0
 }
 
-# However this ends: no service is left, and the terminal is as it was.
+# However this ends, it stops the service and restores the terminal.
 # shellcheck disable=SC2317  # A trap calls it.
 clean_up() {
   [[ -z "${terminal:-}" ]] || stty "$terminal"
@@ -178,7 +177,7 @@ clean_up() {
   fi
 }
 
-# A command as one would type it, then what it does.
+# Shows a command as one would type it, then runs it.
 show() {
   shown "$@"
   "$@"
