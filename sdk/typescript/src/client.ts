@@ -9,10 +9,10 @@ import { short, texts, title } from "./values.js";
 import { PROTOCOL, Wire, type Request } from "./wire.js";
 import { Action, Goal, within } from "./work.js";
 
-/** How long an answer is waited for. `dragons run` itself waits up to 30 s for a service that is away. */
+/** How long to wait for an answer. `dragons run` itself waits up to 30 s for a service that is away. */
 const DEFAULT_TIMEOUT_MS = 60_000;
 
-/** By whom this package's names of sessions are given. */
+/** Who gives the names of this package's sessions. */
 const HOST = "node";
 
 /** Clients whose session is this process. */
@@ -28,15 +28,15 @@ export interface ClientOptions {
   agent?: string;
   /**
    * What belongs together, such as a conversation: its goal opens with its first action. Without it a process is a session;
-   * under `dragons run` its actions are for the goal of the run.
+   * under `dragons run` its actions serve the goal of the run.
    */
   session?: string;
   /**
-   * What happens where no such socket is: `"raise"` throws `ServiceAway` with the code `no-socket`, `"allow"` lets the action
-   * happen, and says so by `console.warn`. A speaker that is there and refuses is obeyed in both cases.
+   * What happens without such a socket: `"raise"` throws `ServiceAway` with the code `no-socket`, `"allow"` lets the action
+   * happen, and says so with `console.warn`. A refusal by an existing speaker is obeyed in both cases.
    */
   onMissing?: "raise" | "allow";
-  /** How long an answer is waited for. A permit that comes later is given back as `cancelled`. */
+  /** How long to wait for an answer. A permit that comes later is closed as `cancelled`. */
   timeoutMs?: number;
 }
 
@@ -84,7 +84,7 @@ export class Client {
     this.#wire = new Wire(() => this.#path());
   }
 
-  /** Runs a body under a permit, and gives what it gives. Without a permit it does not run. */
+  /** Runs a body under a permit, and returns its value. Without a permit it does not run. */
   action<T>(scope: string, body: (action: Action) => T | Promise<T>, options: ActionOptions = {}): Promise<Awaited<T>> {
     return within(this.begin(scope, options), body);
   }
@@ -96,7 +96,7 @@ export class Client {
     return new Action(this, { scope, ...this.#belonging(session), ...committed, ...rest }, call);
   }
 
-  /** Runs a body for a goal: the actions in it are for it. */
+  /** Runs a body for a goal, which the actions in it serve. */
   goal<T>(
     of: string,
     body: (goal: Goal) => T | Promise<T>,
@@ -129,14 +129,14 @@ export class Client {
   }
 
   /**
-   * Says how many steps the work has got on, by default one more than before. Nobody has to wait for it: what is not taken is
-   * said by `console.warn`.
+   * Reports the number of steps of progress, by default one more than before. No need to wait for it: a failure is
+   * reported with `console.warn`.
    */
   async progress(steps?: number): Promise<void> {
     this.#steps = Math.max(this.#steps + 1, steps ?? 0);
     const answer = await this.ask({ progress: { steps: this.#steps, ...this.#belonging(undefined) } });
     if (!answer.ok) {
-      console.warn(`dragons: progress was not taken: ${answer.code}: ${answer.detail}`);
+      console.warn(`dragons: progress was not logged: ${answer.code}: ${answer.detail}`);
     }
   }
 
@@ -158,7 +158,7 @@ export class Client {
     return answer["disclosure"] as Record<string, unknown>;
   }
 
-  /** Says one line of docs/socket.md. The answer is never an exception. */
+  /** Sends one line of docs/socket.md. The answer is never an exception. */
   ask(request: Request): Promise<Answer> {
     return this.#wire.ask(request);
   }

@@ -12,7 +12,7 @@ export interface Answer {
 /** The one code that means that this machine has no speaker at all. */
 export const NO_SOCKET = "no-socket";
 
-/** The codes of a speaker that does not say who refuses, which say nothing of the request: nobody has judged it. */
+/** The codes of a speaker that does not say who refuses, which say nothing about the request: it was not judged. */
 const AWAY_CODES = new Set(["service-away", "stopping", "internal", "too-many-open"]);
 
 /**
@@ -32,7 +32,7 @@ export class DragonsError extends Error {
 /** The request was refused: the lease does not allow it, or it is malformed. Do not act. */
 export class Denied extends DragonsError {}
 
-/** Nobody judged the request, so nobody gave leave. Do not act, and try again later. */
+/** The request was not judged, so there is no permission. Do not act, and try again later. */
 export class ServiceAway extends DragonsError {}
 
 /** The exception for an answer that is not `ok`. */

@@ -1,5 +1,5 @@
 /**
- * Ask for leave before an action, and account for it after: the client of a Dragons agent's socket.
+ * Ask for permission before an action, and report its result: the client of a Dragons agent's socket.
  *
  * The process that speaks for the agent (`dragons run` or `dragons attend`) holds the key, the journal and the chain. This
  * package holds none of them: it asks over a Unix socket, and throws `Denied` or `ServiceAway` where the answer is not a permit.
@@ -50,7 +50,7 @@ export function progress(steps?: number): Promise<void> {
 }
 
 /**
- * A function that asks for leave before each call, and logs how the call ended. `scope` may name arguments: in
+ * A function that asks for permission before each call, and logs how the call ended. `scope` may name arguments: in
  * `write:ledger/{account}` the member `account` of the first argument fills one segment, escaped; `{0}` is the first argument
  * itself, and `{path:path}` fills one segment for each part of a path.
  */

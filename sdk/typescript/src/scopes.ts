@@ -2,7 +2,7 @@
  * Scopes from templates: `write:ledger/{account}` and the arguments of a call.
  *
  * A value fills exactly one segment, whatever is in it: what the alphabet of a segment lacks is escaped as in
- * docs/formats.md, so `a/../b` becomes `a+2f..+2fb` and never climbs. `{path:path}` fills one segment for each part between
+ * docs/formats.md, so `a/../b` becomes `a+2f..+2fb` and never points elsewhere. `{path:path}` fills one segment for each part between
  * slashes.
  */
 
@@ -11,24 +11,24 @@ import { createHash } from "node:crypto";
 const MAX_SEGMENT_BYTES = 512;
 const MAX_NAME_BYTES = 128;
 
-/** The hex digits of SHA-256 that stand for a text that is too long. */
+/** The hex digits of SHA-256 that replace a text that is too long. */
 const HASH_DIGITS = 32;
 
 /** Named values, such as the arguments of a call. */
 export type Values = Readonly<Record<string, unknown>>;
 
-/** The segment of a scope that stands for a text. Throws a `RangeError` for the empty text. */
+/** The segment of a scope for a text. Throws a `RangeError` for the empty text. */
 export function segment(text: string): string {
   const plain = text === "." || text === ".." ? /[A-Za-z0-9_@+-]/ : /[A-Za-z0-9_@+.-]/;
   return bounded(text, escaped(text, plain, plain), MAX_SEGMENT_BYTES);
 }
 
-/** The name (of a tool, an input, a reference) that stands for a text. Throws a `RangeError` for the empty text. */
+/** The name (of a tool, an input, a reference) for a text. Throws a `RangeError` for the empty text. */
 export function name(text: string): string {
   return bounded(text, escaped(text, /[A-Za-z0-9+]/, /[A-Za-z0-9._:@+-]/), MAX_NAME_BYTES);
 }
 
-/** The segments that stand for a path, joined by slashes; empty parts are left out. */
+/** The segments for a path, joined by slashes; empty parts are left out. */
 export function path(text: string): string {
   const parts = text.split("/").filter((part) => part !== "");
   return parts.map(segment).join("/");

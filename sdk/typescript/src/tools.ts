@@ -6,7 +6,7 @@ import { fill, segment, type Values } from "./scopes.js";
 /** The scope of each tool: a template by the tool's name, or a function. What has none has `tool:NAME`. */
 export type Scopes = Readonly<Record<string, string>> | ((tool: string, input: Values) => string | undefined);
 
-/** The scope of a call. Throws `Denied` where the call lacks what its scope needs: nothing is known to be allowed then. */
+/** The scope of a call. Throws `Denied` if the call lacks what its scope needs, since it may not be allowed then. */
 export function scopeOf(name: string, input: Values, scopes: Scopes | undefined): string {
   try {
     if (typeof scopes === "function") {
@@ -19,7 +19,7 @@ export function scopeOf(name: string, input: Values, scopes: Scopes | undefined)
   }
 }
 
-/** What a model reads in the place of a result, so that it does not try the same again. */
+/** What a model reads in place of a result, so that it does not try the same again. */
 export async function explained<T>(name: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();

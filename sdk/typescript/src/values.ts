@@ -8,7 +8,7 @@ export const MAX_VALUE_BYTES = 64 * 1024;
 const MAX_TEXT_BYTES = 1024;
 const MAX_SHORT_BYTES = 128;
 
-/** What goes over the socket for these values, by name. */
+/** What the socket gets for these values, by name. */
 export function texts(values: Values): Record<string, string> {
   return Object.fromEntries(Object.entries(values).map(([given, value]) => kept(name(given), value)));
 }
@@ -57,7 +57,7 @@ function spell(value: unknown): Uint8Array {
   return Buffer.from(text.toWellFormed());
 }
 
-/** JSON with sorted members; what JSON has no word for is what `String` says of it. */
+/** JSON with sorted members; what JSON cannot express is converted by `String`. */
 function json(value: unknown): string | undefined {
   const sorted = (_: string, member: unknown): unknown => {
     if (typeof member === "bigint") {

@@ -1,5 +1,5 @@
 /**
- * Vercel's AI SDK: each execution of a tool asks for leave.
+ * Vercel's AI SDK: each execution of a tool asks for permission.
  *
  *     import { govern } from "@dragons/agent/vercel";
  *
@@ -73,9 +73,9 @@ function streamed(name: string, execute: Execute, options: GovernOptions): Execu
   };
 }
 
-/** What ends a stream that nobody reads on. */
+/** Ends a stream that is no longer read. */
 function aborted(): Error {
-  return Object.assign(new Error("nobody reads on"), { name: "AbortError" });
+  return Object.assign(new Error("no longer read"), { name: "AbortError" });
 }
 
 function begun(name: string, input: unknown, call: unknown, options: GovernOptions): Action {

@@ -2,8 +2,8 @@
  * The socket: JSON lines to the process that speaks for the agent, matched by id.
  *
  * Each answer is an object; where there is none, the reason has the same form, as `{"ok": false, "code": "no-socket", …}`.
- * The first line of a connection is `hello`. Who does not know it (`dragons run` of an earlier version) knows no ids either,
- * and is then asked one thing at a time.
+ * The first line of a connection is `hello`. A speaker that does not know it (an older `dragons run`) does not know ids either,
+ * and then gets one line at a time.
  */
 
 import { connect, type Socket } from "node:net";
@@ -46,7 +46,7 @@ export class Wire {
 
   constructor(private readonly path: () => string | undefined) {}
 
-  /** Says something. The answer is never an exception; what is not JSON is. */
+  /** Sends a line. The answer is never an exception; a value that is not JSON is. */
   ask(request: Request): Promise<Answer> {
     if (Buffer.byteLength(line(request)) >= MAX_LINE_BYTES) {
       return Promise.resolve(no("too-large", `a line has at most ${MAX_LINE_BYTES} bytes`, "line"));
@@ -80,7 +80,7 @@ export class Wire {
     while (this.#known !== undefined && this.#unsent.length > 0 && (this.#hasIds || this.#sent.size === 0)) {
       this.#send(this.#unsent.shift() as Asked);
     }
-    // A program is not kept from its end by a connection on which nothing is waited for.
+    // A connection without open requests does not keep a program from ending.
     this.isBusy ? this.#socket?.ref() : this.#socket?.unref();
   }
 
@@ -164,7 +164,7 @@ export class Wire {
     return true;
   }
 
-  /** The first answer of a connection: that to `hello`, or that nobody has time for this connection. */
+  /** The first answer of a connection: the one to `hello`, or that there is no place for this connection. */
   #greeted(answer: Answer): void {
     if (answer.ok || UNKNOWN.includes(answer.code ?? "")) {
       this.#known = answer;
@@ -175,7 +175,7 @@ export class Wire {
     this.#giveUp(answer);
   }
 
-  /** The connection is gone. What may be said twice is said again, the rest learns that its answer is lost. */
+  /** The connection is gone. What may be sent twice is sent again, the rest learns that its answer is lost. */
   #lose(socket: Socket, reason: string): void {
     if (this.#socket !== socket) {
       return;
@@ -211,7 +211,7 @@ export class Wire {
 }
 
 /**
- * Whether saying it twice is the same as saying it once. An action is known by its session and its call, a goal by its
+ * Whether sending it twice is the same as sending it once. An action is known by its session and its call, a goal by its
  * session. Without a session they belong to the connection, which is gone.
  */
 function survives(request: Request): boolean {

@@ -1,4 +1,4 @@
-/** What is asked for and accounted for: actions, and the goals that they serve. */
+/** Actions, and the goals that they serve. */
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomBytes } from "node:crypto";
@@ -11,11 +11,11 @@ import { references, short, texts, title } from "./values.js";
 /** How an action ended. */
 export type Status = "ok" | "error" | "timeout" | "cancelled";
 
-/** What is thought of a goal. */
+/** The verdict on a goal. */
 export type Verdict = "accepted" | "rejected" | "partial" | "abandoned";
 
 /**
- * Leave to act: the log's answer to an intent, verified by the speaker. `index` and `received_ms` are `null` where the log only
+ * Permission to act: the log's answer to an intent, verified by the speaker. `index` and `received_ms` are `null` where the log only
  * observes: nobody waited for it.
  */
 export interface Permit {
@@ -27,14 +27,14 @@ export interface Permit {
   readonly breach?: string;
 }
 
-/** A ground for an outcome. */
+/** A check of an outcome. */
 export interface Check {
   readonly name: string;
   readonly record?: string;
   readonly digest?: string;
 }
 
-/** The goal and the action that whatever runs now is for and within. */
+/** The current goal and action. */
 export interface Around {
   readonly goal?: Goal;
   readonly action?: Action;
@@ -76,12 +76,12 @@ export class Action {
     };
   }
 
-  /** Values that came out. They are committed to; the values stay in the agent's own journal. */
+  /** Results to commit to; the values stay in the agent's own journal. */
   output(outputs: Values): void {
     this.#outputs = { ...this.#outputs, ...outputs };
   }
 
-  /** What the action used up of its budget, added to what it was said to have used before. */
+  /** What the action used up of its budget, added to what was reported before. */
   used({ tokens = 0, cost_micros = 0 }: { tokens?: number; cost_micros?: number }): void {
     this.#usage.tokens += tokens;
     this.#usage.cost_micros += cost_micros;
@@ -92,7 +92,7 @@ export class Action {
     this.#refs = { ...this.#refs, ...refs };
   }
 
-  /** Asks for leave. Throws `Denied` or `ServiceAway`; then do not act. */
+  /** Asks for permission. Throws `Denied` or `ServiceAway`; then do not act. */
   async begin(): Promise<this> {
     const late = (answer: Answer) => void this.#giveBack(answer);
     const answer = await answered(this.#client, { intent: this.#intent }, late);
@@ -100,7 +100,7 @@ export class Action {
     return this;
   }
 
-  /** Says what came of it. Never throws: that a result is not logged is said by `console.error`. */
+  /** Reports the result. Never throws: if it is not logged, `console.error` says so. */
   async end(error?: unknown): Promise<void> {
     if (error !== undefined) {
       this.status = this.status === "ok" ? statusOf(error) : this.status;
@@ -129,7 +129,7 @@ export class Action {
     }
   }
 
-  /** Nobody waits for this permit any more: it is closed, so that nobody takes the action for one that hangs. */
+  /** Nothing waits for this permit any more: it is closed, so that the action does not seem to hang. */
   async #giveBack(answer: Answer): Promise<void> {
     this.#start(answer.ok ? answer : undefined);
     this.status = "cancelled";
@@ -152,11 +152,11 @@ export class Action {
 }
 
 /**
- * A goal. Without a word of its body its outcome is `accepted` on the ground of the results that ended well, `partial` if there
+ * A goal. Unless its body sets another, its outcome is `accepted` with the results that ended well as checks, `partial` if there
  * are none, `rejected` if the body throws, and `abandoned` if it was aborted.
  */
 export class Goal {
-  /** The record hash; `undefined` where nobody was asked. */
+  /** The record hash; `undefined` if the speaker was not asked. */
   record: string | undefined;
   readonly #client: Client;
   readonly #said: Record<string, unknown>;
@@ -168,12 +168,12 @@ export class Goal {
     this.#said = said;
   }
 
-  /** Adds a ground for the outcome: a record of the log, or the digest of something else. */
+  /** Adds a check to the outcome: a record of the log, or the digest of something else. */
   check(name: string, by: { record?: string; digest?: string }): void {
     this.#grounds.push({ name: title(name), ...by });
   }
 
-  /** Says what the outcome will be. */
+  /** Sets the outcome. */
   outcome(verdict: Verdict): void {
     this.#verdict = verdict;
   }
@@ -249,12 +249,12 @@ async function answered(
 function granted(client: Client, answer: Answer, what: string): Answer | undefined {
   if (answer.ok) {
     if (!isText(answer["record"]) && !isText(answer["intent"])) {
-      console.warn(`dragons: not logged, since the log only observes and does not answer: ${what}`);
+      console.warn(`dragons: not logged, because the log only observes and does not answer: ${what}`);
     }
     return answer;
   }
   if (answer.code === NO_SOCKET && client.onMissing === "allow") {
-    console.warn(`dragons: not logged, since no socket is there: ${what} (${answer.detail})`);
+    console.warn(`dragons: not logged, because there is no socket: ${what} (${answer.detail})`);
     return undefined;
   }
   throw refusal(answer);

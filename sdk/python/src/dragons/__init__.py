@@ -1,4 +1,4 @@
-"""Ask for leave before an action, and account for it after: the client of a Dragons agent's socket.
+"""Ask for permission before an action, and report its result: the client of a Dragons agent's socket.
 
     import dragons
     from dragons import governed
@@ -96,7 +96,7 @@ def progress(steps: Optional[int] = None) -> None:
 def governed(
     scope: str, *, inputs: Iterable[str] = (), output: Optional[str] = None, tool: Optional[str] = None
 ) -> Callable[[_F], _F]:
-    """Asks for leave before each call of the function, and logs how the call ended.
+    """Asks for permission before each call of the function, and logs how the call ended.
 
     ``scope`` may name arguments: in ``write:ledger/{account}`` the value of ``account`` fills one segment, escaped, and
     ``{path:path}`` one segment for each part of a path. ``inputs`` names the arguments to commit to, ``output`` the name under

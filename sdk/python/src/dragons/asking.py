@@ -20,21 +20,21 @@ from .work import Action, Goal, answered
 _log = logging.getLogger("dragons")
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-#: How long an answer is waited for. ``dragons run`` itself waits up to 30 s for a service that is away.
+#: How long to wait for an answer. ``dragons run`` itself waits up to 30 s for a service that is away.
 DEFAULT_TIMEOUT_S = 60.0
 
-#: How long the end of a client, and so of its program, waits for answers that nobody else waits for.
+#: How long a client, and so its program, waits at its end for answers that nothing else waits for.
 _CLOSE_S = 5.0
 
-#: By whom this package's names of sessions are given.
+#: Who gives the names of this package's sessions.
 _HOST = "python"
 
-#: All clients of this process, which a fork has to reach.
+#: All clients of this process, which a fork must reach.
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
 
 
 class Client:
-    """Asks for leave, and says what came of it.
+    """Asks for permission, and reports results.
 
     ``socket`` is the path of the speaker's socket. Without it ``DRAGONS_SOCKET`` names it, else ``agent`` or
     ``DRAGONS_AGENT`` names the agent whose ``dragons attend`` is asked, at ``$XDG_RUNTIME_DIR/dragons/AGENT/socket``.
@@ -106,7 +106,7 @@ class Client:
     def goal(
         self, title: str, *, requester: Optional[str] = None, session: Optional[str] = None
     ) -> Goal:
-        """A goal, to be used as ``with`` or ``async with``: the actions in its body are for it."""
+        """A goal, to be used as ``with`` or ``async with``: the actions in its body serve it."""
         named = {} if session is None else self._belonging(session)
         return Goal(self, {**_given({"title": values.title(title), "requester": requester}), **named})
 
@@ -117,7 +117,7 @@ class Client:
         return governed(lambda: self, scope, inputs=inputs, output=output, tool=tool)
 
     def progress(self, steps: Optional[int] = None) -> None:
-        """Says how many steps the work has got on, by default one more than before. Waits for nothing.
+        """Reports the number of steps of progress, by default one more than before, without waiting.
 
         What is not taken is said in the log of Python.
         """
@@ -148,11 +148,11 @@ class Client:
         return dict(answer["disclosure"])
 
     def ask(self, request: Request) -> "Future[Answer]":
-        """Says one line of docs/socket.md, and gives the future of its answer, which is never an exception."""
+        """Sends one line of docs/socket.md, and returns the future of its answer, which is never an exception."""
         return self._wire.ask(request)
 
     def close(self, timeout_s: float = _CLOSE_S) -> None:
-        """Closes the connection, once what was asked is answered or this time is over. The next request opens another."""
+        """Closes the connection once all requests are answered or this time is over. The next request opens another."""
         with self._lock:
             old, self._wire = self._wire, Wire(self._path)
             ended, self._own_session = self._own_session, None
@@ -207,4 +207,4 @@ def _given(members: Mapping[str, Any]) -> Dict[str, Any]:
 def _warn_of_progress(future: "Future[Answer]") -> None:
     answer = future.result()
     if not answer["ok"]:
-        _log.warning("progress was not taken: %s: %s", answer.get("code"), answer.get("detail"))
+        _log.warning("progress was not logged: %s: %s", answer.get("code"), answer.get("detail"))

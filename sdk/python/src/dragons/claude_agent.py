@@ -1,4 +1,4 @@
-"""Claude Agent SDK: each tool call of Claude asks for leave, by hooks.
+"""Claude Agent SDK: each tool call of Claude asks for permission, by hooks.
 
     from dragons.claude_agent import governed_hooks
 

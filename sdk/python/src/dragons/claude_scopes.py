@@ -3,7 +3,7 @@
 =====================  =====================================================================
 Read, Glob, Grep       ``read:PATH``
 Edit, Write, …         ``write:PATH``
-Bash                   ``run:WORD`` for what is provably one simple command, else ``run:sh``
+Bash                   ``run:WORD`` for what is provably one simple command, or ``run:sh``
 ``mcp__S__T``          ``call:S/T``
 WebFetch               ``fetch:HOST``
 Agent, Task            ``spawn:TYPE``
@@ -33,7 +33,7 @@ _RESERVED = frozenset("! [[ ]] case coproc do done elif else esac fi for functio
 
 
 def scope(tool: str, arguments: Mapping[str, Any], root: str) -> Optional[str]:
-    """The scope of a call; ``None`` for a tool that is none of these."""
+    """The scope of a call; ``None`` for any other tool."""
     for verb, tools in (("read", _READ), ("write", _WRITE)):
         if tool in tools:
             return f"{verb}:{_path(str(arguments.get(tools[tool]) or root), root)}"

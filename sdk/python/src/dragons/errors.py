@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-#: The codes of a speaker that does not say who refuses, which say nothing of the request: nobody has judged it.
+#: The codes of a speaker that does not say who refuses, which say nothing about the request: it was not judged.
 _AWAY_CODES = frozenset({"service-away", "stopping", "internal", "too-many-open"})
 
 #: The one code that means that this machine has no speaker at all.
@@ -32,7 +32,7 @@ class Denied(DragonsError):
 
 
 class ServiceAway(DragonsError):
-    """Nobody judged the request, so nobody gave leave. Do not act, and try again later."""
+    """The request was not judged, so there is no permission. Do not act, and try again later."""
 
 
 def refusal(answer: Mapping[str, Any]) -> DragonsError:

@@ -1,4 +1,4 @@
-"""Functions that ask for leave before each call."""
+"""Functions that ask for permission before each call."""
 
 from __future__ import annotations
 
@@ -82,6 +82,6 @@ def _wrapped(function: Callable[..., Any], action: Callable[..., Action], output
 
 
 def _apart(action: Action) -> Action:
-    """Between its values a generator's caller runs: what that does is not within the action."""
+    """Between its values a generator's caller runs: what the caller does is outside the action."""
     action.nests = False
     return action

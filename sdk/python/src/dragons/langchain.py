@@ -1,4 +1,4 @@
-"""LangChain 1 and LangGraph 1: each tool call of an agent asks for leave.
+"""LangChain 1 and LangGraph 1: each tool call of an agent asks for permission.
 
     from dragons.langchain import GovernedTools
 
@@ -28,7 +28,7 @@ _Result = Union[ToolMessage, Command[Any]]
 
 
 class GovernedTools(AgentMiddleware[Any, Any, Any]):
-    """Middleware that asks before a tool runs, and logs what came of it. The thread of a graph is the session."""
+    """Middleware that asks before a tool runs, and logs the result. The thread of a graph is the session."""
 
     def __init__(
         self, scopes: Optional[Scopes] = None, *, client: Optional[Client] = None, keep: bool = True
@@ -70,7 +70,7 @@ class GovernedTools(AgentMiddleware[Any, Any, Any]):
 
 @contextlib.contextmanager
 def _pausing(action: Action) -> Iterator[None]:
-    """A tool that interrupts its graph, to ask a person, is not done and has not failed: it will be run anew."""
+    """A tool that interrupts its graph, to ask a person, is not done and has not failed: it will run again."""
     try:
         yield
     except GraphBubbleUp:

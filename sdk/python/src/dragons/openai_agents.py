@@ -1,4 +1,4 @@
-"""OpenAI Agents: each call of a function tool asks for leave.
+"""OpenAI Agents: each call of a function tool asks for permission.
 
     from dragons.openai_agents import govern
 
@@ -65,7 +65,7 @@ def _govern(tool: Tool, governed: Tools) -> Tool:
 
 
 def _parsed(arguments: str) -> Mapping[str, Any]:
-    """The arguments as the model wrote them; what is no object has no members to name in a scope."""
+    """The arguments as the model wrote them; anything but an object has no members to name in a scope."""
     try:
         parsed = json.loads(arguments or "{}")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Pydantic AI 2: each tool call of an agent asks for leave.
+"""Pydantic AI 2: each tool call of an agent asks for permission.
 
     from dragons.pydantic_ai import GovernedTools
 
@@ -24,7 +24,7 @@ from .tools import Scopes, Tools, explain
 
 
 class GovernedTools(AbstractCapability[Any]):
-    """Asks before a tool runs, and logs what came of it. The conversation of a run is the session."""
+    """Asks before a tool runs, and logs the result. The conversation of a run is the session."""
 
     def __init__(
         self, scopes: Optional[Scopes] = None, *, client: Optional[Client] = None, keep: bool = True
@@ -47,7 +47,7 @@ class GovernedTools(AbstractCapability[Any]):
                 try:
                     result = await handler(args)
                 except (ApprovalRequired, CallDeferred):
-                    # Somebody else decides or acts; what is done here ends with that.
+                    # Somebody else decides or acts; the action here ends with that.
                     action.status = "cancelled"
                     raise
                 return self._governed.done(action, result)

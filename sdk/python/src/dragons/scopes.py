@@ -17,12 +17,12 @@ _IN_SEGMENT = _ALPHANUMERIC | frozenset(b"_@+-.")
 _IN_NAME = _ALPHANUMERIC | frozenset(b"._:@+-")
 _MAX_SEGMENT_BYTES = 512
 _MAX_NAME_BYTES = 128
-#: The hex digits of SHA-256 that stand for a text that is too long.
+#: The hex digits of SHA-256 that replace a text that is too long.
 _HASH_DIGITS = 32
 
 
 def segment(text: str) -> str:
-    """The segment of a scope that stands for a text.
+    """The segment of a scope for a text.
 
     Raises ``ValueError`` for the empty text, which no segment stands for.
     """
@@ -34,7 +34,7 @@ def segment(text: str) -> str:
 
 
 def name(text: str) -> str:
-    """The name (of a tool, an input, a reference) that stands for a text.
+    """The name (of a tool, an input, a reference) for a text.
 
     Raises ``ValueError`` for the empty text, which has no name.
     """
@@ -46,7 +46,7 @@ def name(text: str) -> str:
 
 
 def path(text: str) -> str:
-    """The segments that stand for a path, joined by slashes; empty parts are left out."""
+    """The segments for a path, joined by slashes; empty parts are left out."""
     return "/".join(segment(part) for part in text.split("/") if part)
 
 

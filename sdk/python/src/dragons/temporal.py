@@ -1,4 +1,4 @@
-"""Temporal: each attempt of an activity asks for leave, and its heartbeats are the agent's progress.
+"""Temporal: each attempt of an activity asks for permission, and its heartbeats are the agent's progress.
 
     from dragons.temporal import GovernedActivities
 
@@ -29,7 +29,7 @@ from .tools import Scopes, Tools
 
 
 class GovernedActivities(Interceptor):
-    """Asks before an activity runs, and logs what came of it. The workflow is the session.
+    """Asks before an activity runs, and logs the result. The workflow is the session.
 
     ``scopes`` go by the activity's type, and templates by the names of its parameters.
     """

@@ -66,14 +66,14 @@ class Tools:
             raise Denied("malformed", f"the call of {tool} has no scope: {error}") from error
 
     def done(self, action: Action, output: Any) -> Any:
-        """Keeps what a tool gave, and gives it on."""
+        """Keeps what a tool returned, and returns it."""
         if self.keep:
             action.output(result=output)
         return output
 
 
 def explain(error: DragonsError, tool: str) -> str:
-    """What a model reads in the place of a result, so that it does not try the same again."""
+    """What a model reads in place of a result, so that it does not try the same again."""
     if isinstance(error, ServiceAway):
         return f"{tool} was not run: nobody could say whether it is allowed ({error}). Do not work around this."
     return f"{tool} was not run: it is not allowed ({error}). Do not try it again or work around this."

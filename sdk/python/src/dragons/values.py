@@ -17,7 +17,7 @@ _MAX_SHORT_BYTES = 128
 
 
 def texts(values: Optional[Mapping[str, Any]]) -> Dict[str, str]:
-    """What goes over the socket for these values, by name."""
+    """What the socket gets for these values, by name."""
     return dict(_kept(scopes.name(name), value) for name, value in (values or {}).items())
 
 

@@ -60,7 +60,7 @@ class Asked:
             self.request = {"result": said}
 
     def survives_a_lost_connection(self) -> bool:
-        """Whether saying it twice is the same as saying it once.
+        """Whether sending it twice is the same as sending it once.
 
         An action is known by its session and its call, a goal by its session. Without a session they belong to the
         connection, which is gone.
@@ -85,7 +85,7 @@ class Wire:
         self._connection = _Connection()
 
     def ask(self, request: Request) -> "Future[Answer]":
-        """Says something, and gives the future of what is answered.
+        """Sends a line, and returns the future of its answer.
 
         Raises ``ValueError`` for what is not JSON in UTF-8.
         """
@@ -158,7 +158,7 @@ def _pair() -> Tuple[socket.socket, socket.socket]:
 
 
 class _Connection:
-    """What the thread knows of the other end. Nobody else touches it."""
+    """What the thread knows about the other end. Nothing else touches it."""
 
     def __init__(self) -> None:
         self.unsent: Deque[Asked] = collections.deque()
@@ -226,7 +226,7 @@ class _Connection:
             asked.tries += 1
 
     def _send(self) -> None:
-        """Puts on the way what may go: everything, or one thing at a time where answers bear no ids."""
+        """Sends what may go: everything, or one line at a time if answers have no ids."""
         while self._known is not None and self.unsent and (self._has_ids or not self._sent):
             asked, number = self.unsent.popleft(), next(self._ids)
             if _NEWER_LINE in asked.request and not self._has_ids:
@@ -280,11 +280,11 @@ class _Connection:
         number = answer.pop("id", None) if self._has_ids else next(iter(self._sent), None)
         asked = self._sent.pop(number, None) if isinstance(number, int) else None
         if asked is None:
-            raise ConnectionError(f"the other end answers what nobody asked: {answer}")
+            raise ConnectionError(f"the other end answers a question that was not asked: {answer}")
         asked.settle(answer)
 
     def _greeted(self, answer: Answer) -> None:
-        """The first answer of a connection: that to `hello`, or that nobody has time for this connection."""
+        """The first answer of a connection: the one to `hello`, or that there is no place for this connection."""
         if answer.get("ok") is not True and answer.get("code") not in _UNKNOWN:
             self.close()
             self.give_up({"by": "speaker", **answer, "ok": False})
@@ -292,7 +292,7 @@ class _Connection:
         self._known, self._has_ids = answer, answer.get("ok") is True
 
     def _lose(self, reason: str) -> None:
-        """The connection is gone. What may be said twice is said again, the rest learns that its answer is lost."""
+        """The connection is gone. What may be sent twice is sent again, the rest learns that its answer is lost."""
         self.close()
         again: List[Asked] = []
         for asked in self._sent.values():

@@ -1,4 +1,4 @@
-"""What is asked for and accounted for: actions, and the goals that they serve."""
+"""Actions, and the goals that they serve."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("dragons")
 
-#: The goal and the action that whatever runs now is for and within.
+#: The current goal and action.
 _goal: "contextvars.ContextVar[Optional[Goal]]" = contextvars.ContextVar("dragons_goal", default=None)
 _action: "contextvars.ContextVar[Optional[Action]]" = contextvars.ContextVar("dragons_action", default=None)
 
@@ -33,7 +33,7 @@ _NO_ANSWER: Answer = {"ok": False, "code": "timeout", "detail": "no answer in ti
 
 @dataclass(frozen=True)
 class Permit:
-    """Leave to act: the log's answer to an intent, verified by the speaker.
+    """Permission to act: the log's answer to an intent, verified by the speaker.
 
     ``index`` and ``received_ms`` are ``None`` where the log only observes: nobody waited for it.
     """
@@ -71,11 +71,11 @@ class Action:
         self._token: Optional[contextvars.Token[Optional[Action]]] = None
 
     def output(self, **outputs: Any) -> None:
-        """Values that came out. They are committed to; the values stay in the agent's own journal."""
+        """Results to commit to; the values stay in the agent's own journal."""
         self._outputs.update(outputs)
 
     def used(self, *, tokens: int = 0, cost_micros: int = 0) -> None:
-        """What the action used up of its budget, added to what it was said to have used before."""
+        """What the action used up of its budget, added to what was reported before."""
         for name, amount in (("tokens", tokens), ("cost_micros", cost_micros)):
             self._usage[name] = self._usage.get(name, 0) + amount
 
@@ -128,7 +128,7 @@ class Action:
         self.permit = Permit(answer["intent"], *when, answer.get("breach"))
 
     def _give_back(self, future: "Future[Answer]") -> None:
-        """Nobody waits for this permit any more: it is closed, so that nobody takes the action for one that hangs."""
+        """Nothing waits for this permit any more: it is closed, so that the action does not seem to hang."""
         self._start(_ok(future.result()))
         self.status = "cancelled"
         if self.permit is not None:
@@ -174,9 +174,9 @@ class Goal:
     """
 
     def __init__(self, client: "Client", said: Dict[str, Any]) -> None:
-        #: The record hash; ``None`` where nobody was asked.
+        #: The record hash; ``None`` if the speaker was not asked.
         self.record: Optional[str] = None
-        #: What an accepted outcome rests on.
+        #: The checks of an accepted outcome.
         self.grounds: List[Dict[str, Any]] = []
         self._client = client
         self._said = said
@@ -185,12 +185,12 @@ class Goal:
         self._token: Optional[contextvars.Token[Optional[Goal]]] = None
 
     def check(self, name: str, *, record: Optional[str] = None, digest: Optional[str] = None) -> None:
-        """Adds a ground for the outcome: a record of the log, or the digest of something else."""
+        """Adds a check to the outcome: a record of the log, or the digest of something else."""
         known = {"record": record, "digest": digest}
         self.grounds.append({"name": values.title(name), **{k: v for k, v in known.items() if v is not None}})
 
     def outcome(self, verdict: str) -> None:
-        """Says what the outcome will be: ``accepted``, ``rejected``, ``partial`` or ``abandoned``."""
+        """Sets the outcome: ``accepted``, ``rejected``, ``partial`` or ``abandoned``."""
         self._verdict = verdict
 
     def __enter__(self) -> "Goal":
@@ -296,16 +296,16 @@ def _give_back(future: "Future[Answer]", give_back: Any) -> None:
 def _granted(client: "Client", answer: Answer, what: str) -> Optional[Answer]:
     if answer["ok"]:
         if answer.get("record") is None and answer.get("intent") is None:
-            _log.warning("not logged, since the log only observes and does not answer: %s", what)
+            _log.warning("not logged, because the log only observes and does not answer: %s", what)
         return answer
     if answer["code"] == NO_SOCKET and client.on_missing == "allow":
-        _log.warning("not logged, since no socket is there: %s (%s)", what, answer["detail"])
+        _log.warning("not logged, because there is no socket: %s (%s)", what, answer["detail"])
         return None
     raise refusal(answer)
 
 
 def _not_logged(what: str, of: str, answer: Answer) -> None:
-    """The action is done, and its value must not be lost to an exception: so this is said where people look."""
+    """The action is done, and its value must not be lost to an exception: so this goes where people look."""
     _log.error("the %s %s was not logged: %s: %s", what, of, answer["code"], answer["detail"])
 
 
