@@ -33,7 +33,7 @@ pub(crate) struct NotRun;
 
 /// Why nobody speaks for the agent.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the agent is not attended to")]
+#[error("cannot speak for the agent")]
 pub(crate) struct NotBegun;
 
 impl From<Exit> for u8 {

@@ -284,7 +284,7 @@ impl Incident {
     /// What it comes to, in a sentence or two.
     pub(crate) fn verdict(&self) -> String {
         let Some(report) = &self.report else {
-            return "Unverified: no trust file was given, so nobody has checked what is told here."
+            return "Unverified: no trust file was given, so nobody has checked any of this."
                 .to_owned();
         };
         let (verdict, found) = (report.verdict.as_str(), self.findings.len());

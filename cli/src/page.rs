@@ -118,7 +118,7 @@ impl<'a> Page<'a> {
         }
         let inside = self.evidence.strip_prefix(OPEN);
         let text = inside.and_then(|rest| rest.strip_suffix(CLOSE));
-        let text = text.context("something else than evidence is in the place of evidence")?;
+        let text = text.context("something other than evidence is in the place for evidence")?;
         let bytes = tlog::base64::decode(text).context("the evidence is not base64")?;
         Ok(Some(bytes))
     }

@@ -60,17 +60,17 @@ fn agent_around() -> Result<Option<Name>> {
 fn only_socket() -> Result<PathBuf> {
     let folder = folder()?;
     let agents = std::fs::read_dir(&folder).with_context(|| {
-        format!("no agent is attended to: there is no {folder:?}. `dragons attend` makes it")
+        format!("no agent has a socket here: there is no {folder:?}. `dragons attend` makes it")
     })?;
     let sockets = agents.flatten().map(|agent| agent.path().join("socket"));
     let mut sockets = sockets.filter(|socket| socket.exists());
     match (sockets.next(), sockets.next()) {
         (Some(only), None) => Ok(only),
         (None, _) => {
-            bail!("no agent is attended to: `dragons attend` makes a socket in {folder:?}")
+            bail!("no agent has a socket here: `dragons attend` makes one in {folder:?}")
         }
         (Some(_), Some(_)) => {
-            bail!("several agents have a socket in {folder:?}: --agent or --socket says which")
+            bail!("several agents have a socket in {folder:?}: choose one with --agent or --socket")
         }
     }
 }
@@ -84,7 +84,7 @@ fn folder() -> Result<PathBuf> {
         Some(PathBuf::from(format!("/run/user/{user}"))).filter(|path| path.is_dir())
     };
     let runtime = given.or_else(usual);
-    let runtime =
-        runtime.context("XDG_RUNTIME_DIR does not say where sockets are: --socket does")?;
+    let runtime = runtime
+        .context("XDG_RUNTIME_DIR does not say where sockets are: name one with --socket")?;
     Ok(runtime.join("dragons"))
 }

@@ -77,7 +77,7 @@ impl Session {
     /// If none was given, or it cannot be read.
     pub(crate) fn required_trust(&self) -> Result<Trust> {
         self.trust()?.context(
-            "--trust FILE or --log NAME is needed: evidence shows nothing to somebody who trusts nobody",
+            "--trust FILE or --log NAME is needed: evidence proves nothing without a log to trust",
         )
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn for_reading(session: &Session, service: &Service) -> Result<LogIde
     }
     let log = LogIdentity::told_by(service)?;
     output::complain(&format!(
-        "note: no --trust; going by what {} says of itself: log {}",
+        "note: no --trust; going by what {} says about itself: log {}",
         service.url(),
         log.log
     ));
@@ -49,7 +49,7 @@ pub(crate) fn for_signing(session: &Session, service: &Service) -> Result<LogIde
     introduce(service, &trust);
     if !can_ask() {
         bail!(
-            "nobody has said that this log is the right one, and nothing was signed: \
+            "this log is not trusted yet, so nothing was signed: \
              give --trust FILE, or compare the fingerprint and pin it: dragons trust add {} --fingerprint '{}'",
             service.url(),
             Fingerprint::of_charter(&trust.charter)
@@ -120,7 +120,7 @@ pub(crate) fn introduce(service: &Service, trust: &Trust) {
 /// Unless they say yes, or the fingerprint itself.
 pub(crate) fn confirm(fingerprint: &Fingerprint) -> Result<()> {
     output::complain(
-        "compare the fingerprint with what its operators tell you by another way. Is it the right log? \
+        "compare the fingerprint with what its operators tell you by another channel. Is it the right log? \
          Type yes, or the fingerprint:",
     );
     let mut line = String::new();
@@ -128,7 +128,7 @@ pub(crate) fn confirm(fingerprint: &Fingerprint) -> Result<()> {
     match line.trim() {
         "yes" => Ok(()),
         typed if is_same(typed, fingerprint) => Ok(()),
-        _ => bail!("the log is not trusted, and nothing was signed"),
+        _ => bail!("the log is not trusted, so nothing was signed"),
     }
 }
 

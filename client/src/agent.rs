@@ -272,7 +272,7 @@ impl<T: Transport> Agent<T> {
                 _ => (-(off_ms / 1_000), "behind"),
             };
             self.waiting.warn_once(&format!(
-                "warning: this machine's clock is {seconds} s {side} the log's, by which the agent's records are dated now"
+                "warning: this machine's clock is {seconds} s {side} the log's, which now dates the agent's records"
             ));
         }
         stamp.at_ms = self.at_ms(stamp.at_ms);

@@ -48,7 +48,7 @@ pub struct Change {
 #[derive(Debug, thiserror::Error)]
 pub enum ProposalError {
     /// No such charter can be written.
-    #[error("there is no such charter: {0}")]
+    #[error("the charter is not valid: {0}")]
     NoSuchCharter(Refusal),
     /// The file holds none.
     #[error("the file holds no proposal: {0}")]
@@ -57,7 +57,7 @@ pub enum ProposalError {
     #[error("the file holds a {0}, not a charter")]
     OtherKind(Kind),
     /// A signature in it is none by the key that is named.
-    #[error("the signature of {0} in it is none, or by a key that neither charter has")]
+    #[error("its signature by {0} is not valid, or is by a key that neither charter has")]
     BadSignature(KeyId),
     /// It cannot be signed.
     #[error("it cannot be signed: {0}")]

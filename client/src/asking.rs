@@ -29,7 +29,7 @@ pub struct Asked {
 #[derive(Debug, thiserror::Error)]
 pub enum AskedError {
     /// The agent's registration was not shown.
-    #[error("the registration of {agent} is not shown")]
+    #[error("the service does not prove that {agent} is registered")]
     NotShown {
         /// The agent.
         agent: Name,
@@ -43,7 +43,7 @@ pub enum AskedError {
         got: ledger::digest::RecordHash,
     },
     /// It was made for another version of the agent.
-    #[error("the request was made for another version, {got}; active is {active}")]
+    #[error("the request was made for another version, {got}; the active one is {active}")]
     OtherVersion {
         /// The version that it was made for.
         got: ledger::digest::Digest,
@@ -130,7 +130,7 @@ pub struct Narrowing {
 
 /// More would be granted than was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} {given} is more than was asked: {asked}")]
+#[error("{what} {given} is more than the request asks for: {asked}")]
 pub struct Wider {
     /// What would be more.
     pub what: &'static str,

@@ -53,7 +53,7 @@ pub enum Place {
 #[derive(Debug, thiserror::Error)]
 pub enum AttendError {
     /// Somebody does already.
-    #[error("somebody speaks for the agent at {0:?} already")]
+    #[error("another process already speaks for the agent at {0:?}")]
     Taken(PathBuf),
     /// There is no socket.
     #[error(transparent)]

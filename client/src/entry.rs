@@ -23,7 +23,7 @@ pub struct Entry {
 #[derive(Debug, thiserror::Error)]
 pub enum EntryError {
     /// It is not a proof file.
-    #[error("what came as a proof is none")]
+    #[error("what came as a proof is not a proof")]
     Malformed(#[from] ParseProofFileError),
     /// It is of another entry.
     #[error("the proof is of entry {got}, not of {want}")]
@@ -34,7 +34,7 @@ pub enum EntryError {
         want: LeafIndex,
     },
     /// It does not bring the leaf.
-    #[error("the proof does not bring its leaf")]
+    #[error("the proof does not contain its leaf")]
     NoLeaf,
     /// It proves nothing.
     #[error("the proof does not hold")]

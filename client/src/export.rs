@@ -62,7 +62,7 @@ pub enum ExportError {
     #[error("the log does not extend the earlier checkpoint")]
     Inconsistent(#[source] ProofError),
     /// The earlier checkpoint is of a larger log.
-    #[error("the earlier checkpoint is of {earlier} entries, the pack of {size}")]
+    #[error("the earlier checkpoint covers {earlier} entries, the pack only {size}")]
     NotEarlier {
         /// The size of the earlier checkpoint.
         earlier: TreeSize,
@@ -70,7 +70,7 @@ pub enum ExportError {
         size: TreeSize,
     },
     /// A value is not the one that a record of the pack commits to.
-    #[error("a value that was to be disclosed opens nothing: {0}")]
+    #[error("a value to disclose matches no commitment: {0}")]
     Disclosure(Refusal),
     /// It could not be written.
     #[error("the pack could not be written")]

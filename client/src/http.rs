@@ -60,7 +60,7 @@ pub struct Service {
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// The caller's: there can be no service at this address.
-    #[error("{url:?} is not an address of a service: {reason}")]
+    #[error("{url:?} is not the address of a service: {reason}")]
     Address {
         /// The address.
         url: String,

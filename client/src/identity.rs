@@ -42,16 +42,16 @@ pub struct LogIdentity {
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The service was not to be asked.
-    #[error("the log's charter could not be asked for")]
+    #[error("the log's charter could not be fetched")]
     Service(#[from] ServiceError),
     /// What the service calls its charter is none.
-    #[error("the service's charter is none: {0}")]
+    #[error("what the service sent is not a charter: {0}")]
     Charter(Refusal),
     /// The service does not show the charter that its log began with.
-    #[error("the service does not show the charter that its log began with")]
+    #[error("the service does not prove the charter that its log began with")]
     NotShown(#[from] EntryError),
     /// The keys are not keys of a log.
-    #[error("the log's keys are none")]
+    #[error("the log's keys are not keys")]
     Keys(#[from] ParsePolicyError),
 }
 

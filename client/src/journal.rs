@@ -91,7 +91,7 @@ pub enum JournalError {
         refusal: Refusal,
     },
     /// A write failed before.
-    #[error("{path:?} could not be written before, and has to be opened anew")]
+    #[error("an earlier write to {path:?} failed: open it again")]
     Broken {
         /// Which.
         path: PathBuf,

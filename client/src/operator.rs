@@ -66,7 +66,7 @@ pub struct Grant {
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     /// The caller's: no such record can be made.
-    #[error("there is no such record: {0}")]
+    #[error("the record is not valid: {0}")]
     NoSuchRecord(Refusal),
     /// The service's: what the record would be about is not shown to be in the log, so nothing was signed.
     #[error("nothing was signed")]
@@ -87,7 +87,7 @@ pub enum OperatorError {
     NotLogged(#[from] SubmitError),
     /// Nobody has said what became of it.
     #[error(
-        "nobody has said what became of {record}, which was signed: the same command sends the same bytes again, \
+        "{record} was signed, but nobody has answered whether it is logged: the same command sends the same bytes again, \
          and `dragons lease list` shows leases that were never answered"
     )]
     Unanswered {

@@ -364,7 +364,7 @@ impl<'a> Ground<'a> {
                     .map(|place| place.display().to_string())
                     .collect();
                 let why = match self.is_within(file.path()) {
-                    true => "it lies in the agent's directory, but agent.toml does not list it, or ignores it".to_owned(),
+                    true => "it is in the agent's directory, but agent.toml does not list it, or ignores it".to_owned(),
                     false => format!("it is neither a file of its manifest, nor does it lie in {}", list.join(":")),
                 };
                 let help = format!(

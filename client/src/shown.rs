@@ -17,10 +17,10 @@ use crate::transport::Transport;
 #[derive(Debug, thiserror::Error)]
 pub enum ShownError {
     /// The service could not be asked what it knows of the agent.
-    #[error("the agent could not be asked for")]
+    #[error("the service could not be asked about the agent")]
     Service(#[from] ServiceError),
     /// A record that the service names is not shown to be in the log.
-    #[error("what the service names is not shown to be in the log")]
+    #[error("the service does not prove that what it names is in the log")]
     NotShown(#[from] SubmitError),
     /// The service names no registration.
     #[error("the service names no registration of {agent}")]

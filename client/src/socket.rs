@@ -49,7 +49,7 @@ pub struct Hello {
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Nobody speaks there.
-    #[error("nobody speaks for the agent at {path:?}")]
+    #[error("no process speaks for the agent at {path:?}")]
     NoSpeaker {
         /// Where.
         path: PathBuf,
@@ -57,7 +57,7 @@ pub enum SocketError {
         source: io::Error,
     },
     /// The connection has ended.
-    #[error("whoever speaks for the agent hung up")]
+    #[error("the process that speaks for the agent hung up")]
     HungUp,
     /// No answer came in time.
     #[error("no answer came in time")]

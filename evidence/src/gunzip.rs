@@ -30,13 +30,13 @@ const TRAILER_BYTES: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GunzipError {
     /// What stands where a member begins is not a header of one.
-    #[error("what stands where a member begins is not a gzip header")]
+    #[error("a member does not begin with a gzip header")]
     Header,
     /// The compressed data contradict themselves.
     #[error("the compressed data are damaged")]
     Data,
     /// The data are not those that the checksum is of.
-    #[error("the checksum or the length is not that of the data")]
+    #[error("the checksum or the length does not match the data")]
     Checksum,
     /// It ends within a member.
     #[error("it ends within a member")]

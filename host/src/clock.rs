@@ -7,7 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// The clock of this machine is of no use for signing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the clock of this machine stands before 1970")]
+#[error("this machine's clock is set before 1970")]
 pub struct BeforeEpoch;
 
 /// The wall clock, in milliseconds since the epoch. It can be set, forwards and backwards.

@@ -22,7 +22,7 @@ const MAX_KEY_FILE_BYTES: usize = 16 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// There is something at the path already.
-    #[error("{path:?} is there already, and a key is never overwritten")]
+    #[error("{path:?} already exists, and a key is never overwritten")]
     Exists {
         /// The path.
         path: PathBuf,

@@ -39,7 +39,7 @@ pub enum PrivateError {
         path: PathBuf,
     },
     /// The file has another name elsewhere: whoever made that reads, and perhaps writes, what is kept here.
-    #[error("{path:?} has another name elsewhere: copy it, and put the copy in its place")]
+    #[error("{path:?} is a hard link: copy it, and put the copy in its place")]
     SharedFile {
         /// Which.
         path: PathBuf,

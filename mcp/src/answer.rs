@@ -57,7 +57,7 @@ pub(crate) fn not_allowed(code: &str, reason: &str, scope: &str) -> String {
 /// What a model is told where nobody can say whether a call is allowed.
 pub(crate) fn away(reason: &str) -> String {
     format!(
-        "Not allowed now (service-away): {reason}. The tool did not run, for nobody could be asked whether it may. Try again later."
+        "Not allowed now (service-away): {reason}. The tool did not run, because permission could not be asked for. Try again later."
     )
 }
 

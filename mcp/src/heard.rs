@@ -79,11 +79,11 @@ pub(crate) enum Trouble {
     NotJson,
     #[error("the message has the member {0:?} twice, so its readers may differ on what it says")]
     Twice(String),
-    #[error("the message has the member {0:?}, which some readers take for {1:?}")]
+    #[error("the message has the member {0:?}, which some readers take as {1:?}")]
     OtherCase(String, &'static str),
-    #[error("the message has a carriage return within, which some readers take for its end")]
+    #[error("the message contains a carriage return, which some readers take as its end")]
     LineBreak,
-    #[error("the call has no id, so nobody would hear what came of it")]
+    #[error("the call has no id, so nobody would get its result")]
     NoId,
     #[error("the call names no tool")]
     NoTool,

@@ -22,7 +22,7 @@ pub enum ListError {
     #[error("the server does not answer")]
     Stream(#[from] std::io::Error),
     /// The server ended before its answer.
-    #[error("the server ended before it had answered")]
+    #[error("the server exited before it answered")]
     Ended,
     /// The server refused.
     #[error("the server refuses: {0}")]

@@ -199,7 +199,7 @@ impl Proxy {
         }
         self.passed.fetch_add(1, Ordering::Relaxed);
         self.governor.warn(&format!(
-            "warning: the log only observes, so a message passes that would not: {text}"
+            "warning: only because the log only observes, a message passes: {text}"
         ));
         true
     }

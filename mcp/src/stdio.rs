@@ -133,7 +133,7 @@ impl<O: Write + Send + 'static> Ear<O> {
 
     /// A line that is too long to be read before it is decided on.
     fn hear_long(&self, start: Vec<u8>, client: &mut impl BufRead) -> Result<(), Gone> {
-        let passes = self.proxy.passes("a message is too long to be decided on");
+        let passes = self.proxy.passes("a message is too long to decide on");
         if !passes {
             let text = format!("a message is longer than {MAX_LINE_BYTES} bytes");
             let mut answer = answer::refused("null", &text);

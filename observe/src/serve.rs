@@ -55,7 +55,7 @@ pub enum ServeError {
     #[error("several [[source]] of kind otlp have no path of their own")]
     SeveralOtlp,
     /// A source sends no webhooks, and has a path for them.
-    #[error("[[source]] {name}: {kind} sends no webhooks, and has no path")]
+    #[error("[[source]] {name}: {kind} sends no webhooks, so it has no path")]
     NoWebhook {
         /// Whose path it is.
         name: String,
@@ -80,7 +80,7 @@ pub enum ServeError {
     #[error("the spool")]
     Spool(#[from] SpoolError),
     /// The address to listen at, or the signals of the process.
-    #[error("no listening at {address}")]
+    #[error("cannot listen at {address}")]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -91,7 +91,7 @@ pub enum ServeError {
     #[error("connections to the incumbent cannot be set up")]
     Forward(#[from] reqwest::Error),
     /// A thread broke.
-    #[error("a thread of the receiver broke")]
+    #[error("a thread of the receiver failed")]
     Broken,
 }
 

@@ -58,7 +58,7 @@ pub enum SpoolError {
         source: io::Error,
     },
     /// Another receiver works with it.
-    #[error("another receiver works with the spool {path:?}")]
+    #[error("another receiver uses the spool {path:?}")]
     InUse {
         /// Which.
         path: PathBuf,

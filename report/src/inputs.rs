@@ -79,10 +79,10 @@ pub struct File {
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// The map is not one.
-    #[error("the map is of no use")]
+    #[error("the map cannot be used")]
     Map(#[from] ConfigError),
     /// A file is of no known kind.
-    #[error("{0:?} is not a file of any tool that is known here: see docs/day-30.md")]
+    #[error("{0:?} is not a file of any known tool: see docs/day-30.md")]
     Unknown(String),
     /// A file of a known kind can't be read.
     #[error("{name:?} can't be read as a file of {kind}")]

@@ -166,7 +166,7 @@ pub enum AnchorError {
     },
     /// The log once was longer.
     #[error(
-        "this log ends at {size}, and its anchor has seen it at {anchored}: the data folder is an older copy, and signing on would fork the log. Put back the newest data folder, or restore a backup that reaches so far"
+        "this log ends at {size}, but its anchor has seen it at {anchored}: the data folder is an older copy, and signing more would fork the log. Put back the newest data folder, or restore a backup that reaches that far"
     )]
     WentBack {
         /// The size that the anchor knows.

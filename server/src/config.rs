@@ -137,7 +137,7 @@ pub struct Flags {
     /// Confirm that a proxy in front of the service terminates TLS; required for addresses other than loopback
     #[arg(long)]
     pub behind_proxy: bool,
-    /// The address of the runbook of whoever is on call: the board links it
+    /// The address of the runbook for whoever is on call; the board links to it
     #[arg(long, value_name = "URL")]
     pub runbook: Option<WebAddress>,
     /// A folder with the verifier page, in place of the built-in one
@@ -146,7 +146,7 @@ pub struct Flags {
     /// The folder of the keys [default: keys in the data folder]
     #[arg(long, value_name = "DIR")]
     pub keys: Option<PathBuf>,
-    /// Create a log in an empty folder for a first look; all its keys lie in the same folder
+    /// Create a log in an empty folder for a first look; all its keys are in the same folder
     #[arg(long)]
     pub dev: bool,
     /// Accept a clock that is more than an hour ahead of the last entry; if the clock is behind, continue in the log's own time

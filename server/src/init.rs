@@ -346,7 +346,7 @@ fn sync_folder(path: &Path) -> Result<(), InitError> {
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// There is one.
-    #[error("there is a log in {} already", data.display())]
+    #[error("there is already a log in {}", data.display())]
     Exists {
         /// The folder.
         data: PathBuf,
@@ -364,7 +364,7 @@ pub enum InitError {
     #[error("the origin cannot be the name of a log key")]
     Origin(#[from] ParseKeyError),
     /// The charter does not stand.
-    #[error("the charter does not stand")]
+    #[error("the charter is not valid")]
     Charter(#[source] Refusal),
     /// The log key signs another log.
     #[error(

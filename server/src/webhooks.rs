@@ -97,7 +97,7 @@ pub enum WebhookError {
         name: String,
     },
     /// The address is none.
-    #[error("webhook {name:?}: the url is not one of http or https")]
+    #[error("webhook {name:?}: the url does not begin with http:// or https://")]
     Url {
         /// Whose.
         name: String,
@@ -133,7 +133,7 @@ pub enum WebhookError {
         source: std::io::Error,
     },
     /// There is no client.
-    #[error("no HTTP client")]
+    #[error("an HTTP client could not be set up")]
     Client(#[from] reqwest::Error),
 }
 

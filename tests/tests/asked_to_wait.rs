@@ -61,7 +61,7 @@ fn a_run_waits_as_long_as_it_is_asked_to() {
     run.end();
     world.order("release");
     let mut run = through("echo ran");
-    run.until("to be healed before it may act");
+    run.until("must be healed before it may act");
     line.wait_for(2);
     is_left_alone(&line);
     run.signal(rustix::process::Signal::TERM);

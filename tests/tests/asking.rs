@@ -37,7 +37,10 @@ fn what_is_asked_in_the_inbox_is_granted_and_gone() {
     for wider in ["--for 3h", "--allow run:x write:x", "--renewable 1h"] {
         let (status, stderr) = shell.fail(&format!("{grant} {wider}"));
         assert_eq!(status, 2, "{stderr}");
-        assert!(stderr.contains("more than was asked"), "{stderr}");
+        assert!(
+            stderr.contains("more than the request asks for"),
+            "{stderr}"
+        );
     }
     let granted = shell.json(&format!("{grant} --for 1h --allow run:greet --actions 5"));
     let record = granted["record"].as_str().unwrap();

@@ -417,7 +417,7 @@ fn what_would_mix_or_overwrite_something_is_refused() {
     let inside = inside.to_str().unwrap();
     refused(
         &["create", "--data", "DATA", "--to", inside],
-        "lies in the data folder",
+        "is in the data folder",
     );
     refused(&["list", "--from", "BACKUPS"], "there is no backup");
     create(&service);
@@ -427,7 +427,7 @@ fn what_would_mix_or_overwrite_something_is_refused() {
     );
     refused(
         &["verify", "--from", "BACKUPS", "--id", "7"],
-        "there is no backup 7",
+        "does not exist",
     );
     let file = service.scratch("shown");
     fs::write(&file, checkpoint(&service)).unwrap();

@@ -171,7 +171,7 @@ fn a_pack_tells_the_values_of_its_own_records_and_no_others() {
     let output = world.dragons(&[&export[..], &words[..]].concat()).output();
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("opens nothing") && !out.exists());
+    assert!(stderr(&output).contains("matches no commitment") && !out.exists());
 }
 
 #[test]

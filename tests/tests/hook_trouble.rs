@@ -344,7 +344,7 @@ fn the_environment_names_the_agent_whose_socket_is_asked() {
     assert_eq!(told(Some("worker")).0, 0);
     for (agent, why) in [
         (None, "several agents"),
-        (Some("nobody"), "nobody speaks"),
+        (Some("nobody"), "no process speaks"),
         (Some("not a name"), "DRAGONS_AGENT"),
     ] {
         let (code, said) = told(agent);

@@ -494,7 +494,7 @@ fn the_doctor_sees_an_agent_that_is_kept_where_its_host_works() {
         let output = home.dragons(&["doctor", "--json"]);
         String::from_utf8(output.stdout)
             .unwrap()
-            .contains("holds what the agent is")
+            .contains("defines the agent")
     };
     home.dragons(&["hook", "install", "claude-code", "--user"]);
     assert!(!warns(&home), "the user's own settings are of no project");

@@ -117,7 +117,7 @@ fn attempts_that_are_used_up_end_in_quarantine_until_a_release() {
     assert_eq!(statuses(&world), [""; 0], "its epoch is over");
     world.order("release");
     let mut next = Run::start(world.shell("echo works"));
-    next.until("to be healed");
+    next.until("must be healed");
     next.until("the agent is healed");
     assert_eq!(next.line(), "works\n");
     assert_eq!(next.end().0, Some(0));

@@ -456,10 +456,7 @@ fn two_receivers_do_not_share_a_spool() {
     let second = command(&world, &[]).output().unwrap();
     assert_eq!(second.status.code(), Some(2));
     let said = String::from_utf8(second.stderr).unwrap();
-    assert!(
-        said.contains("another receiver works with the spool"),
-        "{said}"
-    );
+    assert!(said.contains("another receiver uses the spool"), "{said}");
 }
 
 /// Traces of one tool come in one way, logs of another: each under the name that the configuration gives it.

@@ -128,7 +128,7 @@ fn every_entry_has_a_proof_at_every_kept_size_that_covers_it() {
     let next = heads.iter().find(|size| **size > lost).unwrap();
     let answer = service.get(&format!("/v1/entries/0/proof?size={lost}"));
     assert_eq!(answer.status, 404);
-    let told = format!("the next one that is has {next}");
+    let told = format!("the next one kept has {next}");
     assert!(answer.text().contains(&told), "{}", answer.text());
     for path in [
         "/v1/entries/39/proof?size=39",

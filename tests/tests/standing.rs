@@ -140,7 +140,7 @@ fn another_version_takes_over_where_it_lies_and_ends_the_service_where_it_does_n
     world.write("src/work.sh", "echo better\n");
     world.register();
     world.lease();
-    run.until("started as that");
+    run.until("as that version");
     assert_ne!(pid(&line(&mut run)), first);
     until(&world, |entry| {
         entry["payload"]["epoch"] == 2 && is_result(entry)
@@ -168,7 +168,7 @@ fn another_version_takes_over_where_it_lies_and_ends_the_service_where_it_does_n
     ];
     world.succeed(world.dragons(&register));
     world.lease();
-    run.until("another version, which does not lie here");
+    run.until("another version, which is not here");
     assert_eq!(run.end().0, Some(125));
 }
 

@@ -61,7 +61,7 @@ fn healing_says_how_long_it_takes() {
     first.end();
     world.order("release");
     let mut next = Run::start(world.shell("echo ran"));
-    let told = next.until("to be healed before it may act");
+    let told = next.until("must be healed before it may act");
     assert!(told.contains("by 2 heartbeats, in about 1 s"), "{told}");
     assert_eq!(next.line(), "ran\n");
     assert_eq!(next.end().0, Some(0));

@@ -99,7 +99,7 @@ pub enum ImportError {
     #[error("it is not JSON")]
     NotJson(#[from] serde_json::Error),
     /// It is not a table.
-    #[error("it is not a table as RFC 4180 writes them")]
+    #[error("it is not a CSV table (RFC 4180)")]
     NotCsv(#[from] ::csv::Error),
     /// A part of it is not what it should be.
     #[error("{place}: {what}")]

@@ -8,7 +8,7 @@ const REPLIES = { yes: "Yes", no: "No", "not-checked": "Not checked" };
 /** What a sound report comes to if the trust is what the host says of itself. */
 const BY_THE_HOST = {
   title: "Consistent with this host",
-  means: "The evidence is consistent with what this host says of itself. Whether that is the log that you mean, only a fingerprint or a trust file from somewhere else can tell.",
+  means: "The evidence is consistent with what this host says about itself. Only a fingerprint or a trust file from somewhere else can tell whether that is the log that you mean.",
 };
 
 /** The verdict, with the evidence and the trust that it belongs to: as they were when the verification began. */
@@ -21,7 +21,7 @@ export function verdict(report, result) {
     el("h2", { id: "verdict-title", tabindex: "-1" }, title),
     el("p", { class: "means" }, means),
     ...told.because.map((why) => el("p", { class: "because" }, why)),
-    subject.healed && el("p", { class: "because healed" }, `You had the file mended first: ${subject.healed}. The verdict is about the mended copy.`),
+    subject.healed && el("p", { class: "because healed" }, `You had the file repaired first: ${subject.healed}. The verdict is about the repaired copy.`),
     told.is_evidence && answerList(told.answers));
 }
 

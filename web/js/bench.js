@@ -82,7 +82,7 @@ export class Bench {
   #alteration(leaf, trace, where, way) {
     const text = el("textarea", { rows: "6", spellcheck: "false", "aria-label": "A copy of the entry's bytes, to be changed", id: "altered-bytes" });
     const said = el("p", { class: "said", role: "status" });
-    const frame = el("div", { class: "altered", hidden: true }, el("p", { class: "by" }, "Altered by you: this is a copy, and not the evidence."), text, said);
+    const frame = el("div", { class: "altered", hidden: true }, el("p", { class: "by" }, "Altered by you: this is a copy, not the evidence."), text, said);
     const siblings = trace.slice(1).map(({ sibling, left, right }) => (sibling === "left" ? left : right));
     const follow = async () => {
       const changed = text.value;

@@ -20,7 +20,7 @@ export function certificateActions(report, result, keys) {
   return el("section", { id: "report-certificate", "aria-labelledby": "report-certificate-title" },
     el("h2", { id: "report-certificate-title" }, "On paper"),
     el("p", {}, "A certificate says on one page what was verified, by which trust, what came out and what was not checked. "
-      + "Whoever has it and the evidence can bring both here, and see whether the same comes out."),
+      + "Anybody can give this page the certificate and the evidence, and see whether the result is the same."),
     el("div", { class: "actions" },
       button("Print the certificate", make((it) => printSheet(it, report, keys)), { class: "primary" }),
       button("Save it as a page", make((it) => download(pageOf(it, report), "certificate.html", "text/html"))),
@@ -75,7 +75,7 @@ function sheet(certificate, report) {
     answerList(told),
     el("dl", { class: "facts" },
       ...row("Evidence", el("code", {}, evidence.sha256), ` (${count(evidence.bytes, "byte")}, ${evidence.kind})`),
-      ...row("Trust", el("code", {}, trust.sha256), trust.from === "host" ? " from the host that was asked" : " brought by whoever verified"),
+      ...row("Trust", el("code", {}, trust.sha256), trust.from === "host" ? " from the host that was asked" : " from the person who verified"),
       ...row("Fingerprint", el("span", { class: "digits" }, trust.fingerprint)),
       ...row("Not checked", open === "" ? "nothing was left out" : open),
       ...row("Made", `${time(madeMs)}, by the clock of the device`),
@@ -153,7 +153,7 @@ export class Comparison {
     this.#compare(report, result).then((faults) => {
       const same = faults.length === 0;
       place.dataset.comparison = same ? "same" : "differs";
-      fill(place, el("h3", {}, same ? "The certificate comes out the same" : "The certificate does not come out the same"),
+      fill(place, el("h3", {}, same ? "The certificate's result is the same" : "The certificate's result is not the same"),
         el("p", {}, `${this.#brought.name}: ${same ? "its digest is right, and evidence, trust, answers and report are those of now." : faults.join("; ")}`));
     });
     return place;
@@ -164,7 +164,7 @@ export class Comparison {
     if (fault) return [`it cannot be read: ${fault}`];
     const { digest, ...rest } = brought;
     const own = await this.#thread.ask("digest", { text: canonical(rest) });
-    const faults = own === digest ? [] : ["its digest is not that of its content: somebody changed it"];
+    const faults = own === digest ? [] : ["its digest does not match its content: somebody changed it"];
     const [was, is] = [brought, await certificateOf(report, result)].map(lasting);
     for (const name of new Set([...Object.keys(was), ...Object.keys(is)])) {
       if (canonical(was[name] ?? null) !== canonical(is[name] ?? null)) faults.push(`${name} is another`);

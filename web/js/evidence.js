@@ -84,7 +84,7 @@ export class Evidence {
     this.#looseBytes = 0;
   }
 
-  /** What the evidence says of itself, for display. */
+  /** What the evidence says about itself, for display. */
   async outline() {
     if (this.#isWrapped) {
       this.#keepLoose();

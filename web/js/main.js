@@ -47,7 +47,7 @@ async function start() {
     sayReady();
     await taken;
   } catch (error) {
-    at("ready").textContent = `The page is not whole: ${error.message}. Load it again.`;
+    at("ready").textContent = `The page is not complete: ${error.message}. Load it again.`;
     return;
   }
   document.documentElement.dataset.ready = "true";

@@ -10,7 +10,7 @@ const WAYS = {
   bom: {
     found: "The file begins with a byte order mark that an editor or a mail program put there.",
     ask: "Verify a copy without the byte order mark",
-    done: "the byte order mark in front was taken away",
+    done: "the byte order mark at its start was removed",
     mend: (blob) => blob.slice(BOM_BYTES),
   },
   crlf: {
@@ -33,10 +33,10 @@ export function offerMending(verdict, { told, subject }, verify) {
   const { given } = subject;
   const act = button(ask, async () => {
     const healed = [given.healed, done].filter(Boolean).join("; ");
-    verify({ blob: await mend(given.blob), name: `${given.name}, mended by you`, healed });
+    verify({ blob: await mend(given.blob), name: `${given.name}, repaired by you`, healed });
   }, { class: "primary" });
   verdict.querySelector(".verdict").append(el("div", { class: "mending" }, el("p", {}, found,
-    " The verdict on the file as it is stays what it is. The copy is judged by itself."), act));
+    " The verdict on the original file does not change. The copy gets its own verdict."), act));
 }
 
 function withoutCr(bytes) {

@@ -39,8 +39,8 @@ function evidenceHead({ head }) {
   if (head.length === 0) return null;
   const text = head.join("");
   const shown = el("pre", { class: "raw", tabindex: "0" }, text);
-  return section("head", "What the evidence says of itself",
-    el("p", {}, "As it came, before anything was checked. Compare the checkpoint with one that others have."),
+  return section("head", "What the evidence says about itself",
+    el("p", {}, "As received, before anything was checked. Compare the checkpoint with one that others have."),
     el("details", {}, el("summary", {}, "Show the head of the file"),
       el("p", {}, copyButton(() => text, "Copy the head of the file", shown)), shown));
 }

@@ -13,7 +13,7 @@ export async function openCase(gzipped) {
   document.title = "Evidence case · Dragons";
   at("heading").textContent = "Evidence case";
   at("lede").textContent = "This file holds evidence and the program that verifies it. It holds no trust: whoever made it could "
-    + "have made up everything in it. Type the fingerprint that you were given by another way, and it speaks.";
+    + "have made up everything in it. Type the fingerprint that you were given by another channel to get a verdict.";
   fill(at("trust-title"), "Type the fingerprint that you were given");
   at("trust-lede").textContent = "It belongs to the log, and not to this file. If it came together with this file, it proves nothing: "
     + "ask somebody you know for it.";
@@ -41,9 +41,9 @@ async function headerOf(blob) {
   try {
     const value = await blob.slice(0, HEADER_BYTES).text();
     const { origin, selection, count } = JSON.parse(value.slice(0, value.indexOf("\n")));
-    return `By its own words ${count} entries of ${origin}${named(selection)}`;
+    return `According to itself, ${count} entries of ${origin}${named(selection)}`;
   } catch {
-    return "Evidence of a kind that only the verifier can tell";
+    return "Evidence of a kind that only the verifier can recognise";
   }
 }
 

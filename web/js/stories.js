@@ -10,7 +10,7 @@ const SHOWN_AT_ONCE = 20;
 /** The section of the goals. `open` goes to the entry of an index. */
 export function goals({ thread, run }, report, open) {
   const into = el("div", { class: "stories" });
-  const tell = button("Tell the goals as stories", async () => {
+  const tell = button("Tell the story of each goal", async () => {
     tell.disabled = true;
     const told = await thread.ask("stories", { run });
     tell.hidden = true;
@@ -22,7 +22,7 @@ export function goals({ thread, run }, report, open) {
     el("h2", { id: "report-goals-title", tabindex: "-1" }, "Goals"),
     el("p", {}, report.verdict === "failed"
       ? "As the entries tell them. There is a problem with the evidence, so the stories may be false."
-      : "From goal to action to outcome, as the entries tell it. What an agent says of its own work is its word, and not shown to be true."),
+      : "From goal to action to outcome, as the entries tell it. What an agent says about its own work is its claim, and not proved."),
     el("div", { class: "actions" }, tell), into);
 }
 
@@ -48,8 +48,8 @@ function tale(story, open) {
 function steps(story) {
   const actions = story.actions.flatMap((action) => [
     { at: action, text: `${action.agent} announced ${action.scope} with ${action.tool}`, more: under(action.authority) },
-    action.result && { at: action.result, text: `${action.scope}: ${action.result.status}`, more: `after ${action.result.duration_ms} ms, by its own word` },
-    !action.result && { at: { index: action.index }, text: `${action.scope}: nothing was heard of it`, more: "" },
+    action.result && { at: action.result, text: `${action.scope}: ${action.result.status}`, more: `after ${action.result.duration_ms} ms, by its own account` },
+    !action.result && { at: { index: action.index }, text: `${action.scope}: no result was logged`, more: "" },
   ].filter(Boolean));
   const refusals = story.refusals.map((refusal) => ({ at: refusal, text: refusal.is_claim
     ? `Control claims that it refused ${refusal.agent} ${refusal.scope ?? refusal.kind}: ${refusal.code}`

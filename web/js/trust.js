@@ -12,7 +12,7 @@ const WHOLE_FINGERPRINT = /^(\d{32}|sha256:[0-9a-f]{64})$/;
 const HOST_FILE = "trust.json";
 
 /** What stands below the field before anything is typed. */
-const SAID = "Eight groups of four digits, from somebody you know: on paper, by telephone, or in a contract.";
+const SAID = "Eight groups of four digits, from somebody you know: on paper, by phone, or in a contract.";
 
 /** What the lines of a policy are called, c2sp.org/tlog-policy. */
 const LINES = { log: "Log", witness: "Witness", group: "Group", quorum: "Quorum" };
@@ -60,14 +60,14 @@ export class TrustPanel {
     const { typed } = this;
     if (this.#field.value.trim() === "") return this.say("", SAID);
     if (typed === null) return this.say("", "Not complete yet: eight groups of four digits.");
-    if (this.#fingerprint === "") return this.say("", "There is nothing to compare it with yet: bring the evidence.");
+    if (this.#fingerprint === "") return this.say("", "There is nothing to compare it with yet: choose the evidence.");
     const own = JSON.parse(this.#trust.text).charter;
     if (typed === this.#fingerprint.replaceAll(" ", "") || typed === own) {
       return this.say("is-good", this.#trust.from === "host"
         ? "It matches the charter that this host names."
         : "It matches. This is the log that you were told about.");
     }
-    return this.say("is-bad", "It does not match. The log that this trust names is another one.");
+    return this.say("is-bad", "It does not match. This trust names another log.");
   }
 
   /** Says what the typed fingerprint has come to. */
@@ -114,7 +114,7 @@ export class TrustPanel {
 
   /** The samples' trust serves for samples alone. Says whether it is there. */
   takeSample(text) {
-    const origin = "It came with this page, for its samples alone. It says nothing about any log of yours.";
+    const origin = "It came with this page, only for its samples. It says nothing about your own logs.";
     return this.#take("samples", () => ({ text, origin }));
   }
 
@@ -129,7 +129,7 @@ export class TrustPanel {
 
   /** Takes the trust file beside the page. The host that serves both could be the one that lies. */
   async askHost() {
-    const origin = `From ${location.host}, which also served this page. What it says of itself proves little: type the fingerprint that you were given.`;
+    const origin = `From ${location.host}, which also served this page. What it says about itself proves little: type the fingerprint that you were given.`;
     await this.#take("host", async () => {
       const answer = await fetch(new URL(HOST_FILE, document.baseURI), { cache: "no-store" });
       if (!answer.ok) throw new Error(`this host has no trust file (${answer.status})`);

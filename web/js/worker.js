@@ -216,7 +216,7 @@ async function firstEntry(blob) {
     if (start > 0 && held.includes("\n", start)) return text.encode(held.slice(start, held.indexOf("\n", start) + 1));
     if (held.length > MAX_HEAD_CHARACTERS) break;
   }
-  throw new Error("the charter that the log began with is not in this evidence");
+  throw new Error("the log's first charter is not in this evidence");
 }
 
 /** Where the entry of an index stands among those held: indices ascend. */

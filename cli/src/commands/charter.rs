@@ -78,6 +78,6 @@ pub(crate) fn in_force(service: &Service, log: &LogIdentity) -> Result<Entry> {
 pub(crate) fn charter_of(entry: &Entry) -> Result<&Charter> {
     match &entry.record().record().body {
         Body::Charter(charter) => Ok(charter),
-        _ => None.context("what the service calls the charter in force is none"),
+        _ => None.context("what the service calls the charter in force is not a charter"),
     }
 }

@@ -72,7 +72,7 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     let (from_ms, to_ms) = (options.from.ms(|| Ok(now))?, options.to.ms(|| Ok(now))?);
     ensure!(
         from_ms < to_ms,
-        "the span ends at {}, and begins at {} only",
+        "the span ends at {} but begins at {}",
         utc(to_ms),
         utc(from_ms)
     );

@@ -49,7 +49,7 @@ pub(crate) struct ProveStateOptions {
     /// The agent; of one that was not registered, the proof shows that
     #[arg(value_name = "AGENT")]
     agent: Name,
-    /// An entry: the newest pulse up to it is what is proven; the newest of all if left out
+    /// An entry: the newest pulse up to it is proven; if left out, the newest of all
     #[arg(long, value_name = "INDEX")]
     at: Option<u64>,
     /// The file to write, such as agent.state-proof.jsonl; stdout if left out
@@ -171,7 +171,7 @@ pub(crate) fn checkpoint(session: &Session) -> Result<()> {
 pub(crate) fn consistency(session: &Session, options: &ConsistencyOptions) -> Result<()> {
     ensure!(
         options.old <= options.new,
-        "OLD is {}, above NEW, which is {}",
+        "OLD is {}, which is above NEW, {}",
         options.old,
         options.new
     );

@@ -126,13 +126,11 @@ pub(crate) fn run(session: &Session, command: Command) -> Result<()> {
 fn init(session: &Session, directory: &Path, agent: Option<Name>) -> Result<()> {
     let agent = agent.or_else(|| init::suggested_name(directory));
     let agent = agent.with_context(|| {
-        format!(
-            "the name of {directory:?} is not a name for an agent: give it one with --agent NAME"
-        )
+        format!("an agent cannot have the name of {directory:?}: give it one with --agent NAME")
     })?;
     let path = init::init(directory, &agent).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => anyhow!(
-            "{directory:?} has an agent.toml already, and it stays as it is: `dragons manifest build` shows what it comes to"
+            "{directory:?} already has an agent.toml, which was not changed: `dragons manifest build` shows the manifest that it gives"
         ),
         _ => anyhow!(error).context(format!("no agent.toml could be written in {directory:?}")),
     })?;
@@ -245,7 +243,8 @@ fn prove(options: &ProveOptions) -> Result<()> {
 
 fn check(session: &Session, path: &Path) -> Result<()> {
     let bytes = bounded::read(path, MAX_PROOF_BYTES)?;
-    let proof = FileProof::parse(&bytes).with_context(|| format!("{path:?} is no such proof"))?;
+    let proof =
+        FileProof::parse(&bytes).with_context(|| format!("{path:?} is not such a proof"))?;
     let manifest_hash = proof.verify()?;
     let members = [
         ("manifest_hash", manifest_hash.into()),

@@ -34,7 +34,7 @@ use crate::session::Session;
 pub(crate) struct Options {
     #[command(flatten)]
     agent: AgentOptions,
-    /// The socket to ask for leave at; without it, this command finds the agent's socket, or speaks for the agent itself
+    /// The socket to ask for permission at; without it, this command finds the agent's socket, or speaks for the agent itself
     #[arg(long, value_name = "FILE")]
     socket: Option<PathBuf>,
     /// The server's name in scopes, S in call:S/TOOL; the file name of SERVER or the host of URL if left out
@@ -111,14 +111,14 @@ fn around(options: &Options, proxy: &Arc<Proxy>) -> Result<Exit> {
 fn before(url: &str, options: &Options, proxy: &Arc<Proxy>) -> Result<Exit> {
     let address = options
         .listen
-        .context("--listen says where clients reach this")?;
+        .context("--listen is needed: the address that clients connect to")?;
     let upstream = Upstream::at(url)?;
     let listener =
-        TcpListener::bind(address).with_context(|| format!("nobody can listen at {address}"))?;
+        TcpListener::bind(address).with_context(|| format!("cannot listen at {address}"))?;
     let address = listener.local_addr()?;
     if !address.ip().is_loopback() {
         output::complain(&format!(
-            "warning: whoever reaches {address} acts with this agent's authority"
+            "warning: anybody who can reach {address} acts with this agent's authority"
         ));
     }
     let path = upstream.path().to_owned();
@@ -179,7 +179,7 @@ fn take_seat(seat: &Arc<Seat>) -> Result<JoinHandle<()>> {
     let beginning = std::thread::Builder::new().name("begin".to_owned());
     Ok(beginning.spawn(move || {
         if let Err(why) = seat.speaker() {
-            output::complain(&format!("warning: no call can get leave yet: {why}"));
+            output::complain(&format!("warning: no call can get permission yet: {why}"));
         }
     })?)
 }
@@ -197,7 +197,7 @@ fn registered(directory: &Path, server: &str) -> Vec<(Name, Digest)> {
 fn tell_of_passed(passed: u64) {
     if passed > 0 {
         output::complain(&format!(
-            "note: {passed} messages passed without leave, for the log only observes"
+            "note: {passed} messages passed without permission, because the log only observes"
         ));
     }
 }

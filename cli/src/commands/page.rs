@@ -52,7 +52,7 @@ pub(crate) fn run(session: &Session, command: &Command) -> Result<Exit> {
     let known = page::known();
     ensure!(
         !known.is_empty(),
-        "{digest} is the page, and there is nothing to compare it with: {}",
+        "the page is {digest}, but there is nothing to compare it with: {}",
         page::whole().unwrap_err()
     );
     let form = known.iter().find(|(_, own)| *own == digest);

@@ -131,7 +131,7 @@ pub(crate) struct AmountOptions {
 pub(crate) struct HeartbeatOptions {
     #[command(flatten)]
     agent: AgentOptions,
-    /// How many steps the agent has made in this epoch; defaults to the last number
+    /// How many steps the agent has taken in this epoch; defaults to the last number
     #[arg(long, value_name = "N")]
     progress: Option<u64>,
     /// Say goodbye

@@ -78,7 +78,7 @@ fn from_file(session: &Session, file: &Path, hearing: &mut Hearing) -> Result<Op
     let unreadable = || format!("{file:?} could not be read");
     let Some(trust) = session.trust()? else {
         output::complain(
-            "WARNING: no --trust: this is what the file CLAIMS. Nothing of it was verified, and whoever made the file may have made it up",
+            "WARNING: no --trust: this is what the file CLAIMS. Nothing in it was verified, and whoever made the file may have made it up",
         );
         evidence::claims(file, &mut hear).with_context(unreadable)?;
         listener

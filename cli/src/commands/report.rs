@@ -38,10 +38,10 @@ const CHUNK_BYTES: usize = 64 * 1024;
 pub(crate) struct Options {
     #[command(subcommand)]
     command: Option<Command>,
-    /// From when on: a time such as 2026-11-01T00:00:00Z, or how long ago, such as -30d
+    /// The start of the period: a time such as 2026-11-01T00:00:00Z, or how long ago, such as -30d
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, required = true)]
     from: Option<Moment>,
-    /// Up to when, which is not in it: now, unless it is given in the same way
+    /// The end of the period, exclusive, in the same form; defaults to now
     #[arg(
         long,
         value_name = "TIME",
@@ -93,7 +93,7 @@ fn make(session: &Session, options: &Options) -> Result<Exit> {
     let (from_ms, to_ms) = (from.ms(|| Ok(now))?, options.to.ms(|| Ok(now))?);
     ensure!(
         from_ms < to_ms,
-        "the time ends at {}, and begins at {} only",
+        "the period ends at {} but begins at {}",
         utc(to_ms),
         utc(from_ms)
     );
@@ -141,7 +141,7 @@ impl Inputs {
             let is_taken = files.iter().any(|file| file.name == name) || name == "map.toml";
             ensure!(
                 !is_taken,
-                "two inputs are called {name:?}: in a report each has a name of its own"
+                "two inputs are named {name:?}: each input of a report needs its own name"
             );
             let bytes = bounded::read(path, MAX_FILE_BYTES)?;
             files.push(File { name, bytes });

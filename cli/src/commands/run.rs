@@ -319,7 +319,8 @@ pub(crate) fn kept_mode(session: &Session, options: &AgentOptions) -> Option<Mod
 fn observes(session: &Session) -> bool {
     let mode = || {
         let service = session.service()?.within(OBSERVED_PATIENCE);
-        let trust = trusted::vouched_for(session, &service)?.context("nobody knows this log")?;
+        let trust =
+            trusted::vouched_for(session, &service)?.context("this log is not known here")?;
         let log = LogIdentity::pinned(&trust)?;
         anyhow::Ok(client::agent::mode_of(&service, &log)?)
     };
@@ -335,7 +336,7 @@ fn may_run_all_the_same(mode: Option<Mode>, kept: &anyhow::Error) -> bool {
 /// Becomes CMD, as it would run without us: beside a log that observes nothing may keep it from that.
 fn ungoverned(options: &Options, kept: &anyhow::Error) -> Result<u8> {
     output::complain(&format!(
-        "the log only observes, so the program runs all the same, and the log does not hear of it: {kept:#}"
+        "the log only observes, so the program runs anyway, without a record: {kept:#}"
     ));
     let (called, arguments) = options.command.split_first().context("there is no CMD")?;
     let mut command = Command::new(called);

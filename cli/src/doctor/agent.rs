@@ -75,8 +75,8 @@ fn judge_directory(name: &'static str, detail: String) -> Check {
     Check::problem(
         name,
         detail,
-        "What lies there has no version, so no agent can run from it.",
-        "Mend what is named, or name another directory with --dir; `dragons manifest build DIR` tries again.",
+        "The directory has no version, so no agent can run from it.",
+        "Fix what is named, or name another directory with --dir; `dragons manifest build DIR` tries again.",
     )
 }
 
@@ -111,8 +111,8 @@ fn judge_error(name: &Name, error: &anyhow::Error) -> Check {
         false => Check::problem(
             AGENT,
             format!("{error:#}"),
-            "The service does not show what the log has of the agent.",
-            "Ask again; if it stays so, have whoever runs the log check its store with `dragonsd fsck`.",
+            "The service does not prove what the log has about the agent.",
+            "Ask again; if nothing changes, ask whoever runs the log to check its store with `dragonsd fsck`.",
         ),
     }
 }
@@ -189,13 +189,13 @@ fn judge_state(state: &str, name: &Name, mode: Mode) -> Check {
         AgentState::Degraded => Check::warning(
             STATE,
             detail,
-            "It was silent, stood still, or has no lease: it may set no goals, and only read.",
-            "Look whether its process lives and gets through to the service; it recovers by itself.",
+            "It was silent, made no progress, or has no lease: it may set no goals, and only read.",
+            "Check that its process is alive and can reach the service; it recovers by itself.",
         ),
         AgentState::Autohealing => Check::warning(
             STATE,
             detail,
-            "Its process was fenced, and a new one has to show that it lives before it may act.",
+            "Its process was fenced, and a new one must show that it is alive before it may act.",
             "Leave it to `dragons run`; without one, start the agent again.",
         ),
         AgentState::Quarantined if mode == Mode::Observe => Check::warning(
@@ -207,7 +207,7 @@ fn judge_state(state: &str, name: &Name, mode: Mode) -> Check {
         AgentState::Quarantined => Check::problem(
             STATE,
             detail,
-            "It may only say what came of what it had begun, until an operator releases it.",
+            "It may only report the results of what it had begun, until an operator releases it.",
             format!(
                 "Look at why (dragons replay --agent {name}); then: dragons agent release {name} --reason TEXT --key OPERATOR"
             ),
@@ -264,7 +264,7 @@ fn judge_lease(lease: &Lease, name: &Name, mode: Mode) -> Check {
         None => Check::problem(
             LEASE,
             detail,
-            "Without a lease the agent gets no leave for anything.",
+            "Without a lease the agent gets no permission for anything.",
             advice,
         ),
     }
@@ -325,7 +325,7 @@ fn judge_version(here: &Manifest, agent: &Found, leased: Option<Digest>) -> Chec
         Some(leased) => Check::problem(
             VERSION,
             format!("{hash} is the active version, and the lease is for {leased}"),
-            "A lease is for one version: under this one, no run of the active version starts.",
+            "A lease is for one version: no run of the active version starts under this one.",
             format!(
                 "Grant one for the active version: dragons lease grant {name} --allow SCOPE --key OPERATOR"
             ),

@@ -31,7 +31,7 @@ fn address(server: &Given<String>) -> Step<Service> {
         false => Check::warning(
             "address",
             format!("{detail}, not encrypted"),
-            "Whoever is on the way can read all that is sent and change it; a change shows in the proofs, a reader nowhere.",
+            "Anybody on the network path can read and change all that is sent; the proofs show a change, but nothing shows a reader.",
             "Put a proxy that speaks TLS in front of the service, and use https://.",
         ),
     };

@@ -51,7 +51,7 @@ pub(super) fn examine(report: &mut Report, installation: &Installation, shown: O
 fn folder(data: Option<&Path>, shown: Option<RecordHash>) -> Step<Trust> {
     let missing = Missing::new(
         "no data folder given",
-        "On the service's own machine, name what it is started with: --data DIR.",
+        "On the service's own machine, name the folder that it is started with: --data DIR.",
     );
     let data = data.ok_or_else(|| Check::not_checked(DATA, &missing))?;
     let path = data.join("trust.json");
@@ -71,7 +71,7 @@ fn judge_log(data: &Path, here: RecordHash, shown: Option<RecordHash>) -> Result
     match shown {
         Some(shown) if shown != here => Err(Check::problem(
             DATA,
-            format!("{data:?} holds the log {here}, the service shows {shown}"),
+            format!("{data:?} holds the log {here}, but the service shows {shown}"),
             "The service at that address is not the one of this folder.",
             "Correct --data or --server.",
         )),
@@ -123,7 +123,7 @@ fn judge_access(modes: &[(PathBuf, u32)]) -> Check {
     Check::problem(
         ACCESS,
         detail,
-        "Others on this machine can put other files, and other keys, in the place of the service's.",
+        "Others on this machine can replace the service's files and keys.",
         format!("chmod go-w {}", open.join(" ")),
     )
 }
@@ -169,7 +169,7 @@ fn judge_keys(folder: &Path, lying: &[Lying]) -> Check {
             KEYS,
             detail,
             "The service needs log.pem and control.pem, and does not start without them.",
-            "Name the folder that they lie in with --keys DIR, as `dragonsd serve` gets it; or bring them back.",
+            "Name the folder that holds them with --keys DIR, as for `dragonsd serve`; or put them back.",
         );
     }
     let foreign: Vec<&str> = names
@@ -182,7 +182,7 @@ fn judge_keys(folder: &Path, lying: &[Lying]) -> Check {
     Check::warning(
         KEYS,
         detail,
-        "Whoever takes the service over finds keys that grant authority and amend the charter.",
+        "Whoever takes over the service finds keys that grant authority and amend the charter.",
         format!(
             "Move {}.pem to the people who sign with them.",
             foreign.join(".pem and ")
@@ -200,7 +200,7 @@ fn log_key(path: &Path, trust: &Trust) -> Check {
             LOG_KEY,
             causes(&error),
             "Without it the service signs no checkpoint, so it does not start.",
-            "Bring log.pem back, or name the folder that it lies in with --keys DIR.",
+            "Put log.pem back, or name the folder that holds it with --keys DIR.",
         ),
     }
 }
@@ -220,7 +220,7 @@ fn judge_log_key(key: &PublicKey, trust: &Trust) -> Check {
             LOG_KEY,
             "log.pem is not the key that trust.json names",
             "Nobody who trusts this log would accept what the service signs with it.",
-            "Bring the log's own key back.",
+            "Put the log's own key back.",
         ),
     }
 }

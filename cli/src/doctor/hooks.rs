@@ -66,8 +66,8 @@ fn overlap(one: &Path, other: &Path) -> bool {
 fn same_place(host: Host, own: &Path) -> Check {
     Check::warning(
         NAME,
-        format!("{host}: it works where {own:?} holds what the agent is"),
-        "what the host edits there makes another version of the agent, which has no lease",
+        format!("{host}: it works where {own:?} defines the agent"),
+        "an edit there makes another version of the agent, which has no lease",
         "keep the agent's directory apart from the projects that it works on",
     )
 }
@@ -75,22 +75,20 @@ fn same_place(host: Host, own: &Path) -> Check {
 fn judge(host: Host, file: &Path, newest: Option<SystemTime>, marked: Option<SystemTime>) -> Check {
     let installed = format!("{host}: installed in {}", file.display());
     let meaning =
-        "the host runs without its hooks, so its actions are neither asked for nor logged";
+        "the host runs without its hooks, so it neither asks for its actions nor logs them";
     let advice = match host {
         Host::Codex => {
-            "start codex, say /hooks, and trust them: Codex passes over hooks that its user has not trusted"
+            "start codex, type /hooks, and trust them: Codex skips hooks that its user has not trusted"
         }
         Host::ClaudeCode => "start claude in the project and trust it, and look at /hooks there",
-        Host::GeminiCli | Host::Cursor => {
-            "look in the host's own settings whether hooks are enabled"
-        }
+        Host::GeminiCli | Host::Cursor => "check in the host's own settings that hooks are enabled",
     };
     match (newest, marked) {
         (None, None) => Check::ok(NAME, format!("{installed}; no session and no event yet")),
         (None, Some(_)) => Check::ok(NAME, format!("{installed}; events come")),
         (Some(_), None) => Check::problem(
             NAME,
-            format!("{installed}; it has sessions, and no event ever came"),
+            format!("{installed}; it has sessions, but no event ever came"),
             meaning,
             advice,
         ),

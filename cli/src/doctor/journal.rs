@@ -84,7 +84,7 @@ fn place(installation: &Installation, named: Known<RecordHash>) -> Known<Place> 
     };
     let nowhere = || {
         Missing::new(
-            "neither XDG_STATE_HOME nor HOME says where journals are kept",
+            "neither XDG_STATE_HOME nor HOME says where journals are",
             "Set one of them.",
         )
     };
@@ -140,7 +140,7 @@ fn judge_absence(directory: &Path, is_missed: bool) -> Check {
             JOURNAL,
             format!("{detail}, and the log has records by the key that is here"),
             "The agent ran elsewhere, or its journal is gone, and with it the values behind its commitments.",
-            "Bring the journal back if there is a copy; otherwise the next run begins an epoch of its own.",
+            "Restore the journal if there is a copy; otherwise the next run begins its own epoch.",
         ),
     }
 }
@@ -150,8 +150,8 @@ fn judge_error(error: &JournalError) -> Check {
         JournalError::Damaged { .. } => Check::problem(
             JOURNAL,
             causes(error),
-            "What the agent has signed cannot be told from it, so it signs nothing more here.",
-            "Keep the file as evidence and move its directory away: the next run begins an epoch of its own, and what was not sent is lost.",
+            "It does not show what the agent has signed, so the agent signs nothing more here.",
+            "Keep the file as evidence and move its directory away: the next run begins its own epoch, and what was not sent is lost.",
         ),
         _ => Check::problem(
             JOURNAL,
@@ -171,7 +171,7 @@ fn judge(found: &Inspection) -> Check {
             return Check::warning(
                 JOURNAL,
                 format!("{place}: its last line is torn after {torn} bytes"),
-                "A process ended while it wrote; nothing was sent that rests on that line.",
+                "A process ended while it was writing; nothing that depends on that line was sent.",
                 "Nothing: the next run cuts it off.",
             );
         }
@@ -217,7 +217,7 @@ fn judge_access(directory: &Path, mode: u32, is_anothers: bool) -> Check {
         return Check::problem(
             ACCESS,
             detail,
-            "Others on this machine may read the values behind the agent's commitments, which it told nobody.",
+            "Others on this machine may read the values behind the agent's commitments, which it has shown to nobody.",
             format!("chmod 700 {directory:?}"),
         );
     }
@@ -253,8 +253,8 @@ fn head(found: &Inspection, agent: &Found, log: &Log<'_>) -> Check {
         Err(error) => Check::problem(
             HEAD,
             causes(&error),
-            "The service does not show what the journal says that it logged.",
-            "Ask again; if it stays so, keep the journal as evidence and compare with another copy of the log.",
+            "The service does not prove what the journal says was logged.",
+            "Ask again; if nothing changes, keep the journal as evidence and compare it with another copy of the log.",
         ),
     }
 }
@@ -288,7 +288,7 @@ fn judge_head(standing: Standing) -> Check {
         Standing::Same => Check::ok(HEAD, "the journal and the log end with the same record"),
         Standing::AnswerLost => Check::warning(
             HEAD,
-            "the log has the last records, and the journal does not know yet",
+            "the log has the last records, but the journal does not know it yet",
             "Their answers were lost on the way.",
             "Nothing: the next run, or `dragons receipt flush`, settles it.",
         ),
@@ -296,13 +296,13 @@ fn judge_head(standing: Standing) -> Check {
             HEAD,
             "the log has records of the agent that this journal does not",
             "The agent also runs elsewhere, or this journal is an older copy; each run fences the other's process.",
-            "Run it in one place; if the key may be in other hands, quarantine the agent and replace its key.",
+            "Run it in one place; if somebody else may have the key, quarantine the agent and replace its key.",
         ),
         Standing::NotInLog => Check::problem(
             HEAD,
             "the journal's last logged record is not in the log",
-            "The log has lost what it had shown to be in it: it was set back to an older copy, or is another one.",
-            "Keep the journal: it has the log's own signature. Have whoever runs the log explain it, by another way.",
+            "The log has lost a record that it had proved: it was set back to an older copy, or is another log.",
+            "Keep the journal: it has the log's own signature. Ask whoever runs the log to explain it, by another channel.",
         ),
     }
 }
@@ -315,14 +315,14 @@ fn judge_unsent(found: &Inspection) -> Check {
     let (unanswered, again) = (told(pending, "record"), told(unsaid, "result"));
     let (actions, open) = (told(intents, "action"), told(goals, "goal"));
     let detail =
-        format!("{unanswered} without an answer, {again} to say again, {actions} and {open} open");
+        format!("{unanswered} without an answer, {again} to send again, {actions} and {open} open");
     if found.is_in_use || pending + unsaid + goals + intents == 0 {
         return Check::ok(UNSENT, detail);
     }
     Check::warning(
         UNSENT,
         detail,
-        "No process is there to finish them: an action without a result is held against the agent once its time is over.",
+        "No process is running to finish them: once its time is over, an action without a result counts against the agent.",
         "dragons receipt flush --dir DIR, as the agent; the agent's next run does it too.",
     )
 }
@@ -366,7 +366,7 @@ fn judge_history(old: TreeSize, held: Result<(), Parted>) -> Check {
             return Check::ok(HISTORY, detail);
         }
         Err(Parted::Shorter { new }) => {
-            format!("this machine saw {old} entries, the service shows {new}")
+            format!("this machine saw {old} entries, but the service shows {new}")
         }
         Err(Parted::Proof(error)) => {
             format!("the {old} entries that this machine saw are not its first: {error}")
@@ -375,7 +375,7 @@ fn judge_history(old: TreeSize, held: Result<(), Parted>) -> Check {
     Check::problem(
         HISTORY,
         detail,
-        "The log was set back or forked, or you are shown another one than this machine saw before.",
+        "The log was set back or forked, or is not the one that this machine saw before.",
         "Keep the journal, which has the older checkpoint, and what GET /checkpoint gives now: together they are proof.",
     )
 }

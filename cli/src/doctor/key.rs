@@ -84,7 +84,7 @@ fn judge_folder(folder: &Path, mode: u32) -> Check {
     Check::problem(
         FOLDER,
         detail,
-        "Others on this machine can put another key in the place of yours.",
+        "Others on this machine can replace your key.",
         format!("chmod go-w {folder:?}"),
     )
 }
@@ -181,18 +181,18 @@ fn judge(key: &KeyId, holder: &Holder) -> Check {
         Holder::Distrusted => Check::problem(
             HOLDER,
             format!("{key} is distrusted by the charter"),
-            "Nothing that it signs counts, nor what it has signed.",
+            "Nothing that it signs counts, and nothing that it has signed.",
             "Stop using it; have the roots put another key into the charter, or register the agent with a new one.",
         ),
         Holder::Log => Check::problem(
             HOLDER,
             format!("{key} is the key of the log itself"),
-            "It signs checkpoints and no records; here, whoever gets it can fork the log.",
+            "It signs checkpoints, not records; whoever gets it here can fork the log.",
             "Take it off this machine unless the service runs here, and name another key.",
         ),
         Holder::Nobody => Check::problem(
             HOLDER,
-            format!("{key} is nobody's: neither in the charter nor the key of an agent"),
+            format!("{key} is not in the charter and is not the key of an agent"),
             "The log refuses whatever it signs, as `key-unknown` or `key-not-agents`.",
             "Register an agent with it (`dragons manifest register DIR --agent-key FILE`), or name the right key.",
         ),

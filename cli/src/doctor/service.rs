@@ -62,7 +62,7 @@ pub(super) fn examine(report: &mut Report, service: Known<Service>) -> Known<Rea
         Check::problem(
             "service",
             format!("no answer: {}", causes(&error)),
-            "Nothing can be logged and nothing of the log be asked; agents that run get no leave for anything new.",
+            "Nothing can be logged or read from the log; running agents get no permission for anything new.",
             "Start it (`dragonsd serve`), or correct --server or DRAGONS_SERVER; look at proxies and firewalls between.",
         )
     });
@@ -114,7 +114,7 @@ fn judge_stranger(look: &Look) -> Check {
             "service",
             format!("it answers and logs nothing more: {problem}"),
             "Its sequencer has ended, so nothing is signed until it is started again.",
-            "Read what dragonsd wrote last, mend that, and start it again; `dragonsd fsck` checks its store.",
+            "Read dragonsd's last messages, fix the cause, and start it again; `dragonsd fsck` checks its store.",
         );
     }
     let what = match look.content_type.as_str() {
@@ -123,7 +123,7 @@ fn judge_stranger(look: &Look) -> Check {
     };
     Check::problem(
         "service",
-        format!("{what}, which is not what a service says"),
+        format!("{what}, which a service does not answer"),
         "Something else answers at this address: a proxy, a page to log in at, another program.",
         "Correct --server or DRAGONS_SERVER; behind a proxy, let all paths through to dragonsd, unchanged.",
     )
@@ -146,11 +146,11 @@ fn judge_ready(look: &Look) -> Check {
     let (meaning, advice) = match problem.code.map(Code::as_str) {
         Some("disk-full") => (
             "Nothing more is logged until there is room on its disk.",
-            "Make room where its data lies; it goes on by itself.",
+            "Make room on the disk of its data; it goes on by itself.",
         ),
         Some("overloaded") => (
             "It has logged nothing for longer than its own pulses may take: it hangs, or its disk does.",
-            "Look at its metrics and at what dragonsd writes; start it again if it hangs.",
+            "Look at its metrics and at dragonsd's messages; start it again if it hangs.",
         ),
         Some("stopping") => (
             "It finishes what it has accepted and takes nothing new.",
@@ -158,7 +158,7 @@ fn judge_ready(look: &Look) -> Check {
         ),
         _ => (
             "It does not say that it takes records.",
-            "Read what dragonsd wrote last; `dragonsd fsck` checks its store while it is stopped.",
+            "Read dragonsd's last messages; `dragonsd fsck` checks its store while it is stopped.",
         ),
     };
     Check::problem(NAME, problem.to_string(), meaning, advice)
@@ -189,7 +189,7 @@ fn judge_version(there: Option<&str>, here: &str) -> Check {
     Check::warning(
         NAME,
         detail,
-        "Each may lack what the other relies on; what they sign and verify stays the same.",
+        "Each may lack what the other needs; what they sign and verify stays the same.",
         "Bring the older one up to the newer one's version.",
     )
 }
@@ -246,7 +246,7 @@ fn judge_clock(skew: Option<Skew>) -> Check {
         return Check::warning(
             NAME,
             detail,
-            format!("Past {allowed} what an agent signs here is refused as `{code}`."),
+            format!("Past {allowed}, the log refuses what an agent signs here as `{code}`."),
             "Set this machine's clock by NTP; if it is right, the service's is wrong.",
         );
     }
@@ -295,7 +295,7 @@ fn judge_log_time(clock_ms: Option<u64>, head_ms: Option<u64>, is_ready: bool) -
         return Check::problem(
             NAME,
             format!("the newest entry is {} old", span(age_ms)),
-            "The service was started so long after it that it does not believe its clock before somebody else vouches for it.",
+            "The service was started so long after it that it does not trust its clock until somebody else vouches for it.",
             "Let an agent beat or an operator sign something, or start dragonsd with --accept-clock-jump (docs/operations.md, Clock).",
         );
     }
@@ -327,7 +327,7 @@ fn silent(name: &'static str, path: &str, causes: &str) -> Check {
         name,
         format!("no answer to {path}: {causes}"),
         "The service answered once and does not now: it hangs, or the line to it does.",
-        "Look at what dragonsd writes and at its metrics, and ask again.",
+        "Look at dragonsd's messages and its metrics, and ask again.",
     )
 }
 

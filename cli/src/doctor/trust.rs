@@ -42,7 +42,7 @@ pub(super) fn file(report: &mut Report, path: Option<&Path>) -> Known<Trust> {
 fn read(path: Option<&Path>) -> Step<Trust> {
     const NAME: &str = "trust-file";
     let missing = Missing::new(
-        "no trust file given: which log this is, only the service says",
+        "no trust file given: only the service says which log this is",
         "Name the file that `dragonsd init` wrote, trust.json, with --trust.",
     );
     let path = path.ok_or_else(|| Check::not_checked(NAME, &missing))?;
@@ -51,8 +51,8 @@ fn read(path: Option<&Path>) -> Step<Trust> {
         Check::problem(
             NAME,
             format!("{error:#}"),
-            "With it nothing can be verified, so every command that gets it fails.",
-            "Get it again from whoever runs the log, by another way than from the service.",
+            "Nothing can be verified with it, so every command that gets it fails.",
+            "Get it again from whoever runs the log, but not from the service.",
         )
     })?;
     let fingerprint = Fingerprint::of_charter(&trust.charter);
@@ -123,15 +123,15 @@ fn judge_checkpoint(error: &anyhow::Error) -> Check {
             Check::problem(
                 CHECKPOINT,
                 detail,
-                "The service shows another log than the one that is trusted, so nothing it says counts.",
-                "Look whether --server and --trust belong together; if they do, ask whoever runs the log why its key changed.",
+                "The service does not show the log that you trust, so nothing that it says counts.",
+                "Check that --server and --trust belong together; if they do, ask whoever runs the log why its key changed.",
             )
         }
         _ => Check::problem(
             CHECKPOINT,
             detail,
-            "What is served as the head of the log is not what the log signed: it is damaged, or forged.",
-            "Keep it as evidence (GET /checkpoint), and tell whoever runs the log by another way.",
+            "The log did not sign what the service gives as its head: it is damaged or forged.",
+            "Keep it as evidence (GET /checkpoint), and tell whoever runs the log by another channel.",
         ),
     }
 }
@@ -140,7 +140,7 @@ fn unanswered(name: &'static str, detail: String) -> Check {
     Check::problem(
         name,
         detail,
-        "The service lives and does not give what anybody may read.",
+        "The service is alive, but does not serve what anybody may read.",
         "Behind a proxy, let all paths through to dragonsd; otherwise read what dragonsd writes.",
     )
 }
@@ -161,14 +161,14 @@ fn witnesses(trust: &Known<Trust>, signed: &SignedCheckpoint) -> Check {
         Err(error @ CheckpointError::QuorumNotMet { .. }) => Check::problem(
             WITNESSES,
             error.to_string(),
-            "So far nobody but the log vouches for its newest head; that it shows others the same is not known.",
-            "Ask again in a few seconds; if it stays so, look whether the service reaches its witnesses.",
+            "So far only the log vouches for its newest head; nothing shows that others get the same one.",
+            "Ask again in a few seconds; if nothing changes, check that the service reaches its witnesses.",
         ),
         Err(error) => Check::problem(
             WITNESSES,
             causes(&error),
             "Somebody has put a false cosignature under the head of the log.",
-            "Keep it as evidence (GET /checkpoint), and tell whoever runs the log by another way.",
+            "Keep it as evidence (GET /checkpoint), and tell whoever runs the log by another channel.",
         ),
     }
 }
@@ -197,14 +197,14 @@ fn judge_charter(error: &anyhow::Error) -> Check {
         Some(EntryError::OtherLog { .. }) => Check::problem(
             CHARTER,
             detail,
-            "The log is signed by the right key and began with another constitution: it was made anew, or is a fork.",
-            "Ask whoever runs the log; compare what `dragons fingerprint` prints of both trust files aloud.",
+            "The right key signs the log, but it began with another charter: it was made again, or is a fork.",
+            "Ask whoever runs the log; compare over the phone what `dragons fingerprint` prints of both trust files.",
         ),
         Some(_) => Check::problem(
             CHARTER,
             detail,
             "The service does not show the charter that all records rest on.",
-            "Have whoever runs the log stop the service and check its store with `dragonsd fsck`.",
+            "Ask whoever runs the log to stop the service and check its store with `dragonsd fsck`.",
         ),
         None => unanswered(CHARTER, detail),
     }
@@ -249,8 +249,8 @@ fn judge_pulse(age_ms: u64, clocks: &Liveness) -> Check {
     Check::problem(
         PULSE,
         format!("the newest entry is {age} old; the charter allows {most}"),
-        "The control plane is silent, so no agent's silence is noticed; or you are shown an old copy of the log.",
-        "Look at /readyz and at what dragonsd writes; compare the size with somebody who reads the log elsewhere.",
+        "The control plane is silent, so it does not notice an agent's silence; or this is an old copy of the log.",
+        "Look at /readyz and at dragonsd's messages; compare the size with somebody who reads the log elsewhere.",
     )
 }
 
@@ -281,7 +281,7 @@ mod tests {
         });
         assert!(
             matches!(&judge_charter(&other).outcome, super::super::Outcome::Problem(remedy)
-            if remedy.meaning.contains("another constitution"))
+            if remedy.meaning.contains("another charter"))
         );
     }
 }

@@ -78,11 +78,11 @@ fn files(incident: &Incident) -> String {
         ),
         (
             JSON,
-            "the same for programs: the life of the agent, and the entries with what was found at them",
+            "the same for programs: the life of the agent, and the entries with their findings",
         ),
         (
             LEASES,
-            "leases in force in the span: who gave, prolonged and ended them, and what of their budgets was used",
+            "leases in force in the span: who granted, renewed and ended them, and how much of their budgets was used",
         ),
         (
             MANIFESTS,

@@ -70,9 +70,9 @@ impl Writer<'_> {
         }
         let others = match self.incident.other_findings() {
             0 => return self.none(self.incident.findings.is_empty()),
-            others => format!(
-                "{others} more, before or after the span or about others, stand in report.json"
-            ),
+            others => {
+                format!("report.json has {others} more, before or after the span or about others")
+            }
         };
         self.paper.line(Ink::Faint, "         ", &others);
     }

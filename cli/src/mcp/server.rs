@@ -156,7 +156,7 @@ impl Watch {
                         .map(|_| (Instant::now() + self.grace, Signal::KILL));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    anyhow::bail!("nobody watches the server any more")
+                    anyhow::bail!("the server is no longer watched")
                 }
             }
         }

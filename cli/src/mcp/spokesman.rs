@@ -54,7 +54,7 @@ impl Spokesman {
         let left = self.reports.wait(LAST_RESULTS);
         if left > 0 {
             output::complain(&format!(
-                "warning: of {left} calls the result may not be logged: whoever speaks for the agent has not answered"
+                "warning: the results of {left} calls may not be logged: the process that speaks for the agent has not answered"
             ));
         }
     }

@@ -60,11 +60,9 @@ impl Writer<'_> {
             self.paper.line(Ink::Strong, "log ", &text);
         }
         match &self.story.report {
-            None => self.paper.line(
-                Ink::Bad,
-                "unverified: ",
-                "nobody has checked what is told here",
-            ),
+            None => self
+                .paper
+                .line(Ink::Bad, "unverified: ", "nobody has checked any of this"),
             Some(report) => {
                 let ink = match report.verdict {
                     Verdict::Verified => Ink::Strong,

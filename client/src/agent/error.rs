@@ -12,7 +12,7 @@ use crate::submission::SubmitError;
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     /// The caller's: no such record can be made.
-    #[error("there is no such record: {0}")]
+    #[error("the record is not valid: {0}")]
     NoSuchRecord(Refusal),
     /// The caller's: the agent has not begun an epoch.
     #[error("the agent has not begun an epoch")]
@@ -52,13 +52,13 @@ pub enum AgentError {
         reason: String,
     },
     /// Nobody knows yet whether the log has the record: it is in the journal, and can be settled later.
-    #[error("the service does not say what became of the record")]
+    #[error("the service does not say whether the record was logged")]
     Away(#[source] ServiceError),
     /// The log's or the service's: what it says was not shown.
-    #[error("what the service says is not shown")]
+    #[error("the service does not prove what it says")]
     NotShown(#[source] SubmitError),
     /// The log's or a thief's: the log has records of this agent that this journal does not.
-    #[error("the log and the journal part: {reason}")]
+    #[error("the log and the journal disagree: {reason}")]
     ChainParted {
         /// Where.
         reason: String,

@@ -141,7 +141,7 @@ impl<T: Transport> Post<'_, T> {
             Ok(()) => {
                 self.duty = Duty::Speaks;
                 self.notice(
-                    "the lease is for the version that lies here now: the agent goes on as that",
+                    "the lease is for the version that is here now: the agent goes on as that version",
                 );
             }
             Err(error) if error.is_away() => self.clerk.note(&error),

@@ -274,7 +274,7 @@ impl<'a, T: Transport> Post<'a, T> {
             Ok(()) => {
                 self.duty = Duty::Idle;
                 self.notice(
-                    "nothing was asked for a while: the agent says goodbye until something is",
+                    "there was no request for a while: the agent says goodbye until the next one",
                 );
             }
             Err(error) => {

@@ -45,7 +45,7 @@ fn text(agent: &Name) -> String {
         .map(|pattern| format!("    \"{pattern}\",\n"))
         .collect();
     format!(
-        "# Who this agent is: `dragons manifest build` shows what this file comes to.\n\
+        "# Who this agent is: `dragons manifest build` shows the manifest that this file gives.\n\
          agent = \"{agent}\"\n\
          version = \"1\"\n\
          \n\

@@ -104,7 +104,7 @@ pub enum ManifestError {
     )]
     ProgramsUnlisted,
     /// The files are not a file tree.
-    #[error("no file tree can be made of the directory")]
+    #[error("a file tree of the directory cannot be made")]
     Walk(#[from] WalkError),
 }
 

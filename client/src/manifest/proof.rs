@@ -51,7 +51,7 @@ pub enum FileProofError {
     #[error("the manifest has no hash: {0}")]
     Manifest(Refusal),
     /// The file is not in the set.
-    #[error("the file is not of this version")]
+    #[error("the file does not belong to this version")]
     NotOfIt(#[from] ProofError),
 }
 

@@ -54,7 +54,7 @@ pub enum PathError {
     },
     /// Two paths are the same, or are once both are in normalisation form C.
     #[error(
-        "{path:?} stands twice: two names differ only in their Unicode normalisation, or it is listed twice"
+        "{path:?} appears twice: two names differ only in their Unicode normalisation, or it is listed twice"
     )]
     Repeated {
         /// The path in normalisation form C.

@@ -386,7 +386,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         self.agent.start(now_ms).map_err(|error| because(&error))?;
         self.close(over);
         (self.caller.notice)(
-            "the lease is for the version that lies here now: the program is started as that",
+            "the lease is for the version that is here now: starting the program as that version",
         );
         Ok(())
     }
@@ -482,7 +482,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
             Down::Signal(number) => ExitStatus::from_raw(number),
             Down::OtherVersion(why) => {
                 (self.caller.notice)(&format!(
-                    "the lease is for another version, which does not lie here: {why}"
+                    "the lease is for another version, which is not here: {why}"
                 ));
                 ExitStatus::from_raw(NOT_RUN << 8)
             }

@@ -112,7 +112,7 @@ impl<T: Transport> Healer<'_, T> {
         let beats = u32::try_from(self.liveness.heal_beats).unwrap_or(u32::MAX);
         let span = self.healing_beat().saturating_mul(beats);
         (self.caller.notice)(&format!(
-            "the agent is to be healed before it may act: by {beats} heartbeats, in about {} s",
+            "the agent must be healed before it may act: by {beats} heartbeats, in about {} s",
             span.as_millis().div_ceil(1_000)
         ));
     }

@@ -404,7 +404,7 @@ impl Supervisor<'_> {
         let what = match self.watch.left_behind {
             LeftBehind::Wait => "the run waits for them".to_owned(),
             _ => format!(
-                "they are ended in {} ms (--left-behind says what else could become of them)",
+                "they are ended in {} ms (--left-behind has other choices)",
                 self.watch.grace.as_millis()
             ),
         };

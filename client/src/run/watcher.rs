@@ -151,9 +151,7 @@ pub fn watch(parent: i32, notice: fn(&str)) -> io::Result<()> {
         }
         match orders.due(since_the_start()) {
             Some(Signal::TERM) if !was_asked => {
-                notice(
-                    "the run does not answer, and its authority has ended: its program is ended",
-                );
+                notice("the run does not answer, and its authority has ended: ending its program");
                 descendants::signal(Signal::TERM, parent, &[getpid()]);
                 was_asked = true;
             }

@@ -249,7 +249,7 @@ impl<T: Transport> Clerk<'_, T> {
             Ok(()) => self.refused_beats = 0,
             Err(_) if self.refused_beats >= MAX_REFUSED_BEATS => {
                 let why = format!(
-                    "{MAX_REFUSED_BEATS} heartbeats were refused, and the service does not say where the agent stands"
+                    "{MAX_REFUSED_BEATS} heartbeats were refused, and the service does not say what state the agent is in"
                 );
                 (self.news)(News::Fenced(why));
             }
@@ -316,7 +316,7 @@ impl<T: Transport> Clerk<'_, T> {
             AgentError::Away(_) => {
                 self.is_away = true;
                 (self.caller.notice)(&format!(
-                    "{text}; what is said meanwhile waits in the journal"
+                    "{text}; until then, what is said waits in the journal"
                 ));
             }
             // A beat that is refused like this leaves CMD nothing to run for.

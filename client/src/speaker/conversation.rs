@@ -83,7 +83,7 @@ impl Drop for Reply {
         let stopping = || {
             Answer::refused(
                 "stopping",
-                "nobody speaks for the agent any more",
+                "no process speaks for the agent any more",
                 By::Speaker,
             )
         };

@@ -179,7 +179,7 @@ impl Roots {
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
         if root.starts_with(own) || own.starts_with(&root) {
             warn(&format!(
-                "warning: a session works in {root:?}, and {own:?} holds what the agent is: what is edited there makes another version of it"
+                "warning: a session works in {root:?}, and {own:?} defines the agent: an edit there makes another version of it"
             ));
         }
     }

@@ -192,7 +192,7 @@ fn serve(listener: &UnixListener, desk: &Desk, notice: fn(&str)) {
     let places = Places::new(MAX_CONNECTIONS);
     for (connection, stream) in (0..).zip(listener.incoming().flatten()) {
         if !is_own(&stream) {
-            notice("warning: another user reached for the agent's socket");
+            notice("warning: another user tried to use the agent's socket");
             continue;
         }
         let Some(place) = places.take(WAITING) else {

@@ -90,13 +90,13 @@ impl Mistake {
         let file = shell_word(path);
         match self {
             Self::Empty => format!("is empty; make a key under another name: {NEW_KEY}"),
-            Self::TooLong => "is longer than a key file ever is; is it the right file?".to_owned(),
+            Self::TooLong => "is longer than any key file; is it the right file?".to_owned(),
             Self::ByteOrderMark => format!(
                 "begins with a byte order mark, which an editor put there; remove it: \
                  sed -i '1s/^\\xEF\\xBB\\xBF//' {file}"
             ),
             Self::Utf16 => format!(
-                "is saved as UTF-16, and a key file is plain text; write it anew: \
+                "is saved as UTF-16, but a key file is plain text; write it again: \
                  (umask 077; iconv -f UTF-16 -t ASCII {file} > key.pem)"
             ),
             Self::Surrounded => format!(

@@ -70,7 +70,7 @@ impl Gateway {
         is_packed
             && !self
                 .proxy
-                .passes("a request is packed, so that it cannot be decided on")
+                .passes("a request is compressed, so nothing can decide on it")
     }
 
     async fn decide(&self, mut exchange: Exchange, parts: Parts, body: Bytes) -> Response<AnyBody> {

@@ -51,7 +51,7 @@ pub enum PlaceError {
         status: StatusCode,
     },
     /// What stands there is longer than any checkpoint.
-    #[error("what stands there is longer than any checkpoint")]
+    #[error("what is there is longer than any checkpoint")]
     TooLong,
     /// Not even a failure was told.
     #[error("the way to it did not end")]

@@ -19,7 +19,7 @@ pub enum BackupError {
     #[error(transparent)]
     Trust(#[from] TrustError),
     /// The folder of backups would go with the data folder.
-    #[error("{} lies in the data folder and would go with it: name a place on another disk", to.display())]
+    #[error("{} is in the data folder and would be lost with it: name a place on another disk", to.display())]
     Inside {
         /// The folder of backups.
         to: PathBuf,
@@ -43,7 +43,7 @@ pub enum BackupError {
         folder: PathBuf,
     },
     /// There is no backup of that number.
-    #[error("there is no backup {id}, or not all of it")]
+    #[error("backup {id} does not exist or is not complete")]
     Absent {
         /// Its number.
         id: u32,

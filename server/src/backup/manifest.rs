@@ -170,7 +170,7 @@ fn file(path: &str, value: Value) -> Result<Copied, Refusal> {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Its line is not finished.
-    #[error("the manifest breaks off")]
+    #[error("the manifest ends too early")]
     Unfinished,
     /// It is not of the form.
     #[error("the manifest is not of the form that this program writes")]

@@ -207,7 +207,7 @@ impl Admission {
         let place = Arc::clone(&self.0.strangers).try_acquire_owned();
         let full = |_| {
             too_fast(
-                "whoever has a key that the log does not know",
+                "a sender with a key that the log does not know",
                 Duration::ZERO,
             )
         };

@@ -391,7 +391,7 @@ impl Clock for LogClock {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// What is stored is not a log that this key signed.
-    #[error("the stored log does not fit together")]
+    #[error("the stored log is inconsistent")]
     Recovery(#[from] RecoveryError),
     /// The store cannot be read.
     #[error("the store cannot be read")]
@@ -417,6 +417,6 @@ pub enum OpenError {
         behind_ms: u64,
     },
     /// The system gave no thread.
-    #[error("no thread for the sequencer")]
+    #[error("the sequencer's thread could not be started")]
     Thread(#[source] std::io::Error),
 }

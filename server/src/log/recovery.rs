@@ -307,7 +307,7 @@ pub enum RecoveryError {
         refusal: Refusal,
     },
     /// The head speaks of another size than it is kept under.
-    #[error("the head kept for size {size} speaks of size {signed}")]
+    #[error("the head kept for size {size} is of size {signed}")]
     HeadSize {
         /// The size that it is kept under.
         size: TreeSize,
@@ -324,7 +324,7 @@ pub enum RecoveryError {
         error: LeafError,
     },
     /// A full tile has other hashes than the leaves lead to.
-    #[error("tile {index} of level {level} is not what the leaves lead to")]
+    #[error("tile {index} of level {level} does not match the leaves")]
     Tile {
         /// The tile level.
         level: u8,
@@ -332,7 +332,7 @@ pub enum RecoveryError {
         index: u64,
     },
     /// The leaves lead to another root than was signed.
-    #[error("the {size} leaves lead to the root {computed}, the signed root is {signed}")]
+    #[error("the {size} leaves lead to the root {computed}, but the signed root is {signed}")]
     Root {
         /// The size of the head.
         size: TreeSize,

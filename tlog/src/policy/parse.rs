@@ -45,7 +45,7 @@ pub enum PolicyFault {
         word: String,
     },
     /// There are too many or too few words.
-    #[error("it has not the words of its kind")]
+    #[error("it does not have the words that such a line has")]
     Words,
     /// The key is not a vkey.
     #[error("its key cannot be read")]
@@ -54,7 +54,7 @@ pub enum PolicyFault {
     #[error("a key of this algorithm does not sign what the line is about")]
     WrongAlgorithm,
     /// The key was there before, maybe under another name.
-    #[error("its key was there before")]
+    #[error("its key appeared before")]
     KeyRepeated,
     /// The name was given before, or is `none`.
     #[error("the name \"{}\" is taken", .name.escape_default())]
@@ -86,7 +86,7 @@ pub enum PolicyFault {
         members: usize,
     },
     /// There is a second quorum line.
-    #[error("there was a quorum before")]
+    #[error("the quorum was set before")]
     SecondQuorum,
     /// The policy ends without a quorum line.
     #[error("the policy ends without a quorum")]

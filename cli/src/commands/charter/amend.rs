@@ -169,7 +169,7 @@ fn read(
     let (got, want) = (proposal.charter().previous, entry.record().hash());
     ensure!(
         got == Some(want),
-        "it was made for another charter than the one in force, {want}: propose it anew"
+        "it was not made for the charter in force, {want}: propose it again"
     );
     Ok((proposal, entry))
 }

@@ -74,7 +74,8 @@ impl Place {
                 project.join(self.host.project_settings())
             }
             None => {
-                let home = std::env::home_dir().context("nobody says where the user's home is")?;
+                let home =
+                    std::env::home_dir().context("the user's home directory is not known")?;
                 self.host.user_settings(&home)
             }
         };
@@ -91,7 +92,7 @@ pub(crate) fn install(session: &Session, options: &Options) -> Result<()> {
     let host = options.place.host;
     ensure!(
         host != Host::Cursor || options.unproven,
-        "what Cursor does with these hooks is known from its documentation alone: --unproven installs them all the same"
+        "what Cursor does with these hooks is known only from its documentation: --unproven installs them anyway"
     );
     let file = options.place.file()?;
     let before = read(&file)?;
@@ -290,7 +291,7 @@ fn warn(session: &Session, options: &Options, file: &Path) {
     }
     match denials_max(session) {
         Some(most) if most < MANY_DENIALS => output::complain(&format!(
-            "warning: denials_max is {most} in this log: a model that tries again what was denied is quarantined within minutes. \
+            "warning: denials_max is {most} in this log: a model that retries what was denied is quarantined within minutes. \
              An amendment of the charter to {MANY_DENIALS} or more gives it time"
         )),
         Some(_) => {}

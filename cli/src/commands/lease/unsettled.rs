@@ -37,7 +37,7 @@ pub(super) fn list(
         }
         let status = match &one.refused {
             None => "never answered".to_owned(),
-            Some(refusal) => format!("refused, by nobody's signature: {}", refusal.code),
+            Some(refusal) => format!("refused, but nobody signed the refusal: {}", refusal.code),
         };
         if session.json() {
             output::json(&object([

@@ -385,5 +385,5 @@ impl FromStr for Zoom {
 
 /// A text that names no span.
 #[derive(Debug, thiserror::Error)]
-#[error("none of 1h, 6h, 24h, 7d, 30d")]
+#[error("not one of 1h, 6h, 24h, 7d, 30d")]
 struct NoZoom;

@@ -125,7 +125,7 @@ fn build(published: &Published, wanted: &Wanted) -> Result<CharterPage, Problem>
         mode: match charter.mode {
             Mode::Enforce => "This log refuses what breaks a rule.",
             Mode::Observe => {
-                "This log only observes agents: it logs what they do, notes what breaks a rule, and refuses nothing of theirs."
+                "This log only observes agents: it logs what they do, notes what breaks a rule, and refuses nothing."
             }
         },
         thresholds: thresholds(charter),
@@ -203,14 +203,20 @@ fn bounds(charter: &Charter) -> Vec<(&'static str, String)> {
             "Denials in 24 hours that quarantine an agent",
             limits.denials_max.to_string(),
         ),
-        ("An agent beats every", span(clocks.heartbeat_ms)),
-        ("The control plane beats every", span(clocks.pulse_ms)),
         (
-            "Silence or standstill that degrades",
+            "An agent sends a heartbeat every",
+            span(clocks.heartbeat_ms),
+        ),
+        (
+            "The control plane sends a pulse every",
+            span(clocks.pulse_ms),
+        ),
+        (
+            "Silence or lack of progress that degrades",
             span(clocks.degraded_after_ms),
         ),
         (
-            "Silence or standstill that begins the healing",
+            "Silence or lack of progress that starts healing",
             span(clocks.autoheal_after_ms),
         ),
         (

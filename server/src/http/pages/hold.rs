@@ -36,7 +36,7 @@ pub(super) fn of(published: &Published, agent: &Agent, now_ms: u64) -> Option<Ho
             is_barred: false,
         }),
         AgentState::Autohealing => Some(Hold {
-            why: "Its old process is fenced. A new one has to beat and to make progress."
+            why: "Its old process is fenced. A new one must send heartbeats and make progress."
                 .to_owned(),
             command: look,
             is_barred: false,
@@ -68,7 +68,7 @@ fn degraded(published: &Published, agent: &Agent, now_ms: u64, look: String) -> 
         )
     } else {
         (
-            "It is coming back: it has not recovered yet.".to_owned(),
+            "It sends heartbeats again, but has not recovered yet.".to_owned(),
             look,
         )
     };

@@ -21,7 +21,7 @@ pub enum ReadError {
         published: TreeSize,
     },
     /// The caller asked for a head that the history does not have.
-    #[error("no head of {size} leaves is kept, the next one that is has {next}")]
+    #[error("no head of {size} leaves is kept; the next one kept has {next}")]
     NotKept {
         /// The size that was asked about.
         size: TreeSize,
@@ -80,7 +80,7 @@ pub enum ReadError {
         size: TreeSize,
     },
     /// The caller asked for more than a pack can hold.
-    #[error("{got} {what}, a pack holds {most}; ask for ranges of entries instead")]
+    #[error("{got} {what}, but a pack holds at most {most}; ask for ranges of entries instead")]
     PackTooLarge {
         /// Of what there are too many.
         what: &'static str,

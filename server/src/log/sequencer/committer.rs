@@ -123,12 +123,12 @@ pub enum CommitError {
     #[error("a group was not written")]
     NotDone(#[source] StoreError),
     /// It may have been written.
-    #[error("a commit failed, its outcome is unknown")]
+    #[error("a commit failed, and its outcome is unknown")]
     Unknown(#[source] StoreError),
     /// It was not written, because another process leads the log.
     #[error("another process leads the log")]
     Fenced,
     /// It is durable, and readers do not have it.
-    #[error("a group is durable, and the store that readers use did not take it")]
+    #[error("a group is durable, but the store that readers use did not take it")]
     NotApplied(#[source] StoreError),
 }

@@ -57,10 +57,10 @@ fn plan(keys: &LogKeys, charter: SignedRecord, now_ms: u64) -> Result<Growth, Re
 #[derive(Debug, thiserror::Error)]
 pub enum GenesisError {
     /// There is a log in the store.
-    #[error("the store holds a log already")]
+    #[error("the store already holds a log")]
     NotEmpty,
     /// The rules do not take the charter.
-    #[error("the charter does not stand")]
+    #[error("the charter is not valid")]
     Charter(#[from] Refusal),
     /// The store failed.
     #[error("the store failed")]
