@@ -102,7 +102,7 @@ pub(crate) fn examine(installation: &Installation) -> Report {
     report
 }
 
-/// The name of the log that was shown to be the one that is trusted, if one was.
+/// The name of the log that was proved to be the trusted one, if one was.
 fn named_by(log: &Known<trust::Log>) -> Option<RecordHash> {
     log.as_ref().ok().map(|log| log.identity.log)
 }

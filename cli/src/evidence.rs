@@ -32,7 +32,7 @@ pub(crate) fn verify(path: &Path, trust: Trust, at_ms: Option<u64>) -> io::Resul
     give(Verifier::new(trust).at(at_ms), path, &mut |_| {})
 }
 
-/// Verifies it, and passes its bytes on, unwrapped. What they are worth stands in the report at the end.
+/// Verifies it, and passes its bytes on, unwrapped. What they are worth is in the report at the end.
 ///
 /// # Errors
 ///

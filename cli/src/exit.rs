@@ -86,7 +86,7 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
     if is_bad { Exit::Bad } else { Exit::Undecided }
 }
 
-/// Whether whoever read our output has gone, as `head` does.
+/// Whether the reader of our output has gone, as `head` does.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = error.root_cause().downcast_ref::<std::io::Error>();
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)

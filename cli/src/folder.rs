@@ -56,7 +56,7 @@ impl Folder {
             Ok(mut there) => {
                 ensure!(there.next().is_none(), "{out:?} is not empty");
                 let out = fs::canonicalize(out).with_context(unusable)?;
-                // A new directory takes its place: whoever stands in the old one would stand in none.
+                // A new directory takes its place: whoever is in the old one would be in none.
                 let is_here = std::env::current_dir().is_ok_and(|here| here == out);
                 ensure!(
                     !is_here,

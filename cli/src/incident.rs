@@ -50,7 +50,7 @@ pub(crate) struct Incident {
     /// What of that is told, by index: what is about the agent, the authority that it rests on, or nobody, within the
     /// span; and problems wherever they are, since with one nothing can be relied on.
     pub(crate) findings: Vec<Finding>,
-    /// The agent's states, beats, actions and refusals.
+    /// The agent's states, heartbeats, actions and refusals.
     pub(crate) life: LifeTold,
     /// The leases in force within the span, and those above them, in the order in which they were granted.
     pub(crate) leases: Vec<LeaseTold>,
@@ -78,7 +78,7 @@ pub(crate) struct Hearing {
     leases: Leases,
     versions: Versions,
     holders: Holders,
-    /// The agents whose authority is told: the agent, and those that gave it a part of theirs.
+    /// The agents whose authority is shown: the agent, and those that gave it a part of theirs.
     circle: BTreeSet<Name>,
     /// To whom each lease was granted, also after the span.
     granted: BTreeMap<RecordHash, Name>,
@@ -273,7 +273,7 @@ impl Incident {
         &found[from..to]
     }
 
-    /// The entries, and of beats one after another a whole run at once.
+    /// The entries, with consecutive heartbeats as one run.
     pub(crate) fn runs(&self) -> impl Iterator<Item = &[Line]> {
         let is_plain =
             |line: &Line| line.kind == "heartbeat" && self.findings_at(line.index).is_empty();
@@ -303,7 +303,7 @@ impl Incident {
         format!("{}: {found}.{open}", capital(verdict))
     }
 
-    /// What of it is told, in a sentence.
+    /// What is shown of it, in a sentence.
     pub(crate) fn extent(&self) -> String {
         let around = format!("{} before the span, {} after it", self.before, self.after);
         match self.lines.len() as u64 {

@@ -1,4 +1,4 @@
-//! The proxy of the Model Context Protocol, joined to whoever speaks for the agent, and to the server.
+//! The proxy of the Model Context Protocol, joined to the process that speaks for the agent, and to the server.
 
 mod listing;
 mod reports;

@@ -1,7 +1,7 @@
 //! The verifier's page, as it was built into this program, and what it is compared with: a page or a sealed case from
 //! elsewhere.
 //!
-//! The digest of a page is that of its bytes without what lies between `<!--evidence-->` and `<!--/evidence-->`. So every
+//! The digest of a page is that of its bytes without those between `<!--evidence-->` and `<!--/evidence-->`. So every
 //! case that is made of one page has the digest of that page.
 
 use std::borrow::Cow;
@@ -40,7 +40,7 @@ pub(crate) struct Page<'a> {
     after: &'a str,
 }
 
-/// What a page says of itself.
+/// What a page says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Claims {
     pub(crate) version: String,
@@ -130,7 +130,7 @@ impl<'a> Page<'a> {
         format!("{before}{BEGINS}{OPEN}{evidence}{CLOSE}{ENDS}{after}")
     }
 
-    /// What it says of itself, which whoever made it may have made up.
+    /// What it says about itself, which its author may have made up.
     pub(crate) fn claims(&self) -> Option<Claims> {
         let text = [self.before, self.after].concat();
         let (_, rest) = text.split_once(PARTS)?;

@@ -6,7 +6,7 @@ use std::io::IsTerminal as _;
 use console::{Style, Term, measure_text_width};
 use timeline::words::visible;
 
-/// As wide as text is where there is no terminal.
+/// The width of text without a terminal.
 const PLAIN_WIDTH: usize = 100;
 
 /// Narrower than this, lines would be cut to pieces; wider, they would be hard to follow.

@@ -1,4 +1,4 @@
-//! Where the socket of an agent is, for whoever speaks there and whoever asks.
+//! Where the socket of an agent is, for both of its ends.
 
 use std::path::PathBuf;
 
@@ -78,7 +78,7 @@ fn only_socket() -> Result<PathBuf> {
 fn folder() -> Result<PathBuf> {
     let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let given = given.filter(|path| path.is_absolute());
-    // What systemd makes for whoever logs in, where a host has cleared its environment.
+    // What systemd makes at a login, for a host that has cleared its environment.
     let usual = || {
         let user = rustix::process::geteuid().as_raw();
         Some(PathBuf::from(format!("/run/user/{user}"))).filter(|path| path.is_dir())

@@ -40,7 +40,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If the address is none, or no log has the name.
+    /// If the address is not valid, or no log has the name.
     pub(crate) fn service(&self) -> Result<Service> {
         let given = &self.global.server;
         let known = match &self.global.log {
@@ -166,7 +166,7 @@ pub(crate) fn now_ms() -> Result<u64> {
 ///
 /// # Errors
 ///
-/// If it cannot be read, or is none.
+/// If it cannot be read, or is not valid.
 pub(crate) fn read_trust(path: &Path) -> Result<Trust> {
     let bytes = bounded::read(path, ledger::verify::MAX_TRUST_BYTES)?;
     Trust::parse(&bytes).with_context(|| format!("{path:?} is not a trust file"))

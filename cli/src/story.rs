@@ -100,7 +100,7 @@ impl Hearing {
     }
 }
 
-/// Beats, pulses and what others saw are told by their absence; receipts stand with their goals.
+/// Heartbeats, pulses and observations show only by their absence; receipts are with their goals.
 fn is_event(body: &Body) -> bool {
     !matches!(
         body,
@@ -155,7 +155,7 @@ impl Story {
     ///
     /// # Errors
     ///
-    /// If it cannot be written as JSON, for which there is no reason.
+    /// If it cannot be written as JSON, which should not happen.
     pub(crate) fn to_json(&self) -> Result<Value> {
         let report = self.report.as_ref().map(|report| report.to_json());
         let report: Value = report.map_or(Ok(Value::Null), |json| serde_json::from_str(&json))?;

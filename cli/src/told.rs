@@ -60,7 +60,7 @@ pub(crate) fn fetch_bytes(
     Ok(exported?.header)
 }
 
-/// What a pack has, as far as it is told.
+/// The shown part of a pack.
 #[derive(Debug)]
 pub(crate) enum Told {
     /// What it is of.
@@ -105,7 +105,7 @@ impl Listener {
     }
 }
 
-/// A function in the place of a file.
+/// A function in place of a file.
 pub(crate) struct Hearing<F>(pub(crate) F);
 
 impl<F: FnMut(&[u8])> Write for Hearing<F> {

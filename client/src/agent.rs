@@ -1,9 +1,9 @@
-//! An agent at work: it begins an epoch, says what it is about to do, waits for leave, and says what came of it.
+//! An agent at work: it begins an epoch, says what it is about to do, waits for permission, and logs the result.
 //!
 //! Every record is signed into the [`journal`](crate::journal) first and sent then. What the log answers is held to
 //! its proof. A record whose fate is not known stays *pending*: [`settle`](Agent::settle) asks for it by its name and
 //! sends the same bytes again, so nothing is logged twice. Results and outcomes may wait like that while the service
-//! is away; goals and intents may not, for they are what leave is needed for.
+//! is away; goals and intents may not, because they need permission.
 //!
 //! ```
 //! use client::agent::{Action, Agent, ActionResult};
@@ -21,14 +21,14 @@
 //! let manifest = client::memory::manifest("greeter", &["run:*"], 60_000);
 //! log.register_and_lease(&manifest, &key, &["run:*"]);
 //!
-//! // The agent: its key, its version, and a journal of its own.
+//! // The agent: its key, its version, and its own journal.
 //! let state = tempfile::tempdir()?;
 //! let journal = Journal::open(state.path(), log.identity().log, &manifest.agent)?;
 //! let mut agent = Agent::new(&log, log.identity(), key, manifest, journal)?;
 //! agent.start(now_ms)?;
 //! let goal = agent.goal("say hello".parse()?, "a reader".parse()?, now_ms)?.record();
 //!
-//! // Leave first, then the deed, then the result. The log is told commitments to the values, and not the values.
+//! // Permission first, then the action, then the result. The log gets commitments to the values, not the values.
 //! let whom = Secret::new("whom".parse()?, b"a reader".to_vec())?;
 //! let action = Action { inputs: vec![whom], ..Action::new(goal, "run:greet".parse()?) };
 //! let permit = agent.intent(action, now_ms)?;
@@ -44,7 +44,7 @@
 //! agent.outcome(goal, Verdict::Partial, vec![], now_ms)?;
 //! agent.goodbye(now_ms)?;
 //!
-//! // The evidence, with one of the values: whoever has the trust needs nobody else.
+//! // The evidence, with one of the values: with the trust it can be checked without anybody's help.
 //! let place = Place { record: permit.intent(), side: Side::Inputs, name: "whom".parse()? };
 //! let opened = agent.journal().disclosure(&place)?.ok_or("it was kept")?;
 //! let evidence = log.pack(vec![opened]);
@@ -108,7 +108,7 @@ pub struct Agent<T> {
     newest: Option<VerifiedCheckpoint>,
     /// Intents of this process: it will say itself what came of them.
     own_intents: Vec<RecordHash>,
-    /// Intents that turned out to be in the log when nobody waited for leave any more: they are to be closed.
+    /// Intents that turned out to be in the log when nobody waited for them any more: they must be closed.
     late_intents: Vec<RecordHash>,
     /// When the log received the newest entry that it has shown.
     log_ms: u64,
@@ -150,7 +150,7 @@ impl<T: Transport> Agent<T> {
         })
     }
 
-    /// Waits for a service that is away, where it begins and where it asks for leave.
+    /// Waits for a service that is away, when it begins and when it asks for permission.
     #[must_use]
     pub fn patient(self, patience: Patience) -> Self {
         let waiting = patience::Waiting::by(patience);

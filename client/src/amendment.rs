@@ -1,4 +1,4 @@
-//! Amending the charter: a proposal that several people sign, one after another, and somebody hands in.
+//! Amending the charter: a proposal that several people sign in turn and one of them submits.
 //!
 //! A proposal is the envelope of the next charter, as the log will hold it, with as many signatures as it has so far:
 //! none, to begin with. So what is signed is what is logged, byte for byte, and whoever gets a proposal over any
@@ -33,7 +33,7 @@ pub struct Tally {
     pub want: u64,
 }
 
-/// A member that the proposal changes, by its path; lists are told whole.
+/// A member that the proposal changes, by its path; lists are shown whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// Where.

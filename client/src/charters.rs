@@ -112,7 +112,7 @@ impl Charters {
     }
 }
 
-/// A charter as it lies in the log. Its name binds what it says; whether it counts, its signatures say.
+/// A charter as it is in the log. Its name binds what it says; whether it counts, its signatures say.
 struct Held {
     index: LeafIndex,
     received_ms: u64,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// How far a record's time may be ahead of the log's: two minutes by the rules, less what an answer may take.
 const AHEAD_MS: u64 = 110_000;
 
-/// How far it may be behind: five minutes by the rules, less what an answer may take.
+/// How far it may be behind: the rules' five minutes, minus the time that an answer may take.
 const BEHIND_MS: u64 = 290_000;
 
 /// A moment on the clock that counts since the machine was started, also while it sleeps.

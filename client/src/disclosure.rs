@@ -94,7 +94,7 @@ impl Secret {
     }
 }
 
-/// Reads a disclosure as it stands on a line.
+/// Reads a disclosure from a line.
 ///
 /// # Errors
 ///

@@ -154,7 +154,7 @@ impl<'a> PackWriter<'a> {
                 self.checkpoint = Some(self.log.policy.verify(signed)?);
                 return self.write_earlier();
             }
-            // What the caller discloses stands in front of these.
+            // What the caller discloses is in front of these.
             Line::State(_) => self.begin_behind()?,
             Line::StateEntry(_) => {}
             Line::Proof(proof) => {

@@ -198,7 +198,7 @@ impl Service {
             .text()
     }
 
-    /// What the newest pulse up to an entry, or of all, says of an agent: a state proof.
+    /// What the newest pulse up to an entry, or of all, says about an agent: a state proof.
     ///
     /// # Errors
     ///
@@ -292,7 +292,7 @@ impl Service {
         self.get(&format!("/v1/agents/{name}"))?.json_and_value()
     }
 
-    /// A lease, as it stands now.
+    /// A lease, as it is now.
     ///
     /// # Errors
     ///
@@ -360,7 +360,7 @@ impl Service {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        // The client's own timeout would begin anew with each piece of an answer.
+        // The client's own timeout would begin again with each piece of an answer.
         let request = self.client.request(method, format!("{}{path}", self.base));
         request.timeout(self.answer_timeout)
     }
@@ -541,7 +541,7 @@ mod tests {
             let asked = BufReader::new(stream.try_clone().unwrap()).lines();
             asked.map_while(Result::ok).find(String::is_empty);
             let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
-            // Each drop comes well before a timeout that begins anew with it.
+            // Each drop comes well before a timeout that begins again with it.
             while sent.is_ok() {
                 thread::sleep(Duration::from_millis(20));
                 sent = stream.write_all(b" ");

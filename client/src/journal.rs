@@ -1,7 +1,7 @@
 //! The journal: what an agent has signed, on its own disk, before anybody else sees it.
 //!
 //! A log can be asked what it holds; only the journal knows what it *should* hold. So an agent follows its journal
-//! and never what a service says of its chain. One directory for each agent of each log,
+//! and never what a service says about its chain. One directory for each agent of each log,
 //! `<state>/dragons/<fingerprint of the log>/<agent>/`, for its owner alone:
 //!
 //! ```text
@@ -13,7 +13,7 @@
 //! ```
 //!
 //! What the log tells again when it is asked is synced together with what is signed next. That an intent was logged is
-//! not of these: it is leave to act, and after a crash nobody else knows that it was taken.
+//! not of these: it is permission to act, and after a crash nobody else knows that it was given.
 //!
 //! Lines are only ever added. A last line without its end is one that a crash tore, and so are NULs at the end, which
 //! file systems leave there: it was not synced, so nothing was sent that rests on it, and it is cut off. No link below
@@ -56,7 +56,7 @@ pub struct Journal {
     file: File,
     disclosures: File,
     book: Book,
-    /// Set when a write failed: what is on the disk is known again once the journal is opened anew.
+    /// Set when a write failed: what is on the disk is known again once the journal is opened again.
     broken: bool,
 }
 
@@ -80,7 +80,7 @@ pub enum JournalError {
         /// Which.
         path: PathBuf,
     },
-    /// A line is none.
+    /// A line is not valid.
     #[error("line {line} of {path:?} is damaged: {refusal}")]
     Damaged {
         /// Where.
@@ -266,7 +266,7 @@ fn folder_of(log: RecordHash) -> String {
     log.rsplit(':').next().unwrap_or(&log).to_owned()
 }
 
-/// Where the journal of an agent lies below a state directory.
+/// Where the journal of an agent is below a state directory.
 pub fn directory(state: &Path, log: RecordHash, agent: &Name) -> PathBuf {
     state
         .join("dragons")

@@ -3,7 +3,7 @@
 //! A client never takes the service's word. What it sends it has signed; that it was logged it believes when the
 //! proof that comes back verifies, over the leaf that holds the record it signed, under a checkpoint signed by the
 //! log that its [`trust`](identity) names. Where nobody gave it a trust file it says so, and goes by what the
-//! service says of itself.
+//! service says about itself.
 //!
 //! Nothing here reads the environment or asks the clock, but to tell how long ago a file was written, and nothing but what passes a program's own output on
 //! prints: whoever calls passes the time, and what to do with words for people.

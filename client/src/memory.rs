@@ -59,7 +59,7 @@ struct Contents {
 ///
 /// # Panics
 ///
-/// If the name is none, or a capability no pattern: this is for examples and tests.
+/// If the name or a capability is not valid: this is for examples and tests.
 pub fn manifest(agent: &str, capabilities: &[&str], max_inflight_ms: u64) -> Manifest {
     let nothing = FileSet {
         root: Digest::of(&[]),
@@ -81,7 +81,7 @@ pub fn manifest(agent: &str, capabilities: &[&str], max_inflight_ms: u64) -> Man
 }
 
 impl MemoryLog {
-    /// A log with the charter of defaults and nothing else, at a time of its own.
+    /// A log with only the default charter, at its own time.
     ///
     /// # Panics
     ///
@@ -277,7 +277,7 @@ impl MemoryLog {
 }
 
 impl Contents {
-    /// Judges a record as the service does; what it causes follows directly behind it.
+    /// Judges a record as the service does; what it causes follows directly after it.
     fn admit(&mut self, signed: SignedRecord) -> Result<LeafIndex, Refusal> {
         let checked = signed.clone().check(&|id| self.state.key(id));
         self.state.admit(&checked, self.now_ms)?;

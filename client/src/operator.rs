@@ -1,4 +1,4 @@
-//! What operators do: register versions of agents, grant leases, give orders.
+//! The work of operators: register versions of agents, grant leases, give orders.
 //!
 //! Each builds a record bound to the log, about records that are shown to be in the log; signs it into the operator's
 //! [journal](crate::journal::OperatorJournal); hands it in; and checks the proof that comes back. Where the same was
@@ -58,7 +58,7 @@ pub struct Grant {
     pub renewable_ms: Option<u64>,
     /// The lease of another agent that this one is a part of.
     pub parent: Option<RecordHash>,
-    /// What for.
+    /// The purpose.
     pub purpose: Text,
 }
 
@@ -71,7 +71,7 @@ pub enum OperatorError {
     /// The service's: what the record would be about is not shown to be in the log, so nothing was signed.
     #[error("nothing was signed")]
     NotShown(#[from] ShownError),
-    /// The caller's: the lease is none.
+    /// The caller's: the lease is not a lease.
     #[error("{record} is a {kind}, and not a lease: nothing was signed")]
     NotALease {
         /// What was named.
@@ -99,7 +99,7 @@ pub enum OperatorError {
 }
 
 impl Operator<'_> {
-    /// Registers a version of an agent, in the place of the one that is active. The agent's key signs too.
+    /// Registers a version of an agent, in place of the one that is active. The agent's key signs too.
     ///
     /// # Errors
     ///
@@ -277,7 +277,7 @@ impl Operator<'_> {
         self.send(&signed)
     }
 
-    /// A record that says the same, that nobody has answered.
+    /// A record with the same content that got no answer.
     fn signed_before(&self, signed: &SignedRecord) -> Result<Option<SignedRecord>, OperatorError> {
         let unsettled = self.journal.unsettled()?;
         let unanswered = unsettled

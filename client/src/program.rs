@@ -1,6 +1,6 @@
-//! The program that is to run: found, bound to what its name stands for, opened once.
+//! The program to run: found, bound to the file of its name, opened once.
 //!
-//! A lease that allows `run:ls` is meant for one program, and not for whatever lies somewhere under that name. So a
+//! A lease that allows `run:ls` means one program, not any file with that name. So a
 //! name is *bound* before it is a scope:
 //!
 //! | what runs | scope |
@@ -57,7 +57,7 @@ pub enum Binding {
     System,
     /// A tool that the manifest pins.
     Tool,
-    /// Whatever lies there.
+    /// Whatever is there.
     Any,
 }
 
@@ -73,7 +73,7 @@ pub struct Search {
 /// Why a program cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
-    /// There is none of the name.
+    /// There is nothing with that name.
     #[error("there is no program {called:?}")]
     NotFound {
         /// What it was called.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!             ┌── supervisor ──┐  ends CMD when authority ends, passes signals on
-//!  terminal ──┤   main thread  ├── CMD ── stdin, stdout, stderr as ever
+//!  terminal ──┤   main thread  ├── CMD ── stdin, stdout, stderr as usual
 //!             └───────┬────────┘    │
 //!                     │ events      │ DRAGONS_SOCKET: JSON lines
 //!             ┌───────┴────────┐    │
@@ -72,7 +72,7 @@ pub struct Options {
     pub search: Search,
     /// The clock that the agent dates its records by, and that ends a permit and a lease.
     pub clock: LogClock,
-    /// What for.
+    /// The purpose.
     pub goal: Text,
     /// Who asked for it.
     pub requester: Text,

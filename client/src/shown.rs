@@ -1,4 +1,4 @@
-//! What a service says of an agent, held to the log: a record that it names is there, and is about that agent.
+//! What a service says about an agent, checked against the log: a record that it names is there and about that agent.
 //!
 //! Whoever signs about a record has looked at it. That it is the newest of its kind is the service's word still; the
 //! log itself refuses what rests on an older one.
@@ -40,7 +40,7 @@ pub enum ShownError {
     },
 }
 
-/// The registration that the service says is active, and all that it says of the agent.
+/// The registration that the service says is active, and all that it says about the agent.
 ///
 /// # Errors
 ///

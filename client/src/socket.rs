@@ -1,4 +1,4 @@
-//! A client of the socket at which somebody speaks for an agent (`dragons attend`, `dragons run`): for whoever acts and
+//! A client of the socket at which a process speaks for an agent (`dragons attend`, `dragons run`), for what acts and
 //! has no key. What may be said is in docs/socket.md.
 //!
 //! One connection serves many threads: each line gets an `id`, and each thread waits for the answer to its own.

@@ -1,9 +1,9 @@
-//! Speaking for an agent while something runs that has no key: whoever sits at the other end of the socket.
+//! Speaking for an agent while something without a key runs, at the other end of the socket.
 //!
 //! ```text
 //!    log ◄── clerk ◄── jobs ── socket, conversations ◄── JSON lines ── a program, a hook, a server of tools
 //!              ├── open: actions without a result; session: what belongs together, with its goal
-//!              └── news: where the agent stands, or that somebody else speaks for it
+//!              └── news: the agent's state, or that another process speaks for it
 //! ```
 //!
 //! Nothing here starts, watches or ends a process. What is to become of one when the news are bad, whoever runs it decides.

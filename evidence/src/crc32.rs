@@ -28,7 +28,7 @@ impl Crc32 {
         }
     }
 
-    /// The checksum; begins anew.
+    /// The checksum; starts again.
     pub(crate) const fn take(&mut self) -> u32 {
         let sum = !self.inverted;
         self.inverted = u32::MAX;

@@ -55,7 +55,7 @@ pub enum GunzipError {
 pub(crate) struct Gunzip {
     /// What is not yet a block.
     block: Vec<u8>,
-    /// A part of a header or a trailer, whose rest stands in the next block.
+    /// A part of a header or a trailer, whose rest is in the next block.
     held: Vec<u8>,
     part: Part,
     inflater: Box<DecompressorOxide>,

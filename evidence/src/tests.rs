@@ -112,7 +112,7 @@ fn what_does_not_unwrap_is_malformed() {
             "cut at {cut}"
         );
     }
-    // What stands in the header beside its flags says nothing of the data, and the last bits of these are not used.
+    // What is in the header beside its flags says nothing of the data, and the last bits of these are not used.
     for at in (0..sound.len()).filter(|at| !(4..10).contains(at)) {
         let mut damaged = sound.clone();
         damaged[at] ^= 0x10;

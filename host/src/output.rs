@@ -1,4 +1,4 @@
-//! Where a command writes what it was asked for: one function for every command that has a file to write.
+//! Where a command writes its output: one function for every command that writes a file.
 //!
 //! It looks first. A regular file, and one that is not there yet, is put in place whole, once all is written; a link is
 //! followed to what it leads to, and stays a link; a device, a pipe or a descriptor is written into as it is, and

@@ -94,7 +94,7 @@ impl Party {
         }
     }
 
-    /// As people are told.
+    /// In words for people.
     pub const fn told(self) -> &'static str {
         match self {
             Self::Agent => "the agent",
@@ -127,7 +127,7 @@ macro_rules! codes {
                 match self { $(Self::$group => $name),* }
             }
 
-            /// What its codes have in common, for people.
+            /// What its codes have in common, in words for people.
             pub const fn sentence(self) -> &'static str {
                 match self { $(Self::$group => $about),* }
             }
@@ -158,7 +158,7 @@ macro_rules! codes {
                 match self { $($(Self::$variant => Group::$group),*),* }
             }
 
-            /// Whether it spoils the record or shows somebody out of bounds.
+            /// Whether the record cannot be relied on, or shows somebody out of bounds.
             pub const fn class(self) -> Class {
                 match self { $($(Self::$variant => Class::$class),*),* }
             }

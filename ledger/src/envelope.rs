@@ -176,7 +176,7 @@ impl Envelope {
     }
 }
 
-/// What is known of one signature.
+/// The result of checking one signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// The name of the key.
@@ -192,7 +192,7 @@ pub enum Validity {
     Valid,
     /// The key is known and did not make it.
     Invalid,
-    /// The key was not known to whoever checked.
+    /// The checker did not know the key.
     Unknown,
 }
 

@@ -19,7 +19,7 @@ use crate::text::{MAX_NAME_BYTES, Name};
 /// The hex digits of a hash that stand for a text that is too long, in bytes of the hash.
 const HASH_BYTES: usize = 16;
 
-/// The name that stands for a text; `None` for the empty one, which has none.
+/// The name for a text; `None` for the empty one, which has none.
 pub fn name(text: impl AsRef<[u8]>) -> Option<Name> {
     let text = text.as_ref();
     let plain = |at: usize, byte: u8| {
@@ -30,7 +30,7 @@ pub fn name(text: impl AsRef<[u8]>) -> Option<Name> {
         .ok()
 }
 
-/// The segment of a scope that stands for a text; `None` for the empty one, which has none.
+/// The segment of a scope for a text; `None` for the empty one, which has none.
 pub fn segment(text: impl AsRef<[u8]>) -> Option<String> {
     let text = text.as_ref();
     let dots = matches!(text, b"." | b"..");

@@ -1,7 +1,7 @@
 //! Requests for leases: what an agent asks an operator for, signed by the agent's key.
 //!
 //! A request is not a record and is never logged: it carries no authority, and nothing follows from it by the rules. It is
-//! a DSSE envelope all the same, with a payload type of its own and exactly one signature, so that an operator can tell
+//! still a DSSE envelope, with its own payload type and exactly one signature, so that an operator can tell
 //! who asks and that nobody changed what was asked:
 //!
 //! ```text
@@ -52,7 +52,7 @@ pub struct LeaseRequest {
     pub renewable_ms: Option<u64>,
     /// The lease of another agent that it is to be a part of.
     pub parent: Option<RecordHash>,
-    /// What for.
+    /// The purpose.
     pub purpose: Text,
     /// When the agent says it asked: milliseconds since the epoch.
     pub at_ms: u64,
@@ -62,7 +62,7 @@ impl LeaseRequest {
     /// Signs the request with the agent's key.
     ///
     /// # Errors
-    /// Those of reading it back: what nobody could read is not signed.
+    /// As for reading it back: what cannot be read is not signed.
     pub fn sign(&self, key: &PrivateKey) -> Result<SignedRequest, Refusal> {
         let payload = self.to_payload().into_bytes();
         let signed = pre_authentication_encoding(PAYLOAD_TYPE, &payload);

@@ -36,7 +36,7 @@ pub(crate) const START: &[u8] = b"{\"state_proof\":";
 /// The most entries: those of two neighbours, or of an agent and its lease.
 const MAX_ENTRIES: usize = 2;
 
-/// What one pulse says of one agent. Formatting writes the file.
+/// What one pulse says about one agent. Formatting writes the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateProof {
     /// The agent.

@@ -22,7 +22,7 @@ impl<K, T> Default for Table<K, T> {
 }
 
 impl<K: AsRef<[u8]>, T> Table<K, T> {
-    /// What there is about a key.
+    /// What is known about a key.
     pub(crate) fn get(&self, key: &K) -> Option<&T> {
         let place = self.places.get(key.as_ref())?;
         self.rows.get(*place).map(|(_, about)| about)

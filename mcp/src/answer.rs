@@ -46,7 +46,7 @@ fn message(id: &str, name: &str, value: &Value) -> Vec<u8> {
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"{name}\":{value}}}").into_bytes()
 }
 
-/// What a model is told of a call that the log does not allow.
+/// What a model reads about a call that the log does not allow.
 pub(crate) fn not_allowed(code: &str, reason: &str, scope: &str) -> String {
     format!(
         "Not allowed ({code}): {reason}. The tool did not run. The same call will be refused again: go on without it, or ask a \
@@ -54,14 +54,14 @@ pub(crate) fn not_allowed(code: &str, reason: &str, scope: &str) -> String {
     )
 }
 
-/// What a model is told where nobody can say whether a call is allowed.
+/// What a model reads if it is not known whether a call is allowed.
 pub(crate) fn away(reason: &str) -> String {
     format!(
         "Not allowed now (service-away): {reason}. The tool did not run, because permission could not be asked for. Try again later."
     )
 }
 
-/// What a model is told of a call that cannot be read for certain.
+/// What a model reads about a call that cannot be read for certain.
 pub(crate) fn ambiguous(trouble: &str) -> String {
     format!("Not allowed (malformed): {trouble}. The tool did not run.")
 }

@@ -1,4 +1,4 @@
-//! Who gives leave: what the proxy asks of whoever speaks for the agent.
+//! Who gives permission: what the proxy asks of the process that speaks for the agent.
 
 use ledger::digest::Digest;
 use ledger::record::Mode;
@@ -11,13 +11,13 @@ pub const KEPT_VALUE_BYTES: usize = 64 * 1024;
 
 /// Speaks for the agent. Its methods are called from several threads at once.
 pub trait Governor: Send + Sync {
-    /// What becomes of a call for which no leave is given: refused, or forwarded all the same and counted.
+    /// What happens to a call without permission: it is refused, or forwarded anyway and counted.
     fn mode(&self) -> Mode;
 
     /// Asks leave, and waits for the answer: it is there once the intent is logged, or it is known that it is not.
     fn ask(&self, action: &Action) -> Leave;
 
-    /// Says what came of an action. It does not wait.
+    /// Reports the result of an action, without waiting.
     fn close(&self, permit: Permit, outcome: Outcome);
 
     /// The server shows progress. It does not wait.
@@ -27,7 +27,7 @@ pub trait Governor: Send + Sync {
     fn warn(&self, text: &str);
 }
 
-/// A call of a tool, as leave is asked for it.
+/// A tool call, as permission is asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
     /// `call:S/T`, for the server S and the tool T.
@@ -66,7 +66,7 @@ impl Committed {
 /// What the governor answers.
 #[derive(Debug)]
 pub enum Leave {
-    /// The action may begin, and the governor hears what came of it.
+    /// The action may begin, and the governor gets its result.
     Granted(Permit),
     /// The action must not begin.
     Denied {
@@ -93,7 +93,7 @@ pub struct Outcome {
     pub ending: Ending,
     /// The result or the error, as the server wrote it; `None` if there was none.
     pub output: Option<Committed>,
-    /// What was noticed since leave was asked for.
+    /// What was noticed since permission was asked for.
     pub refs: Vec<(Name, Text)>,
 }
 

@@ -88,7 +88,7 @@ impl Gateway {
             let service = service_fn(move |request| Arc::clone(&gateway).answer(request));
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             tokio::spawn(async move {
-                // Whoever hangs up has what they wanted.
+                // A client that hangs up has what it wanted.
                 let _ = connection.await;
             });
         }

@@ -13,9 +13,9 @@
 //! with a result that a model can read, and the server never sees it.
 //!
 //! It does not know which revision of the protocol is spoken, so it is right for all of them: it relies only on what a
-//! message says of itself.
+//! message says about itself.
 //!
-//! Who gives leave is the [`Governor`]: nothing here knows of a log, a key or a socket of an agent.
+//! Who gives permission is the [`Governor`]: nothing here knows of a log, a key or a socket of an agent.
 
 mod answer;
 mod calls;

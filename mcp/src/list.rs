@@ -132,7 +132,7 @@ impl<W: Write, R: BufRead> Line for Stdio<W, R> {
         self.say(request)?;
         let mut line = Vec::new();
         while self.from_server.read_until(b'\n', &mut line)? > 0 {
-            // What is not a message, or not this answer, is none of ours.
+            // What is not a message, or not this answer, is not for us.
             match serde_json::from_slice::<Value>(&line) {
                 Ok(message) if answers(&message, request) => return Ok(message),
                 _ => line.clear(),

@@ -74,7 +74,7 @@ impl Proxy {
         })
     }
 
-    /// How many messages were forwarded though no leave was given for them, since the log only observes.
+    /// How many messages were forwarded without permission, because the log only observes.
     pub fn passed(&self) -> u64 {
         self.passed.load(Ordering::Relaxed)
     }

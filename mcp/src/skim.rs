@@ -1,4 +1,4 @@
-//! Skimming: what a message says of itself, read while its bytes pass by and without keeping them.
+//! Skimming: what a message says about itself, read while its bytes pass by and without keeping them.
 //!
 //! An answer may be of any length, and its `id` may come last. So a message is not parsed but skimmed, a piece at a
 //! time: the members at its top are kept, of its result at most [`KEPT_RESULT_BYTES`], and of that the members at its top
@@ -26,7 +26,7 @@ const MAX_KEYS: usize = 4096;
 /// The deepest that values may lie in one another; what lies deeper makes the message unread.
 const MAX_DEPTH: usize = 512;
 
-/// What a message says of itself.
+/// What a message says about itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Skimmed {
     /// The members at the top, but for `result`: name, and JSON as written.

@@ -4,7 +4,7 @@
 
 use crate::skim::{Skim, Skimmed};
 
-/// The longest name of a field that is told apart, in bytes.
+/// The longest name of a field that is recognised, in bytes.
 const MAX_FIELD_BYTES: usize = 16;
 
 /// A reader of a stream of events.

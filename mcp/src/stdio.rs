@@ -39,7 +39,7 @@ pub struct Streams<I, O, S, T> {
     pub server_out: T,
 }
 
-/// What stands in the queue to the server.
+/// What is in the queue to the server.
 enum Waiting {
     /// Bytes in which there is nothing to look at.
     Bytes(Vec<u8>),
@@ -126,7 +126,7 @@ impl<O: Write + Send + 'static> Ear<O> {
         };
         match thread::Builder::new().name("ask".to_owned()).spawn(ask) {
             Ok(_) => self.put(Waiting::Asked(heard, waits)),
-            // Without a thread nobody is asked, so there is no leave.
+            // Without a thread nothing can be asked, so there is no permission.
             Err(_) => Ok(()),
         }
     }

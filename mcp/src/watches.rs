@@ -13,7 +13,7 @@ const MOST: usize = 1024;
 pub(crate) enum Watch {
     /// Which tools there are.
     Tools,
-    /// How a task does, or what came of it.
+    /// The progress of a task, or its result.
     Task { method: String, task: String },
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Stream {
     holes: BTreeMap<u64, Hole>,
 }
 
-/// Numbers that were passed over, from the one that is its key on.
+/// Numbers that were skipped, from the one that is its key on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Hole {
     to: u64,

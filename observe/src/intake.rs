@@ -19,7 +19,7 @@ use crate::otlp::body::Batch;
 /// The longest value of a label: what a rule compares is a name, and not a prompt.
 const MAX_LABEL_BYTES: usize = 512;
 
-/// Labels that are kept for whoever reads the list of what no rule matched, beside those that rules ask for.
+/// Labels that are kept for the list of what no rule matched, besides those that rules ask for.
 const SHOWN: [&str; 4] = ["service.name", "agent", "conversation", "profile"];
 
 /// A span of a trace.
@@ -48,7 +48,7 @@ pub struct Sighting {
     pub(crate) span: Option<SpanKey>,
 }
 
-/// What a child span says of its parent.
+/// What a child span says about its parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     pub(crate) parent: SpanKey,

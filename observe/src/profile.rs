@@ -38,7 +38,7 @@ pub(crate) struct SpanProfile {
     pub(crate) agent_name: &'static [&'static str],
     /// Attributes of the span itself that say more than its status.
     pub(crate) status: &'static [(Is, SeenStatus)],
-    /// What a child says of its parent.
+    /// What a child says about its parent.
     pub(crate) child: &'static [(Is, Is, SeenStatus)],
 }
 

@@ -44,7 +44,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where everything goes first.
     pub forward: Option<String>,
-    /// Says something to whoever started it.
+    /// Says something to the process that started it.
     pub tell: fn(&str),
 }
 

@@ -10,7 +10,7 @@ static BLOCKED: AtomicU64 = AtomicU64::new(0);
 
 /// Runs before `main`, and so before the runtime of Rust, which ignores SIGPIPE for itself.
 #[used]
-// SAFETY: the loader calls what stands in this section, once, before any other thread is there. What is called uses
+// SAFETY: the loader calls what is in this section, once, before any other thread is there. What is called uses
 // nothing but system calls and two numbers.
 #[unsafe(link_section = ".init_array")]
 static BEFORE_MAIN: extern "C" fn() = note;

@@ -9,7 +9,7 @@
 //! - a process that stands by in the same group, and tells which signals went to all of it ([`Bystander`]);
 //! - whether two descriptors are one open file ([`is_one_file`]).
 //!
-//! Nothing else is here, so that whoever audits `unsafe` code reads these few pages.
+//! Nothing else is here, so that an audit of `unsafe` code has to read only these few pages.
 
 mod bystander;
 mod file;

@@ -67,7 +67,7 @@ impl Held {
 
 /// Has the kernel keep how a child has ended until it is waited for, also where this process was started to ignore that.
 pub fn keep_children() {
-    // SAFETY: the action is none of ours.
+    // SAFETY: the action is not ours.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 

@@ -328,7 +328,7 @@ impl<'a> Diary<'a> {
         // More than the log's clock may be late, for it is by that clock that the silence counts.
         let extra = LAG_MS + self.between(1_000, 60_000);
         self.wait_until(since + 2 * CLOCKS.heartbeat_ms + extra);
-        // The silence counts anew when the log was down meanwhile.
+        // The silence counts again when the log was down meanwhile.
         let since = self.silent_since_ms();
         self.wait_until(since + 2 * CLOCKS.heartbeat_ms + extra);
         self.deed(Deed::Restart);

@@ -1,4 +1,4 @@
-//! What a report must say of a run beside its watchdogs, and how well it does.
+//! What a report must say about a run beside its watchdogs, and how well it does.
 //!
 //! What happened is known from the [plan](crate::fleet), what the watchdogs said from [`crate::watchdog`].
 //! Which alert is about which incident follows from both by the text of the rule: same agent, same class or an unknown

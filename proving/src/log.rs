@@ -182,7 +182,7 @@ impl Log {
         self.append(record, received_ms)
     }
 
-    /// Takes a record that nobody goes by, whatever the rules say of it.
+    /// Takes a record that nobody goes by, whatever the rules say about it.
     pub fn force_void(&mut self, signed: SignedRecord, received_ms: u64) -> LeafIndex {
         let record = self.check(signed);
         self.hold_void(record, received_ms)
@@ -377,7 +377,7 @@ impl Log {
         inclusion::prove(index, self.size(), &self.tree).expect("a leaf of the log")
     }
 
-    /// What a verifier says of the whole log.
+    /// What a verifier says about the whole log.
     pub fn report(&self) -> Report {
         verify(self.pack().as_bytes(), &self.trust(), None)
     }

@@ -22,7 +22,7 @@ pub struct Sight {
     pub agent: Option<Name>,
     /// What it is.
     pub what: What,
-    /// What the verifier says of it, if it says something.
+    /// What the verifier says about it, if it says something.
     pub detail: String,
 }
 

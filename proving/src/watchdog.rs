@@ -119,7 +119,7 @@ struct Signals {
     overrun: Vec<u64>,
 }
 
-/// What the watchdogs say of a run, by time. The same seed gives the same alerts.
+/// What the watchdogs say about a run, by time. The same seed gives the same alerts.
 pub fn watch(seed: u64, plan: &Plan) -> Vec<Alarm> {
     let mut rng = Rng::with_seed(seed ^ 0xa1a2);
     let mut alarms = Vec::new();

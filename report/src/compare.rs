@@ -134,7 +134,7 @@ impl Ground<'_> {
                 false => By::Both,
             };
             if case.by == By::Both {
-                // Whoever said so could see it, whatever the map says of its rules.
+                // Whoever said so could see it, whatever the map says about its rules.
                 case.could_see = Some(true);
             }
             let is_muted = |alert: &Alert| alert.muted == Some(true);

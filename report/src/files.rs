@@ -23,7 +23,7 @@ pub const PACK: &str = "evidence.pack.jsonl";
 /// Whom the reader trusts, as it was when the report was made.
 pub const TRUST: &str = "trust.json";
 
-/// What the verifier says of the pack.
+/// What the verifier says about the pack.
 pub const VERIFICATION: &str = "verification.json";
 
 /// The statement over pack and checkpoint.

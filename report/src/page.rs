@@ -113,7 +113,7 @@ struct SourceRow {
 /// Writes the page.
 ///
 /// # Errors
-/// If the template cannot be filled, for which there is no reason.
+/// If the template cannot be filled, which should not happen.
 pub(crate) fn page(it: &Document, played: &Played) -> Result<String, askama::Error> {
     let mtboi = &it.mtboi;
     let is_incident = |case: &&CaseTold| case.verdict == Judged::Incident.as_str();

@@ -80,7 +80,7 @@ pub struct Seen {
 /// A pack that was heard.
 #[derive(Debug)]
 pub struct Played {
-    /// What the verifier says of it.
+    /// What the verifier says about it.
     pub report: Report,
     /// What it says it holds.
     pub header: Header,

@@ -61,7 +61,7 @@ impl Alert {
     }
 }
 
-/// Puts together what was said of the same alerts in several places: in the log and in files.
+/// Puts together what was said about the same alerts in several places: in the log and in files.
 pub fn merged(mut alerts: Vec<Alert>) -> Vec<Alert> {
     alerts.sort_by(|left, right| left.key().cmp(&right.key()).then(left.cmp(right)));
     let mut merged: Vec<Alert> = Vec::new();

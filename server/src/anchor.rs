@@ -1,7 +1,7 @@
 //! The anchor: the newest head, kept at a second place.
 //!
 //! A data folder that was copied back, or a snapshot of a machine that was restored, is a sound log that ends too early.
-//! Nothing in it tells that it went on, and whoever signs its next leaf signs a second history. So after each
+//! Nothing in it shows that it went on, and whoever signs its next leaf signs a second history. So after each
 //! publication, at most a second late, the signed head is written to a place that does not go back with the folder: a
 //! file on another disk, or an address that takes a PUT. A start behind it, or beside it, is refused.
 
@@ -31,7 +31,7 @@ pub struct Anchor {
     keeping: JoinHandle<()>,
 }
 
-/// Reads what stands at a place; `None` if nothing does yet.
+/// Reads what is at a place; `None` if nothing is yet.
 ///
 /// # Errors
 /// [`PlaceError`]: nobody knows then whether the log may go on.
@@ -155,7 +155,7 @@ fn tell(place: &Place, outcome: &Result<(), PlaceError>, failed: &mut bool) {
 /// Why a log does not go on from where it ends.
 #[derive(Debug, thiserror::Error)]
 pub enum AnchorError {
-    /// What stands there is not a checkpoint.
+    /// What is there is not a checkpoint.
     #[error("what the anchor has is not a signed checkpoint")]
     Malformed(#[from] ParseCheckpointError),
     /// It is of another log.

@@ -45,9 +45,9 @@ pub struct Settings {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub allow_origin: Vec<WebOrigin>,
-    /// Whether a proxy that ends TLS stands in front, so that addresses beyond loopback may be listened on.
+    /// Whether a proxy that ends TLS is in front, so that addresses beyond loopback may be listened on.
     pub behind_proxy: bool,
-    /// Where the runbook of whoever is on call lies: the board links it.
+    /// The address of the runbook for whoever is on call; the board links to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook: Option<WebAddress>,
     /// The room on disk, in bytes, below which only authority and control's own records are logged.
@@ -98,7 +98,7 @@ pub struct Settings {
     /// A folder with the verifier page, in place of the built-in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web: Option<PathBuf>,
-    /// Who is told of transitions and denials; only a file can say it.
+    /// The receivers of transitions and denials; only a file can name them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhooks: Vec<Hook>,
 }

@@ -17,7 +17,7 @@ use tlog::LeafIndex;
 use crate::log::{Published, ReadError};
 use crate::store::{Order, Topic};
 
-/// Rows of an agent that one picture looks at: a beat each minute for six weeks.
+/// Rows of an agent that one picture looks at: a heartbeat each minute for six weeks.
 const MAX_ROWS: usize = 1 << 16;
 
 /// Heartbeats that a picture reads; of more, every so manyth. It has fewer places to draw them.
@@ -26,7 +26,7 @@ const MAX_BEATS: usize = 400;
 /// Other entries that a picture reads: of more, the newest.
 const MAX_OTHERS: usize = 1_000;
 
-/// Rows behind the start of a goal in which refusals are looked for: a beat each minute for almost three days.
+/// Rows after the start of a goal in which refusals are looked for: a heartbeat each minute for almost three days.
 const MAX_AFTER_GOAL: usize = 1 << 12;
 
 /// Changes of one lease that are told: a renewal each hour for six weeks.

@@ -1,6 +1,6 @@
 //! The inbox: requests for leases that wait for an operator.
 //!
-//! What lies here is not part of the log and carries no authority; losing it loses nothing but the trouble of asking
+//! What is here is not part of the log and carries no authority; losing it loses nothing but the trouble of asking
 //! again. So it is kept simply: one file an agent in one folder, replaced whole. It is bounded three ways: by who may
 //! put something in (keys that registered agents have), by one request an agent, and by the size of a request.
 //!
@@ -73,7 +73,7 @@ impl Inbox {
         })
     }
 
-    /// Takes a request, in the place of an older one of the agent. The same one again is the one that is there.
+    /// Takes a request, in place of an older one of the agent. The same one again changes nothing.
     ///
     /// # Errors
     /// `origin-mismatch`, `agent-unknown`, `key-not-agents`, `signature-invalid`, `manifest-not-active`, `stale`,

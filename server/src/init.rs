@@ -26,7 +26,7 @@ use crate::store::open::{self, OpenStoreError};
 /// The file that says how this log is verified, in the data folder.
 pub const TRUST_FILE: &str = "trust.json";
 
-/// Its mode: it is for whoever verifies the log, where the folder lets them.
+/// Its mode: it is for all who verify the log, if the folder lets them.
 pub(crate) const TRUST_MODE: u32 = 0o644;
 
 /// The file beside a log key that says which log it signs.
@@ -111,7 +111,7 @@ pub fn snapshots_path(data: &Path) -> PathBuf {
     data.join(SNAPSHOTS)
 }
 
-/// Where the store of a log lies.
+/// The path of a log's store.
 #[must_use]
 pub fn store_path(data: &Path) -> PathBuf {
     data.join(STORE)
@@ -164,7 +164,7 @@ impl Keys {
             .expect("every file of KeyFile::ALL was found or drawn")
     }
 
-    /// A log key signs one log for ever: with another log of its name it would show two histories.
+    /// A log key signs one log forever: with another log of its name it would show two histories.
     fn must_sign_no_other_log(&self) -> Result<(), InitError> {
         let signs = self.folder.join(SIGNS_FILE);
         match signs.symlink_metadata() {

@@ -47,7 +47,7 @@ impl KeyFile {
         }
     }
 
-    /// Where it lies in a folder of keys.
+    /// Its place in a folder of keys.
     #[must_use]
     pub fn path(self, folder: &Path) -> PathBuf {
         folder.join(format!("{}.pem", self.name()))

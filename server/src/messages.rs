@@ -41,7 +41,7 @@ enum Message {
 }
 
 impl Messages {
-    /// Sends what the program says of itself this way, panics included. What `RUST_LOG` says of levels wins.
+    /// Sends what the program says about itself this way, panics included. What `RUST_LOG` says of levels wins.
     ///
     /// # Errors
     /// If the system gives no thread.

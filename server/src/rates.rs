@@ -63,7 +63,7 @@ impl Bucket {
         Ok(())
     }
 
-    /// Whether nobody would notice if it were made anew.
+    /// Whether making it again would go unnoticed.
     fn is_full(&mut self, now: Instant) -> bool {
         self.fill(now);
         self.held == i128::from(self.rate.at_once) * BILLIONTHS
@@ -96,7 +96,7 @@ impl<K: Hash + Eq> Buckets<K> {
     pub fn take(&mut self, whose: K, count: u64, now: Instant) -> Result<(), Duration> {
         if self.held.len() >= self.most && !self.held.contains_key(&whose) {
             self.held.retain(|_, bucket| !bucket.is_full(now));
-            // More than that are at work at once: they all begin anew, which lets each have its share once more.
+            // More than that are at work at once: all start again, so that each has its share once more.
             if self.held.len() >= self.most {
                 self.held.clear();
             }

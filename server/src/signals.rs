@@ -50,7 +50,7 @@ impl Signals {
             let sender = sender.clone();
             tokio::spawn(async move {
                 while signal.recv().await.is_some() {
-                    // It is told once; nobody hears it twice.
+                    // It is sent only once.
                     let _ = sender.try_send(name);
                 }
             });

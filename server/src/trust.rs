@@ -37,7 +37,7 @@ impl Trust {
         Self::parse(text.as_bytes(), &path)
     }
 
-    /// Reads the content of a trust file that lies at `path`, or will.
+    /// Reads the content of a trust file that is at `path`, or will be.
     ///
     /// # Errors
     /// [`TrustError`].

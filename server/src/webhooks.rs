@@ -1,4 +1,4 @@
-//! Webhooks: transitions and denials, told to whoever is named in the settings.
+//! Webhooks: transitions and denials, sent to the receivers in the settings.
 //!
 //! ```text
 //! log ──▶ follow ──▶ a CloudEvent ──▶ sign ──▶ POST ──▶ 2xx: the position moves on
@@ -84,7 +84,7 @@ pub struct Webhooks {
 /// Why webhooks cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    /// The name is none.
+    /// The name is not valid.
     #[error("webhook {name:?}: a name is up to 128 of A-Z a-z 0-9 . _ : @ -")]
     Name {
         /// What was given.
@@ -96,7 +96,7 @@ pub enum WebhookError {
         /// The name.
         name: String,
     },
-    /// The address is none.
+    /// The address is not an address.
     #[error("webhook {name:?}: the url does not begin with http:// or https://")]
     Url {
         /// Whose.
@@ -163,7 +163,7 @@ struct Progress {
 pub struct Undelivered {
     /// What the webhook is called.
     pub webhook: String,
-    /// The index of the entry that it is told of.
+    /// The index of its entry.
     pub index: u64,
     /// How often it was tried.
     pub attempts: u32,
@@ -280,7 +280,7 @@ fn courier(hook: &Hook, data: &Path, keys: &Path, log: &Log) -> Result<Courier, 
         return Err(WebhookError::SharedKey { name: name() });
     }
     let folder = data.join("webhooks").join(&hook.name);
-    // A hook that is new is told what happens from now on.
+    // A new hook gets what happens from now on.
     let outbox = Outbox::open(&folder, published.size.get());
     let outbox = outbox.map_err(|source| WebhookError::Outbox {
         name: name(),

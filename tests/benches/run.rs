@@ -1,7 +1,7 @@
 //! What `dragons run` costs, in release: `make bench-run`. It prints and judges nothing.
 //!
 //! A run logs six records, each synced to the disk of the agent and to that of the log before it is answered, so its time
-//! stands beside that of a sync. Orders are obeyed on loopback: within a second, at the 99th percentile, is what
+//! is beside that of a sync. Orders are obeyed on loopback: within a second, at the 99th percentile, is what
 //! docs/agents.md promises.
 
 use std::fs::File;

@@ -24,7 +24,7 @@ const AGENTS: u8 = 24;
 /// How long an agent rests between two records, and a reader between two reads.
 const REST: Duration = Duration::from_millis(200);
 
-/// How many cycles an agent makes before it is started anew under a new lease.
+/// How many cycles an agent makes before it is started again under a new lease.
 const CYCLES: u64 = 60;
 
 /// How many lines an observer sends at once, and how often.

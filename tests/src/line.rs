@@ -17,7 +17,7 @@ pub enum Meddling {
     None,
     /// They are kept, and the client is told what this says: a status line's end, and a problem's code.
     Keep(&'static str, &'static str),
-    /// They are passed on, and the client is told this in the place of the answer.
+    /// They are passed on, and the client is told this in place of the answer.
     PassAndRefuse(&'static str, &'static str),
     /// They are passed on, and the client gets no answer.
     LoseAnswer,
@@ -210,7 +210,7 @@ fn pass(client: &TcpStream, service: &str, line: &Line) -> Option<()> {
     client.write_all(&answer).ok()
 }
 
-/// Whether a record asks for leave to act.
+/// Whether a record asks for permission to act.
 fn is_intent(record: &str) -> bool {
     let Ok(envelope) = Envelope::parse(record.as_bytes()) else {
         return false;

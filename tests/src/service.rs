@@ -164,7 +164,7 @@ impl Service {
         self.try_start_saying(command, log.into())
     }
 
-    /// Starts the service by a command, with what it says of itself going there.
+    /// Starts the service by a command, with what it says about itself going there.
     ///
     /// # Panics
     /// If it ends instead.

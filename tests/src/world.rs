@@ -53,7 +53,7 @@ impl World {
         world
     }
 
-    /// Registers the version that lies in the agent's directory.
+    /// Registers the version that is in the agent's directory.
     ///
     /// # Panics
     /// If it is refused.
@@ -181,7 +181,7 @@ impl World {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
-    /// What the service says of the agent.
+    /// What the service says about the agent.
     pub fn agent(&self) -> Value {
         self.service.get("/v1/agents/worker").json()
     }

@@ -180,7 +180,7 @@ fn a_start_whose_anchor_cannot_be_read_is_refused() {
     std::fs::create_dir(kept.path()).unwrap();
     let said = refused(&mut service.serve_command());
     assert!(said.contains("the anchor cannot be read"), "{said}");
-    // A lost one begins anew.
+    // A lost one begins again.
     std::fs::remove_dir(kept.path()).unwrap();
     service.start();
     assert!(service.stderr().contains("nothing is there yet"));

@@ -188,7 +188,7 @@ fn a_grant_that_nobody_answered_is_sent_again_as_it_was() {
     }
 }
 
-/// From quarantine to a mended version: register, grant, release.
+/// From quarantine to a fixed version: register, grant, release.
 #[test]
 fn a_mended_version_leaves_quarantine() {
     let shell = working();

@@ -25,7 +25,7 @@ fn every_code_is_found_in_some_evidence() {
     assert_eq!(missed, []);
 }
 
-/// One bad record makes nobody else look guilty: beside whoever did it stands at most the control plane, that should have
+/// One bad record makes nobody else look guilty: beside whoever did it is at most the control plane, that should have
 /// refused it, and no other agent.
 #[test]
 fn nobody_else_is_blamed() {

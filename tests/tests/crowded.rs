@@ -23,7 +23,7 @@ impl Drop for Crowd<'_> {
     }
 }
 
-/// Follows the agent anew until it is over, so that each stream that was there before has to go.
+/// Follows the agent again until it is over, so that each stream that was there before has to go.
 fn crowd(service: SocketAddr, is_over: &AtomicBool) {
     let mut streams = std::collections::VecDeque::new();
     while !is_over.load(Ordering::SeqCst) {

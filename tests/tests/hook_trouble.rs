@@ -64,7 +64,7 @@ fn code(output: &Output) -> i32 {
     code
 }
 
-/// A service that takes connections and never answers, in the place of one that did.
+/// A service that takes connections and never answers, in place of one that did.
 fn mute(attended: &mut Attended) {
     let address = attended.world.address();
     attended.world.service.kill();

@@ -166,7 +166,7 @@ fn nothing_that_happens_on_the_way_is_laid_to_anybody_in_the_log() {
     }
 }
 
-/// Lines of one sound pack in the place of those of another, and the head of one over the leaves of another.
+/// Lines of one sound pack in place of those of another, and the head of one over the leaves of another.
 #[test]
 fn nothing_that_is_moved_is_laid_to_anybody_in_the_log() {
     let packs = of_one_log();

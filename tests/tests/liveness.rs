@@ -56,7 +56,7 @@ impl Process<'_> {
         answer["agent"].clone()
     }
 
-    /// Beats, and gives what the answer says of the agent.
+    /// Beats, and gives what the answer says about the agent.
     fn standing(&mut self, is_final: bool) -> Value {
         let (_, answer) = self.beat(is_final);
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -206,7 +206,7 @@ fn a_process_that_was_fenced_is_refused_and_its_successor_heals() {
     assert_eq!(refused[0]["code"], "epoch-fenced");
 }
 
-/// What the service says of the agent, to its process and to everybody: state, epoch, and what is asked of it.
+/// What the service says about the agent, to its process and to everybody: state, epoch, and what is asked of it.
 fn told(standing: &Value) -> [String; 3] {
     ["state", "epoch", "ask"].map(|member| standing[member].to_string().replace('"', ""))
 }

@@ -1,4 +1,4 @@
-//! The recipes of `docs/operations.md`: each command as it stands there, on a log that is set up as the page says.
+//! The recipes of `docs/operations.md`: each command as it is there, on a log that is set up as the page says.
 //!
 //! Paths of the page lie below the folder of the test, and the service has an address of its own. `systemctl` is a script.
 

@@ -1,6 +1,6 @@
 //! `web/samples/` is what its generator makes, and each sample comes to what it says.
 //!
-//! After a change of the generator, `WRITE_SAMPLES=1 cargo test -p tests --test samples` writes the files anew.
+//! After a change of the generator, `WRITE_SAMPLES=1 cargo test -p tests --test samples` writes the files again.
 
 use std::collections::BTreeSet;
 use std::fs;

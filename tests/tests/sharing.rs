@@ -170,7 +170,7 @@ fn each_session_counts_its_own_steps_and_a_beat_tells_their_sum() {
     }
 }
 
-/// An upgrade: the lease is for the next version while the one before still lies in the directory, and then it does not.
+/// An upgrade: the lease is for the next version while the one before is still in the directory, and then it is not.
 #[test]
 fn a_lease_for_another_version_is_taken_up_once_that_lies_there() {
     let mut attended = Attended::new();

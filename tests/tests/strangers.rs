@@ -214,7 +214,7 @@ fn bodies_of_any_kind_at_any_place_take_nobodys_place() {
     works(&service, "metrics");
 }
 
-/// The name that a request asks for stands in its target or in its `Host`, and nowhere twice.
+/// The name that a request asks for is in its target or in its `Host`, and nowhere twice.
 #[test]
 fn a_name_that_the_service_does_not_have_is_asked_for_in_vain() {
     let service = service();

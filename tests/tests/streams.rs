@@ -127,7 +127,7 @@ fn outputs_that_are_two_openings_stay_two() {
     }
 }
 
-/// What a stranger holds open, and writes to for ever, does not hold the run for ever.
+/// What a stranger holds open, and writes to forever, does not hold the run forever.
 #[test]
 fn what_is_left_behind_and_writes_on_holds_nobody() {
     let world = World::new();

@@ -66,7 +66,7 @@ impl Server {
         }
     }
 
-    /// What the command says of the workflow, as a file that a person would export.
+    /// What the command says about the workflow, as a file that a person would export.
     fn export(&self, verb: &str, path: &Path) -> Value {
         let output = Command::new(&self.program)
             .args(["workflow", verb, "--workflow-id", "books-7"])

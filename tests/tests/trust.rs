@@ -187,7 +187,7 @@ fn nothing_is_signed_for_another_log_than_the_trusted_one() {
     assert!(shell.service.size() <= size + 1, "a pulse at most");
 }
 
-/// Where a log only observes nothing is kept from running. Anybody can serve such a log, in the place of another or to
+/// Where a log only observes nothing is kept from running. Anybody can serve such a log, in place of another or to
 /// somebody who knows none.
 #[test]
 fn a_log_that_nobody_vouched_for_lets_no_program_run() {

@@ -417,7 +417,7 @@ pub fn tick_label(at_ms: u64, step_ms: u64) -> String {
     text.get(range).unwrap_or(&text).to_owned()
 }
 
-/// Text as it stands in an element or an attribute (XML 1.0 §2.4), with nothing hidden in it.
+/// Text as it is in an element or an attribute (XML 1.0 §2.4), with nothing hidden in it.
 pub fn escaped(text: &str) -> impl fmt::Display {
     let mut out = String::with_capacity(text.len());
     for c in visible(text).chars() {

@@ -43,7 +43,7 @@ pub struct GoalStory {
     pub actions: Vec<Action>,
     /// What was refused, if the refusal shows that it was for this goal.
     pub refusals: Vec<Refusal>,
-    /// What came of it, oldest first. The first by the agent itself ends the goal.
+    /// The outcomes, oldest first. The first by the agent itself ends the goal.
     pub outcomes: Vec<OutcomeTold>,
 }
 
@@ -75,7 +75,7 @@ pub struct Action {
     pub digest: Digest,
     /// Under whose authority.
     pub authority: Authority,
-    /// What came of it; `None` if nothing was heard.
+    /// The result; `None` if none came.
     pub result: Option<ActionResult>,
 }
 
@@ -355,7 +355,7 @@ impl Refusal {
 }
 
 impl Refusal {
-    /// What was refused, in words. What control says without the record itself is its claim, and no deed of the agent.
+    /// What was refused, in words. What control says without the record is its claim, not an action of the agent.
     pub fn what(&self) -> String {
         let scope = self.scope.as_ref().map(|scope| format!(" {scope}"));
         let claim = claim(self.is_claim);
@@ -363,7 +363,7 @@ impl Refusal {
     }
 }
 
-/// What stands in front of what only control says.
+/// What is in front of what only control says.
 pub(crate) const fn claim(is_claim: bool) -> &'static str {
     match is_claim {
         true => "control's claim: ",

@@ -50,7 +50,7 @@ pub struct LeaseSpan {
     /// How much of it; what is null is not limited.
     #[serde(serialize_with = "budget")]
     pub budget: Budget,
-    /// What for.
+    /// The purpose.
     #[serde(serialize_with = "json::text")]
     pub purpose: Text,
     /// The lease of another agent that it is a part of.

@@ -1,10 +1,10 @@
-//! What people are told of a log.
+//! A log in words for people.
 //!
 //! | module | what it tells |
 //! | --- | --- |
 //! | [`entry`] | an entry in a line: its kind, what it says in a few words, the state that it brings |
 //! | [`leases`] | who gave an agent its authority, for what, and from when to when |
-//! | [`life`] | an agent over a span of time: states, leases, beats, actions, refusals |
+//! | [`life`] | an agent over a span of time: states, leases, heartbeats, actions, refusals |
 //! | [`goal`] | a goal from its start through its actions to its outcome |
 //! | [`difference`] | what two versions of a charter or a manifest say differently |
 //! | [`drawing`] | a life as a picture (SVG) |

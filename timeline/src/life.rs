@@ -1,4 +1,4 @@
-//! An agent over a span of time: its states, its leases, its beats, its actions, and what it was refused.
+//! An agent over a span of time: its states, its leases, its heartbeats, its actions, and what it was refused.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -104,7 +104,7 @@ impl Checkpoint {
         })
     }
 
-    /// The lines after the root that the log added, whose meaning is its own.
+    /// The lines after the root that the log added; only the log defines their meaning.
     #[must_use]
     pub fn extensions(&self) -> &[String] {
         &self.extensions
@@ -148,7 +148,7 @@ impl SignedCheckpoint {
         Ok(Self { checkpoint, note })
     }
 
-    /// What somebody claims that the log says.
+    /// What the note claims, unchecked.
     #[must_use]
     pub const fn unverified(&self) -> &Checkpoint {
         &self.checkpoint
@@ -295,7 +295,7 @@ pub struct Cosignature {
 }
 
 impl Cosignature {
-    /// `None` for a signature that bears no time.
+    /// `None` for a signature without a time.
     pub(crate) fn from_verified(signature: VerifiedSignature) -> Option<Self> {
         Some(Self {
             witness: signature.name,

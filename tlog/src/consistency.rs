@@ -63,7 +63,7 @@ pub fn verify(
         _ => (*old_root, proof),
     };
     let steps = climb(seed, &descent.turns, siblings);
-    // First the newer: hashes that lead to its root are of its tree, so what they say of the older one is so.
+    // First the newer: hashes that lead to its root are of its tree, so what they say about the older one is so.
     ProofError::check_root(new, last_parent(&steps.new, seed), *new_root)?;
     ProofError::check_root(old, last_parent(&steps.old, seed), *old_root)?;
     Ok(steps)
@@ -133,7 +133,7 @@ fn verify_without_hashes(
     Ok(ConsistencySteps::default())
 }
 
-/// An empty tree has one root, whatever somebody signed.
+/// An empty tree has only one root, whatever was signed.
 fn check_empty_root(size: TreeSize, root: &Hash) -> Result<(), ProofError> {
     match size {
         TreeSize::EMPTY => ProofError::check_root(size, EMPTY_ROOT, *root),

@@ -10,7 +10,7 @@ use ed25519_dalek::{Signer as _, VerifyingKey};
 use crate::checkpoint::Checkpoint;
 use crate::note::{KeyName, Signature, VerifierKey, verify_ed25519};
 
-/// The latest time that a cosignature may bear, in seconds since the epoch (tlog-cosignature, "Format").
+/// The latest time that a cosignature may have, in seconds since the epoch (tlog-cosignature, "Format").
 pub const MAX_TIME_S: u64 = (1 << 63) - 1;
 
 const HEADER: &str = "cosignature/v1";
@@ -64,7 +64,7 @@ impl fmt::Debug for Cosigner {
     }
 }
 
-/// A time that no cosignature may bear.
+/// A time that is too late for a cosignature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the time {time_s} s is after {MAX_TIME_S} s, the latest that a cosignature may bear")]
 pub struct TimeTooLate {

@@ -2,7 +2,7 @@
 
 use crate::{Hash, LeafIndex, TreeSize};
 
-/// Why a proof does not show what it was said to show.
+/// Why a proof does not show what it claims.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
     /// The tree has no such leaf.
@@ -45,14 +45,14 @@ pub enum ProofError {
         /// Hashes that it needs.
         want: usize,
     },
-    /// The hashes lead to another root.
+    /// The hashes give another root.
     #[error("the proof leads to the root {computed} at size {size}, not to {expected}")]
     RootMismatch {
         /// The size of the tree whose root this is about.
         size: TreeSize,
-        /// The root that the hashes lead to.
+        /// The root that the hashes give.
         computed: Hash,
-        /// The root that they should lead to.
+        /// The root that they should give.
         expected: Hash,
     },
     /// The path of a leaf was asked for that the proof does not speak of.

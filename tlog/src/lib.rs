@@ -14,7 +14,7 @@
 //! themselves, and a [`tile`] is 256 neighbouring hashes of every eighth level, served as a plain file.
 //!
 //! A log says what its tree is with a [`checkpoint`], a signed [`note`]; witnesses add a [`cosignature`]; a
-//! [`policy`] tells whose signatures are enough; a [`proof`] file holds all that one leaf needs; a [`witness`] is asked
+//! [`policy`] says whose signatures are enough; a [`proof`] file holds all that one leaf needs; a [`witness`] is asked
 //! for its cosignature in a text of its own.
 //!
 //! In scope: those formats, made and verified. Out of scope: storage, networks, time, randomness, and what

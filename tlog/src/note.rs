@@ -29,7 +29,7 @@ pub const MAX_NOTE_BYTES: usize = 1_000_000;
 /// What a signature line begins with: an em dash and a space.
 const SIGNATURE_MARK: &str = "— ";
 
-/// A note that was read, or made, and of whose signatures nothing is known.
+/// A note that was read or made, and whose signatures were not checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     text: String,
@@ -104,7 +104,7 @@ impl Note {
         Self::new(self.text, self.signatures)
     }
 
-    /// Checks the lines of these keys, and tells which signed.
+    /// Checks the lines of these keys, and returns which signed.
     ///
     /// # Errors
     ///
@@ -244,7 +244,7 @@ pub enum ParseNoteError {
         /// How many there are.
         count: usize,
     },
-    /// A line among the signatures is none.
+    /// A line among the signatures is not a signature line.
     #[error("signature line {line} is not a dash, a key name and base64")]
     SignatureLine {
         /// The line's number among the signature lines, from 1.

@@ -51,7 +51,7 @@ pub struct Witness {
     pub url: Option<String>,
 }
 
-/// What a name of the policy stands for.
+/// What a name in the policy refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Party {
     /// The witness at this position.
@@ -111,7 +111,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// [`CheckpointError`], which tells an unknown log, a wrong signature and a quorum that is not met apart.
+    /// [`CheckpointError`], which distinguishes an unknown log, a wrong signature and a quorum that is not met.
     pub fn verify(&self, signed: &SignedCheckpoint) -> Result<VerifiedCheckpoint, CheckpointError> {
         let logs: Vec<&VerifierKey> = self.logs.iter().map(|log| &log.key).collect();
         self.verify_by(signed, &logs)

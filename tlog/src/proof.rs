@@ -36,13 +36,13 @@ const INDEX: &str = "index ";
 /// A proof file that was read, or made, and of which nothing is known to be true. Formatting writes the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProofFile {
-    /// Bytes that came along. They are not authenticated: only hashing them as the leaf can show what they are.
+    /// Bytes that came with the proof. They are not authenticated: only hashing them as the leaf shows what they are.
     pub extra: Option<Vec<u8>>,
     /// The leaf that the proof is said to be for.
     pub index: LeafIndex,
     /// The inclusion proof, the leaf's sibling first.
     pub hashes: Vec<Hash>,
-    /// The checkpoint that it is said to lead to.
+    /// The checkpoint that it claims to prove inclusion in.
     pub checkpoint: SignedCheckpoint,
 }
 
@@ -113,7 +113,7 @@ impl fmt::Display for ProofFile {
     }
 }
 
-/// The text of a proof file, for whoever has the text of the checkpoint.
+/// The text of a proof file, for callers that have the text of the checkpoint.
 #[must_use]
 pub fn text(extra: Option<&[u8]>, index: LeafIndex, hashes: &[Hash], checkpoint: &str) -> String {
     let extra = extra.map(|extra| format!("{EXTRA}{}\n", base64::encode(extra)));

@@ -39,7 +39,7 @@ impl Span {
 
     /// The size of the tree that ends where this span ends.
     pub(crate) const fn end(self) -> TreeSize {
-        // Cannot overflow: a span lies in a tree, whose size is a u64.
+        // Cannot overflow: a span is in a tree, whose size is a u64.
         TreeSize::new(self.start + self.len)
     }
 

@@ -1,8 +1,8 @@
-//! The steps that a verifier took, for whoever wants to see or draw them.
+//! The steps that a verifier took, to show or draw them.
 
 use crate::{Hash, node_hash};
 
-/// One step up the tree: two hashes that were joined, and what came out.
+/// One step up the tree: two hashes that were joined, and the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The height of the parent above the leaves: it spans more than `2^(level-1)` and at most `2^level` of them.
@@ -13,7 +13,7 @@ pub struct Step {
     pub right: Hash,
     /// The hash of the two, which the next step goes on with.
     pub parent: Hash,
-    /// Which child stands beside the path; the other is the parent of the step before, or where the path began.
+    /// Which child is beside the path; the other is the parent of the step before, or where the path began.
     pub sibling: Side,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The hashes of tile level `L` are the tree's nodes of level `8 L`; tile `N` of the level holds those from `256 N`
 //! on. A tile that has all 256 is *full* and never changes; its root is one hash of the level above. The last one
-//! of each level may be *partial*, with 1 to 255 hashes, and a partial tile of some width stays true for ever too:
-//! it is what the first hashes of the full tile are. The levels in between are not stored but hashed again.
+//! of each level may be *partial*, with 1 to 255 hashes, and a partial tile of some width also stays valid forever:
+//! it has the first hashes of the full tile. The levels in between are not stored but computed again.
 //!
 //! ```text
 //! tile level 1    [ 0: root of tile 0 | root of tile 1 | …                      ]
@@ -11,7 +11,7 @@
 //! tile level 0    [ 0: 256 leaf hashes ] [ 1: 256 leaf hashes ] [ 2: partial, .p/17 ]
 //! ```
 //!
-//! An *entry bundle* holds the leaves under a tile of level 0, each behind its length.
+//! An *entry bundle* holds the leaves under a tile of level 0, each after its length.
 
 mod edge;
 mod path;
@@ -204,7 +204,7 @@ pub fn decode_hashes(bytes: &[u8], width: Width) -> Result<Vec<Hash>, TileError>
     Ok(hashes.iter().copied().map(Hash::from_bytes).collect())
 }
 
-/// The bytes of a bundle: each leaf behind its length in two bytes, the higher first.
+/// The bytes of a bundle: each leaf after its length in two bytes, big-endian.
 ///
 /// # Errors
 ///

@@ -73,7 +73,7 @@ impl Frontier {
         }
     }
 
-    /// The frontier that [`size`](Self::size) and [`hashes`](Self::hashes) told.
+    /// The frontier that [`size`](Self::size) and [`hashes`](Self::hashes) returned.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ pub enum FrontierError {
     },
 }
 
-/// A whole tree in memory, two hashes a leaf: for tests, for clients, for whoever has all leaves anyway.
+/// A whole tree in memory, two hashes per leaf: for tests, clients, and callers that have all leaves anyway.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryTree {
     levels: Vec<Vec<Hash>>,

@@ -1,4 +1,4 @@
-//! What is said to a witness and what it answers, c2sp.org/tlog-witness.
+//! Requests to a witness and its answers, c2sp.org/tlog-witness.
 //!
 //! ```text
 //! POST <prefix>/add-checkpoint            200: one or more signature lines

@@ -31,7 +31,7 @@ impl Intake {
     ///
     /// # Errors
     ///
-    /// Throws if the trust cannot be read, or the time is none.
+    /// Throws if the trust cannot be read, or the time is not valid.
     #[wasm_bindgen(constructor)]
     pub fn new(trust: &str, now_ms: Option<f64>) -> Result<Self, JsError> {
         let trust = Trust::parse(trust.as_bytes())?;

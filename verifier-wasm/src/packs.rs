@@ -37,7 +37,7 @@ impl Reading {
 ///
 /// # Errors
 ///
-/// Throws if the trust cannot be read, or the time is none. Whatever is wrong with the evidence is in the report.
+/// Throws if the trust cannot be read, or the time is not valid. Whatever is wrong with the evidence is in the report.
 #[wasm_bindgen]
 pub fn verify(evidence: &[u8], trust: &str, now_ms: Option<f64>) -> Result<String, JsError> {
     let trust = Trust::parse(trust.as_bytes())?;
@@ -63,7 +63,7 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// Throws if the trust cannot be read, or the time is none.
+    /// Throws if the trust cannot be read, or the time is not valid.
     #[wasm_bindgen(constructor)]
     pub fn new(trust: &str, now_ms: Option<f64>) -> Result<Self, JsError> {
         let trust = Trust::parse(trust.as_bytes())?;

@@ -207,7 +207,7 @@ impl Alert {
 }
 
 impl Detail {
-    /// As it stands in a record.
+    /// As it is in a record.
     ///
     /// # Panics
     ///

@@ -211,7 +211,7 @@ impl Map {
         })
     }
 
-    /// What the file says of a tool; what it does not say is as for any.
+    /// What the file says about a tool; what it does not say is as for any.
     #[must_use]
     pub fn source(&self, name: &Name) -> MapSource {
         let known = self.sources.iter().find(|source| source.name == *name);

@@ -1,7 +1,7 @@
 //! The files that tools export and the bodies that they send, each read into notices.
 //!
 //! A file is recognised by what is in it. Those of JSON may hold several documents one after another, as pages of an API
-//! that were saved into one file do; what stands in two of them counts once.
+//! that were saved into one file do; what is in two of them counts once.
 
 mod alertmanager;
 mod csv;
@@ -268,9 +268,9 @@ const fn bounded(count: usize) -> Result<(), ImportError> {
     }
 }
 
-/// In the order of when they began, and without repetitions: of an alert that stands in two pages, or that was sent while
+/// In the order of when they began, and without repetitions: of an alert that is in two pages, or that was sent while
 /// it lasted and again when it had ended, the one that knows its end. Of a name that comes back at another time there are
-/// two alerts, unless the name is all that a tool says of it.
+/// two alerts, unless the name is all that a tool says about it.
 fn once_each(mut notices: Vec<Notice>) -> Vec<Notice> {
     let order = |notice: &Notice| {
         let alert = &notice.alert;

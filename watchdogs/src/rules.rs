@@ -46,7 +46,7 @@ enum AgentOf {
     Label(String),
 }
 
-/// What rules say of a notice.
+/// What rules say about a notice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mapped {
     /// The agent that it is about; `None` where nothing says so.

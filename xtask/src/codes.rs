@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use ledger::codes::{Code, Group, Party};
 use ledger::verify::{CheckId, Headline};
 
-/// Where the page lies in the repository.
+/// Where the page is in the repository.
 const PAGE: &str = "docs/codes.md";
 
 /// Writes the page.

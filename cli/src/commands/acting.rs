@@ -116,7 +116,7 @@ pub(crate) fn open_version_at(
 ///
 /// # Errors
 ///
-/// If there is none, or of another agent.
+/// If there is none, or it is of another agent.
 pub(crate) fn version(options: &AgentOptions) -> Result<Manifest> {
     Ok(read_version(options)?.manifest)
 }

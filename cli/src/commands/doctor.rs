@@ -140,7 +140,7 @@ fn written(report: &Report, mut paper: Paper) -> String {
                 paper.line(Ink::Plain, &below, &remedy.meaning);
                 paper.line(Ink::Strong, &below, &format!("-> {}", remedy.advice));
             }
-            // Several in a row that want the same are told once what that is.
+            // Several in a row that want the same are reported once.
             Outcome::NotChecked { advice } if told == Some(advice) => {}
             Outcome::NotChecked { advice } => {
                 paper.line(Ink::Faint, &below, &format!("-> {advice}"));

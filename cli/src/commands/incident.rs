@@ -65,7 +65,7 @@ pub(crate) struct Options {
 ///
 /// # Errors
 ///
-/// If the evidence cannot be had, or a file not be written. Whatever is wrong with the evidence is told.
+/// If the evidence cannot be fetched, or a file cannot be written. What is wrong with the evidence is reported.
 pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     let began = Instant::now();
     let now = now_ms()?;

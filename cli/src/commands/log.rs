@@ -101,7 +101,7 @@ pub(crate) fn prove(session: &Session, options: &ProveOptions) -> Result<()> {
     output::object(session.json(), &written)
 }
 
-/// Fetches what a pulse says of an agent, checks it, and writes it down.
+/// Fetches what a pulse says about an agent, checks it, and writes it to a file.
 ///
 /// # Errors
 ///

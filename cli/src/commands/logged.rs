@@ -26,7 +26,7 @@ pub(crate) struct Cosigners {
 ///
 /// # Errors
 ///
-/// If there is no key or no service, or whatever the deed fails with.
+/// If there is no key or no service, or as the action fails.
 pub(crate) fn as_operator(
     session: &Session,
     service: &Service,

@@ -1,4 +1,4 @@
-//! `page`: whether a verifier's page, or a sealed case, is the one that this program knows.
+//! `page`: whether a verifier's page, or a sealed case, is this program's own.
 
 use std::path::Path;
 
@@ -131,7 +131,7 @@ impl<'a> Source<'a> {
         String::from_utf8(bytes).context("the page is not text")
     }
 
-    /// What lies beside a page that is served, and is not what the page says. A browser would refuse it too.
+    /// What is beside a page that is served, and is not what the page says. A browser would refuse it too.
     fn faults_of_parts(&self, page: &Page<'_>) -> Result<Vec<String>> {
         let beside = page.claims().unwrap_or_default().beside;
         let mut faults = Vec::new();

@@ -35,7 +35,7 @@ pub(crate) struct Options {
 ///
 /// # Errors
 ///
-/// If the evidence cannot be had. Whatever is wrong with it is told.
+/// If the evidence cannot be fetched. What is wrong with it is reported.
 pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     let wish = Wish {
         agent: options.agent.clone(),

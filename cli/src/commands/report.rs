@@ -177,7 +177,7 @@ impl Write for Passage {
     }
 }
 
-/// Writes the evidence, and gives what the verifier says of it.
+/// Writes the evidence, and gives what the verifier says about it.
 fn gather(
     session: &Session,
     options: &Options,
@@ -231,7 +231,7 @@ fn replay(report: Report, terms: &Terms, watch: &Watch, folder: &mut Folder) -> 
     Ok(played)
 }
 
-/// Hears a pack beside what the verifier says of it.
+/// Reads a pack together with what the verifier says about it.
 fn hear(
     path: &Path,
     report: Report,

@@ -306,7 +306,7 @@ fn prepare(
     })
 }
 
-/// What the journal says of the log's mode, for whoever cannot begin.
+/// What the journal says about the log's mode, for a run that cannot begin.
 pub(crate) fn kept_mode(session: &Session, options: &AgentOptions) -> Option<Mode> {
     let trust = trusted::vouched_for(session, &session.service().ok()?).ok()??;
     let log = LogIdentity::pinned(&trust).ok()?;

@@ -1,4 +1,4 @@
-//! The agent: whether the log knows it, may it act, and is what lies here what it was registered with.
+//! The agent: whether the log knows it, whether it may act, and whether the directory is the registered version.
 
 use std::path::PathBuf;
 

@@ -128,7 +128,7 @@ fn judge_access(modes: &[(PathBuf, u32)]) -> Check {
     )
 }
 
-/// A key file that lies where the service looks for its own.
+/// A key file that is where the service looks for its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Lying {
     name: &'static str,

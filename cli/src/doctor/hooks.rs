@@ -55,7 +55,7 @@ fn newest_session(host: Host, home: &Path) -> Option<SystemTime> {
         .max()
 }
 
-/// Whether one of two directories lies in the other.
+/// Whether one of two directories is inside the other.
 fn overlap(one: &Path, other: &Path) -> bool {
     match (one.canonicalize(), other.canonicalize()) {
         (Ok(one), Ok(other)) => one.starts_with(&other) || other.starts_with(&one),

@@ -67,7 +67,7 @@ pub(super) fn examine(
     });
 }
 
-/// Where a journal lies, or would.
+/// Where a journal is, or would be.
 #[derive(Clone, Debug)]
 struct Place {
     state: PathBuf,

@@ -106,7 +106,7 @@ enum Holder {
     Unknown { agents: usize },
 }
 
-/// Looks for whoever the key belongs to.
+/// Looks for the key's holder.
 pub(super) fn holder(
     report: &mut Report,
     key: &Known<PublicKey>,

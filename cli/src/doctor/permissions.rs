@@ -34,7 +34,7 @@ pub(super) const fn is_open(mode: u32) -> bool {
     mode & OTHERS != 0
 }
 
-/// Whether others than the owner can put something else in the place of what is in the folder.
+/// Whether others than the owner can replace what is in the folder.
 pub(super) const fn is_writable_by_others(mode: u32) -> bool {
     mode & OTHERS_WRITE != 0 && mode & STICKY == 0
 }
@@ -45,7 +45,7 @@ pub(super) fn is_anothers(metadata: &Metadata) -> bool {
     owner != 0 && owner != rustix::process::geteuid().as_raw()
 }
 
-/// The folder that a file lies in, as far as its path says.
+/// The folder of a file, as far as its path says.
 pub(super) fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),

@@ -1,4 +1,4 @@
-//! The log: whether it is the one that the trust file names, and whether its control plane speaks.
+//! The log: whether it is the one that the trust file names, and whether its control plane is alive.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ const WITNESSES: &str = "witnesses";
 const CHARTER: &str = "charter";
 const PULSE: &str = "pulse";
 
-/// A log that was shown to be the one that it should be, as far as anybody said which.
+/// A log that was proved to be the expected one, if one is expected.
 #[derive(Debug)]
 pub(super) struct Log<'a> {
     pub(super) reached: &'a Reached,

@@ -1,4 +1,4 @@
-//! Paths as resources of scopes. They are lexical: no link is followed, for what lies there is another program's to say.
+//! Paths as resources of scopes. They are lexical: no link is followed, for what is there is another program's to say.
 
 use ledger::digest::Digest;
 use ledger::escape;
@@ -17,7 +17,7 @@ pub(super) fn resource(path: &str, cwd: &str, root: &str) -> String {
         &from_cwd
     });
     let root = normal(root);
-    // A root that nobody has named is none: everything lies elsewhere.
+    // Without a named root, every path is elsewhere.
     let inside = absolute
         .strip_prefix(root.as_slice())
         .filter(|_| !root.is_empty());

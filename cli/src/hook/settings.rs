@@ -91,7 +91,7 @@ pub(crate) fn with_hooks(text: &str, wish: &Wish) -> Result<String> {
         entries.ensure_multiline();
     }
     if parse(text)?.to_serde_value() == root.to_serde_value() {
-        // They are there already, in whatever form: nothing is written anew for that.
+        // They are there already, in whatever form: nothing is written again for that.
         return Ok(text.to_owned());
     }
     let text = root.to_string();

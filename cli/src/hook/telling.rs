@@ -1,4 +1,4 @@
-//! What is said to whoever speaks for the agent about an event, and what that comes to.
+//! Tells the process that speaks for the agent about an event, and what follows from its answer.
 
 use std::time::{Duration, Instant};
 

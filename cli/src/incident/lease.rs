@@ -126,7 +126,7 @@ impl LeaseTold {
         self.span.renewals.iter().map(told).collect()
     }
 
-    /// How it stands at the end of the span.
+    /// How it is at the end of the span.
     pub(crate) fn standing(&self, holders: &Holders) -> String {
         if let Some(end) = &self.span.ended {
             let (why, by) = (end.in_words(), holders.names(&end.by));

@@ -109,7 +109,7 @@ struct RefusalRow {
 ///
 /// # Errors
 ///
-/// If the template cannot be filled, for which there is no reason.
+/// If the template cannot be filled, which should not happen.
 pub(crate) fn page(incident: &Incident) -> Result<String> {
     let rows: Vec<&[Line]> = incident.runs().collect();
     let left_out = rows.len().saturating_sub(MAX_ROWS);

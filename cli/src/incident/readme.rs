@@ -1,4 +1,4 @@
-//! What is in the directory and how it is checked, for whoever opens it.
+//! What is in the directory and how to check it, for its reader.
 //!
 //! It holds names, numbers and times alone: no text that an agent or an operator wrote, which could be read as markup.
 

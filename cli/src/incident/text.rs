@@ -1,4 +1,4 @@
-//! An incident in lines, for a file or whoever reads it on a terminal.
+//! An incident in lines, for a file or a terminal.
 
 use client::manifest::diff::Difference;
 use ledger::record::{AgentState, FileSet, Manifest};

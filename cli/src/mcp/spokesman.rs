@@ -1,4 +1,4 @@
-//! What the proxy asks and says, as lines for whoever speaks for the agent.
+//! What the proxy asks and says, as lines for the process that speaks for the agent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,13 +21,13 @@ const PLACE_DEADLINE_MS: u64 = 20_000;
 /// one whose host gives up.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// How long whoever speaks may take to say who they are: they ask nobody for that.
+/// How long the speaker may take to say who it is: it needs no other answer for that.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long results are waited for at the end.
 const LAST_RESULTS: Duration = Duration::from_secs(5);
 
-/// Asks leave of whoever speaks for the agent, and tells them what came of it.
+/// Asks the process that speaks for the agent for permission, and reports the result to it.
 pub(crate) struct Spokesman {
     seat: Arc<Seat>,
     reports: Arc<Reports>,
@@ -59,7 +59,7 @@ impl Spokesman {
         }
     }
 
-    /// Asks for leave; once more where whoever spoke has gone meanwhile: their end cancels what was asked of them.
+    /// Asks for permission; once more where whoever spoke has gone meanwhile: their end cancels what was asked of them.
     fn ask_for(&self, action: &Action) -> Result<Answer, String> {
         let line = object([("intent", intent(action))]);
         for _ in 0..2 {

@@ -35,7 +35,7 @@ impl Writer<'_> {
             self.story.goals.iter().peekable(),
             self.story.events.iter().peekable(),
         );
-        // Both are in the order of the log, and so is what is told.
+        // Both are in the order of the log, and so is the result.
         loop {
             match (goals.peek(), events.peek()) {
                 (Some(goal), Some(event)) if goal.index < event.index => self.goal(goals.next()),
@@ -274,18 +274,18 @@ pub(crate) fn ink_of(kind: &str) -> Ink {
     }
 }
 
-/// What stands in front of an entry.
+/// What is in front of an entry.
 pub(crate) fn head(index: LeafIndex, received_ms: Option<u64>, kind: &str) -> String {
     let time = received_ms.map_or_else(String::new, utc);
     format!("{:>7}  {time:<24}  {kind:<16}  ", index.get())
 }
 
-/// What stands in front of a line that is of the entry above.
+/// What is in front of a line that is of the entry above.
 pub(crate) fn margin(kind: &str) -> String {
     format!("{:7}  {:24}  {kind:<16}  ", "", "")
 }
 
-/// A finding for people: what it is, at whose fault, and the numbers.
+/// A finding for people: what it is, whose fault it is, and the numbers.
 pub(crate) fn sentence(finding: &Finding) -> String {
     let (code, detail) = (finding.refusal.code, &finding.refusal.detail);
     format!(

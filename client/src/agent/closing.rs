@@ -14,7 +14,7 @@ use crate::transport::Transport;
 
 /// What there is to say at the end.
 pub struct LastWords<'a> {
-    /// What came of the action.
+    /// The result of the action.
     pub result: &'a ActionResult,
     /// The goal.
     pub goal: RecordHash,

@@ -114,7 +114,7 @@ impl<T: Transport> Agent<T> {
         Ok((**charter).clone())
     }
 
-    /// What the service says of the agent, for a process that no longer knows whether it speaks for it.
+    /// What the service says about the agent, for a process that no longer knows whether it speaks for it.
     ///
     /// # Errors
     ///

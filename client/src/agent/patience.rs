@@ -1,4 +1,4 @@
-//! Waiting for a service that is away: it is restarted within seconds, and what asks for leave can wait that long.
+//! Waiting for a service that is away: it is restarted within seconds, and a request for permission can wait that long.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Lets time pass. Whether nobody asked for the end meanwhile.
+    /// Lets time pass. Returns whether nothing ended the work meanwhile.
     fn pause(&self, span: Duration) -> bool {
         const LOOK: Duration = Duration::from_millis(50);
         let until = Instant::now() + span;
@@ -114,7 +114,7 @@ impl Waiting {
         true
     }
 
-    /// Calls until an answer comes, or there is no sense in waiting for it.
+    /// Calls until an answer comes, or waiting makes no sense.
     pub(super) fn call<R>(
         &self,
         call: impl Fn() -> Result<R, ServiceError>,

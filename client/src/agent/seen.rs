@@ -1,6 +1,6 @@
 //! What the agent has seen of the log: checkpoints, each of which extends the one before.
 //!
-//! Every heartbeat tells the newest one, so that the log's own signature on a fork ends up in the log.
+//! Every heartbeat contains the newest one, so that the log's own signature on a fork ends up in the log.
 
 use ledger::record::Seen;
 use tlog::TreeSize;

@@ -114,7 +114,7 @@ impl<T: Transport> Agent<T> {
         Ok(())
     }
 
-    /// Closes what a process before this one was about to do: nobody knows what came of it.
+    /// Closes what an earlier process was about to do: its result is not known.
     pub(super) fn close_orphans(&mut self, now_ms: u64) -> Result<(), AgentError> {
         let open = self.book().open_intents().keys().copied();
         let to_be_said = self.book().unsaid();

@@ -136,7 +136,7 @@ impl<T: Transport> Agent<T> {
         })
     }
 
-    /// Asks for leave to act.
+    /// Asks for permission to act.
     ///
     /// # Errors
     ///

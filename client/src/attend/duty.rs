@@ -1,4 +1,4 @@
-//! Whether this process may speak, and how it comes to it again when it may not.
+//! Whether this process may speak, and how it regains that right.
 
 use std::time::Duration;
 
@@ -116,7 +116,7 @@ impl<T: Transport> Post<'_, T> {
         }
     }
 
-    /// This process may not speak, as it seems. What the log says of the agent decides.
+    /// This process may not speak, as it seems. What the log says about the agent decides.
     pub(super) fn is_fenced(&mut self, why: &str) {
         if !self.clerk.agent.is_bound() || !matches!(self.duty, Duty::Speaks) {
             return;
@@ -158,7 +158,7 @@ impl<T: Transport> Post<'_, T> {
         }
     }
 
-    /// Asks the log how the agent stands, and does what follows.
+    /// Asks the log for the agent's state, and acts on it.
     fn look(&mut self) {
         use AgentState::{Autohealing, Degraded, Quarantined, Running, Stopped};
         let outlook = match self.clerk.agent.outlook() {
@@ -179,7 +179,7 @@ impl<T: Transport> Post<'_, T> {
         self.beat_due_now();
     }
 
-    /// Begins as a new instance, in the version that lies here.
+    /// Begins as a new instance, in the version that is here.
     fn begin_again(&mut self) {
         let version = check(self.directory, self.clerk.agent);
         if let Err(VersionError::Agent(error)) = version {
@@ -251,7 +251,7 @@ impl<T: Transport> Post<'_, T> {
         }
     }
 
-    /// What lies in the directory is what the agent is: where that has changed, the next beat says so.
+    /// What is in the directory is what the agent is: where that has changed, the next beat says so.
     fn compare_version(&mut self) {
         let error = match check(self.directory, self.clerk.agent) {
             Ok(()) => return,

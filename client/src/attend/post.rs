@@ -1,4 +1,4 @@
-//! The post: what is done beside answering, until the end.
+//! The post: everything besides answering, until the end.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl<'a, T: Transport> Post<'a, T> {
         self.clerk.agent.name()
     }
 
-    /// Answers, beats and looks after what is open, until the end.
+    /// Answers, sends heartbeats and looks after what is open, until the end.
     pub(super) fn keep(&mut self, jobs: &mut Receiver<Job>) {
         loop {
             let (due, was_away) = (self.next_due(), self.clerk.is_away);

@@ -1,4 +1,4 @@
-//! What asks for the end: a signal, or whoever holds a stream.
+//! What ends the work: a signal, or the holder of a stream.
 
 use std::io::{self, Read as _};
 use std::os::unix::net::UnixStream;

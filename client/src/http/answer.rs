@@ -41,7 +41,7 @@ pub struct Charter {
 /// An agent as the service sees it.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct Agent {
-    /// The size of the log that this speaks of; not told of an agent in a list.
+    /// The size of the log that this describes; absent for an agent in a list.
     #[serde(default)]
     pub as_of: u64,
     /// When the last entry of that size was received: milliseconds since the epoch.
@@ -83,10 +83,10 @@ pub struct Agent {
     pub pulse_age_ms: u64,
     /// Milliseconds since its last progress.
     pub progress_age_ms: u64,
-    /// Its goals without an outcome; not told of an agent in a list.
+    /// Its goals without an outcome; absent for an agent in a list.
     #[serde(default, deserialize_with = "parsed_each")]
     pub open_goals: Vec<RecordHash>,
-    /// Its intents without a result; not told of an agent in a list.
+    /// Its intents without a result; absent for an agent in a list.
     #[serde(default, deserialize_with = "parsed_each")]
     pub open_intents: Vec<RecordHash>,
 }
@@ -122,7 +122,7 @@ pub struct Requests {
     pub requests: Vec<Waiting>,
 }
 
-/// What the service says of a record that was handed to it.
+/// What the service says about a record that was handed to it.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct Submitted {
     /// Its index.
@@ -180,7 +180,7 @@ pub enum Ask {
     Restart,
 }
 
-/// An envelope is read anew from its members: their order means nothing in it.
+/// An envelope is read again from its members: their order means nothing in it.
 fn signed_request<'de, D: Deserializer<'de>>(reader: D) -> Result<SignedRequest, D::Error> {
     let envelope = serde_json::Value::deserialize(reader)?.to_string();
     SignedRequest::parse(envelope.as_bytes()).map_err(D::Error::custom)

@@ -1,4 +1,4 @@
-//! A look at what lives at an address: the answer as it came, for whoever does not know yet whether it is a service.
+//! Asks an address, and returns the answer as it came, for a caller that does not know yet whether it is a service.
 
 use std::time::UNIX_EPOCH;
 

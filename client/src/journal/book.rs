@@ -1,4 +1,4 @@
-//! What a journal comes to: where the chain stands, and what is open. A fold over its lines, with no I/O.
+//! The content of a journal: the end of the chain, and what is open. A fold over its lines, with no I/O.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -189,7 +189,7 @@ impl Book {
             .retain(|record| chain(record).is_some_and(|chain| (chain.epoch, chain.seq) >= next));
     }
 
-    /// Another process of the agent has closed it meanwhile: there is nothing more to say of it.
+    /// Another process of the agent has closed it meanwhile: there is nothing more to say about it.
     fn close_what_is_unknown(&mut self, record: &SignedRecord, refusal: &Refusal) {
         let Body::Receipt(receipt) = &record.record().body else {
             return;
@@ -223,7 +223,7 @@ impl Book {
     }
 }
 
-/// The chain that a record stands in.
+/// The chain that a record is in.
 pub(crate) fn chain(record: &SignedRecord) -> Option<&Chain> {
     match &record.record().body {
         Body::Heartbeat(beat) => Some(&beat.chain),

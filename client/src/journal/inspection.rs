@@ -11,7 +11,7 @@ use super::{Book, DISCLOSURES, JOURNAL, Journal, JournalError, Line, directory, 
 use crate::disclosure;
 use crate::manifest::content::open_regular;
 
-/// What lies in a journal's directory.
+/// What is in a journal's directory.
 #[derive(Clone, Debug)]
 pub struct Inspection {
     /// The directory.
@@ -27,7 +27,7 @@ pub struct Inspection {
 }
 
 impl Journal {
-    /// Where the journal of an agent lies below a state directory, whether there is one or not.
+    /// Where the journal of an agent is below a state directory, whether there is one or not.
     pub fn place(state: &Path, log: RecordHash, agent: &Name) -> PathBuf {
         directory(state, log, agent)
     }
@@ -66,7 +66,7 @@ impl Journal {
     }
 }
 
-/// Reads the whole lines, and gives the bytes behind them.
+/// Reads the whole lines, and returns the bytes after them.
 fn torn(
     file: &File,
     path: &Path,

@@ -1,6 +1,6 @@
 //! What operators have signed on this machine, before anybody else sees it.
 //!
-//! It lies beside the journals of agents, in a folder whose name no agent can have, and has their lines:
+//! It is beside the journals of agents, in a folder whose name no agent can have, and has the same kinds of line:
 //!
 //! ```text
 //! <state>/dragons/<fingerprint of the log>/_operator/journal.jsonl

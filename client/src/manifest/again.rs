@@ -1,4 +1,4 @@
-//! A directory that is looked at more than once: files that nobody has touched since are not read again.
+//! A directory that is checked more than once: files that have not changed are not read again.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! `agent.toml`: what an agent says of itself, beside its code.
+//! `agent.toml`: what an agent says about itself, besides its code.
 //!
 //! ```toml
 //! agent = "reconciler"
@@ -57,7 +57,7 @@ pub struct AgentConfig {
     /// What neither counts: patterns of gitignore's form, without `!`.
     #[serde(default)]
     pub ignore: Vec<String>,
-    /// Directories whose programs the agent may run, beside those of the system.
+    /// Directories whose programs the agent may run, in addition to those of the system.
     #[serde(default)]
     pub programs_from: Vec<String>,
     /// The most that any lease can allow it.

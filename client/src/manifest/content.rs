@@ -29,7 +29,7 @@ pub(super) fn digest_of_listed(
 ) -> Result<Digest, ContentError> {
     // What has become a link since leads to something else.
     let file = open(place, OFlags::NOFOLLOW).map_err(ContentError::Unreadable)?;
-    // One byte more would show that it has grown; a file that grows for ever has an end here.
+    // One byte more would show that it has grown; a file that grows forever has an end here.
     let digest = hash((&file).take(listed.len() + 1), tell).map_err(ContentError::Unreadable)?;
     let now = file.metadata().map_err(ContentError::Unreadable)?;
     match stamp(&now) == stamp(listed) {

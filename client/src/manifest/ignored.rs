@@ -1,4 +1,4 @@
-//! What a manifest leaves out: patterns of gitignore's form, relative to the agent's directory.
+//! What a manifest leaves out: patterns as in `.gitignore`, relative to the agent's directory.
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use unicode_normalization::UnicodeNormalization as _;
@@ -62,7 +62,7 @@ impl Ignored {
         &self.patterns
     }
 
-    /// Whether a path is left out, by itself or with a directory that it lies in.
+    /// Whether a path is left out, by itself or with a directory that it is in.
     pub(super) fn leaves_out(&self, path: &str, is_directory: bool) -> bool {
         !path.is_empty()
             && self

@@ -90,7 +90,7 @@ pub enum ManifestError {
         /// Which.
         member: String,
     },
-    /// A pattern of `ignore` is none.
+    /// A pattern of `ignore` is not valid.
     #[error("agent.toml: ignore: {pattern:?}: {reason}")]
     Pattern {
         /// What was written.
@@ -108,7 +108,7 @@ pub enum ManifestError {
     Walk(#[from] WalkError),
 }
 
-/// A version of an agent, and the files that its manifest stands for.
+/// A version of an agent, and the files of its manifest.
 #[derive(Clone, Debug)]
 pub struct Version {
     /// The manifest.
@@ -117,7 +117,7 @@ pub struct Version {
     pub code: FileTree,
     /// What it is configured with.
     pub config: FileTree,
-    /// Directories whose programs it may run, beside those of the system.
+    /// Directories whose programs it may run, in addition to those of the system.
     pub programs_from: Vec<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! A proof that one file is of one version of an agent, for somebody who has nothing else of it.
+//! A proof that one file belongs to one version of an agent, for somebody who has nothing else of it.
 //!
 //! ```text
 //! {"file_proof":"dragons.file-proof/v1","manifest":{…},"set":"code","path":"src/prompt.txt","mode":0,

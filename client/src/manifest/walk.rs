@@ -1,4 +1,4 @@
-//! The walk: what lies under the listed paths of a directory, as files of a [`FileTree`].
+//! The walk: what is under the listed paths of a directory, as files of a [`FileTree`].
 //!
 //! It is done in two steps. [`list`] says what there is and how much, and refuses what no tree can hold;
 //! [`Listing::read`] reads the contents, and refuses what is no longer what was listed.
@@ -79,7 +79,7 @@ pub enum WalkError {
     Path(#[from] PathError),
 }
 
-/// What lies under the listed paths of a directory, and is not read yet.
+/// What is under the listed paths of a directory, and is not read yet.
 #[derive(Debug)]
 pub struct Listing {
     /// The directory without links in its own path.
@@ -250,7 +250,7 @@ fn check_name(directories: &mut HashMap<String, PathBuf>, entry: Entry) -> Resul
 /// Something that the walk has met.
 #[derive(Debug)]
 struct Entry {
-    /// Where it lies in the directory, in normalisation form C; empty for the directory itself.
+    /// Where it is in the directory, in normalisation form C; empty for the directory itself.
     path: String,
     place: PathBuf,
     metadata: Metadata,

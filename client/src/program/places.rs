@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Where the system keeps its programs.
 pub const SYSTEM: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin"];
 
-/// Which of the places holds the file, as its path has it: a link that lies there counts, for it was put there by whoever
+/// Which of the places holds the file, as its path has it: a link that is there counts, for it was put there by whoever
 /// may write there.
 pub(super) fn holder_of(file: &Path, places: &[PathBuf]) -> Option<PathBuf> {
     let parent = match file.parent() {

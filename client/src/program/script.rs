@@ -1,7 +1,7 @@
 //! Which argument of an interpreter is the script that it runs.
 //!
 //! It is decided for a few interpreters that everybody has: the first argument that is neither an option nor the value of one.
-//! A program that stands in the command line, or comes by stdin, is not a file: the first is committed to in the intent.
+//! A program that is in the command line, or comes by stdin, is not a file: the first is committed to in the intent.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;

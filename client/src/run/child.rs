@@ -30,7 +30,7 @@ const PIPE_BYTES: usize = 256 * 1024;
 /// Variables by which a service manager names the process that they are for.
 const NUMBERS: [&str; 3] = ["LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID"];
 
-/// All that CMD needs but its leave.
+/// All that CMD needs except its permission.
 pub(super) struct Ready {
     stdio: [Stdio; 3],
     place: Place,

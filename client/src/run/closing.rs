@@ -1,4 +1,4 @@
-//! What came of it: the results of a life, then the outcome of the run and its goodbye.
+//! The end: the results of a life, then the outcome of the run and its goodbye.
 
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -158,7 +158,7 @@ impl<T: Transport> Closing<'_, T> {
         }
     }
 
-    /// Waits for a service that is away, as long as it is told to, and says goodbye.
+    /// Waits for a service that is away, as long as configured, and says goodbye.
     fn settle(&mut self, progress: u64, patience: Duration) {
         let since = Instant::now();
         let mut is_away = false;

@@ -173,7 +173,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         }
     }
 
-    /// Asks for leave and runs CMD under it.
+    /// Asks for permission and runs CMD under it.
     fn live(&mut self) -> Result<Over, RunError> {
         self.forget_events()?;
         let ready = Ready::new(self.options.wants_terminal, &self.events.0)?;
@@ -219,7 +219,7 @@ impl<'a, T: Transport + Send> Course<'a, T> {
         let _ = self.agent.result(result, self.now_ms());
     }
 
-    /// That what was checked before leave was asked for is what would be started now.
+    /// Checks that what would start now is what was checked before asking for permission.
     fn check_again(&mut self) -> Result<(), RunError> {
         match version::check_before_start(self.directory, self.agent, &self.program) {
             Err(error) if self.mode == Mode::Observe => {

@@ -1,4 +1,4 @@
-//! What CMD has started in its turn, and what it leaves behind.
+//! What CMD itself has started, and what it leaves behind.
 //!
 //! Linux gives a process whose parent has died to init, or to the nearest process above it that asks for such. This process
 //! asks from the start, so whatever CMD starts stays below it, however often it forks, and is found in `/proc`.
@@ -133,7 +133,7 @@ impl Found {
     }
 }
 
-/// What `/proc` says of a process.
+/// What `/proc` says about a process.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     has_ended: bool,

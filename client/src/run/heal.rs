@@ -1,4 +1,4 @@
-//! The time in which no program runs: the agent beats on, and is healed where the control plane waits for that.
+//! The time in which no program runs: the agent keeps sending heartbeats, and heals if the control plane waits for it.
 //!
 //! Whoever is healed is not yet let act. So the steps that a healing heartbeat counts are the supervisor's own: each is
 //! one more look at the version, which has to be the one that the lease names. Only when the log says that the
@@ -131,7 +131,7 @@ impl<T: Transport> Healer<'_, T> {
             .is_some_and(|standing| standing.ask == Ask::Stop)
     }
 
-    /// What the service says of the agent, once it says anything. Without a lease there is nothing to wait for.
+    /// What the service says about the agent, once it says anything. Without a lease there is nothing to wait for.
     fn outlook(&mut self) -> Result<Outlook, Down> {
         loop {
             match self.agent.outlook() {

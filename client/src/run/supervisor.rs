@@ -29,7 +29,7 @@ use crate::clock::LogClock;
 use crate::http::{Ask, Standing};
 use crate::speaker::{Caller, News};
 
-/// How long CMD's output may go on after its end: what it left behind may hold its pipes open for ever.
+/// How long CMD's output may go on after its end: what it left behind may hold its pipes open forever.
 const OUTPUT_AFTER_END: Duration = Duration::from_secs(2);
 
 /// How long what was killed may take to be gone: a moment, unless a device holds it.
@@ -41,7 +41,7 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How soon it is looked at again whether all are gone.
 const LOOK_FOR_THE_LEFT: Duration = Duration::from_millis(20);
 
-/// What CMD is held to.
+/// The limits of CMD.
 #[derive(Clone)]
 pub(super) struct Watch {
     pub(super) grace: Duration,

@@ -10,7 +10,7 @@ pub(super) use crate::speaker::version::check;
 use crate::speaker::{Caller, with_sources};
 use crate::transport::Transport;
 
-/// That what was checked before leave was asked for is what would be started now.
+/// Checks that what would start now is what was checked before asking for permission.
 pub(super) fn check_before_start<T: Transport>(
     directory: &mut Directory,
     agent: &Agent<T>,

@@ -1,4 +1,4 @@
-//! What is answered on the socket.
+//! The answers on the socket.
 
 use ledger::codes::Code;
 use ledger::json::{Value, object};
@@ -39,7 +39,7 @@ impl Answer {
         Self(object([("ok", true.into())]))
     }
 
-    /// It is done, and there is more to say of it: the members of an object.
+    /// It is done, and there is more to say about it: the members of an object.
     pub(crate) fn with(more: Value) -> Self {
         Self::done().and(more)
     }

@@ -1,4 +1,4 @@
-//! The clerk: speaks for the agent. It answers whoever acts, and beats.
+//! The clerk speaks for the agent: it answers whatever acts, and sends heartbeats.
 
 mod answering;
 mod leave;
@@ -38,7 +38,7 @@ pub(crate) enum Job {
     Unheard(Connection),
     /// A connection has ended.
     Gone(Connection),
-    /// Something was logged about the agent: where it stands now is to be asked.
+    /// Something was logged about the agent: ask for its state.
     Look,
     /// CMD says that it is up.
     Up,
@@ -46,7 +46,7 @@ pub(crate) enum Job {
     Finish,
 }
 
-/// What the log says of the agent.
+/// What the log says about the agent.
 pub(crate) enum News {
     /// It has answered.
     Standing(Standing),
@@ -86,7 +86,7 @@ pub(crate) struct Clerk<'a, T> {
     pub(crate) service: Option<StandingGoal>,
     /// How long a job has shown no work.
     pub(crate) stall: Stall,
-    /// Gets what the log says of the agent.
+    /// Gets what the log says about the agent.
     pub(crate) news: Box<dyn Fn(News) + Send>,
     pub(crate) caller: Caller,
 }
@@ -269,14 +269,14 @@ impl<T: Transport> Clerk<'_, T> {
         }
     }
 
-    /// Asks where the agent stands, and tells the supervisor.
+    /// Asks for the agent's state, and tells the supervisor.
     fn look(&mut self) -> Result<(), AgentError> {
         let standing = self.agent.ask_standing()?;
         self.tell(standing);
         Ok(())
     }
 
-    /// Tells the supervisor where the agent stands, and people if that has changed.
+    /// Tells the supervisor the agent's state, and people if it has changed.
     fn report(&mut self) {
         if let Some(standing) = self.agent.standing().copied().or(self.standing) {
             self.tell(standing);

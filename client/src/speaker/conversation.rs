@@ -92,7 +92,7 @@ impl Drop for Reply {
 }
 
 impl Waiting {
-    /// Answers in the place of a clerk that has not done so. Whether it was needed. What is claimed is the clerk's to
+    /// Answers in place of a clerk that has not done so. Whether it was needed. What is claimed is the clerk's to
     /// answer, unless it was only to be done.
     pub(super) fn answer_for_want_of_another(&self, even_if_claimed: bool, answer: Answer) -> bool {
         let is_claimed = self.lock().as_ref().is_none_or(|asked| asked.is_claimed);

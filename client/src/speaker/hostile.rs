@@ -1,4 +1,4 @@
-//! What is read of whoever speaks at the socket, as plain functions: for whoever tries hostile bytes on it.
+//! The reading of the socket's lines as plain functions, for fuzzing with hostile bytes.
 
 use ledger::codes::Refusal;
 

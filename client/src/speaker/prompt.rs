@@ -1,4 +1,4 @@
-//! Beside a log that only observes nobody may wait for us: what is asked is answered in time, whatever the log does.
+//! With a log that only observes, nobody may wait for us: each request is answered in time, whatever the log does.
 //!
 //! A line that the clerk has not come to within [`PROMPTLY`] is answered here. What was let through in this way, or
 //! because the service was away, is counted, and the next heartbeat tells it.
@@ -14,7 +14,7 @@ use super::answer::Answer;
 use super::conversation::Waiting;
 use super::request::Request;
 
-/// How soon an answer comes beside a log that observes: a tenth of a second is felt, and a fifth is borne.
+/// How soon an answer comes with a log that observes: a tenth of a second is noticeable, a fifth is tolerable.
 pub(crate) const PROMPTLY: Duration = Duration::from_millis(150);
 
 /// What acted and was not logged, beside a log that observes.

@@ -1,4 +1,4 @@
-//! What may be said on the socket, and what it is answered: one JSON object a line. docs/socket.md is the reference.
+//! The lines of the socket and their answers: one JSON object per line. docs/socket.md is the reference.
 //!
 //! ```text
 //! {"hello":{"protocol":1}}                               {"ok":true,"protocol":1,"agent":…,"mode":…,…}
@@ -28,7 +28,7 @@ mod session;
 
 pub(crate) use session::{Cancel, End, SessionRequest};
 
-/// The revision of the protocol that is spoken here.
+/// The revision of the protocol in use here.
 pub const PROTOCOL: u64 = 1;
 
 /// The longest name that a host gives an action.
@@ -93,7 +93,7 @@ pub(crate) enum Request {
     Hello,
     /// It sets out to do something.
     Goal(Box<GoalRequest>),
-    /// It asks for leave to act.
+    /// It asks for permission to act.
     Intent(Box<IntentRequest>),
     /// It says what came of an action.
     Result(Box<ResultRequest>),
@@ -103,7 +103,7 @@ pub(crate) enum Request {
         goal: Option<RecordHash>,
         /// The session whose goal is meant.
         session: Option<SessionName>,
-        /// What is thought of it.
+        /// The verdict.
         verdict: Verdict,
         /// On which grounds.
         checks: Vec<Check>,
@@ -155,7 +155,7 @@ pub(crate) struct IntentRequest {
     pub(crate) reserve: Amounts,
 }
 
-/// What came of an action.
+/// The result of an action.
 #[derive(Debug)]
 pub(crate) struct ResultRequest {
     /// The intent; what else names it, or the only open one of the connection, if left out.
@@ -170,7 +170,7 @@ pub(crate) struct ResultRequest {
     pub(crate) status: Status,
     /// Values that came out.
     pub(crate) outputs: Vec<Secret>,
-    /// How long it took; since its leave if left out.
+    /// How long it took; since its permit if left out.
     pub(crate) duration_ms: Option<u64>,
     /// What it used up.
     pub(crate) usage: Amounts,

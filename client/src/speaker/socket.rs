@@ -1,4 +1,4 @@
-//! The socket: JSON lines from whoever acts, for its owner alone.
+//! The socket: JSON lines from whatever acts, for its owner alone.
 
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
@@ -87,7 +87,7 @@ impl Socket {
         })
     }
 
-    /// Makes the socket at a path that others know. What lies there and answers is somebody else's.
+    /// Makes the socket at a path that others know. What is there and answers is somebody else's.
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl Socket {
         }
     }
 
-    /// The directory that it lies in, which nobody else can open.
+    /// The directory that it is in, which nobody else can open.
     pub(crate) fn folder(&self) -> &Path {
         match &self.made {
             Made::Directory(directory) => directory.path(),

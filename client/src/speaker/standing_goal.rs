@@ -1,4 +1,4 @@
-//! A service is a goal that stands, not an action that lasts: each start is an action that is over once the program is up,
+//! A service is a goal that stays open, not a long action: each start is an action that is over once the program is up,
 //! so no open intent hides that it hangs. What it runs under then is the lease.
 
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::transport::Transport;
 /// How long a program has to be alive to be up, if it does not say so itself: half of its permit, if that is shorter.
 const UP_AFTER: Duration = Duration::from_secs(2);
 
-/// The start of a service, and what is asked anew when another lease opens an epoch.
+/// The start of a service, and what is asked again when another lease opens an epoch.
 #[derive(Debug)]
 pub(crate) struct StandingGoal {
     /// What its start asked leave for.
     pub(crate) action: Action,
     /// The intent of its start.
     pub(crate) intent: RecordHash,
-    /// Whether the goal gets its outcome once the program is up; then this is what to set out for anew.
+    /// Whether the goal gets its outcome once the program is up; then this is what to set out for again.
     pub(crate) quiet: Option<(Text, Text)>,
-    /// The epoch for which leave was given.
+    /// The epoch of the permit.
     pub(crate) epoch: u64,
     pub(crate) begun: Instant,
     /// How long its permit lasts.

@@ -5,7 +5,7 @@ use crate::manifest::again::Directory;
 use crate::manifest::{ManifestError, diff};
 use crate::transport::Transport;
 
-/// Why what lies in the directory is not the agent's version.
+/// Why what is in the directory is not the agent's version.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VersionError {
     /// It is not a version.

@@ -33,7 +33,7 @@ pub enum Mistake {
     OtherAlgorithm,
     /// It is the binary form of a key.
     Der,
-    /// It is none of these.
+    /// It is something else.
     Other,
 }
 
@@ -75,7 +75,7 @@ impl Mistake {
             (["PRIVATE KEY"], _) if is_surrounded(text) => Self::Surrounded,
             (["ENCRYPTED PRIVATE KEY"], _) => Self::Encrypted,
             (["OPENSSH PRIVATE KEY"], _) => Self::OpenSsh,
-            // What the older forms of PEM say of encryption stands in a header (RFC 1421 §4.6).
+            // What the older forms of PEM say of encryption is in a header (RFC 1421 §4.6).
             ([_], _) if text.contains("Proc-Type: 4,ENCRYPTED") => Self::Encrypted,
             ([_], _) => Self::OtherAlgorithm,
             ([], [label, ..]) if label.ends_with("PUBLIC KEY") => Self::Public,

@@ -1,6 +1,6 @@
 //! The order of checks: the first that fails names the code.
 //!
-//! Form is checked by the parsers and duplicates by whoever keeps the log; here follow log,
+//! The parsers check form, and whoever keeps the log checks duplicates; here follow log,
 //! agent, key, signature, role and threshold, epoch, instance, `seq`, `prev` and `before`,
 //! clock, lease, state, scope, budget, and the rest.
 
@@ -80,7 +80,7 @@ impl State {
         }
     }
 
-    /// The agent to whom a refused record can be laid: a valid signature on it is by a key that
+    /// The agent that is responsible for a refused record: a valid signature on it is by a key that
     /// the agent has or had.
     pub fn attributable(&self, record: &CheckedRecord) -> Option<Name> {
         let name = match &record.record().body {

@@ -64,7 +64,7 @@ pub struct OpenIntent {
     pub(super) lapses_ms: u64,
     pub(super) reserve: Amounts,
     pub(super) lease: RecordHash,
-    /// When its result is due, on a clock that stands still in gaps; `None` once that time is over.
+    /// When its result is due, on a clock that stops in gaps; `None` once that time is over.
     pub(super) due_ms: Option<u64>,
 }
 
@@ -147,7 +147,7 @@ pub struct Agent {
     pub(super) heals_ms: Vec<u64>,
     /// Refused intents that count as denials.
     pub(super) denials: Denials,
-    /// Where the agent stands in the deadline queue.
+    /// Where the agent is in the deadline queue.
     pub(super) deadline_ms: Option<u64>,
     /// Its transitions that were due and are not logged.
     pub(super) owed: OwedTo,
@@ -268,7 +268,7 @@ impl Agent {
         self.version.registration
     }
 
-    /// When the cause of its next transition comes to hold, if nothing of it is logged before;
+    /// When the cause of its next transition applies, if nothing about it is logged before;
     /// in the past, since when that transition is due.
     pub const fn deadline_ms(&self) -> Option<u64> {
         self.deadline_ms
@@ -303,7 +303,7 @@ impl Agent {
         self.is_registered = true;
     }
 
-    /// Begins the next epoch: nobody speaks in it yet.
+    /// Begins the next epoch, in which no process speaks yet.
     pub(super) fn open_epoch(&mut self, opening: Opening) {
         self.epoch += 1;
         self.opened_by_lease = self.opened_by_lease << 1 | u64::from(opening.by == Opener::Lease);

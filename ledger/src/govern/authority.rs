@@ -101,7 +101,7 @@ impl State {
         parent.map_or(Ok(()), |parent| is_within(lease, parent))
     }
 
-    /// What heals gets no lease. In observe mode a state restricts nothing.
+    /// An agent that is healing gets no lease. In observe mode a state restricts nothing.
     fn is_healed(&self, agent: &Agent) -> Result<(), Refusal> {
         if agent.state == AgentState::Autohealing && self.mode() == Mode::Enforce {
             let why = format!("{} is {}: no lease", agent.name(), agent.state);
@@ -399,7 +399,7 @@ impl State {
         self.is_fresh(record, now)
     }
 
-    /// Whether the clock of whoever signed is near enough to the log's.
+    /// Whether the signer's clock is near enough to the log's.
     fn is_fresh(&self, record: &CheckedRecord, received_ms: u64) -> Result<(), Refusal> {
         let most = self.charter_in_force()?.limits.authority_age_ms;
         let at_ms = record.record().at_ms;
@@ -440,7 +440,7 @@ fn is_after(agent: &Agent, after: Option<RecordHash>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Denials of these codes count whatever the agent's lease has left, so they are always told with their envelope.
+/// Denials of these codes count whatever the agent's lease has left, so they are always logged with their envelope.
 const fn is_always_told(code: Code) -> bool {
     matches!(code, Code::ScopeDenied | Code::CapabilityMissing)
 }

@@ -93,7 +93,7 @@ impl State {
         wrong.map_or(Ok(()), |why| Err(Code::CharterInvalid.because(why)))
     }
 
-    /// Ends the leases and manifests that enough operators do not stand behind any more. A lease
+    /// Ends the leases and manifests that too few operators still support. A lease
     /// ends with the manifest that it names: nobody vouches for whom it was granted to.
     pub(super) fn end_what_is_distrusted(&mut self) {
         let Some(distrusted) = self.charter().map(|charter| charter.distrusted.clone()) else {

@@ -172,7 +172,7 @@ impl State {
         self.moment_after(agent, now_ms, gap_end_ms)
     }
 
-    /// How an agent stands at a time, when the log goes on until then and brings nothing of it.
+    /// The state of an agent at a time, if the log goes on until then without a record about it.
     fn moment_in_a_live_log(&self, agent: &Agent, now_ms: u64) -> Moment {
         self.moment_after(agent, now_ms, self.gap_end_ms)
     }
@@ -199,7 +199,7 @@ impl State {
 
     /// The first time at which some cause of the agent holds, if nothing of it is logged until
     /// then. It is exact: an agent whose deadline came too early would stay due with no cause,
-    /// be looked at for ever, and hide the deadline that it has next.
+    /// be looked at forever, and hide its next deadline.
     pub(super) fn deadline_ms(&self, agent: &Agent) -> Option<u64> {
         let has_cause = |at_ms: &u64| {
             let moment = self.moment_in_a_live_log(agent, *at_ms);
@@ -217,7 +217,7 @@ impl State {
         turns.into_iter().find(has_cause)
     }
 
-    /// When silence, standstill or an attempt at healing will have lasted too long.
+    /// When silence, lack of progress or an attempt at healing will have lasted too long.
     fn clocks_run_out_ms(&self, agent: &Agent) -> Vec<u64> {
         let Some(charter) = self.charter() else {
             return Vec::new();
@@ -249,7 +249,7 @@ impl State {
     }
 }
 
-/// How an agent stands at one time.
+/// The state of an agent at one time.
 struct Moment {
     now_ms: u64,
     /// How long it has been silent.
@@ -262,7 +262,7 @@ struct Moment {
     leased: bool,
 }
 
-/// Since when both ages count at the least: the opening of the epoch, or the end of a gap.
+/// Since when both ages count at least: the opening of the epoch, or the end of a gap.
 fn ages_since_ms(agent: &Agent, gap_end_ms: u64) -> u64 {
     let opened = agent.opening.map_or(0, |opening| opening.received_ms);
     opened.max(gap_end_ms)
@@ -303,7 +303,7 @@ impl Agent {
         self.heals_ms.push(now_ms);
     }
 
-    /// Whether the agent is in a state out of which a restart of its own leads.
+    /// Whether the agent can leave its state by restarting itself.
     pub(super) const fn may_be_restarted(&self) -> bool {
         use AgentState::{Degraded, Running, Stopped};
         matches!(self.state, Stopped | Running | Degraded)

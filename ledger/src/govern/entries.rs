@@ -26,7 +26,7 @@ use tlog::note::VerifierKey;
 
 /// Something that an entry has.
 pub(super) trait Put {
-    /// Writes it behind what `out` holds.
+    /// Appends it to `out`.
     fn put(&self, out: &mut String);
 }
 

@@ -57,7 +57,7 @@ words! {
     }
 }
 
-/// What is left of a lease that ended and that nothing is under: enough to tell it from one that never was.
+/// What is kept of a lease that ended and is not in use: enough to distinguish it from one that never existed.
 #[derive(Clone, Debug)]
 pub struct Over {
     pub(super) hash: RecordHash,
@@ -308,7 +308,7 @@ impl State {
             })
     }
 
-    /// What a lease passes up to the lease above it: what it and its own sub-leases used, and no more than its budget.
+    /// What a lease passes up to the lease above it: what it and its sub-leases used, but no more than its budget.
     pub(super) fn passed_up(&self, lease: RecordHash) -> Spent {
         let spent = self.lease(&lease).map(LeaseState::spent);
         spent.unwrap_or_default().within(&self.budget_of(lease))

@@ -8,7 +8,7 @@ use super::state::State;
 use crate::digest::RecordHash;
 
 impl State {
-    /// Ends a lease before its time. What ended it first stays the reason.
+    /// Ends a lease early. The first reason stays.
     pub(super) fn end_lease(&mut self, lease: RecordHash, why: Ended) {
         let now_ms = self.last_received_ms;
         self.change_lease(lease, |lease| {

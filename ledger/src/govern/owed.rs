@@ -152,7 +152,7 @@ impl State {
         unfinished
     }
 
-    /// Lets nobody be late with what was begun until now.
+    /// Counts nothing that was begun until now as late.
     pub(crate) fn forget_results(&mut self) {
         while let Some((due_ms, intent, name)) = self.owed.results.first().cloned() {
             self.forget_result(due_ms, intent, &name);

@@ -1,4 +1,4 @@
-//! What counts for a day: denials, and instances that must not come back.
+//! What is remembered for a day: denials, and instances that must not come back.
 //!
 //! There may be many of either, and an agent changes with each of its records, so its copies share them.
 
@@ -10,7 +10,7 @@ use crate::record::Instance;
 /// How long denials, heals and past instances count.
 pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// How many past instances are remembered at the least, however old.
+/// How many past instances are remembered at least, however old.
 const MIN_PAST_INSTANCES: usize = 64;
 
 /// Things with the time at which each was seen last.
@@ -110,7 +110,7 @@ impl Denials {
     }
 }
 
-/// The instances that have spoken for an agent: those of the last day, and 64 at the least.
+/// The instances that have spoken for an agent: those of the last day, and at least 64.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PastInstances(Dated<Instance>);
 

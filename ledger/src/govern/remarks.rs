@@ -1,4 +1,4 @@
-//! What a record shows that was rightly let in.
+//! What a correctly admitted record shows.
 //!
 //! Most breaches are refused. A few are logged because the log is where they belong: a heartbeat of
 //! another version, a result that used more than there was, and, in observe mode, what was done in

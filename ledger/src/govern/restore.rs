@@ -35,7 +35,7 @@ impl Restoring {
     /// Takes the next entry, without an end of line.
     ///
     /// # Errors
-    /// `not-strict-json`, `malformed`, `unknown-member`: it is not an entry, stands in another place, or is spelled in
+    /// `not-strict-json`, `malformed`, `unknown-member`: it is not an entry, is in another place, or is spelled in
     /// another way.
     pub fn push(&mut self, entry: &str) -> Result<(), Refusal> {
         let value = Value::parse(entry.as_bytes())?;

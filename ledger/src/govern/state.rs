@@ -15,7 +15,7 @@ use crate::key::{KeyId, PublicKey};
 use crate::record::{AgentState, Charter, CheckedRecord, Mode, StateAt, StateRoot};
 use crate::text::Name;
 
-/// The charter in force, and the names that hang on it.
+/// The charter in force, and the names that depend on it.
 #[derive(Debug)]
 pub(super) struct Constitution {
     pub(super) log: RecordHash,
@@ -49,7 +49,7 @@ pub struct State {
     pub(super) lease_order: RedBlackTreeMapSync<u64, RecordHash>,
     /// Those that are over, by when they ended, and by their index.
     pub(super) over: RedBlackTreeSetSync<(u64, u64)>,
-    /// Agents by the time at which a cause of theirs can next come to hold.
+    /// Agents by the time when one of their causes can next apply.
     pub(super) deadlines: RedBlackTreeSetSync<(u64, Name)>,
     pub(super) pulses: u64,
     pub(super) last_pulse_ms: Option<u64>,
@@ -58,7 +58,7 @@ pub struct State {
     pub(super) owed: Owed,
     /// The state as a tree, if anybody has asked for it.
     tree: OnceLock<Arc<StateTree>>,
-    /// As it was when somebody asked last: what did not change since is not hashed again.
+    /// As of the last call: what has not changed since is not hashed again.
     last_tree: Option<Arc<StateTree>>,
 }
 

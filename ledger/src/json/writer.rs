@@ -11,7 +11,7 @@ pub(super) enum Order {
     Canonical,
 }
 
-/// Writes a value behind what `text` holds.
+/// Appends a value to `text`.
 pub(super) fn write(value: &Value, order: Order, text: &mut String) {
     match value {
         Value::Null => text.push_str("null"),

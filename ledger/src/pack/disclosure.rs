@@ -21,7 +21,7 @@ words! {
     }
 }
 
-/// A value that an agent committed to, told by whoever keeps it.
+/// A value that an agent committed to, disclosed by whoever keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disclosure {
     /// The intent or result with the commitment.
@@ -37,7 +37,7 @@ pub struct Disclosure {
 }
 
 impl Disclosure {
-    /// Reads one, as it stands in a pack or in a file of its own.
+    /// Reads one, as it is in a pack or in a file of its own.
     ///
     /// # Errors
     /// `malformed`, `unknown-member`.

@@ -1,4 +1,4 @@
-//! What belongs to an agent or a goal: the one definition, for whoever makes a pack and whoever checks it.
+//! What belongs to an agent or a goal: the one definition, for making and for checking packs.
 //!
 //! | selection | its own records | the agents whose authority it rests on |
 //! | --- | --- | --- |

@@ -101,7 +101,7 @@ pub struct Earlier {
 /// A leaf and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it stands in the log.
+    /// Where it is in the log.
     pub index: LeafIndex,
     /// The exact bytes that the log hashes. Leaves are JSON, so they are text.
     pub leaf: String,
@@ -284,7 +284,7 @@ pub(crate) fn texts(hashes: &[Hash]) -> Value {
     hashes.iter().map(Hash::to_string).collect()
 }
 
-/// What the JSON reader says of a record, as it is said of a pack.
+/// The JSON reader's refusal of a record, as one of a pack.
 fn of_pack(refusal: Refusal) -> Refusal {
     match refusal.code {
         Code::Malformed | Code::NotStrictJson | Code::UnknownMember => {

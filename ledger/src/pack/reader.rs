@@ -49,7 +49,7 @@ enum Part {
     Entries,
 }
 
-/// What the header says of the leaves, and how far they have come.
+/// What the header says about the leaves, and how far they have come.
 #[derive(Clone, Debug)]
 struct Leaves {
     selection: Selection,
@@ -109,7 +109,7 @@ impl Reader {
         }
         let line = Line::parse(&self.line)?;
         self.line.clear();
-        // A long list stands in front of the leaves: its room is not kept beside them.
+        // A long list is in front of the leaves: its room is not kept beside them.
         self.line.shrink_to(MAX_LEAF_LINE_BYTES);
         self.lines = self.lines.saturating_add(1);
         self.expected = std::mem::take(&mut self.expected).after(&line)?;

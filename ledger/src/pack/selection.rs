@@ -1,4 +1,4 @@
-//! What a pack holds of a log: a window, or what belongs to an agent or a goal.
+//! The part of a log in a pack: a window, or what belongs to an agent or a goal.
 
 use tlog::{LeafIndex, TreeSize};
 

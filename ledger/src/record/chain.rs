@@ -29,7 +29,7 @@ pub struct Chain {
 }
 
 impl Instance {
-    /// Takes eight bytes, drawn at random by whoever starts the process.
+    /// Takes eight random bytes, which the caller draws when the process starts.
     pub const fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(bytes)
     }

@@ -39,7 +39,7 @@ words! {
     }
 }
 
-/// The constitution of the log. Version 1 stands at index 0, and its record hash is what a
+/// The constitution of the log. Version 1 is at index 0, and its record hash is what a
 /// verifier pins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charter {
@@ -107,9 +107,9 @@ pub struct Liveness {
     pub heartbeat_ms: u64,
     /// How often the control plane beats.
     pub pulse_ms: u64,
-    /// Silence, or standstill, that degrades.
+    /// Silence, or lack of progress, that degrades.
     pub degraded_after_ms: u64,
-    /// Silence, or standstill, that begins the healing.
+    /// Silence, or lack of progress, that starts healing.
     pub autoheal_after_ms: u64,
     /// Attempts at healing before quarantine.
     pub heal_attempts: u64,
@@ -332,7 +332,7 @@ impl CharterKey {
         members.finish().map(|()| key)
     }
 
-    /// The key as it stands in a charter.
+    /// The key as it is in a charter.
     pub fn to_value(&self) -> Value {
         object([
             ("key", self.key.to_string().into()),

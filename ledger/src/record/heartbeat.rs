@@ -8,7 +8,7 @@ use crate::record::{Chain, Fields};
 /// An agent's sign of life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// Where it stands in the agent's chain.
+    /// Where it is in the agent's chain.
     pub chain: Chain,
     /// Semantic steps made within the epoch; it never goes back.
     pub progress: u64,

@@ -31,7 +31,7 @@ pub struct Lease {
     /// The newest lease, revocation or order about the agent that its signer knew of; `None` for none at all. It is
     /// logged only while that is so, so a grant that was lost on the way undoes nothing that was decided since.
     pub after: Option<RecordHash>,
-    /// What for.
+    /// The purpose.
     pub purpose: Text,
 }
 

@@ -56,7 +56,7 @@ macro_rules! words {
             /// Every value, in the order of its definition.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The word as it stands in a record.
+            /// The word as it is in a record.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),* }
             }

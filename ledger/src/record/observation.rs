@@ -47,7 +47,7 @@ words! {
         ToolEnded = "tool-ended",
         /// A tool was not let run.
         ToolDenied = "tool-denied",
-        /// Something was started anew.
+        /// Something was restarted.
         Restarted = "restarted",
         /// The source itself says that it has lost something.
         SourceGap = "source-gap",

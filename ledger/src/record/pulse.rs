@@ -71,7 +71,7 @@ impl StateAt {
         members.finish().map(|()| at)
     }
 
-    /// As it stands in a trust file, a pack and a report.
+    /// As it is in a trust file, a pack and a report.
     pub fn to_value(self) -> Value {
         let StateRoot { entries, root } = self.state;
         object([

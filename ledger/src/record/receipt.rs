@@ -10,7 +10,7 @@ use crate::text::{Name, Text};
 /// A step of an agent's work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// Where it stands in the agent's chain.
+    /// Where it is in the agent's chain.
     pub chain: Chain,
     /// Which step, and its members.
     pub phase: Phase,
@@ -23,9 +23,9 @@ pub enum Phase {
     Goal(Goal),
     /// An action that is about to happen: logged before its effect.
     Intent(Box<Intent>),
-    /// What came of the action.
+    /// The result of the action.
     Result(ResultOf),
-    /// What came of the goal.
+    /// The outcome of the goal.
     Outcome(Outcome),
 }
 
@@ -87,7 +87,7 @@ words! {
     }
 }
 
-/// What came of an action.
+/// The result of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResultOf {
     /// The intent.
@@ -105,7 +105,7 @@ pub struct ResultOf {
 }
 
 words! {
-    /// What is thought of a goal's outcome.
+    /// The verdict on a goal's outcome.
     Verdict, "verdict" {
         /// The goal was reached.
         Accepted = "accepted",
@@ -118,12 +118,12 @@ words! {
     }
 }
 
-/// What came of a goal.
+/// The outcome of a goal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The goal.
     pub goal: RecordHash,
-    /// What is thought of it.
+    /// The verdict.
     pub verdict: Verdict,
     /// On which grounds.
     pub checks: Vec<Check>,

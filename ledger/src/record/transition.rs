@@ -10,7 +10,7 @@ words! {
     AgentState, "state" {
         /// It lives, moves, and has authority.
         Running = "running",
-        /// It is silent, stands still, or has no authority.
+        /// It is silent, makes no progress, or has no authority.
         Degraded = "degraded",
         /// It is fenced, and being restarted.
         Autohealing = "autohealing",
@@ -37,7 +37,7 @@ words! {
         PulseLost = "pulse-lost",
         /// No progress for too long.
         ProgressLost = "progress-lost",
-        /// Silent or at a standstill for so long that healing begins.
+        /// Silent or without progress for so long that healing begins.
         HealDue = "heal-due",
         /// The attempts at healing are used up.
         HealExhausted = "heal-exhausted",

@@ -1,5 +1,5 @@
 //! What a report comes to as answers to the six questions that people ask of evidence. Each is *yes*, *no* or *not checked*,
-//! with the reason and, where there is one, the next step. No answer says more than the checks that it stands on.
+//! with the reason and, where there is one, the next step. No answer says more than the checks that it is based on.
 
 use crate::codes::{Class, Code};
 use crate::json::{Value, object};
@@ -70,7 +70,7 @@ impl Question {
         }
     }
 
-    /// The checks that an answer stands on; the first gives the reason of a *yes*.
+    /// The checks that an answer is based on; the first gives the reason for a *yes*.
     const fn checks(self) -> &'static [CheckId] {
         match self {
             Self::Logged => &[

@@ -1,4 +1,4 @@
-//! The check of disclosures: values that are told beside a pack open the commitments in its receipts.
+//! The check of disclosures: the values disclosed with a pack open the commitments in its receipts.
 
 use litemap::LiteMap;
 use tlog::LeafIndex;
@@ -19,7 +19,7 @@ pub(super) struct Disclosures {
 }
 
 impl Disclosures {
-    /// Takes what the pack tells, before its leaves.
+    /// Takes what the pack discloses, before its leaves.
     pub(super) fn take(&mut self, disclosures: Vec<Disclosure>) {
         for disclosure in disclosures {
             self.open
@@ -29,7 +29,7 @@ impl Disclosures {
         }
     }
 
-    /// Checks what is told about a record.
+    /// Checks what is disclosed about a record.
     pub(super) fn check(&mut self, draft: &mut Draft, index: LeafIndex, record: &SignedRecord) {
         for disclosure in self.open.remove(&record.hash()).unwrap_or_default() {
             match disclosure.check(record.record()) {

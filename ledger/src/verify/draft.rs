@@ -46,7 +46,7 @@ impl Draft {
         self.find(refusal, index, agent);
     }
 
-    /// A check that does not hold, at the fault of somebody in particular.
+    /// A check that does not hold, and whose fault that is.
     pub(super) fn fail_by(
         &mut self,
         id: CheckId,

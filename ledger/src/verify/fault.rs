@@ -4,13 +4,13 @@
 //! out or cut, and a reader can bring the trust of another log. None of that is told from evidence alone, so none of it is
 //! laid to anybody by name.
 //!
-//! | what is wrong | at whose fault |
+//! | what is wrong | whose fault it is |
 //! | --- | --- |
-//! | a leaf that is shown to be in the tree | the log, which took it in, or whoever signed it |
+//! | a leaf that is shown to be in the tree | the log, which admitted it, or whoever signed it |
 //! | the same in a leaf that is not shown to be | unknown: whoever made the evidence or passed it on |
 //! | a hash, a checkpoint, a signature on it, a spelling | unknown |
 //! | which log a record is of, where the pinned charter is not there | unknown: the reader may have the wrong trust |
-//! | what a pack says of itself, and records that it lacks | the producer |
+//! | what a pack says about itself, and records that it lacks | the producer |
 
 use crate::codes::{Code, Group, Party};
 

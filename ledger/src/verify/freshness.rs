@@ -12,7 +12,7 @@ use crate::govern::State;
 use crate::verify::draft::Draft;
 use crate::verify::report::{CheckId, Finding};
 
-/// How far the clock of whoever verifies may be behind that of the log.
+/// How far the verifier's clock may be behind that of the log.
 const MAX_AHEAD_MS: u64 = 2 * 60 * 1000;
 
 /// How far the clocks of the log and of its witnesses may be apart.

@@ -30,7 +30,7 @@ pub(super) struct Signers<'a> {
     pub(super) strays: Option<Party>,
 }
 
-/// A checkpoint that does not count, and at whose fault.
+/// A checkpoint that does not count, and whose fault that is.
 type Refused = (Refusal, Party);
 
 impl<'a> Signers<'a> {

@@ -40,7 +40,7 @@ impl CheckId {
         }
     }
 
-    /// What is not shown by it even then.
+    /// What it does not show even then.
     pub const fn leaves_open(self) -> &'static str {
         match self {
             Self::Form => "that anything in it is true",

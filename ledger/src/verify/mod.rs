@@ -1,4 +1,4 @@
-//! The verifier: what a piece of evidence shows to somebody who trusts one log and nobody else.
+//! The verifier: what a piece of evidence shows to somebody who trusts only one log.
 //!
 //! Evidence is hostile bytes; the [`Trust`] says which log, by its keys and its charter; the answer is a
 //! [`Report`]. Verifying touches neither network nor clock, so the same evidence, trust and time give the same
@@ -16,7 +16,7 @@
 //! reaches the size of its checkpoint is judged as a whole, or one that begins with a state which the trust names: from any other something may have been left out that speaks
 //! against somebody, so what it comes to is at best *incomplete*.
 //!
-//! What is found has somebody at whose fault it is, and is laid to nobody whom the evidence does not show to be at fault.
+//! Each finding names whose fault it is, and never blames somebody whom the evidence does not show to be at fault.
 
 mod answers;
 mod causes;

@@ -301,7 +301,7 @@ impl Pack {
         }
     }
 
-    /// What the header says of the checkpoint is so, as far as the checkpoint can be the log's at all.
+    /// What the header says about the checkpoint is so, as far as the checkpoint can be the log's at all.
     fn check_header(&self) -> Result<(), Refusal> {
         let (Some(header), Some(head)) = (&self.header, self.checkpoint.claim()) else {
             return Ok(());

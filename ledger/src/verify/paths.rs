@@ -1,10 +1,10 @@
-//! The way from any leaf of a pack to the root, for whoever wants to see it.
+//! The path from any leaf of a pack to the root, to show it.
 
 use tlog::{Hash, LeafIndex, ProofError, TreeSize, subset};
 
 use crate::verify::report::TraceStep;
 
-/// What it takes to show the way of each leaf of a pack: 40 bytes a leaf.
+/// What is needed to show the path of each leaf of a pack: 40 bytes per leaf.
 ///
 /// There is one only if the log signed the checkpoint. Where the leaves are not in its tree, their ways lead to another root;
 /// the report says which of the two it is.

@@ -1,4 +1,4 @@
-//! Trust from a fingerprint: for whoever was given one by another way than the evidence, and no trust file.
+//! Trust from a fingerprint that the reader got by another channel than the evidence, without a trust file.
 //!
 //! The evidence brings the charter that its log began with. If its fingerprint is the one that was given, the charter is the
 //! one that was meant, and with it come the log's keys. Nothing else in the evidence is believed for it.

@@ -23,7 +23,7 @@ use crate::verify::reading::Reading;
 const FORMAT: &str = "dragons.report/v1";
 
 words! {
-    /// What a verification comes to.
+    /// The verdict of a verification.
     Verdict, "verdict" {
         /// There is no problem, and nothing was skipped that the trust demands.
         Verified = "verified",
@@ -266,7 +266,7 @@ impl TraceStep {
         }
     }
 
-    /// As it stands in a report. Both variants have the same members, so that a page can draw them by one rule.
+    /// As it is in a report. Both variants have the same members, so that a page can draw them by one rule.
     pub fn to_value(self) -> Value {
         let joined = match &self {
             Self::Leaf(_) => None,

@@ -1,6 +1,6 @@
 //! Entries as a page shows them: decoded, by the rules that the verifier reads them by, and with their hashes.
 //!
-//! Nothing here is verified. What an entry says may be false, and stands beside a report that tells.
+//! Nothing here is verified. What an entry says may be false, and is beside a report that tells.
 
 use std::str::from_utf8;
 

@@ -1,4 +1,4 @@
-//! The verification of a state proof: what a pulse says of an agent, or that it knew of none of that name.
+//! The verification of a state proof: what a pulse says about an agent, or that it knew of none of that name.
 //!
 //! The pulse is a leaf of the log, and names the root of the state before it. So whoever shows an entry and its way to
 //! that root shows what the log says there of the agent. That control signed the pulse, only who has the charters can check, and

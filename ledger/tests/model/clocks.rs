@@ -100,7 +100,7 @@ impl<'a> History<'a> {
         t - last > clocks.pulse_ms + clocks.tolerance_ms
     }
 
-    /// Since when both ages count at the least.
+    /// Since when both ages count at least.
     fn base(self, agent: &Name, t: u64) -> u64 {
         let opened = self.openings(agent).pop();
         let opened = opened.map_or(0, |opening| opening.leaf.received_ms);
@@ -260,7 +260,7 @@ impl<'a> History<'a> {
         let Some(began) = self.attempts(agent).pop() else {
             return false;
         };
-        // Nobody is blamed for a gap: the attempt begins anew at its end.
+        // Nobody is blamed for a gap: the attempt begins again at its end.
         let since = self.0[began].received_ms.max(self.gap_end(t));
         t - since >= self.charter().liveness.heal_timeout_ms
     }

@@ -251,7 +251,7 @@ fn heals_are_counted_for_a_day() {
     assert_eq!(well.agent().state(), AgentState::Running);
     let mut given_up = heal_three_times_and_again(day - 1);
     assert_eq!(given_up.agent().state(), AgentState::Quarantined);
-    // An order begins the attempts anew, and with them the count.
+    // An order begins the attempts again, and with them the count.
     given_up.order(AgentState::Autohealing).unwrap();
     assert_eq!(given_up.agent().state(), AgentState::Autohealing);
     given_up.begin(instance(20), 1).unwrap();

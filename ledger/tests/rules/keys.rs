@@ -1,4 +1,4 @@
-//! A key has one meaning for ever: by its bytes, over all roles, whoever brings it first.
+//! A key has one meaning forever: by its bytes, over all roles, whoever brings it first.
 
 use ledger::codes::Code;
 use ledger::digest::RecordHash;

@@ -1,4 +1,4 @@
-//! The way out of quarantine: a mended version is registered, granted, and then released.
+//! The way out of quarantine: a fixed version is registered, granted, and then released.
 
 use ledger::codes::Code;
 use ledger::record::{

@@ -23,7 +23,7 @@ pub(crate) enum Line {
     },
     /// What no rule says the agent of.
     Unmapped(Unmapped),
-    /// What a child said of a parent that has not come yet.
+    /// What a child said about a parent that has not come yet.
     Verdict { span: String, status: String },
     /// The numbers of a counter, each with when it was counted.
     Count {

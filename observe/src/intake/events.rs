@@ -122,7 +122,7 @@ impl<'a> Read<'a> {
         })
     }
 
-    /// What the event says of a tool, if it says anything.
+    /// What the event says about a tool, if anything.
     fn outcome(&self) -> Option<(Event, SeenStatus)> {
         let (decision, denials) = self.profile.decision;
         if self.event == decision {

@@ -20,7 +20,7 @@ const SPAN_ID_BYTES: usize = 8;
 /// `STATUS_CODE_ERROR`
 const ERROR: i32 = 2;
 
-/// What a request says of its own spans, for those below them.
+/// What a request says about its own spans, for those below them.
 #[derive(Default)]
 struct Family {
     parents: BTreeMap<SpanKey, SpanKey>,
@@ -225,7 +225,7 @@ impl<'a> Counted<'a> {
         named.unwrap_or_else(|| self.span.name.clone())
     }
 
-    /// What the span says of itself.
+    /// What the span says about itself.
     fn status(&self) -> SeenStatus {
         let mut said = self.profile.status.iter();
         if let Some((_, status)) = said.find(|(is, _)| self.attributes.is(*is)) {

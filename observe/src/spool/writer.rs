@@ -47,7 +47,7 @@ pub(crate) struct Posted {
     pub(crate) refused: u64,
 }
 
-/// How things stand, for whoever asks.
+/// The current counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Status {
     /// What was counted since the spool was made.

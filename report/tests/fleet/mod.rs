@@ -26,7 +26,7 @@ pub(crate) struct Run {
     pub(crate) alarms: Vec<Alarm>,
     /// The whole log as a pack, line by line.
     pub(crate) pack: Vec<String>,
-    /// What the verifier says of it.
+    /// What the verifier says about it.
     verified: Report,
 }
 

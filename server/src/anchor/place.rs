@@ -23,7 +23,7 @@ pub enum Place {
     Address(Url),
 }
 
-/// Why what stands at a place was not read or written.
+/// Why what is at a place was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// The file could not be read or written.
@@ -50,7 +50,7 @@ pub enum PlaceError {
         /// The status.
         status: StatusCode,
     },
-    /// What stands there is longer than any checkpoint.
+    /// What is there is longer than any checkpoint.
     #[error("what is there is longer than any checkpoint")]
     TooLong,
     /// Not even a failure was told.
@@ -78,7 +78,7 @@ impl Place {
         }
     }
 
-    /// What stands there; `None` if nothing does yet.
+    /// What is there; `None` if nothing is yet.
     ///
     /// # Errors
     /// [`PlaceError`].
@@ -104,7 +104,7 @@ impl Place {
         }
     }
 
-    /// Replaces what stands there. After a crash the old text is there or the new one.
+    /// Replaces what is there. After a crash the old text is there or the new one.
     ///
     /// # Errors
     /// [`PlaceError`].
@@ -157,7 +157,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Whether what is at a path, or would be, lies in a folder, whichever way the path takes.
+/// Whether what is at a path, or would be, is in a folder, whichever way the path takes.
 ///
 /// # Errors
 /// If a part of the path that is there cannot be followed.

@@ -44,7 +44,7 @@ pub struct Manifest {
 /// A file beside the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
-    /// Where it lies in a data folder.
+    /// Its place in a data folder.
     pub path: String,
     /// How long it is.
     pub bytes: u64,
@@ -86,7 +86,7 @@ impl Manifest {
         self.files.iter().any(|file| file.path.starts_with("keys/"))
     }
 
-    /// As it stands in its file.
+    /// As it is in its file.
     #[must_use]
     pub fn to_json(&self) -> String {
         let files = self.files.iter().map(|file| {
@@ -199,7 +199,7 @@ pub enum ManifestError {
         /// The path.
         path: String,
     },
-    /// The head in it is no checkpoint.
+    /// The head in it is not a checkpoint.
     #[error("the manifest has no checkpoint")]
     Checkpoint(#[from] ParseCheckpointError),
 }

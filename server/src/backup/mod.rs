@@ -393,7 +393,7 @@ fn damaged(error: &BackupError) -> (Counts, Vec<String>) {
     (Counts::default(), vec![format!("{error:#}")])
 }
 
-/// Checks a store that was just restored, and that it is the one that the manifest names.
+/// Checks a store that was just restored, and that it is the manifest's.
 fn judge(
     manifest: &Manifest,
     trust: &[u8],

@@ -95,7 +95,7 @@ impl Marker {
         written.map_err(|error| MarkerError::Unwritten { path, error })
     }
 
-    /// As it stands in its file, without the line break.
+    /// As it is in its file, without the line break.
     #[must_use]
     pub fn to_json(&self) -> String {
         let resumed = self.resumed.as_ref().map(|(at_ms, checkpoint)| {

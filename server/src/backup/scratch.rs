@@ -15,7 +15,7 @@ pub(super) enum Purpose {
     Making,
     /// A backup is restored to be looked at.
     Verifying,
-    /// A backup is none any more.
+    /// A backup is no longer a backup.
     Removing,
 }
 

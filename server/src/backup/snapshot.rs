@@ -1,4 +1,4 @@
-//! A copy of the store as it is now, from whoever has it open.
+//! A copy of the store as it is now, from the process that has it open.
 //!
 //! A running service holds its store alone. So it listens on a socket in its data folder that its own user alone can
 //! reach: whoever connects gets the path of a snapshot, which is there until the connection ends.
@@ -26,7 +26,7 @@ use crate::store::Store;
 /// Where a running service is asked.
 const SOCKET: &str = "backup.sock";
 
-/// Where a snapshot lies.
+/// The path of a snapshot.
 const SNAPSHOT: &str = "backup.store";
 
 /// The longest answer: two paths.
@@ -41,7 +41,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Where the store lies.
+    /// The path of the store.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -93,7 +93,7 @@ fn path_in(answer: &str) -> Result<PathBuf, SnapshotError> {
     }
 }
 
-/// Gives snapshots of a store to whoever may use the data folder, one at a time.
+/// Gives snapshots of a store to processes that may use the data folder, one at a time.
 #[derive(Debug)]
 pub struct Snapshots {
     socket: PathBuf,

@@ -10,7 +10,7 @@ use ledger::text::Name;
 
 use super::{MAX_REQUESTS, Received};
 
-/// The longest file: an envelope as JSON, and what is said of it.
+/// The longest file: an envelope as JSON, and what is said about it.
 const MAX_FILE_BYTES: u64 = MAX_ENVELOPE_BYTES as u64 + 1_024;
 
 /// What files of requests end with. A name of an agent has no slash and does not begin with a dot.

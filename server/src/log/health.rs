@@ -1,4 +1,4 @@
-//! How the log is, for whoever asks whether to send it work.
+//! The health of the log, for load balancers and monitors.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

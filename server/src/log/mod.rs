@@ -195,7 +195,7 @@ struct Shared {
 /// What became of a record, now that it is durable, signed for and provable.
 #[derive(Clone, Debug)]
 pub struct Submitted {
-    /// Where it stands in the log.
+    /// Where it is in the log.
     pub index: LeafIndex,
     /// Its name.
     pub record: RecordHash,
@@ -327,7 +327,7 @@ impl Log {
         }
     }
 
-    /// A clock that shows the log's time, for whoever compares it with what a client signed.
+    /// A clock that shows the log's time, to compare with what a client signed.
     #[must_use]
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(LogClock(self.clone()))
@@ -396,7 +396,7 @@ pub enum OpenError {
     /// The store cannot be read.
     #[error("the store cannot be read")]
     Store(#[from] StoreError),
-    /// The log key is none of the charter's.
+    /// The log key is not one of the charter's.
     #[error("the log key is none of those that the charter names: {vkey}")]
     NotLogKey {
         /// The key's verifier key.

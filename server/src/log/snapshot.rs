@@ -8,7 +8,7 @@
 //! sha256:…                                                       over all lines before
 //! ```
 //!
-//! A snapshot stands at a pulse, which is in the log and names the root of the state. So a snapshot that is damaged,
+//! A snapshot is at a pulse, which is in the log and names the root of the state. So a snapshot that is damaged,
 //! older than this form, or another log's is found out, and ignored with a warning: then the log is read.
 //!
 //! A thread of its own writes them, one at a time. What comes while it writes is left out.

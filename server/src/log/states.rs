@@ -1,4 +1,4 @@
-//! The governance state in front of a pulse, for whoever proves it or begins a pack with it.
+//! The governance state just before a pulse, to prove it or begin a pack with it.
 //!
 //! That of the newest pulse is at hand. Any other is made from the newest snapshot in front of it, or from the first leaf,
 //! by the leaves that follow.
@@ -96,7 +96,7 @@ impl Published {
         Ok(Replay::into_state(replay))
     }
 
-    /// What the pulse at an index says of an agent.
+    /// What the pulse at an index says about an agent.
     ///
     /// # Errors
     /// [`ReadError::NoState`] if there is no pulse that names a state; [`ReadError::Store`] or

@@ -9,7 +9,7 @@ use server::log::ReadError;
 
 use crate::world::{JSON_LINES, World, after, registration};
 
-/// How often the agent ends and begins anew: two transitions each time.
+/// How often the agent ends and begins again: two transitions each time.
 const RESTARTS: u64 = 1_000;
 
 const STEPS: usize = 50;

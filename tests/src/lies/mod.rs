@@ -1,4 +1,4 @@
-//! Lies: evidence that is wrong, each piece in its own way, and what a verifier has to say of it.
+//! Lies: evidence that is wrong, each piece in its own way, and what a verifier has to say about it.
 //!
 //! They are made by whom the verifier must not believe: a producer who edits what a sound log gave out, and a log that signs
 //! what it should not. The sound log is the golden history of `ledger`'s tests, whose keys are known; the lying log signs with

@@ -131,7 +131,7 @@ fn signed_by(key: &SigningKey, scene: &Scene, size: TreeSize) -> SignedCheckpoin
 fn log_keys(shelf: &mut Shelf) {
     let (scene, new) = amended();
     let (size, old) = (scene.log.size(), scene.keys().log);
-    // The amendment stands in front of a last pulse.
+    // The amendment is in front of a last pulse.
     let changed_at = size.get() - 2;
     let trust: Trust = scene.log.trust();
     let trust = trust.to_json();

@@ -141,7 +141,7 @@ impl Behind {
         self.pack(self.state.size(), &self.brought())
     }
 
-    /// What the pulse says of an agent.
+    /// What the pulse says about an agent.
     fn proof(&self, agent: &str) -> StateProof {
         let agent = agent.parse().expect("a name");
         let tree = self.state.tree();

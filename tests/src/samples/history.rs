@@ -62,13 +62,13 @@ impl History {
         self
     }
 
-    /// With one leaf changed, in a tree that is built and signed anew: what a log could do that lies from the start.
+    /// With one leaf changed, in a tree that is built and signed again: what a log could do that lies from the start.
     pub fn with_leaf(mut self, index: usize, change: impl FnOnce(&str) -> String) -> Self {
         self.leaves[index] = change(&self.leaves[index]);
         self
     }
 
-    /// With the payload of an agent's record changed and signed anew by that agent.
+    /// With the payload of an agent's record changed and signed again by that agent.
     ///
     /// # Panics
     /// If that leaf is not a record.

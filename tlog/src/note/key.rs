@@ -319,7 +319,7 @@ pub enum ParseKeyError {
     /// The key is not base64 in its canonical spelling.
     #[error("a vkey's key is written in canonical base64")]
     Base64(#[from] NotCanonical),
-    /// The algorithm is none of those that are read.
+    /// The algorithm is not supported.
     #[error("the signature algorithm {algorithm:#04x} is not known")]
     UnknownAlgorithm {
         /// The algorithm's byte.

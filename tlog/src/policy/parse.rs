@@ -9,7 +9,7 @@ use crate::note::{Algorithm, ParseKeyError, VerifierKey};
 /// The most bytes that a policy may have: some hundred of the longest keys, where the specification recommends 64.
 pub const MAX_POLICY_BYTES: usize = 256 * 1024;
 
-/// The name that stands for no witness at all.
+/// The name that means no witness at all.
 const NONE: &str = "none";
 
 /// What is wrong with a policy, and in which line.

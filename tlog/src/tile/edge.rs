@@ -1,4 +1,4 @@
-//! The right edge of a growing log, as the partial tiles that nobody stores.
+//! The right edge of a growing log, as the partial tiles that are not stored.
 
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ impl Edge {
         hashes.map_or(&[], |hashes| hashes.as_slice())
     }
 
-    /// The hash of a node that lies in one of the partial tiles; `None` if it lies in a full tile, or is not complete.
+    /// The hash of a node that is in one of the partial tiles; `None` if it is in a full tile, or is not complete.
     #[must_use]
     pub fn node(&self, node: Node) -> Option<Hash> {
         let slice = TileSlice::of(node);

@@ -27,7 +27,7 @@ impl TilePath {
     ///
     /// # Errors
     ///
-    /// [`TilePathError`] for everything that formatting does not write.
+    /// [`TilePathError`] for everything that formatting does not produce.
     pub fn parse(path: &str) -> Result<Self, TilePathError> {
         let rest = path.strip_prefix(PREFIX).ok_or(TilePathError::Prefix)?;
         let (kind, rest) = rest.split_once('/').ok_or(TilePathError::Prefix)?;

@@ -8,7 +8,7 @@ use crate::{Hash, TreeSize, node_hash};
 ///
 /// An inclusion proof of one of these leaves in the tree that ends with them needs no other hash: what stands left of its
 /// way is complete in front of the last leaves, and as large as it can be, or ends among them; what stands right of it
-/// begins among them. So a log that has just grown proves what it grew by without reading or hashing anything anew.
+/// begins among them. So a log that has just grown proves what it grew by without reading or hashing anything again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tail {
     size: TreeSize,

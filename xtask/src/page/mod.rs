@@ -36,7 +36,7 @@ const STYLES: [&str; 6] = [
 /// Where programs find the verifier that do not come for the page.
 const VERIFIER: &str = "verifier";
 
-/// Builds the page of the workspace at `root` anew. One that is there and the same is left as it is: the times of its
+/// Builds the page of the workspace at `root` again. One that is there and the same is left as it is: the times of its
 /// files tell cargo whether the programs, which embed them, have to be built again.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! How prose stands in Markdown: one sentence a line, so that a change of a sentence is a change of its line.
+//! How prose is in Markdown: one sentence a line, so that a change of a sentence is a change of its line.
 
 use super::Spot;
 
@@ -36,7 +36,7 @@ fn fault(line: &str) -> Option<String> {
     second_sentence(&text).map(|start| format!("has a second sentence: {start}"))
 }
 
-/// The line with what stands in backticks blotted out, so that a full stop in it ends nothing.
+/// The line with what is in backticks blotted out, so that a full stop in it ends nothing.
 fn without_code(line: &str) -> String {
     let mut code = false;
     line.chars()

@@ -265,7 +265,7 @@ impl Finder {
     }
 }
 
-/// Whether `path` is `outer` or lies below it.
+/// Whether `path` is `outer` or is below it.
 fn is_within(path: &str, outer: &str) -> bool {
     path.strip_prefix(outer)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))

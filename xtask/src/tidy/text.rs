@@ -106,7 +106,7 @@ fn continues_a_word(neighbour: Option<char>) -> bool {
     neighbour.is_some_and(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// The characters before and after each place where `needle` stands in `line`.
+/// The characters before and after each place where `needle` is in `line`.
 fn places(line: &str, needle: &str) -> impl Iterator<Item = (Option<char>, Option<char>)> {
     line.match_indices(needle).map(move |(start, found)| {
         let before = line[..start].chars().next_back();

@@ -118,7 +118,7 @@ pub(super) fn amend(session: &Session, options: AmendOptions) -> Result<()> {
 ///
 /// # Errors
 ///
-/// If it is none for the charter in force, or the key has signed it already.
+/// If it is not a proposal for the charter in force, or the key has signed it already.
 pub(super) fn sign(session: &Session, options: &SignOptions) -> Result<()> {
     let service = session.service()?;
     let log = session.log_to_sign_for(&service)?;

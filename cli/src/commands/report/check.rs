@@ -1,4 +1,4 @@
-//! `report check`: a report, computed again from its evidence and its inputs, and compared with what lies there.
+//! `report check`: a report, computed again from its evidence and its inputs, and compared with the files there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -48,7 +48,7 @@ struct Claim {
     json: String,
 }
 
-/// What came of the comparison.
+/// The result of the comparison.
 #[derive(Default)]
 struct Compared {
     /// How many files are what they should be.

@@ -1,4 +1,4 @@
-//! Asking for leave: at once, or once there is a place among the open actions.
+//! Asking for permission: at once, or once there is a place among the open actions.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ const WAITING: Duration = Duration::from_secs(30);
 /// How soon it is tried again where the log alone knows what is open.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// Somebody asks for leave, and waits.
+/// A request for permission waits.
 pub(crate) struct Asked {
     request: Box<IntentRequest>,
     connection: Connection,

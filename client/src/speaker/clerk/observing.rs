@@ -1,4 +1,4 @@
-//! Beside a log that observes an action waits for nobody: it is signed into the journal, answered, and handed in then.
+//! With a log that observes, an action never waits: it is signed into the journal, answered, and then submitted.
 
 use std::time::Duration;
 

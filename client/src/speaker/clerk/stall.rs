@@ -12,7 +12,7 @@ use ledger::record::Liveness;
 use super::{Clerk, News};
 use crate::transport::Transport;
 
-/// For how many heartbeats a job may show no work at the least: where none is heard for two, another process may begin.
+/// For how many heartbeats a job may show no work at least: where none is heard for two, another process may begin.
 const LEAST_HEARTBEATS: u64 = 10;
 
 /// How long a job has shown no work, as far as this process was there to see it.

@@ -1,4 +1,4 @@
-//! What a pack comes to, said when all of it was read.
+//! The conclusion about a pack, once all of it was read.
 
 use tlog::checkpoint::VerifiedCheckpoint;
 use tlog::{Hash, ProofError, consistency, subset};

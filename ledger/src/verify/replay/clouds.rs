@@ -1,15 +1,15 @@
-//! What the log's own problems leave in the dark.
+//! What the log's own problems make unknowable.
 //!
 //! Where the log does not hold what somebody signed, what is missing may be what others build on: they are
-//! not to blame that it is not there. But what was only added, and stands in nobody's place, must not excuse
-//! them for ever: whoever keeps the log could forge one record, and then do what he likes. So a cloud over
+//! not to blame that it is not there. But what was only added, and is in nobody's place, must not excuse
+//! them forever: whoever keeps the log could forge one record, and then do anything. So a cloud over
 //! an agent lifts when the agent's own next record fits what is there.
 
 use crate::codes::Code;
 use crate::table::Table;
 use crate::text::Name;
 
-/// What lies in the dark.
+/// What is unknowable.
 #[derive(Debug, Default)]
 pub(super) struct Clouds {
     over: Table<Name, Cloud>,
@@ -17,7 +17,7 @@ pub(super) struct Clouds {
     until_ms: Option<u64>,
 }
 
-/// What of an agent lies in the dark.
+/// What is unknowable about an agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Cloud {
     #[default]

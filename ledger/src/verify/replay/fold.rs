@@ -7,7 +7,7 @@
 //!
 //! The lenient history is what somebody may have believed. An agent that goes on in a way that is right
 //! in the strict one and wrong in the lenient shows that nobody did: from there on the lenient one has
-//! that agent as the strict one does, or one forged record would be an alibi for ever.
+//! that agent as the strict one does, or one forged record would be an alibi forever.
 
 use tlog::LeafIndex;
 
@@ -24,7 +24,7 @@ pub(super) struct Histories {
     lenient: Option<Box<State>>,
 }
 
-/// What the rules say of a record.
+/// What the rules say about a record.
 #[derive(Debug)]
 pub(super) enum Judgement {
     /// It may be in the log; in observe mode with the rule that it breaks.

@@ -43,7 +43,7 @@ fn check_root(size: u64, root: &tlog::Hash, entries: &Entries) -> Result<Head, R
     }
 }
 
-/// What a pulse's witnesses say of the log's tree and clock.
+/// What a pulse's witnesses say about the log's tree and clock.
 #[derive(Debug)]
 pub(super) struct Witnessed {
     head: VerifiedCheckpoint,

@@ -2,7 +2,7 @@
 //!
 //! Each leaf is judged in the state before it, at its own time. The record may be wrong; something may
 //! have become due that is not there; and what agents and witnesses saw of the log is held against it.
-//! Everything found has somebody at whose fault it is, and one bad record makes nobody else look guilty:
+//! Each finding names whose fault it is, and one bad record makes nobody else look guilty:
 //!
 //! - A record with a *problem* changes no state. Whatever is wrong only because of that has
 //!   `rests-on-problem`, by whoever the problem is by, and counts otherwise.
@@ -16,9 +16,9 @@
 //! | `fold.rs` | the state without, and with, what cannot be relied on |
 //! | `entries.rs` | names, times and roots of all leaves |
 //! | `heads.rs` | heads that agents and witnesses saw |
-//! | `clouds.rs` | what the log's own problems leave in the dark |
+//! | `clouds.rs` | what the log's own problems make unknowable |
 //! | `refused.rs` | refusals that show what was refused |
-//! | `blame.rs` | at whose fault something is |
+//! | `blame.rs` | whose fault something is |
 
 mod blame;
 mod clouds;
@@ -49,7 +49,7 @@ use crate::verify::report::{CheckId, Finding};
 /// The most findings that wait for witnesses. A report lists no more of one check.
 const MAX_IN_DOUBT: usize = 1000;
 
-/// What the replay knows of an agent that the state does not.
+/// What the replay knows about an agent beyond the state.
 #[derive(Clone, Copy, Debug, Default)]
 struct Standing {
     /// Whether a record of control, that has no ground, has brought the agent to where it is.
@@ -492,7 +492,7 @@ impl Replay {
         blame
     }
 
-    /// A finding in a record, by whoever is to blame for it.
+    /// A finding in a record, and who is to blame for it.
     fn find_in(&mut self, leaf: Leaf, record: &CheckedRecord, refusal: Refusal, class: Class) {
         let Blame { by, agent } = self.blame(record, refusal.code);
         self.push(Finding {

@@ -16,7 +16,7 @@ use crate::store::{
     AppendError, Appended, Group, Journal, Storage, Store, StoreError, StoredCheckpoint, Term,
 };
 
-/// Owns the journal, the newest head and whoever signs the next.
+/// Owns the journal, the newest head and the signer of the next.
 pub(super) struct Committer {
     journal: Arc<dyn Journal>,
     store: Arc<dyn Store>,

@@ -53,7 +53,7 @@ impl Plan {
     /// Adds refusals, and behind each the transitions that it causes.
     pub(super) fn refusals(&mut self, refusals: Vec<Refused>) -> Result<(), Fatal> {
         for mut refused in refusals {
-            // What was counted for a minute is told in the epoch that is in force now.
+            // What was counted for a minute is logged in the epoch that is in force now.
             refused.epoch = self.epoch_of(&refused.agent);
             let (code, count) = (refused.code, refused.count);
             let duty = Duty::Refusal { code, count };

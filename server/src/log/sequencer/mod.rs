@@ -123,7 +123,7 @@ impl Sequencer {
             let outcome = catch_unwind(AssertUnwindSafe(|| run(&mut writer, &queue)));
             let outcome = outcome.unwrap_or(Err(Fatal::Panicked));
             status.ended(outcome.as_ref().err().map(ToString::to_string));
-            // Whoever still waits in the queue learns that there is no answer.
+            // Those that still wait in the queue learn that there is no answer.
             drop(queue);
             // Nobody listens if the handle was dropped, which is the owner's right.
             let _ = signal.send(());

@@ -44,7 +44,7 @@ pub(super) enum Office {
     LogKeyReplaced,
 }
 
-/// What the store says of a submitted record.
+/// What the store says about a submitted record.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// Where it is, if it was logged before.
@@ -177,7 +177,7 @@ impl Plan {
             return Ok(Verdict::Refused(Code::Stopping.because(why)));
         }
         match self.admit_upon(&record, &known.absent) {
-            // An amendment may just have taken a key out of office: whoever follows does what is due.
+            // An amendment may just have removed a key: its successor does what is due.
             Ok(verdict) if self.office != Office::Held => Ok(verdict),
             Ok(verdict) => {
                 self.transitions()?;
@@ -220,7 +220,7 @@ impl Plan {
         let Some(unknown) = absent.iter().find(|hash| !self.indices.contains_key(hash)) else {
             return self.admit(record);
         };
-        // What the rules say of it comes first: a stranger learns nothing of what is in the log.
+        // What the rules say about it comes first: a stranger learns nothing of what is in the log.
         self.state.admit(record, self.now_ms)?;
         Err(Code::ReferenceUnknown.because(unknown))
     }

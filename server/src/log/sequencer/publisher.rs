@@ -53,7 +53,7 @@ impl Publisher {
         Arc::clone(&self.published)
     }
 
-    /// Its size, for whoever waits until it grows.
+    /// Its size, for tasks that wait until it grows.
     pub(super) fn heads(&self) -> watch::Receiver<TreeSize> {
         self.heads.subscribe()
     }

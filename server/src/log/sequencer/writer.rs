@@ -92,7 +92,7 @@ impl Writer {
         self.publisher.published()
     }
 
-    /// Its size, for whoever waits until it grows.
+    /// Its size, for tasks that wait until it grows.
     pub(in crate::log) fn heads(&self) -> watch::Receiver<TreeSize> {
         self.publisher.heads()
     }

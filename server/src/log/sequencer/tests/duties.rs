@@ -91,7 +91,7 @@ fn second_beat_of_a_healing(bench: &mut Bench) -> SignedRecord {
     speaker.beat(2)
 }
 
-/// Where a record, or its refusal, stands in the log.
+/// Where a record, or its refusal, is in the log.
 fn place(records: &[SignedRecord], cause: RecordHash) -> Option<usize> {
     records
         .iter()
