@@ -115,7 +115,7 @@ test("another trust takes the verdict away", async () => {
 
 test("the samples' trust is not kept for evidence of one's own", async () => {
   await trySample(page, "one-record.tlog-proof");
-  assert.match(await page.textContent("#trust-origin"), /for its samples alone/);
+  assert.match(await page.textContent("#trust-origin"), /only for its samples/);
   await give("#evidence-file", "mine.tlog-proof", proof);
   await page.getByText("Nobody yet").waitFor();
   assert.equal(await page.isDisabled("#verify"), true);
@@ -126,7 +126,7 @@ test("an address in the fragment brings evidence of this host, and says whose tr
   await page.goto(`${host.url}#evidence=given/6`);
   assert.equal((await verdict(page)).verdict, "verified");
   assert.match(await page.textContent("#trust-origin"), /also served this page/);
-  assert.match(await page.textContent("#verdict"), /consistent with what this host says of itself/);
+  assert.match(await page.textContent("#verdict"), /consistent with what this host says about itself/);
   assert.equal(await page.locator(".verdict.is-verified").count(), 0, "no green under the host's own trust");
   assert.match(await page.textContent("#evidence-origin"), /\/some\/where\/given\/6/);
 });
@@ -187,8 +187,8 @@ test("what mail has altered is named, and mended only on request", async () => {
     assert.equal((await verdict(page)).verdict, "failed");
     await page.click(".mending button");
     await page.waitForSelector('[data-verdict="verified"]');
-    assert.match(await page.textContent("#verdict"), /You had the file mended first/);
-    assert.match(await page.textContent("#report-subject"), /mended by you/);
+    assert.match(await page.textContent("#verdict"), /You had the file repaired first/);
+    assert.match(await page.textContent("#report-subject"), /repaired by you/);
   }
 });
 
