@@ -9,13 +9,14 @@
 //!                     {"logged":{"record":…,"index":…,"received_ms":…}}    shown by its proof
 //!                     {"refused":{"record":…,"code":…,"detail":…}}         judged, and never to be in the log
 //!                     {"seen":"<checkpoint>"}                              verified, and consistent with the one before
+//! journal.past.jsonl  lines that no longer matter, moved here when a long journal is opened
 //! disclosures.jsonl   the values behind the commitments, see [`disclosure`](crate::disclosure)
 //! ```
 //!
 //! What the log tells again when it is asked is synced together with what is signed next. That an intent was logged is
 //! not of these: it is permission to act, and after a crash nobody else knows that it was given.
 //!
-//! Lines are only ever added. A last line without its end is one that a crash tore, and so are NULs at the end, which
+//! Lines are only ever added, but for those that move to the file of the past. A last line without its end is one that a crash tore, and so are NULs at the end, which
 //! file systems leave there: it was not synced, so nothing was sent that rests on it, and it is cut off. No link below
 //! the state directory is followed, and no file that others may write to is used. The file is locked while it is open, so that two processes never continue
 //! one chain.
@@ -24,9 +25,11 @@ mod book;
 mod inspection;
 mod line;
 mod operator;
+mod shortening;
 
 use std::fs::{File, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use host::private::{Folder, PrivateError};
@@ -116,8 +119,7 @@ impl Journal {
     pub fn open(state: &Path, log: RecordHash, agent: &Name) -> Result<Self, JournalError> {
         let folder = Folder::make(state, &["dragons", &folder_of(log), agent.as_str()])?;
         let directory = folder.path().to_owned();
-        let file = folder.append(JOURNAL)?;
-        lock(&file, &directory)?;
+        let mut file = open_locked(&folder)?;
         let disclosures = folder.append(DISCLOSURES)?;
         // New names are durable once their directory is synced, and nothing is written before they are.
         if [&file, &disclosures].iter().any(|file| is_empty(file)) {
@@ -125,6 +127,11 @@ impl Journal {
         }
         cut_torn_line(&disclosures, &directory.join(DISCLOSURES))?;
         let book = read_book(&file, &directory.join(JOURNAL))?;
+        // A journal that cannot be shortened now is as good as it was.
+        let _ = shortening::shorten(&folder, &file, &book);
+        if !is_still_there(&file, &folder)? {
+            file = open_locked(&folder)?;
+        }
         Ok(Self {
             directory,
             file,
@@ -272,6 +279,24 @@ pub fn directory(state: &Path, log: RecordHash, agent: &Name) -> PathBuf {
         .join("dragons")
         .join(folder_of(log))
         .join(agent.as_str())
+}
+
+/// Opens a journal and locks it. Whoever had it until now may have put a shorter one in its place meanwhile.
+fn open_locked(folder: &Folder) -> Result<File, JournalError> {
+    loop {
+        let file = folder.append(JOURNAL)?;
+        lock(&file, folder.path())?;
+        if is_still_there(&file, folder)? {
+            return Ok(file);
+        }
+    }
+}
+
+fn is_still_there(file: &File, folder: &Folder) -> Result<bool, JournalError> {
+    let number = |file: &File| file.metadata().map(|metadata| metadata.ino());
+    let both = number(file)
+        .and_then(|own| Ok(own == number(&folder.append(JOURNAL).map_err(io::Error::other)?)?));
+    both.map_err(|source| at(&folder.path().join(JOURNAL), source))
 }
 
 fn lock(file: &File, directory: &Path) -> Result<(), JournalError> {

@@ -1,7 +1,6 @@
 //! The content of a journal: the end of the chain, and what is open. A fold over its lines, with no I/O.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
@@ -49,9 +48,11 @@ pub struct Unsaid {
 const MAX_CLAIMED: usize = 64;
 
 /// The journal's sum.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Book {
     logged: Option<Tip>,
+    /// The last heartbeat that is known to be in the log.
+    last_beat: Option<RecordHash>,
     pending: VecDeque<SignedRecord>,
     claimed: Vec<SignedRecord>,
     unsaid: Vec<Unsaid>,
@@ -126,6 +127,21 @@ impl Book {
         known.any(|known| known.hash() == record && is_intent(known))
     }
 
+    /// The records whose lines this still rests on.
+    pub(super) fn live_records(&self) -> BTreeSet<RecordHash> {
+        let waiting = self.pending.iter().chain(&self.claimed);
+        let renamed = self.renamed.iter().flat_map(|(old, new)| [*old, *new]);
+        waiting
+            .map(SignedRecord::hash)
+            .chain(renamed)
+            .chain(self.unsaid.iter().map(|unsaid| unsaid.record))
+            .chain(self.goals.iter().copied())
+            .chain(self.intents.keys().copied())
+            .chain(self.last_logged())
+            .chain(self.last_beat)
+            .collect()
+    }
+
     /// Takes the next line.
     pub(super) fn apply(&mut self, line: &Line) {
         match line {
@@ -145,6 +161,9 @@ impl Book {
                 let waited = self.take_pending(*record);
                 if let Some(record) = waited.or_else(|| self.take_claimed(*record)) {
                     self.logged = follow(self.logged.take(), &record);
+                    if matches!(record.record().body, Body::Heartbeat(_)) {
+                        self.last_beat = Some(record.hash());
+                    }
                     self.open_and_close(&record, *received_ms);
                     self.settle_claims();
                 }

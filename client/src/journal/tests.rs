@@ -315,3 +315,76 @@ fn a_look_from_outside_sees_all_and_changes_nothing() {
     let damaged = inspect().unwrap_err();
     assert!(matches!(damaged, JournalError::Damaged { line: 1, .. }));
 }
+
+/// A goal with an intent that stays open, a long life, and a record on its way.
+fn long_life(journal: &mut Journal) {
+    let mut prev = log();
+    let mut sign = |journal: &mut Journal, seq: u64, is_answered: bool| {
+        let record = beat(seq, prev);
+        prev = record.hash();
+        let signed = Line::Signed(Box::new(record.clone()));
+        journal.append_with_next(&signed).unwrap();
+        if is_answered {
+            journal.append_with_next(&logged(&record)).unwrap();
+        }
+    };
+    for seq in 0..400 {
+        sign(journal, seq, true);
+        let mode = if seq < 200 {
+            Mode::Observe
+        } else {
+            Mode::Enforce
+        };
+        let charter = Line::Charter {
+            record: log(),
+            mode,
+        };
+        journal.append_with_next(&charter).unwrap();
+    }
+    sign(journal, 400, false);
+}
+
+#[test]
+fn a_long_journal_is_shortened_when_it_is_opened_and_comes_to_the_same() {
+    let state = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(state.path(), log(), &name()).unwrap();
+    long_life(&mut journal);
+    let before = journal.book().clone();
+    let path = journal.directory().join(JOURNAL);
+    drop(journal);
+    let whole = fs::read_to_string(&path).unwrap();
+    let journal = Journal::open(state.path(), log(), &name()).unwrap();
+    assert_eq!(*journal.book(), before);
+    let kept = fs::read_to_string(&path).unwrap();
+    assert!(kept.len() < 4_096, "{} bytes are left", kept.len());
+    let past = fs::read_to_string(path.with_file_name("journal.past.jsonl")).unwrap();
+    let mut parts: Vec<&str> = kept.lines().chain(past.lines()).collect();
+    let mut lines: Vec<&str> = whole.lines().collect();
+    parts.sort_unstable();
+    lines.sort_unstable();
+    assert_eq!(parts, lines, "no line is lost");
+    let again = Journal::open(state.path(), log(), &name());
+    assert!(matches!(again, Err(JournalError::InUse { .. })));
+    drop(journal);
+    let mut journal = Journal::open(state.path(), log(), &name()).unwrap();
+    assert_eq!(*journal.book(), before);
+    let pending = journal.book().pending()[0].clone();
+    journal.append(&logged(&pending)).unwrap();
+    drop(journal);
+    let journal = Journal::open(state.path(), log(), &name()).unwrap();
+    assert_eq!(journal.book().last_logged(), Some(pending.hash()));
+}
+
+#[test]
+fn a_journal_that_was_replaced_while_it_was_waited_for_is_not_continued() {
+    let state = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(state.path(), log(), &name()).unwrap();
+    long_life(&mut journal);
+    drop(journal);
+    let folder = Folder::open(state.path(), &["dragons", &folder_of(log()), "greeter"]).unwrap();
+    let early = folder.append(JOURNAL).unwrap();
+    assert!(is_still_there(&early, &folder).unwrap());
+    drop(Journal::open(state.path(), log(), &name()).unwrap());
+    assert!(!is_still_there(&early, &folder).unwrap());
+    assert!(is_still_there(&open_locked(&folder).unwrap(), &folder).unwrap());
+}
