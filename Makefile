@@ -72,7 +72,7 @@ demo:
 demo-steps:
 	@echo 'Building. The first build takes about 15 minutes on two cores; most of that is RocksDB.'
 	@echo 'With a warm compiler cache it takes about 3 minutes.'
-	$(CARGO) build --locked --bins -p cli -p server -p xtask --features xtask/web
+	$(CARGO) build --locked --bins -p cli -p dragonsd -p xtask --features xtask/web
 	@$(MAKE) --no-print-directory web
 	@bash demo/demo.sh
 
@@ -104,7 +104,7 @@ bench-attend:
 
 # The real Claude Code, Codex and Gemini CLI under our hooks, offline. They are fetched once (0.9 GB) and not part of `test`.
 hosts:
-	$(CARGO) build --locked --bins -p cli -p server
+	$(CARGO) build --locked --bins -p cli -p dragonsd
 	@DRAGONS_BIN="$$($(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug" python3 tests/hosts/hosts.py
 
 # What `dragons mcp` adds to a tool call.
@@ -118,7 +118,7 @@ prove:
 
 # The servers and suites are fetched once, and skipped if they are not available; `unit` has a hand-written server.
 mcp:
-	$(CARGO) build --locked --bins -p cli -p server
+	$(CARGO) build --locked --bins -p cli -p dragonsd
 	DRAGONS_PROGRAMS=$(or $(CARGO_TARGET_DIR),target)/debug bash tests/mcp/real.sh
 
 # These take too long for every change: `unit` kills ten times, and tries some of the faults. The mixed load lasts an
@@ -175,7 +175,7 @@ sdk:
 
 # Those of `unit` and those with frameworks, which `make sdk` installs.
 examples:
-	$(CARGO) build --locked --bins -p cli -p server
+	$(CARGO) build --locked --bins -p cli -p dragonsd
 	PATH="$$($(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug:$$PATH" bash examples/all.sh
 
 # A development server for the tests of the Temporal adapter; a Go build of a few minutes.

@@ -6,11 +6,11 @@
 
 use ledger::leaf::Leaf;
 use ledger::record::SignedRecord;
+use store::{Counts, Mention, Order, Store, StoreError, StoredCheckpoint, TileKey};
 use tlog::checkpoint::SignedCheckpoint;
 use tlog::{LeafIndex, TreeSize};
 
 use crate::log::Replay;
-use crate::store::{Counts, Mention, Order, Store, StoreError, StoredCheckpoint, TileKey};
 use crate::trust::Trust;
 
 /// Rows that are read at once: some megabytes of leaves.

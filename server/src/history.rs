@@ -9,13 +9,13 @@ use std::ops::Range;
 use ledger::digest::RecordHash;
 use ledger::record::{Body, Kind, Phase};
 use ledger::text::Name;
+use store::{Order, Topic};
 use timeline::entry::Entry;
 use timeline::goal::{GoalStory, Goals};
 use timeline::life::{Life, LifeTold};
 use tlog::LeafIndex;
 
 use crate::log::{Published, ReadError};
-use crate::store::{Order, Topic};
 
 /// Rows of an agent that one picture looks at: a heartbeat each minute for six weeks.
 const MAX_ROWS: usize = 1 << 16;

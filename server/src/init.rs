@@ -16,12 +16,12 @@ use ledger::record::{
     Body, Charter, CharterKey, Kind, Limits, Liveness, Mode, RULES, Record, Role, SignedRecord,
     Thresholds,
 };
+use store::{Engine, OpenStoreError};
 use tlog::note::{KeyName, ParseKeyError, SigningKey};
 
 use crate::config::default_keys;
 use crate::keys::{self, KeyError, KeyFile};
 use crate::log::{GenesisError, LogKeys, found, judge_charter};
-use crate::store::open::{self, OpenStoreError};
 
 /// The file that says how this log is verified, in the data folder.
 pub const TRUST_FILE: &str = "trust.json";
@@ -72,7 +72,11 @@ enum Origin {
 ///
 /// # Errors
 /// [`InitError`]. Before the first file is written, nothing has changed.
-pub fn init(founding: &Founding, now_ms: u64) -> Result<RecordHash, InitError> {
+pub fn init(
+    engine: &dyn Engine,
+    founding: &Founding,
+    now_ms: u64,
+) -> Result<RecordHash, InitError> {
     must_be_empty(&founding.data)?;
     let folder = founding
         .keys
@@ -92,7 +96,7 @@ pub fn init(founding: &Founding, now_ms: u64) -> Result<RecordHash, InitError> {
     judge_charter(&signing, charter.clone(), now_ms).map_err(InitError::Charter)?;
     create_folder(&founding.data)?;
     keys.save()?;
-    let storage = open::create(&store_path(&founding.data))?;
+    let storage = engine.create(&store_path(&founding.data))?;
     found(storage, &signing, charter, now_ms)?;
     keys.note_log(&founding.origin, fingerprint)?;
     write_trust(&founding.data, &signing.log, fingerprint)?;

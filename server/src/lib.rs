@@ -1,8 +1,9 @@
-//! `dragonsd`, the control plane whose only state is a transparency log.
+//! The service, a control plane whose only state is a transparency log.
 //!
 //! The log is the state: every decision is a pure function of the records before it ([`ledger::govern`]), so this
-//! crate has only what must not be pure: where bytes are kept ([`store`]), who writes next ([`log`]), how it is asked
-//! ([`http`]), who is told by itself ([`webhooks`]), and how a process is started and stopped ([`mod@serve`]).
+//! crate has only what must not be pure: who writes next ([`log`]), how it is asked ([`http`]), who is told by itself
+//! ([`webhooks`]), and how a process is started and stopped ([`mod@serve`]). Where bytes are kept is the crate `store`;
+//! which engine keeps them, the program says that is built of this.
 
 #![deny(
     clippy::print_stdout,
@@ -27,6 +28,5 @@ pub mod metrics;
 pub mod rates;
 pub mod serve;
 pub mod signals;
-pub mod store;
 pub mod trust;
 pub mod webhooks;

@@ -10,11 +10,11 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use store::Group;
 
 use tlog::TreeSize;
 
 use crate::log::Duty;
-use crate::store::Group;
 
 const RECORDS: &str = "dragonsd_records_total";
 const GROUP_LEAVES: &str = "dragonsd_group_leaves";

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use store::{Engine, OpenStoreError, Storage, Store};
 use tlog::note::{KeyName, ParseKeyError, SigningKey};
 use tokio::net::TcpListener;
 
@@ -27,8 +28,6 @@ use crate::log::{
 use crate::messages::Messages;
 use crate::metrics;
 use crate::signals::Signals;
-use crate::store::open::{self, OpenStoreError};
-use crate::store::{Storage, Store};
 use crate::trust::{Trust, TrustError};
 use crate::webhooks::{WebhookError, Webhooks};
 
@@ -42,7 +41,11 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`ServeError`] if the service cannot start, or its sequencer ended by itself.
-pub async fn serve(settings: &Settings, messages: &Messages) -> Result<(), ServeError> {
+pub async fn serve(
+    engine: &dyn Engine,
+    settings: &Settings,
+    messages: &Messages,
+) -> Result<(), ServeError> {
     // First of all, so that no signal finds the process without a handler.
     let signals = Signals::new().map_err(ServeError::Signals)?;
     let recorder = metrics::install().map_err(ServeError::Metrics)?;
@@ -50,7 +53,7 @@ pub async fn serve(settings: &Settings, messages: &Messages) -> Result<(), Serve
     check_reach(settings)?;
     let files = Files::raise()?;
     if settings.dev {
-        make_for_a_look(settings)?;
+        make_for_a_look(engine, settings)?;
     }
     let trust = Trust::read(&settings.data)?;
     let may_sign = may_sign(settings)?;
@@ -59,7 +62,7 @@ pub async fn serve(settings: &Settings, messages: &Messages) -> Result<(), Serve
         true => anchor_place(settings)?,
         false => None,
     };
-    let storage = open_storage(settings, files)?;
+    let storage = open_storage(engine, settings, files)?;
     let store = Arc::clone(&storage.store);
     let (log, mut sequencer) = open(settings, &trust, storage, place.as_ref(), may_sign).await?;
     let anchor = match place {
@@ -100,12 +103,16 @@ fn may_sign(settings: &Settings) -> Result<bool, ServeError> {
 }
 
 /// Opens the storage, which is its owner's alone whatever the umask was when it was made.
-fn open_storage(settings: &Settings, files: Files) -> Result<Storage, ServeError> {
+fn open_storage(
+    engine: &dyn Engine,
+    settings: &Settings,
+    files: Files,
+) -> Result<Storage, ServeError> {
     let path = init::store_path(&settings.data);
     if let Err(error) = fs::set_permissions(&path, Permissions::from_mode(0o700)) {
         tracing::warn!(%error, path = %path.display(), "the store could not be made private");
     }
-    Ok(open::open_within(&path, files.of_store())?)
+    Ok(engine.open_within(&path, files.of_store())?)
 }
 
 /// Without it backups can be made while the service is stopped.
@@ -306,7 +313,7 @@ fn read_keys(settings: &Settings, trust: &Trust) -> Result<LogKeys, ServeError> 
 }
 
 /// `--dev`: a log in an empty folder, with all keys beside it.
-fn make_for_a_look(settings: &Settings) -> Result<(), ServeError> {
+fn make_for_a_look(engine: &dyn Engine, settings: &Settings) -> Result<(), ServeError> {
     tracing::warn!("--dev: for a first look only. All keys lie where the service can read them");
     if !init::is_vacant(&settings.data)? {
         return Ok(());
@@ -318,7 +325,7 @@ fn make_for_a_look(settings: &Settings) -> Result<(), ServeError> {
         keys: settings.keys.clone(),
         charter: None,
     };
-    let charter = init(&founding, SystemClock::new().wall_ms())?;
+    let charter = init(engine, &founding, SystemClock::new().wall_ms())?;
     tracing::warn!(%charter, data = %settings.data.display(), "--dev: made a new log");
     Ok(())
 }

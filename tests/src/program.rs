@@ -11,7 +11,7 @@ pub struct Program(PathBuf);
 /// The service.
 pub fn dragonsd() -> &'static Program {
     static PROGRAM: OnceLock<Program> = OnceLock::new();
-    PROGRAM.get_or_init(|| Program::build("server", "dragonsd"))
+    PROGRAM.get_or_init(|| Program::build("dragonsd", "dragonsd"))
 }
 
 /// The command.

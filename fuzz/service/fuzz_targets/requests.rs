@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use store::memory::MemoryStore;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
@@ -17,7 +18,6 @@ use ledger::record::{
 use libfuzzer_sys::fuzz_target;
 use server::http::{Service, Web, router};
 use server::log::{Clock, Log, LogKeys, Options, Sequencer, found};
-use server::store::memory::MemoryStore;
 use tlog::note::{KeyName, SigningKey};
 use tower::ServiceExt as _;
 

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
+use store::memory::MemoryStore;
+
 use super::*;
 use crate::log::testing::{ManualClock, START_MS, Speaker, charter, founded, keys, options};
 use crate::log::{Log, Sequencer};
-use crate::store::memory::MemoryStore;
 
 /// A log of some leaves, and of one more.
 fn two_heads() -> (Arc<Published>, Arc<Published>) {

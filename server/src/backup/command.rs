@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Subcommand;
+use store::Engine;
 
 use super::{BackupError, Create, Listed, Restore};
 use crate::config::default_keys;
@@ -75,7 +76,7 @@ pub enum Command {
 ///
 /// # Errors
 /// If it could not be done; [`ExitCode::FAILURE`] says that it was decided, and how.
-pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+pub fn run(engine: &dyn Engine, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create {
             data,
@@ -85,27 +86,28 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
             keep,
         } => {
             let keys = with_keys.then(|| keys.unwrap_or_else(|| default_keys(&data)));
-            create(&Create {
+            let request = Create {
                 data,
                 to,
                 keys,
                 keep: keep.map(usize::from),
                 now_ms: now_ms(),
-            })
+            };
+            create(engine, &request)
         }
-        Command::List { from, data } => list(&from, data),
-        Command::Verify { from, id, data } => verify(&from, id, data),
+        Command::List { from, data } => list(engine, &from, data),
+        Command::Verify { from, id, data } => verify(engine, &from, id, data),
         Command::Restore {
             from,
             id,
             data,
             resume_after,
-        } => restore(from, id, data, resume_after.as_deref()),
+        } => restore(engine, from, id, data, resume_after.as_deref()),
     }
 }
 
-fn create(request: &Create) -> anyhow::Result<ExitCode> {
-    let manifest = super::create(request)?;
+fn create(engine: &dyn Engine, request: &Create) -> anyhow::Result<ExitCode> {
+    let manifest = super::create(engine, request)?;
     writeln!(io::stdout(), "{}", manifest.id)?;
     let keys = match manifest.has_keys() {
         true => "with its keys",
@@ -119,8 +121,12 @@ fn create(request: &Create) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(from: &std::path::Path, data: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    let listed = super::list(from)?;
+fn list(
+    engine: &dyn Engine,
+    from: &std::path::Path,
+    data: Option<PathBuf>,
+) -> anyhow::Result<ExitCode> {
+    let listed = super::list(engine, from)?;
     check_log(&listed, data)?;
     let mut out = io::stdout().lock();
     writeln!(
@@ -139,14 +145,15 @@ fn list(from: &std::path::Path, data: Option<PathBuf>) -> anyhow::Result<ExitCod
 }
 
 fn verify(
+    engine: &dyn Engine,
     from: &std::path::Path,
     id: Option<u32>,
     data: Option<PathBuf>,
 ) -> anyhow::Result<ExitCode> {
     if data.is_some() {
-        check_log(&super::list(from)?, data)?;
+        check_log(&super::list(engine, from)?, data)?;
     }
-    let report = super::verify(from, id, &mut progress())?;
+    let report = super::verify(engine, from, id, &mut progress())?;
     for finding in &report.findings {
         writeln!(io::stdout(), "{finding}")?;
     }
@@ -164,6 +171,7 @@ fn verify(
 }
 
 fn restore(
+    engine: &dyn Engine,
     from: Option<PathBuf>,
     id: Option<u32>,
     data: PathBuf,
@@ -178,7 +186,7 @@ fn restore(
             id,
             data: data.clone(),
         };
-        let manifest = super::restore(&request, &mut progress())?;
+        let manifest = super::restore(engine, &request, &mut progress())?;
         let (id, size) = (manifest.id, manifest.size());
         told(&format!("backup {id} is restored: {size} entries\n"));
         if !manifest.has_keys() {
@@ -191,7 +199,7 @@ fn restore(
         );
         return Ok(ExitCode::SUCCESS);
     };
-    match super::resume(&data, &shown, now_ms()) {
+    match super::resume(engine, &data, &shown, now_ms()) {
         Ok(marker) => {
             told(&format!(
                 "the log goes on behind entry {}\n",

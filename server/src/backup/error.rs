@@ -3,13 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use store::{CopyError, OpenStoreError, StoreError};
+
 use super::manifest::ManifestError;
 use super::restored::{MarkerError, ResumeError};
 use super::snapshot::SnapshotError;
 use crate::anchor::PlaceError;
 use crate::init::InitError;
-use crate::store::StoreError;
-use crate::store::open::{CopyError, OpenStoreError};
 use crate::trust::TrustError;
 
 /// Why a backup was not made, checked or restored.

@@ -24,6 +24,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use host::durable::{self, Draft, Readers};
+use store::{Copies, Counts, Engine};
 
 pub use error::BackupError;
 pub use manifest::{Copied, Manifest, ManifestError};
@@ -31,8 +32,6 @@ pub use manifest::{Copied, Manifest, ManifestError};
 use crate::anchor::{Place, lies_in};
 use crate::fsck;
 use crate::init::{self, TRUST_FILE};
-use crate::store::Counts;
-use crate::store::open::{self, Copies};
 use crate::trust::Trust;
 use restored::Marker;
 use scratch::{Purpose, Scratch};
@@ -68,12 +67,12 @@ pub struct Create {
 ///
 /// # Errors
 /// [`BackupError`]; the backups that were there before are there as they were.
-pub fn create(request: &Create) -> Result<Manifest, BackupError> {
+pub fn create(engine: &dyn Engine, request: &Create) -> Result<Manifest, BackupError> {
     let trust = Trust::read(&request.data)?;
     must_lie_elsewhere(&request.to, &request.data)?;
     fs::create_dir_all(&request.to).map_err(|error| BackupError::file(&request.to, error))?;
     let _alone = lock(&request.to)?;
-    let mut shelf = Shelf::tidied(&request.to)?;
+    let mut shelf = Shelf::tidied(engine, &request.to)?;
     shelf.must_be_of(&trust)?;
     let draft = Scratch::make(&request.to, Purpose::Making)?;
     // Before the store: a webhook that goes on too early tells something twice, one too late leaves something out.
@@ -107,8 +106,8 @@ pub struct Listed {
 ///
 /// # Errors
 /// [`BackupError`].
-pub fn list(from: &Path) -> Result<Vec<Listed>, BackupError> {
-    let shelf = Shelf::open(from)?;
+pub fn list(engine: &dyn Engine, from: &Path) -> Result<Vec<Listed>, BackupError> {
+    let shelf = Shelf::open(engine, from)?;
     let bytes = |id| {
         let copy = shelf.copies.all().into_iter().find(|copy| copy.id == id);
         copy.map(|copy| copy.bytes)
@@ -136,11 +135,12 @@ pub struct Report {
 /// # Errors
 /// [`BackupError`] if nothing can be decided.
 pub fn verify(
+    engine: &dyn Engine,
     from: &Path,
     only: Option<u32>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Report, BackupError> {
-    let mut shelf = Shelf::open(from)?;
+    let mut shelf = Shelf::open(engine, from)?;
     let mut report = Report::default();
     let ids = match only {
         Some(id) => vec![id],
@@ -180,11 +180,12 @@ pub struct Restore {
 /// # Errors
 /// [`BackupError`]. A folder without `trust.json` was not restored to its end.
 pub fn restore(
+    engine: &dyn Engine,
     request: &Restore,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Manifest, BackupError> {
     let Restore { from, id, data } = request;
-    let mut shelf = Shelf::open(from)?;
+    let mut shelf = Shelf::open(engine, from)?;
     let id = match id {
         Some(id) => *id,
         None => shelf.newest()?,
@@ -217,13 +218,18 @@ fn write_trust(data: &Path, trust: &[u8]) -> Result<(), BackupError> {
 ///
 /// # Errors
 /// [`BackupError`], with everything as it was.
-pub fn resume(data: &Path, shown: &str, now_ms: u64) -> Result<Marker, BackupError> {
+pub fn resume(
+    engine: &dyn Engine,
+    data: &Path,
+    shown: &str,
+    now_ms: u64,
+) -> Result<Marker, BackupError> {
     let marker = Marker::read(data)?;
     let marker = marker.ok_or_else(|| BackupError::NotRestored {
         data: data.to_owned(),
     })?;
     let trust = Trust::read(data)?;
-    let store = open::open(&init::store_path(data))?.store;
+    let store = engine.open(&init::store_path(data))?.store;
     restored::judge(store.as_ref(), &trust, shown)?;
     let marker = marker.resumed(shown, now_ms);
     marker.write(data)?;
@@ -243,37 +249,40 @@ pub fn shown(place: &str, data: &Path) -> Result<String, BackupError> {
 }
 
 /// The backups in one folder.
-struct Shelf {
+struct Shelf<'a> {
+    engine: &'a dyn Engine,
     folder: PathBuf,
-    copies: Copies,
+    copies: Box<dyn Copies>,
 }
 
-impl Shelf {
-    fn make(folder: &Path) -> Result<Self, BackupError> {
+impl<'a> Shelf<'a> {
+    fn make(engine: &'a dyn Engine, folder: &Path) -> Result<Self, BackupError> {
         let store = folder.join(STORE);
         init::create_folder(&store)?;
         Ok(Self {
+            engine,
             folder: folder.to_owned(),
-            copies: Copies::open(&store)?,
+            copies: engine.copies(&store)?,
         })
     }
 
     /// Opens it for a further backup, without what others left behind who were killed.
-    fn tidied(folder: &Path) -> Result<Self, BackupError> {
+    fn tidied(engine: &'a dyn Engine, folder: &Path) -> Result<Self, BackupError> {
         scratch::sweep(folder)?;
         let store = folder.join(STORE);
         init::create_folder(&store)?;
         let of_none = |id: u32| !folder.join(id.to_string()).is_dir();
         Ok(Self {
+            engine,
             folder: folder.to_owned(),
-            copies: Copies::open_without(&store, of_none)?,
+            copies: engine.copies_without(&store, &of_none)?,
         })
     }
 
-    fn open(folder: &Path) -> Result<Self, BackupError> {
+    fn open(engine: &'a dyn Engine, folder: &Path) -> Result<Self, BackupError> {
         // The engine would make what is not there.
         match folder.join(STORE).is_dir() {
-            true => Self::make(folder),
+            true => Self::make(engine, folder),
             false => Err(BackupError::Empty {
                 folder: folder.to_owned(),
             }),
@@ -357,7 +366,7 @@ impl Shelf {
             Err(error) if error.is_damage() => return Ok(damaged(&error)),
             trust => trust?,
         };
-        let report = judge(&manifest, &trust, scratch.path(), progress);
+        let report = judge(self.engine, &manifest, &trust, scratch.path(), progress);
         match report {
             Err(error) if error.is_damage() => Ok(damaged(&error)),
             report => report.map(|report| (report.checked, report.findings)),
@@ -372,7 +381,7 @@ impl Shelf {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Vec<u8>, BackupError> {
         let trust = self.unpack(manifest, data)?;
-        let report = judge(manifest, &trust, data, progress)?;
+        let report = judge(self.engine, manifest, &trust, data, progress)?;
         match report.findings.into_iter().next() {
             None => Ok(trust),
             Some(finding) => Err(BackupError::Damaged {
@@ -395,13 +404,14 @@ fn damaged(error: &BackupError) -> (Counts, Vec<String>) {
 
 /// Checks a store that was just restored, and that it is the manifest's.
 fn judge(
+    engine: &dyn Engine,
     manifest: &Manifest,
     trust: &[u8],
     data: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<fsck::Report, BackupError> {
     let trust = Trust::parse(trust, &data.join(TRUST_FILE))?;
-    let store = open::open(&init::store_path(data))?.store;
+    let store = engine.open(&init::store_path(data))?.store;
     let mut report = fsck::check(store.as_ref(), &trust, progress)?;
     let head = store.head()?.map(|head| head.checkpoint);
     if head != Some(manifest.checkpoint.to_string()) {

@@ -17,12 +17,12 @@ use host::bounded;
 use host::durable::{self, Readers};
 use ledger::codes::Refusal;
 use ledger::json::{Members, Value, integer, object, string};
+use store::{Store, StoreError};
 use tlog::checkpoint::{ParseCheckpointError, SignedCheckpoint};
 use tlog::{Hash, TreeSize};
 
 use super::Manifest;
 use crate::log::{LeafError, Replay};
-use crate::store::{Store, StoreError};
 use crate::trust::Trust;
 
 /// The file with the mark, in a data folder.

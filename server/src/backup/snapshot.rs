@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ledger::json::{Value, object};
+use store::Store;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::init;
-use crate::store::Store;
 
 /// Where a running service is asked.
 const SOCKET: &str = "backup.sock";

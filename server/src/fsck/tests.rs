@@ -1,10 +1,10 @@
 use ledger::record::{Body, Pulse, Record};
+use store::Group;
+use store::memory::{MemoryStore, Rows};
 use tlog::Hash;
 
 use super::*;
 use crate::log::testing::{START_MS, charter, founded, key, log_key};
-use crate::store::Group;
-use crate::store::memory::{MemoryStore, Rows};
 
 /// A log of 300 pulses in three groups, and how it is trusted.
 fn log() -> (Rows, Trust) {

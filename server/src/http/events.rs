@@ -28,6 +28,7 @@ use ledger::leaf::Leaf;
 use ledger::record::{Kind, SignedRecord};
 use ledger::text::Name;
 use serde::{Deserialize, Serialize};
+use store::{Order, Topic};
 use tlog::TreeSize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utoipa::{IntoParams, ToSchema};
@@ -42,7 +43,6 @@ use super::reading::Readers;
 use super::turns::{self, Came};
 use crate::history;
 use crate::log::{Log, Published};
-use crate::store::{Order, Topic};
 
 const LAST_EVENT_ID: &str = "last-event-id";
 

@@ -1,13 +1,22 @@
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::LazyLock;
 
 use ledger::codes::Code;
 use ledger::leaf::Leaf;
+use store::memory::MemoryEngine;
 use tlog::checkpoint::SignedCheckpoint;
 use tlog::policy::Policy;
 
 use super::*;
 
 const NOW_MS: u64 = 1_700_000_000_000;
+
+/// One for all tests: each has a folder of its own.
+static ENGINE: LazyLock<MemoryEngine> = LazyLock::new(MemoryEngine::new);
+
+fn init(founding: &Founding, now_ms: u64) -> Result<RecordHash, InitError> {
+    super::init(&*ENGINE, founding, now_ms)
+}
 
 fn founding(data: &Path) -> Founding {
     Founding {
@@ -20,7 +29,7 @@ fn founding(data: &Path) -> Founding {
 }
 
 fn charter_of(data: &Path) -> (Record, RecordHash) {
-    let store = open::open(&store_path(data)).unwrap().store;
+    let store = ENGINE.open(&store_path(data)).unwrap().store;
     let leaf = Leaf::parse(&store.leaves(0..1).unwrap()[0]).unwrap();
     assert_eq!(leaf.received_ms(), NOW_MS);
     let record = SignedRecord::from_envelope(leaf.into_envelope()).unwrap();
@@ -53,7 +62,7 @@ fn a_new_log_is_what_its_trust_says() {
     assert_eq!(trust["charter"], fingerprint.to_string());
     assert_eq!(trust.as_object().unwrap().len(), 2);
     assert_eq!(charter_of(&data).1, fingerprint);
-    let store = open::open(&store_path(&data)).unwrap().store;
+    let store = ENGINE.open(&store_path(&data)).unwrap().store;
     let head = store.head().unwrap().unwrap();
     let policy = Policy::parse(trust["policy"].as_str().unwrap()).unwrap();
     let verified = policy
@@ -277,7 +286,7 @@ fn a_new_log_is_served_at_once() {
         log: SigningKey::new(KeyName::parse("log.example/a").unwrap(), &log.seed()),
         control: keys::read(&KeyFile::Control.path(&key_folder)).unwrap(),
     };
-    let store = open::open(&store_path(folder.path())).unwrap();
+    let store = ENGINE.open(&store_path(folder.path())).unwrap();
     let options = crate::log::Options {
         accept_clock_jump: true,
         ..Default::default()

@@ -34,6 +34,7 @@ use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
 use ledger::key::PrivateKey;
 use ledger::record::{CheckedRecord, SignedRecord};
+use store::{Storage, StoreError};
 use tlog::note::SigningKey;
 use tlog::{LeafIndex, TreeSize};
 use tokio::sync::{oneshot, watch};
@@ -48,7 +49,6 @@ pub(crate) use sequencer::Duty;
 pub use sequencer::{CommitError, Fatal, GenesisError, Sequencer, found, judge_charter};
 pub use time::Doubt;
 
-use crate::store::{Storage, StoreError};
 use health::Status;
 use pool::SignaturePool;
 use sequencer::{Submission, Writer};

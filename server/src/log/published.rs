@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ledger::digest::RecordHash;
 use ledger::govern::State;
 use ledger::record::Kind;
+use store::{Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
 use tlog::checkpoint::{Origin, SignedCheckpoint};
 use tlog::note::VerifierKey;
 use tlog::tile::{Edge, EntryBundle, Tile, TileSlice};
@@ -16,7 +17,6 @@ use tlog::tree::{HashReader, Node};
 use tlog::{Hash, LeafIndex, TreeSize, consistency, inclusion};
 
 use crate::bounds::Bounds;
-use crate::store::{Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
 
 mod error;
 mod recent;

@@ -11,14 +11,12 @@ use ledger::digest::RecordHash;
 use ledger::govern::State;
 use ledger::leaf::Leaf;
 use ledger::record::{Body, SignedRecord};
+use store::{Group, Journaled, Mention, Storage, Store, StoreError, StoredCheckpoint, TileKey};
 use tlog::checkpoint::{ParseCheckpointError, SignedCheckpoint};
 use tlog::tile::Edge;
 use tlog::{Hash, LeafIndex, TreeSize, leaf_hash};
 
 use super::snapshot;
-use crate::store::{
-    Group, Journaled, Mention, Storage, Store, StoreError, StoredCheckpoint, TileKey,
-};
 
 /// Leaves that are read at once: some megabytes.
 const CHUNK: usize = 1_024;

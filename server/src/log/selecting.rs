@@ -10,10 +10,10 @@ use ledger::leaf::Leaf;
 use ledger::pack::Selection;
 use ledger::record::{Body, Kind, Phase, Receipt, Record, SignedRecord};
 use ledger::text::Name;
+use store::{Order, Topic};
 use tlog::LeafIndex;
 
 use super::published::{Published, ReadError};
-use crate::store::{Order, Topic};
 
 /// The most leaves that are selected: an agent that beats every minute for half a year. The list of them is held while
 /// the pack is made.

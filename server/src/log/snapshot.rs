@@ -25,11 +25,11 @@ use ledger::govern::{Restoring, State};
 use ledger::json::{Members, Value, integer, object, parsed, string};
 use ledger::leaf::Leaf;
 use ledger::record::{Body, SignedRecord, StateRoot};
+use store::Store;
 use tlog::tile::Edge;
 use tlog::{Hash, TreeSize};
 
 use super::recovery::Replay;
-use crate::store::Store;
 
 /// The name of this form. Another form has another name, and is ignored.
 const FORMAT: &str = "dragons.snapshot/v1";

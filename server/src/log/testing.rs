@@ -13,6 +13,8 @@ use ledger::record::{
     Role, SignedRecord, Thresholds, ToolUse,
 };
 use ledger::verify::{Finding, Report, verify};
+use store::Store;
+use store::memory::MemoryStore;
 use tlog::LeafIndex;
 use tlog::checkpoint::SignedCheckpoint;
 use tlog::note::{KeyName, SigningKey};
@@ -21,8 +23,6 @@ use tlog::policy::Policy;
 pub(crate) use super::clock::ManualClock;
 use super::{LogKeys, Options, found};
 use crate::fsck;
-use crate::store::Store;
-use crate::store::memory::MemoryStore;
 use crate::trust::Trust;
 
 /// When every test log begins.

@@ -15,7 +15,7 @@ use super::{CORES, Fault, Spot};
 
 /// The members of the workspace, and for each those that it may use directly,
 /// in whatever kind of dependency.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("tlog", &[]),
     ("ledger", &["tlog"]),
     ("evidence", &["ledger"]),
@@ -49,7 +49,10 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "watchdogs",
         ],
     ),
-    ("server", &["host", "ledger", "timeline", "tlog"]),
+    ("store", &["ledger", "tlog"]),
+    ("store-rocks", &["ledger", "proving", "store", "tlog"]),
+    ("server", &["host", "ledger", "store", "timeline", "tlog"]),
+    ("dragonsd", &["ledger", "server", "store", "store-rocks"]),
     ("verifier-wasm", &["evidence", "ledger", "timeline", "tlog"]),
     ("proving", &["ledger", "tlog"]),
     ("xtask", &["ledger"]),
@@ -79,6 +82,12 @@ const AGENT_SIDE: [&str; 2] = ["client", "cli"];
 
 /// What an agent's machine never compiles.
 const SERVICE_SIDE: [&str; 3] = ["librocksdb-sys", "rocksdb", "server"];
+
+/// The packages that are compiled and tested without an engine: only the program `dragonsd` names the one that it has.
+const ENGINELESS: [&str; 2] = ["store", "server"];
+
+/// The engine: RocksDB and what brings it.
+const ENGINE: [&str; 3] = ["librocksdb-sys", "rocksdb", "store-rocks"];
 
 /// Packages by name and what they use. Two versions of one package are one
 /// node here: that can only make a closure larger, never hide an arrow.
@@ -115,6 +124,10 @@ pub(super) fn check(graph: &Graph) -> Vec<Fault> {
     for package in AGENT_SIDE {
         let closure = graph.closure(package, &[Stage::Run, Stage::Build, Stage::Test]);
         faults.extend(reached(package, &closure, &SERVICE_SIDE));
+    }
+    for package in ENGINELESS {
+        let closure = graph.closure(package, &[Stage::Run, Stage::Build, Stage::Test]);
+        faults.extend(reached(package, &closure, &ENGINE));
     }
     faults
 }
@@ -299,6 +312,21 @@ mod tests {
             faults(&behind),
             ["client/Cargo.toml:1: must not reach rocksdb"]
         );
+    }
+
+    #[test]
+    fn the_service_is_tested_without_an_engine() {
+        let direct = faults(&[("server", Stage::Test, "store-rocks")]);
+        assert_eq!(
+            direct,
+            [
+                "server/Cargo.toml:1: must not use store-rocks",
+                "server/Cargo.toml:1: must not reach store-rocks"
+            ]
+        );
+        let behind = [("store", Stage::Build, "x"), ("x", Stage::Run, "rocksdb")];
+        let reached = faults(&behind);
+        assert_eq!(reached, ["store/Cargo.toml:1: must not reach rocksdb"]);
     }
 
     #[test]

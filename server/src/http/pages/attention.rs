@@ -2,6 +2,7 @@
 //! webhook could deliver.
 
 use ledger::record::Kind;
+use store::{Order, Topic};
 use timeline::entry::Entry;
 
 use super::shown::{Row, When, texts, visible};
@@ -10,7 +11,6 @@ use crate::http::problem::Problem;
 use crate::http::{Service, health};
 use crate::inbox::Received;
 use crate::log::Published;
-use crate::store::{Order, Topic};
 use crate::webhooks::Undelivered;
 
 /// How many requests are shown.

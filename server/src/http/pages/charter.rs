@@ -8,6 +8,7 @@ use ledger::fingerprint::Fingerprint;
 use ledger::json::Value;
 use ledger::record::{Body, Charter, CharterKey, Kind, Mode, Role};
 use serde::Deserialize;
+use store::{Order, Topic};
 use timeline::difference::{self, Difference};
 use timeline::entry::Entry;
 use timeline::words;
@@ -21,7 +22,6 @@ use crate::http::Service;
 use crate::http::parameters::{Decimal, Parameters, parsed_if_present};
 use crate::http::problem::Problem;
 use crate::log::Published;
-use crate::store::{Order, Topic};
 
 /// How many versions are listed: of more, the newest.
 const LISTED: usize = 100;

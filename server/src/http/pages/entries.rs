@@ -8,6 +8,7 @@ use ledger::digest::RecordHash;
 use ledger::record::Kind;
 use ledger::text::Name;
 use serde::Deserialize;
+use store::{Order, Topic};
 use timeline::entry::Entry;
 use tlog::LeafIndex;
 
@@ -19,7 +20,6 @@ use crate::http::Service;
 use crate::http::parameters::{Decimal, Parameters, parsed_if_present};
 use crate::http::problem::Problem;
 use crate::log::Published;
-use crate::store::{Order, Topic};
 
 /// How many entries a page has.
 const ON_A_PAGE: usize = 100;

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State as Shared;
 use axum::response::Response;
 use serde::Deserialize;
+use store::StoredCheckpoint;
 use tlog::checkpoint::SignedCheckpoint;
 
 use super::frame::Frame;
@@ -13,7 +14,6 @@ use crate::http::Service;
 use crate::http::parameters::{Decimal, Parameters, parsed_if_present};
 use crate::http::problem::Problem;
 use crate::log::Published;
-use crate::store::StoredCheckpoint;
 
 /// How many heads a page has.
 const ON_A_PAGE: usize = 50;

@@ -5,6 +5,7 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use ledger::record::{Body, Kind, Registration};
 use ledger::text::Name;
+use store::{Order, Topic};
 use timeline::difference::{self, Difference};
 use timeline::entry::Entry;
 
@@ -16,7 +17,6 @@ use crate::http::Service;
 use crate::http::parameters::{NoParameters, Parameters, Segment};
 use crate::http::problem::Problem;
 use crate::log::Published;
-use crate::store::{Order, Topic};
 
 /// How many versions a page has.
 const LISTED: usize = 50;

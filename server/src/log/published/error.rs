@@ -1,13 +1,13 @@
 //! Why something could not be read or proven, and whose fault that is.
 
 use ledger::codes::{Code, Refusal};
+use store::StoreError;
 use tlog::checkpoint::ParseCheckpointError;
 use tlog::tile::TileError;
 use tlog::{LeafIndex, ProofError, ProveError, TreeSize};
 
 use crate::bounds::OutOfBounds;
 use crate::metrics;
-use crate::store::StoreError;
 
 /// Why something could not be read or proven.
 #[derive(Debug, thiserror::Error)]

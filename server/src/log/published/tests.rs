@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use store::memory::{MemoryStore, Rows};
 use tlog::proof::ProofFile;
 use tlog::tile::{TilePath, decode_bundle, decode_hashes};
 use tlog::tree::MemoryTree;
@@ -10,7 +11,6 @@ use ledger::codes::Code;
 use crate::log::clock::ManualClock;
 use crate::log::testing::{START_MS, Speaker, charter, founded, keys, log_key, options};
 use crate::log::{Log, Options, PackReader};
-use crate::store::memory::{MemoryStore, Rows};
 use crate::trust::Trust;
 
 /// A head over some 530 leaves, and the one before the last group.

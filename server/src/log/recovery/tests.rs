@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
+use store::memory::{MemoryStore, Rows};
 use tlog::checkpoint::{self, Checkpoint, Origin};
 
 use super::*;
 use crate::log::clock::ManualClock;
 use crate::log::testing::{START_MS, Speaker, charter, founded, keys, log_key, options};
 use crate::log::{Log, Submitted};
-use crate::store::memory::{MemoryStore, Rows};
 
 /// The rows of a log with two full tiles and a bit.
 pub(super) fn rows() -> Rows {

@@ -5,6 +5,9 @@ use std::time::Instant;
 
 use ledger::digest::RecordHash;
 use ledger::govern::State;
+use store::{
+    AppendError, Appended, Group, Journal, Storage, Store, StoreError, StoredCheckpoint, Term,
+};
 use tlog::Hash;
 use tlog::tile::Edge;
 
@@ -12,9 +15,6 @@ use super::duties::Duty;
 use super::plan::Growth;
 use crate::log::signer::Signer;
 use crate::metrics;
-use crate::store::{
-    AppendError, Appended, Group, Journal, Storage, Store, StoreError, StoredCheckpoint, Term,
-};
 
 /// Owns the journal, the newest head and the signer of the next.
 pub(super) struct Committer {

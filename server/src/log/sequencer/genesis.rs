@@ -5,13 +5,13 @@ use std::sync::Arc;
 use ledger::codes::{Code, Refusal};
 use ledger::govern::State;
 use ledger::record::{Kind, SignedRecord};
+use store::{Storage, StoreError};
 use tlog::tile::Edge;
 
 use super::committer::{CommitError, Committer};
 use super::plan::{Growth, Plan};
 use crate::log::LogKeys;
 use crate::log::signer::Signer;
-use crate::store::{Storage, StoreError};
 
 /// Founds a log: commits charter 1 at index 0, with the first signed checkpoint.
 ///

@@ -36,12 +36,12 @@ use std::thread::JoinHandle;
 use ledger::codes::Refusal;
 use ledger::key::KeyId;
 use ledger::record::{CheckedRecord, Kind};
+use store::StoreError;
 use tlog::LeafIndex;
 use tokio::sync::oneshot;
 
 use super::health::Status;
 use super::{OpenError, Submitted};
-use crate::store::StoreError;
 
 pub use committer::CommitError;
 pub(crate) use duties::Duty;

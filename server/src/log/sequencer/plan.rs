@@ -9,6 +9,7 @@ use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::record::{CheckedRecord, Kind, Role, StateRoot};
+use store::{Mention, TileKey};
 use tlog::note::VerifierKey;
 use tlog::tile::{Edge, Tile};
 use tlog::{Hash, LeafIndex, leaf_hash};
@@ -17,7 +18,6 @@ use super::Fatal;
 use super::duties::Duty;
 use super::refusals::Refusals;
 use crate::log::Outcome;
-use crate::store::{Mention, TileKey};
 
 /// What became of a submitted record in its group.
 #[derive(Debug)]

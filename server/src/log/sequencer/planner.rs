@@ -10,6 +10,7 @@ use ledger::govern::State;
 use ledger::json::Value;
 use ledger::key::PrivateKey;
 use ledger::record::{CheckedRecord, Kind};
+use store::Store;
 use tlog::note::VerifierKey;
 use tlog::tile::Edge;
 use tokio::sync::oneshot;
@@ -21,7 +22,6 @@ use crate::log::Submitted;
 use crate::log::published::Published;
 use crate::log::time::{LogTime, Now};
 use crate::metrics;
-use crate::store::Store;
 
 /// How many leaves may follow a pulse, which names the state in front of it: so however fast a log grows, there is little to
 /// read behind the newest state that the log itself vouches for.

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use ledger::codes::{Code, Refusal};
 use ledger::govern::State;
 use ledger::leaf::Leaf;
+use store::StoredCheckpoint;
 use tlog::tile::Edge;
 use tlog::{LeafIndex, TreeSize};
 use tokio::sync::watch;
@@ -18,7 +19,6 @@ use crate::log::health::Status;
 use crate::log::published::{Published, ReadError, Recent, Source};
 use crate::log::{Outcome, Submitted};
 use crate::metrics;
-use crate::store::StoredCheckpoint;
 
 /// Owns what readers see.
 pub(super) struct Publisher {

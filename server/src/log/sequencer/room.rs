@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use store::{Store, StoreError};
+
 use crate::log::Options;
 use crate::log::health::{Disk, Status};
 use crate::metrics;
-use crate::store::{Store, StoreError};
 
 /// Watches the disk that the store is on.
 pub(super) struct Room {

@@ -4,6 +4,8 @@ use ledger::codes::{Code, Refusal};
 use ledger::digest::{Digest, RecordHash};
 use ledger::govern::Agent;
 use ledger::record::{AgentState, Body, Kind, Liveness, Mode, Refused, Rule, SignedRecord};
+use store::faulty::{Fault, FaultyStore};
+use store::{Storage, Store};
 use tlog::{LeafIndex, TreeSize};
 use tokio::sync::oneshot;
 
@@ -17,8 +19,6 @@ use crate::log::testing::{
 };
 use crate::log::time::LogTime;
 use crate::log::{LogKeys, Options, Outcome};
-use crate::store::faulty::{Fault, FaultyStore};
-use crate::store::{Storage, Store};
 use crate::trust::Trust;
 
 mod duties;

@@ -8,6 +8,7 @@ use ledger::codes::{Code, Refusal};
 use ledger::govern::State;
 use ledger::key::PrivateKey;
 use ledger::record::Role;
+use store::{Storage, StoreError};
 use tlog::TreeSize;
 use tlog::note::VerifierKey;
 use tlog::tile::Edge;
@@ -25,7 +26,6 @@ use crate::log::signer::Signer;
 use crate::log::snapshot::{Moment, Snapshots};
 use crate::log::time::{Doubt, Now};
 use crate::log::{LogKeys, OpenError, Options};
-use crate::store::{Storage, StoreError};
 
 /// The longest that the sequencer sleeps, so that it notices a clock that is set, and room on a disk that was nearly
 /// full, even if nobody submits anything.

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
+use store::memory::MemoryStore;
+
 use super::*;
 use crate::log::clock::ManualClock;
 use crate::log::recovery::recover;
 use crate::log::testing::{START_MS, Speaker, charter, founded, keys, options};
 use crate::log::{Log, Options};
-use crate::store::memory::MemoryStore;
 
 /// A log that ran several times, with snapshots: each run begins with a pulse.
 fn grown(folder: &Path, runs: u64) -> Arc<MemoryStore> {

@@ -5,13 +5,14 @@
     reason = "a test of faults says how many it has tried"
 )]
 
+use store::faulty::Step;
+use store::memory::MemoryStore;
+use store::{AppendError, Appended, Group, Journal, Journaled, StoredCheckpoint, Term};
+
 use super::*;
 use crate::log::found;
 use crate::log::recovery::RecoveryError;
 use crate::log::testing::signed;
-use crate::store::faulty::Step;
-use crate::store::memory::MemoryStore;
-use crate::store::{AppendError, Appended, Group, Journal, Journaled, StoredCheckpoint, Term};
 
 /// All steps of a commit and all outcomes that each can have.
 const FAULTS: [(Step, Fault); 5] = [

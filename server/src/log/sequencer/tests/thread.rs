@@ -1,8 +1,9 @@
 //! The sequencer on its thread, behind its queue.
 
+use store::{AppendError, Appended, Group, Journal, Journaled, StoredCheckpoint, Term};
+
 use super::*;
 use crate::log::Log;
-use crate::store::{AppendError, Appended, Group, Journal, Journaled, StoredCheckpoint, Term};
 
 #[test]
 fn keys_that_are_not_the_charters_are_refused() {

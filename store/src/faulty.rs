@@ -8,7 +8,7 @@ use ledger::digest::RecordHash;
 use ledger::record::Kind;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use super::{
+use crate::{
     AppendError, Appended, Counts, Group, Journal, Journaled, Order, Storage, Store, StoreError,
     StoredCheckpoint, Term, TileKey, Topic,
 };

@@ -6,12 +6,12 @@ use std::path::Path;
 use ledger::digest::RecordHash;
 use ledger::record::Kind;
 use rocksdb::{DBPinnableSlice, Direction, IteratorMode};
+use store::{Counts, Group, Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
 use tlog::tile::{Width, decode_hashes};
 use tlog::{Hash, LeafIndex, TreeSize};
 
 use super::rows::{mention_prefix, mention_row, number, read_checkpoint, read_kind, tile_row};
 use super::{CHECKPOINTS, LEAVES, MENTIONS, RECORDS, RocksStore, TILES, engine};
-use crate::store::{Counts, Group, Order, Store, StoreError, StoredCheckpoint, TileKey, Topic};
 
 impl Store for RocksStore {
     fn apply(&self, group: &Group) -> Result<(), StoreError> {

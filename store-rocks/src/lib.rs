@@ -1,4 +1,4 @@
-//! The store in RocksDB, embedded in the process.
+//! The journal and store of one machine in RocksDB, embedded in the process.
 //!
 //! | column family | key | value |
 //! | --- | --- | --- |
@@ -13,14 +13,13 @@
 //! checkpoint: there is no second place that could disagree.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use rocksdb::{
     BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
     Options, WriteOptions,
 };
-
-use super::{StoreError, Term};
+use store::{Copies, CopyError, Engine, OpenStoreError, Storage, StoreError, Term};
 
 mod copies;
 mod reading;
@@ -28,8 +27,7 @@ mod rows;
 mod upgrade;
 mod writing;
 
-pub use copies::{Copied, Copies, CopyError};
-pub use upgrade::UpgradeError;
+use copies::RocksCopies;
 
 /// The version of the layout above. A program reads its own and refuses a newer one.
 ///
@@ -57,27 +55,53 @@ const BLOOM_BITS: f64 = 10.0;
 /// Bytes of write-ahead log after which memory is flushed to files, so that a restart has little to read again.
 const MAX_WAL_BYTES: u64 = 256 << 20;
 
+/// The engine: each log in a RocksDB database of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Rocks;
+
+impl Engine for Rocks {
+    fn create(&self, path: &Path) -> Result<Storage, OpenStoreError> {
+        RocksStore::create(path).map(|both| Arc::new(both).into())
+    }
+
+    fn open(&self, path: &Path) -> Result<Storage, OpenStoreError> {
+        RocksStore::open(path).map(|both| Arc::new(both).into())
+    }
+
+    fn open_within(&self, path: &Path, most_files: u64) -> Result<Storage, OpenStoreError> {
+        RocksStore::open_within(path, Some(most_files)).map(|both| Arc::new(both).into())
+    }
+
+    fn copies(&self, folder: &Path) -> Result<Box<dyn Copies>, CopyError> {
+        Ok(Box::new(RocksCopies::open(folder)?))
+    }
+
+    fn copies_without(
+        &self,
+        folder: &Path,
+        is_left_over: &dyn Fn(u32) -> bool,
+    ) -> Result<Box<dyn Copies>, CopyError> {
+        Ok(Box::new(RocksCopies::open_without(folder, is_left_over)?))
+    }
+}
+
 /// A log in a RocksDB database. Only one process at a time can have it open.
-pub struct RocksStore {
+struct RocksStore {
     db: DB,
     path: PathBuf,
     term: Mutex<Term>,
 }
 
 impl RocksStore {
-    /// Makes an empty store at a path where there is nothing yet, or an empty directory.
-    ///
-    /// # Errors
-    /// [`OpenStoreError`] if something is there already, or the database cannot be made.
-    pub fn create(path: &Path) -> Result<Self, OpenStoreError> {
+    fn create(path: &Path) -> Result<Self, OpenStoreError> {
         let mut options = database_options(None);
         options.create_if_missing(true);
         options.create_missing_column_families(true);
         options.set_error_if_exists(true);
         let db = DB::open_cf_descriptors(&options, path, families())
-            .map_err(|error| OpenStoreError::of(path, error))?;
+            .map_err(|error| unopened(path, error))?;
         db.put_opt(FORMAT_KEY, FORMAT_VERSION.to_string(), &synced())
-            .map_err(|error| OpenStoreError::of(path, error))?;
+            .map_err(|error| unopened(path, error))?;
         Ok(Self {
             db,
             path: path.to_owned(),
@@ -86,19 +110,12 @@ impl RocksStore {
     }
 
     /// Opens the store at a path, with as many files open at once as it has tables.
-    ///
-    /// # Errors
-    /// [`OpenStoreError`] if another process has it, a newer program made it, or it is none.
-    pub fn open(path: &Path) -> Result<Self, OpenStoreError> {
+    fn open(path: &Path) -> Result<Self, OpenStoreError> {
         Self::open_within(path, None)
     }
 
-    /// Opens the store at a path, with at most so many files open at once.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_within(path: &Path, most_files: Option<u64>) -> Result<Self, OpenStoreError> {
-        let wrong = |error| OpenStoreError::of(path, error);
+    fn open_within(path: &Path, most_files: Option<u64>) -> Result<Self, OpenStoreError> {
+        let wrong = |error| unopened(path, error);
         // A newer format may have families that this program does not know; they must be opened to read its version.
         let present = DB::list_cf(&Options::default(), path).map_err(wrong)?;
         let known = [
@@ -131,7 +148,8 @@ impl RocksStore {
         if format < FORMAT_VERSION {
             upgrade::add_mentions(&store).map_err(|error| OpenStoreError::Upgrade {
                 path: path.to_owned(),
-                error,
+                to: FORMAT_VERSION,
+                error: Box::new(error),
             })?;
         }
         Ok(store)
@@ -144,61 +162,18 @@ impl RocksStore {
     }
 }
 
-/// Why a store could not be opened or made.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenStoreError {
-    /// Another process has it.
-    #[error("another process has the store at {} open", path.display())]
-    InUse {
-        /// Where it is.
-        path: PathBuf,
-    },
-    /// A newer program made it.
-    #[error("the store at {} has format {got}, this program reads up to {FORMAT_VERSION}", path.display())]
-    Newer {
-        /// Where it is.
-        path: PathBuf,
-        /// Its format version.
-        got: u64,
-    },
-    /// It does not say its format.
-    #[error("the database at {} is not a store of this program: it has no format version", path.display())]
-    NotAStore {
-        /// Where it is.
-        path: PathBuf,
-    },
-    /// It is of an older format, and could not be brought up.
-    #[error("the store at {} could not be brought to format {FORMAT_VERSION}", path.display())]
-    Upgrade {
-        /// Where it is.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: UpgradeError,
-    },
-    /// The database failed.
-    #[error("the database at {} could not be opened", path.display())]
-    Database {
-        /// Where it is.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: rocksdb::Error,
-    },
-}
-
-impl OpenStoreError {
-    fn of(path: &Path, error: rocksdb::Error) -> Self {
-        let path = path.to_owned();
-        // RocksDB has no code of its own for a lock that is held; its message names the file.
-        let locked = error.kind() == rocksdb::ErrorKind::IOError
-            && error.as_ref().contains("lock ")
-            && error.as_ref().contains("LOCK");
-        if locked {
-            Self::InUse { path }
-        } else {
-            Self::Database { path, error }
-        }
+fn unopened(path: &Path, error: rocksdb::Error) -> OpenStoreError {
+    let path = path.to_owned();
+    // RocksDB has no code of its own for a lock that is held; its message names the file.
+    let locked = error.kind() == rocksdb::ErrorKind::IOError
+        && error.as_ref().contains("lock ")
+        && error.as_ref().contains("LOCK");
+    match locked {
+        true => OpenStoreError::InUse { path },
+        false => OpenStoreError::Database {
+            path,
+            error: Box::new(error),
+        },
     }
 }
 
@@ -208,6 +183,7 @@ fn check_format(path: &Path, format: Option<&[u8]>) -> Result<u64, OpenStoreErro
         Some(got) if got > FORMAT_VERSION => Err(OpenStoreError::Newer {
             path: path.to_owned(),
             got,
+            newest: FORMAT_VERSION,
         }),
         Some(got @ 1..=FORMAT_VERSION) => Ok(got),
         Some(_) | None => Err(OpenStoreError::NotAStore {

@@ -21,8 +21,9 @@ use server::init::{Founding, init, store_path};
 use server::log::{Clock as _, SystemClock};
 use server::messages::Messages;
 use server::serve::serve;
-use server::store::open;
 use server::trust::Trust;
+use store::Engine;
+use store_rocks::Rocks;
 
 /// The control plane for autonomous agents whose only state is a transparency log
 #[derive(Parser)]
@@ -70,6 +71,9 @@ struct Init {
     charter: Option<PathBuf>,
 }
 
+/// Where logs are kept: nothing else names an engine.
+const ENGINE: &dyn Engine = &Rocks;
+
 /// The program failed, or could not decide.
 const FAILED: u8 = 2;
 
@@ -80,7 +84,7 @@ fn main() -> ExitCode {
         Action::Init(options) => make(options),
         Action::Serve(flags) => run(&flags),
         Action::Fsck { data } => check(&data),
-        Action::Backup(command) => backup::command::run(command),
+        Action::Backup(command) => backup::command::run(ENGINE, command),
         Action::Config(flags) => show(&flags),
     };
     outcome.unwrap_or_else(|error| {
@@ -114,7 +118,7 @@ fn make(options: Init) -> anyhow::Result<ExitCode> {
         keys,
         charter,
     };
-    let fingerprint = init(&founding, SystemClock::new().wall_ms())?;
+    let fingerprint = init(ENGINE, &founding, SystemClock::new().wall_ms())?;
     messages.flush();
     writeln!(io::stdout(), "{fingerprint}")?;
     let aloud = Fingerprint::of_charter(&fingerprint);
@@ -128,7 +132,7 @@ fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let served = runtime.block_on(serve(&settings, &messages));
+    let served = runtime.block_on(serve(ENGINE, &settings, &messages));
     drop(runtime);
     let code = match served.map_err(anyhow::Error::from) {
         Ok(()) => ExitCode::SUCCESS,
@@ -144,7 +148,7 @@ fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
 
 fn check(data: &std::path::Path) -> anyhow::Result<ExitCode> {
     let trust = Trust::read(data)?;
-    let store = open::open(&store_path(data))?.store;
+    let store = ENGINE.open(&store_path(data))?.store;
     let visible = io::stderr().is_terminal();
     let report = fsck::check(store.as_ref(), &trust, &mut |done, all| {
         if visible {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use ledger::digest::RecordHash;
 use ledger::record::Kind;
+use store::{Journal as _, Order, Store, Topic, conformance};
 use tlog::LeafIndex;
 
 use super::*;
-use crate::store::{Journal as _, Order, Store, Topic, conformance};
 
 #[test]
 fn it_conforms() {
@@ -62,17 +63,24 @@ fn a_store_that_is_open_is_not_opened_again() {
     RocksStore::open(folder.path()).unwrap();
 }
 
+/// The leaves by which an agent called `a` comes into a log.
+fn registration_and_lease() -> Vec<(RecordHash, Vec<u8>)> {
+    const NOW_MS: u64 = 1_700_000_000_000;
+    let keys = proving::Keys::of("upgrade");
+    let charter = proving::record::charter(&keys);
+    let mut log = proving::Log::found(keys, charter, NOW_MS);
+    let agent = proving::Identity::registered(&mut log, "a", NOW_MS);
+    agent.leased(&mut log, 3_600_000, NOW_MS);
+    let leaves = [Kind::Manifest, Kind::Lease].map(|kind| log.leaves_of(kind).next().unwrap());
+    let leaf = |held: &proving::log::Held| (held.record().hash(), held.bytes.clone().into_bytes());
+    leaves.map(leaf).to_vec()
+}
+
 #[test]
 fn a_store_of_version_1_finds_its_leaves_once_it_is_opened() {
-    use crate::log::testing::{START_MS, Speaker, charter, founded};
-    let (_, trust) = founded(charter());
-    let (_, registration, lease) = Speaker::introduced(&trust, "a", 5, START_MS);
     let mut group = conformance::group(0, 2);
     group.mentions.clear();
-    for (leaf, record) in group.leaves.iter_mut().zip([&registration, &lease]) {
-        let bytes = ledger::leaf::Leaf::new(START_MS, record.envelope().clone()).unwrap();
-        *leaf = (record.hash(), bytes.to_bytes());
-    }
+    group.leaves = registration_and_lease();
     let folder = tempfile::tempdir().unwrap();
     let mut store = RocksStore::create(folder.path()).unwrap();
     let term = store.lead().unwrap();

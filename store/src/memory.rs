@@ -1,17 +1,18 @@
-//! A store in memory: for tests, and as the shortest statement of what a store does.
+//! A store in memory, and an engine of such stores: for tests, and as the shortest statement of what a store does.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ledger::digest::RecordHash;
 use ledger::record::Kind;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use super::{
-    AppendError, Appended, Counts, Group, Journal, Journaled, Order, Store, StoreError,
-    StoredCheckpoint, Term, TileKey, Topic, journal,
+use crate::{
+    AppendError, Appended, Copies, CopyError, Counts, Engine, Group, Journal, Journaled,
+    OpenStoreError, Order, Storage, Store, StoreError, StoredCheckpoint, Term, TileKey, Topic,
+    stretches,
 };
 
 /// A log that is gone when the process is.
@@ -113,7 +114,7 @@ impl Journal for MemoryStore {
     }
 
     fn after(&self, size: TreeSize, limit: usize) -> Result<Vec<Journaled>, StoreError> {
-        journal::stretches(self, size, limit)
+        stretches(self, size, limit)
     }
 
     fn head(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
@@ -215,16 +216,84 @@ impl Store for MemoryStore {
     }
 }
 
+/// An engine whose stores have paths and no files, so that what makes and opens logs can be tested without a database.
+#[derive(Debug, Default)]
+pub struct MemoryEngine {
+    stores: Mutex<BTreeMap<PathBuf, Arc<MemoryStore>>>,
+}
+
+impl MemoryEngine {
+    /// An engine without a store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn stores(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Arc<MemoryStore>>> {
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine for MemoryEngine {
+    fn create(&self, path: &Path) -> Result<Storage, OpenStoreError> {
+        let mut stores = self.stores();
+        if stores.contains_key(path) {
+            return Err(OpenStoreError::Database {
+                path: path.to_owned(),
+                error: "there is a store already".into(),
+            });
+        }
+        let store = Arc::new(MemoryStore::new());
+        stores.insert(path.to_owned(), Arc::clone(&store));
+        Ok(store.into())
+    }
+
+    fn open(&self, path: &Path) -> Result<Storage, OpenStoreError> {
+        let store = self.stores().get(path).cloned();
+        let absent = || OpenStoreError::NotAStore {
+            path: path.to_owned(),
+        };
+        store.map(Storage::from).ok_or_else(absent)
+    }
+
+    fn open_within(&self, path: &Path, _: u64) -> Result<Storage, OpenStoreError> {
+        self.open(path)
+    }
+
+    fn copies(&self, _: &Path) -> Result<Box<dyn Copies>, CopyError> {
+        Err(StoreError::InMemory.into())
+    }
+
+    fn copies_without(
+        &self,
+        _: &Path,
+        _: &dyn Fn(u32) -> bool,
+    ) -> Result<Box<dyn Copies>, CopyError> {
+        Err(StoreError::InMemory.into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::store::conformance;
+    use crate::conformance;
 
     #[test]
     fn it_conforms() {
         conformance::store(&|| Arc::new(MemoryStore::new()));
         conformance::journal(&|| Arc::new(MemoryStore::new()));
+    }
+
+    #[test]
+    fn an_engine_opens_what_it_made_and_nothing_else() {
+        let engine = MemoryEngine::new();
+        let (one, other) = (Path::new("one"), Path::new("other"));
+        let made = engine.create(one).unwrap();
+        let group = conformance::group(0, 2);
+        made.store.apply(&group).unwrap();
+        let opened = engine.open(one).unwrap();
+        assert_eq!(opened.store.head().unwrap(), Some(group.checkpoint));
+        assert!(engine.create(one).is_err());
+        assert!(engine.open(other).is_err());
     }
 }

@@ -4,15 +4,15 @@
 use std::sync::{MutexGuard, PoisonError};
 
 use rocksdb::{ErrorKind, WriteBatch};
+use store::{
+    AppendError, Appended, Group, Journal, Journaled, Mention, Store, StoreError, StoredCheckpoint,
+    Term, stretches,
+};
 use tlog::TreeSize;
 use tlog::tile::encode_hashes;
 
 use super::rows::{mention_row, tile_row};
 use super::{CHECKPOINTS, LEAVES, MENTIONS, RECORDS, RocksStore, TILES, engine, synced};
-use crate::store::{
-    AppendError, Appended, Group, Journal, Journaled, Mention, Store, StoreError, StoredCheckpoint,
-    Term, journal,
-};
 
 impl Journal for RocksStore {
     fn lead(&self) -> Result<Term, StoreError> {
@@ -36,7 +36,7 @@ impl Journal for RocksStore {
     }
 
     fn after(&self, size: TreeSize, limit: usize) -> Result<Vec<Journaled>, StoreError> {
-        journal::stretches(self, size, limit)
+        stretches(self, size, limit)
     }
 
     fn head(&self) -> Result<Option<StoredCheckpoint>, StoreError> {

@@ -2,7 +2,7 @@
 
 use tlog::{LeafIndex, TreeSize};
 
-use super::{Group, Store, StoreError, StoredCheckpoint};
+use crate::{Group, Store, StoreError, StoredCheckpoint};
 
 /// Takes groups. Once one is durable it is the log, whatever becomes of whoever wrote it.
 pub trait Journal: Send + Sync + 'static {
@@ -77,7 +77,10 @@ pub struct Journaled {
 
 /// What a database that is journal and store at once gives as [`Journal::after`]: it keeps no groups, so a stretch ends
 /// at each kept checkpoint.
-pub(super) fn stretches(
+///
+/// # Errors
+/// [`StoreError`] if the store cannot be read.
+pub fn stretches(
     store: &dyn Store,
     size: TreeSize,
     limit: usize,

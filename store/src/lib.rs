@@ -5,29 +5,34 @@
 //! published checkpoint stays as it is. What it gives back is not trusted: whoever reads compares it with a
 //! signed root.
 //!
-//! On one machine both are one database ([`rocks`]), opened by one door ([`mod@open`]). Where several machines share a
-//! log, the journal is theirs together and each has a store of its own.
+//! On one machine both are one database, opened by one door, its [`Engine`]. Where several machines share a log, the
+//! journal is theirs together and each has a store of its own.
+//!
+//! [`memory`] is for tests and is the shortest statement of what a store does, [`faulty`] fails when a test says so, and
+//! [`conformance`] is what each implementation has to pass. They stand behind no feature: they need nothing but this
+//! crate, and a feature that tests alone switch on would have the service compiled twice, with it and without.
 //!
 //! In scope: durability and atomicity. Out of scope: what leaves mean, what hashes must be.
 
 pub mod conformance;
+mod engine;
 pub mod faulty;
 mod journal;
 pub mod memory;
 mod mention;
-pub mod open;
-pub mod rocks;
 
 use std::error::Error;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use journal::{AppendError, Appended, Journal, Journaled, Term};
 use ledger::digest::RecordHash;
 use ledger::record::Kind;
-pub use mention::{Mention, Order, Topic};
 use tlog::{Hash, LeafIndex, TreeSize};
+
+pub use engine::{Copied, Copies, CopyError, Engine, OpenStoreError};
+pub use journal::{AppendError, Appended, Journal, Journaled, Term, stretches};
+pub use mention::{Mention, Order, Topic};
 
 /// Where a log is kept.
 #[derive(Clone)]

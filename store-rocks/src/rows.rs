@@ -1,10 +1,10 @@
 //! Keys and values, as bytes.
 
 use ledger::record::Kind;
+use store::{StoreError, StoredCheckpoint, TileKey, Topic};
 use tlog::TreeSize;
 
 use super::{CHECKPOINTS, MENTIONS};
-use crate::store::{StoreError, StoredCheckpoint, TileKey, Topic};
 
 /// A number in a key or a value: eight bytes, the highest first.
 const NUMBER_BYTES: usize = size_of::<u64>();

@@ -6,7 +6,7 @@ use ledger::digest::{Digest, RecordHash};
 use ledger::record::Kind;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use super::{
+use crate::{
     AppendError, Appended, Counts, Group, Journal, Mention, Order, Store, StoreError,
     StoredCheckpoint, TileKey, Topic,
 };

@@ -7,11 +7,11 @@ use ledger::codes::Refusal;
 use ledger::leaf::Leaf;
 use ledger::record::SignedRecord;
 use rocksdb::WriteBatch;
+use store::{Mention, Store as _, StoreError};
 use tlog::LeafIndex;
 
 use super::rows::mention_row;
-use super::{FORMAT_KEY, FORMAT_VERSION, MENTIONS, RocksStore, StoreError, engine, synced};
-use crate::store::{Mention, Store as _};
+use super::{FORMAT_KEY, FORMAT_VERSION, MENTIONS, RocksStore, engine, synced};
 
 /// Leaves that are read at once: some megabytes.
 const CHUNK: usize = 1_024;
@@ -43,7 +43,7 @@ pub(super) fn add_mentions(store: &RocksStore) -> Result<(), UpgradeError> {
 
 /// Why a store could not be brought up.
 #[derive(Debug, thiserror::Error)]
-pub enum UpgradeError {
+pub(super) enum UpgradeError {
     /// It cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),

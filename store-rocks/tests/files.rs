@@ -1,8 +1,9 @@
 //! A file that cannot be opened is not an unknown outcome. Alone in its process, whose limit of open files it lowers.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use server::store::conformance::group;
-use server::store::{AppendError, Appended, Group, open};
+use store::conformance::group;
+use store::{AppendError, Appended, Engine as _, Group};
+use store_rocks::Rocks;
 use tlog::TreeSize;
 
 /// Some megabytes in a group, so that the store soon needs the next file.
@@ -21,7 +22,7 @@ const MOST_GROUPS: u64 = 200;
 fn a_group_is_certainly_not_written_when_the_next_file_cannot_be_opened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    let storage = open::create(&path).unwrap();
+    let storage = Rocks.create(&path).unwrap();
     let term = storage.journal.lead().unwrap();
     let before = getrlimit(Resource::Nofile);
     setrlimit(
@@ -46,7 +47,7 @@ fn a_group_is_certainly_not_written_when_the_next_file_cannot_be_opened() {
     assert!(matches!(again, Err(AppendError::NotDone(_))), "{again:?}");
     setrlimit(Resource::Nofile, before).unwrap();
     drop(storage);
-    let storage = open::open(&path).unwrap();
+    let storage = Rocks.open(&path).unwrap();
     let head = storage.journal.head().unwrap().unwrap();
     assert_eq!(
         head.size,
