@@ -165,7 +165,7 @@ impl Journal {
     }
 
     /// Adds a line, and returns once it is on the disk with all lines before it; a line that the log
-    /// [tells again](Self::is_told_again) goes there with the next one.
+    /// tells again goes there with the next one.
     ///
     /// # Errors
     ///
