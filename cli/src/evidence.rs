@@ -3,11 +3,13 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ::evidence::{Intake, Unwrapper};
+use anyhow::{Context as _, Result};
 use ledger::digest::Digest;
 use ledger::verify::{Report, Trust, Verifier};
+use tlog::proof::MAX_PROOF_FILE_BYTES;
 
 use crate::progress;
 
@@ -30,6 +32,33 @@ pub(crate) struct Verified {
 /// If it cannot be read. Whatever is wrong with its bytes is in the report.
 pub(crate) fn verify(path: &Path, trust: Trust, at_ms: Option<u64>) -> io::Result<Verified> {
     give(Verifier::new(trust).at(at_ms), path, &mut |_| {})
+}
+
+/// Verifies files that are one piece of evidence together: two checkpoints, and behind them their consistency proof, which
+/// is JSON. The digest is that of all of them, one after another.
+///
+/// # Errors
+///
+/// If one cannot be read.
+pub(crate) fn verify_together(paths: &[PathBuf], trust: Trust) -> Result<Verified> {
+    let read = |path: &PathBuf| {
+        let mut held = Vec::new();
+        read_all(path, &mut |bytes| {
+            held.extend_from_slice(bytes);
+            held.len() <= MAX_PROOF_FILE_BYTES
+        })
+        .with_context(|| format!("{path:?} could not be read"))?;
+        Ok(held)
+    };
+    let mut files = paths.iter().map(read).collect::<Result<Vec<_>>>()?;
+    files.sort_by_key(|file| file.starts_with(b"{"));
+    let mut intake = Intake::new(Verifier::new(trust));
+    for file in &files {
+        intake.push(file, &mut |_| {});
+    }
+    let digest = Some(intake.digest());
+    let (report, _) = intake.finish(&mut |_| {});
+    Ok(Verified { report, digest })
 }
 
 /// Verifies it, and passes its bytes on, unwrapped. What they are worth is in the report at the end.

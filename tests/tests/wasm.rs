@@ -59,6 +59,40 @@ fn every_cut_and_every_odd_byte_gives_the_same_report() {
     check(&cuts.chain(flips).collect::<Vec<_>>());
 }
 
+#[test]
+fn every_pair_of_checkpoints_gives_the_same_report() {
+    let history = samples::History::golden();
+    let other = history.clone().with_leaf(3, |leaf| leaf.replace('1', "2"));
+    let head = |of: &samples::History, size: u64| of.checkpoint(size).to_string();
+    let (older, newer) = (head(&history, 9), head(&history, 16));
+    let proof = history.consistency(9);
+    let pairs = [
+        ("grown", [older.clone(), newer.clone(), proof.clone()]),
+        ("newer first", [newer.clone(), older.clone(), proof.clone()]),
+        (
+            "without the proof",
+            [older.clone(), newer.clone(), String::new()],
+        ),
+        ("split", [older.clone(), head(&other, 9), String::new()]),
+        ("rewritten", [head(&other, 9), newer.clone(), proof.clone()]),
+        (
+            "of a stranger",
+            [
+                head(&history.clone().signed_by([7; 32]), 9),
+                newer.clone(),
+                proof.clone(),
+            ],
+        ),
+        ("cut", [older, newer, proof[..proof.len() - 9].to_owned()]),
+    ];
+    let case = |(name, parts): (&str, [String; 3])| Case {
+        name: name.to_owned(),
+        evidence: parts.concat().into_bytes(),
+        trust: history.trust(),
+    };
+    check(&pairs.map(case));
+}
+
 /// Verifies each case natively and in WebAssembly.
 fn check(cases: &[Case]) {
     let directory = tempfile::tempdir().unwrap();

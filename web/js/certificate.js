@@ -47,7 +47,7 @@ async function certificateOf(report, { thread, part, subject, told, digest, trus
 }
 
 /** The checkpoint of the evidence, as it came; null if there is none. */
-function checkpointIn(head, kind) {
+export function checkpointIn(head, kind) {
   if (kind === "proof") return head[0].slice(head[0].indexOf("\n\n") + 2);
   for (const line of head) {
     if (line.startsWith('{"checkpoint":')) return JSON.parse(line).checkpoint;

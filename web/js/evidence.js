@@ -94,6 +94,9 @@ export class Evidence {
     if (start.startsWith(PACK_START)) {
       this.#kind = "pack";
       await this.#readHead();
+    } else if (holdsHeads(start)) {
+      this.#kind = "checkpoints";
+      this.#head = [start];
     } else if (PROOF_STARTS.some((known) => start.startsWith(known))) {
       this.#kind = "proof";
       this.#head = [start];
@@ -140,6 +143,11 @@ export class Evidence {
   async #text(start, end) {
     return new TextDecoder().decode(await this.#bytes(start, end));
   }
+}
+
+/** Whether a text is two checkpoints: notes, each with a line of signatures. */
+function holdsHeads(text) {
+  return !PROOF_STARTS.some((known) => text.startsWith(known)) && text.split(/\r?\n\r?\n\u2014 /).length > 2;
 }
 
 /** How many entries the line in front of them says that a state has. */

@@ -1,8 +1,8 @@
 // The page: trust and evidence go in, the verifier's thread judges, the report is shown.
 
 import { noVerdict } from "./answers.js";
-import { Comparison } from "./certificate.js";
-import { announce, el, fill } from "./dom.js";
+import { Comparison, checkpointIn } from "./certificate.js";
+import { announce, button, el, fill } from "./dom.js";
 import { Progress } from "./progress.js";
 import { showBuild } from "./build.js";
 import { offerMending } from "./mending.js";
@@ -10,7 +10,7 @@ import { isWhole, sealedEvidence } from "./parts.js";
 import { showReport } from "./report.js";
 import { loadSamples } from "./samples.js";
 import { openCase } from "./sealed.js";
-import { EvidencePanel, addressIn, fetchEvidence } from "./source.js";
+import { EvidencePanel, addressIn, fetchEvidence, sizesIn } from "./source.js";
 import { TrustPanel } from "./trust.js";
 import { Cancelled, VerifierThread } from "./verifier.js";
 
@@ -22,9 +22,12 @@ const comparison = new Comparison(thread);
 const evidence = new EvidencePanel(onEvidence, {
   trust: (file) => trust.takeFile(file),
   certificate: (file) => comparison.take(file),
+  checkpoint: () => ownCheckpoint,
 });
 const progress = new Progress(() => running?.cancel());
 let running = null;
+/** The checkpoint of the evidence that was verified last, if it is the reader's own. */
+let ownCheckpoint = null;
 
 at("verify").addEventListener("click", verify);
 addEventListener("hashchange", takeAddress);
@@ -142,6 +145,7 @@ async function verify() {
     if (running === run) progress.show(read);
   });
   running = run;
+  evidence.sayGiven();
   progress.start("Verifying", given.blob.size);
   try {
     const result = await run.answer;
@@ -158,14 +162,45 @@ async function show(result) {
   const fingerprint = await thread.ask("checkTrust", { trust: result.subject.trust.text });
   showReport(at("verdict"), at("report"), { ...result, fingerprint, comparison });
   if (result.told.altered) offerMending(at("verdict"), result, (mended) => evidence.take(mended));
-  if (!isWhole && canFetchAll(result)) offerAll();
+  ownCheckpoint = checkpointOf(result);
+  if (!isWhole && canFetchProof(result)) offerProof(result);
+  else if (!isWhole && canFetchAll(result)) offerAll();
   at("report").hidden = false;
 }
 
 /** What is incomplete because entries are missing is completed by the whole log, if this host is the one that has it. */
-function canFetchAll({ told, subject }) {
+function canFetchAll({ kind, told, subject }) {
   const lacks = told.answers.some(({ id, answer }) => id === "allowed" && answer === "not-checked");
-  return lacks && told.is_evidence && subject.trust.from !== "samples" && location.pathname.endsWith("/verify/");
+  return lacks && told.is_evidence && kind !== "checkpoints" && subject.trust.from !== "samples" && location.pathname.endsWith("/verify/");
+}
+
+/** A later checkpoint can be compared with the one in the evidence that is there. */
+function checkpointOf({ kind, head, subject }) {
+  if (subject.given.isSample || !["pack", "proof"].includes(kind)) return null;
+  const text = checkpointIn(head, kind);
+  return text && { text, name: `the checkpoint in ${subject.given.name}` };
+}
+
+/** Two checkpoints that lack their proof, where this host may have it. */
+function canFetchProof({ kind, told, subject }) {
+  const lacks = told.answers.some(({ id, answer }) => id === "consistent" && answer === "not-checked");
+  return kind === "checkpoints" && lacks && subject.trust.from !== "samples" && location.pathname.endsWith("/verify/");
+}
+
+function offerProof({ head, subject }) {
+  const [old, newer] = sizesIn(head.join(""));
+  const act = button("Fetch the proof from this host and verify", async () => {
+    const { given } = subject;
+    const turn = evidence.expect("the consistency proof");
+    clear();
+    try {
+      const { blob } = await fetchEvidence(`/v1/consistency?old=${old}&new=${newer}`, location);
+      if (evidence.isStill(turn)) evidence.take({ blob: new Blob([given.blob, blob]), name: `${given.name}, with the proof of this host` });
+    } catch (error) {
+      if (evidence.isStill(turn)) evidence.refuse(error.message);
+    }
+  });
+  at("verdict").querySelector(".verdict").append(el("p", { class: "completes" }, act));
 }
 
 function offerAll() {

@@ -38,7 +38,7 @@ function first({ hash: value }, isRoot, isOff) {
     command("{ printf '\\000'; cat entry.json; } | sha256sum", value));
 }
 
-function join({ level, left, right, sibling, hash: value }, { isRoot, span, place, isOff }) {
+export function join({ level, left, right, sibling, hash: value }, { isRoot, span, place, isOff }) {
   const own = sibling === "left" ? "right" : "left";
   return el("li", { "data-part": `level-${level}`, class: isOff && "off" },
     el("p", {}, `Level ${level}: the ${sibling} hash comes with the evidence, and the ${own} hash is computed from the step before. `
@@ -62,7 +62,7 @@ function command(line, value) {
     el("pre", { class: "raw", tabindex: "0" }, `${line}\n${hexOf(value)}  -`));
 }
 
-function end(trace, { root }) {
+export function end(trace, { root }) {
   return trace.at(-1).hash === root
     ? el("p", { class: "end is-good" }, "This is the root that the log signed.")
     : el("div", { class: "end is-bad" }, el("p", {}, "This is not the root that the log signed. The log signed this one:"),
@@ -83,21 +83,22 @@ function spansOf(index, size) {
   return spans;
 }
 
-function drawing(trace, place, isOff) {
+/** `start` says what the lowest box is. */
+export function drawing(trace, place, isOff, start = "the entry") {
   const [leaf, ...joins] = trace;
   const { width, step, top, bottom } = DRAWING;
   const isAway = leadsAway(trace, place);
   const above = isAway ? step : 0;
   const height = top + bottom + joins.length * step + above;
   const y = (level) => top + above + (joins.length - level) * step;
-  const description = `The path as a picture: ${joins.length} joins from the entry at the bottom to the root at the top`
+  const description = `The path as a picture: ${joins.length} joins from ${start} at the bottom to the root at the top`
     + `${isAway ? ", which is not the root that the log signed" : ""}.`;
   const kind = (at) => (isOff(at) ? "off" : "on");
   return svg("svg", { class: "drawing", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": description },
     ...joins.flatMap((join, at) => lines(join, y(at), y(at + 1), kind(at))),
     ...joins.map((join, at) => sibling(join, y(at))),
     node(DRAWING.middle, y(0), leaf.hash, kind(0), "leaf"),
-    label(y(0) + DRAWING.box[1], joins.length === 0 ? "the entry, and the root" : "the entry"),
+    label(y(0) + DRAWING.box[1], joins.length === 0 ? `${start}, and the root` : start),
     ...joins.map((join, at) => node(DRAWING.middle, y(at + 1), join.hash, kind(at + 1), `level-${join.level}`)),
     isAway && node(DRAWING.middle, top, place.root, "signed"),
     isAway && label(top - DRAWING.box[1] / 2 - 6, "the root that the log signed"),

@@ -6,6 +6,7 @@ import { certificateActions } from "./certificate.js";
 import { checks } from "./checks.js";
 import { button, copyButton, download, el, fill } from "./dom.js";
 import { findings } from "./findings.js";
+import { growthPaths } from "./growth.js";
 import { Keys } from "./keys.js";
 import { Records } from "./records.js";
 import { goals } from "./stories.js";
@@ -14,7 +15,7 @@ import { goals } from "./stories.js";
 export function showReport(verdictInto, into, result) {
   const report = JSON.parse(result.report);
   const keys = new Keys(result.thread, result.run);
-  const bench = new Bench(result, report);
+  const bench = new Bench(result, keys);
   const records = new Records(result, report, keys, bench);
   const open = (index) => records.open(index);
   fill(verdictInto, verdict(report, result), result.comparison.against(report, result));
@@ -23,15 +24,19 @@ export function showReport(verdictInto, into, result) {
     certificateActions(report, result, keys),
     section("subject", "What the verdict is about", subjectFacts(report, result)),
     report.findings.length > 0 && findings(report, result, open),
-    result.count > 0 && bench.section,
+    result.told.growth && section("growth", "How the newer tree grew out of the older", ...growthPaths(result.told.growth)),
     result.kind === "pack" && result.count > 0 && goals(result, report, open),
+    result.count > 0 && bench.section,
     result.count > 0 && records.section,
     checks(report.checks, result.told),
     evidenceHead(result),
     raw(result.report),
   );
-  keys.load(result.count).then(() => verdictInto.isConnected && keys.sayWho(verdictInto, report));
-  if (result.count > 0) bench.begin(report);
+  keys.load(result.count).then(() => {
+    if (!verdictInto.isConnected) return;
+    keys.sayWho(verdictInto, report);
+    if (result.count > 0) bench.begin(report);
+  });
 }
 
 /** The checkpoint and the header, as they came: for whoever compares them with what others have. */

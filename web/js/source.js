@@ -15,11 +15,17 @@ export class EvidencePanel {
 
   #taken;
   #others;
+  /** The last two checkpoints, each `{ text, name }`, and the last consistency proof: together they are evidence. */
+  #heads = [];
+  #proof = null;
   /** Counts what was given or asked for: only the last counts. */
   #turn = 0;
   #at = (id) => document.getElementById(id);
 
-  /** `others` takes what is not evidence: `trust` and `certificate`, each a file. */
+  /**
+   * `others` takes what is not evidence: `trust` and `certificate`, each a file. `checkpoint` gives that of the evidence which was
+   * verified last, as `{ text, name }`, or null.
+   */
   constructor(taken, others) {
     this.#taken = taken;
     this.#others = others;
@@ -33,8 +39,14 @@ export class EvidencePanel {
   take(given) {
     this.#turn += 1;
     this.given = Object.freeze(given);
-    this.say(`${given.name}, ${bytes(given.blob.size)}.`);
+    this.sayGiven();
     this.#taken(this.given);
+  }
+
+  /** Says what is there. */
+  sayGiven() {
+    const { name, blob } = this.given;
+    this.say(`${name}, ${bytes(blob.size)}.`);
   }
 
   /** Takes files, each for what it is. Trust and certificates come first, so that evidence finds them. */
@@ -45,9 +57,32 @@ export class EvidencePanel {
     const of = (kind) => files.filter((_, at) => kinds[at] === kind);
     for (const file of of("certificate")) await this.#others.certificate(file);
     for (const file of of("trust")) await this.#others.trust(file);
+    if (of("checkpoint").length + of("consistency").length > 0) return this.#takeHeads(of("checkpoint"), of("consistency"));
     const evidence = of("evidence");
     if (evidence.length > 1) announce(`Only the last of ${evidence.length} pieces of evidence is used`);
     if (evidence.length > 0) this.take(ofFile(evidence.at(-1)));
+  }
+
+  /**
+   * Takes checkpoints and the proof that goes with two of them. One alone is compared with the one that was brought before, or
+   * with that of the evidence that is there.
+   */
+  async #takeHeads(files, proofs) {
+    const turn = this.#turn;
+    const read = await Promise.all([...files, ...proofs].map((file) => file.text()));
+    if (turn !== this.#turn) return;
+    const own = this.#heads.length === 0 ? this.#others.checkpoint() : null;
+    const brought = files.map(({ name }, at) => ({ text: read[at], name }));
+    const all = [...this.#heads, own, ...brought].filter(Boolean);
+    this.#heads = all.filter(({ text }, at) => all.findLastIndex((other) => other.text === text) === at).slice(-2);
+    if (proofs.length > 0) this.#proof = { text: read.at(-1), name: proofs.at(-1).name };
+    const isGiven = proofs.length > 0 || fits(this.#proof, this.#heads);
+    const parts = [...this.#heads, this.#heads.length === 2 && isGiven && this.#proof].filter(Boolean);
+    if (parts.length === 0) {
+      this.refuse(`${this.#proof.name} is a consistency proof. Bring the two checkpoints that it is about`);
+      return;
+    }
+    this.take({ blob: new Blob(parts.map(({ text }) => text)), name: parts.map(({ name }) => name).join(", ") });
   }
 
   /** Evidence is to come: what was there is not what is asked about any more. */
@@ -137,9 +172,43 @@ export async function fetchEvidence(address, { href }, onProgress) {
 async function kindOf(file) {
   if (file.size > LOOKED_AT_BYTES) return "evidence";
   const text = (await file.text()).trimStart();
-  if (!text.startsWith("{")) return "evidence";
+  if (!text.startsWith("{")) return isHead(text) ? "checkpoint" : "evidence";
+  if (isConsistency(text)) return "consistency";
   if (/^\{[^{]*"certificate"\s*:\s*"dragons\.certificate\//.test(text) || text.includes('"dragons.certificate/v1"')) return "certificate";
   return /"policy"\s*:/.test(text) && /"charter"\s*:/.test(text) && !text.startsWith('{"pack"') ? "trust" : "evidence";
+}
+
+/** Whether a text is one checkpoint, and no proof file, which ends with one. */
+function isHead(text) {
+  return !text.startsWith("c2sp.org/") && text.split("\n\n\u2014 ").length === 2;
+}
+
+/** Whether a proof is one between the sizes of two checkpoints. */
+function fits(proof, heads) {
+  if (proof === null || heads.length !== 2) return false;
+  const sizes = heads.map(({ text }) => sizeOf(text)).sort((one, other) => one - other);
+  const { old, new: newer } = JSON.parse(proof.text);
+  return (old.size ?? old) === sizes[0] && (newer.size ?? newer) === sizes[1];
+}
+
+/** The size that a checkpoint names. */
+function sizeOf(text) {
+  return Number(text.split("\n", 2)[1]);
+}
+
+/** The sizes of two checkpoints in one text, the smaller one first. */
+export function sizesIn(text) {
+  const sizes = [...text.matchAll(/^[^\n]+\n(\d+)\n[^\n]+\n(?:[^\n]+\n)*\n\u2014 /gm)].map(([, size]) => Number(size));
+  return sizes.sort((one, other) => one - other);
+}
+
+function isConsistency(text) {
+  try {
+    const { old, new: newer, hashes } = JSON.parse(text);
+    return Array.isArray(hashes) && old !== undefined && newer !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function ofFile(file) {

@@ -1,11 +1,11 @@
-//! `verify`: what a proof file or a pack shows. No network, and no clock but where it is asked for.
+//! `verify`: what a proof file, a pack or two checkpoints show. No network, and no clock but where it is asked for.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use ledger::digest::{Digest, RecordHash};
-use ledger::verify::{Answer, Check, Finding, Reply, Report, Told, TraceStep, Trust};
+use ledger::verify::{Answer, Check, Finding, Growth, Reply, Report, Told, TraceStep, Trust};
 
 use crate::evidence::{self, Verified};
 use crate::exit::{self, Exit};
@@ -16,8 +16,9 @@ use crate::session::{Session, now_ms};
 /// What to verify.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The proof file, or the pack, gzipped or not; - is stdin
-    file: PathBuf,
+    /// The proof file, or the pack, gzipped or not; - is stdin. Or two checkpoints, and their consistency proof
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Explain each check and finding, what a check leaves open, and every step to the root
     #[arg(long)]
     explain: bool,
@@ -35,8 +36,11 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     let trust = session.required_trust()?;
     let (fingerprint, asked) = (trust.charter, trust.clone());
     let at_ms = options.at.map(|at| at.ms(now_ms)).transpose()?;
-    let Verified { report, digest } = evidence::verify(&options.file, trust, at_ms)
-        .with_context(|| format!("{:?} could not be read", options.file))?;
+    let Verified { report, digest } = match options.files.as_slice() {
+        [file] => evidence::verify(file, trust, at_ms)
+            .with_context(|| format!("{file:?} could not be read"))?,
+        files => evidence::verify_together(files, trust)?,
+    };
     if session.json() {
         output::verbatim(&(report.to_json() + "\n"))?;
     } else {
@@ -56,8 +60,9 @@ fn print(report: &Report, trust: &Trust, explain: bool) -> Result<()> {
     for finding in &report.findings {
         print_finding(finding, explain)?;
     }
-    match &report.trace {
-        Some(trace) if explain => print_trace(trace),
+    match (&report.trace, &report.growth) {
+        (Some(trace), _) if explain => print_trace(trace),
+        (_, Some(growth)) if explain => print_growth(growth),
         _ => Ok(()),
     }
 }
@@ -141,7 +146,28 @@ fn print_finding(finding: &Finding, explain: bool) -> Result<()> {
 /// The steps that the verifier took, one a line.
 fn print_trace(trace: &[TraceStep]) -> Result<()> {
     output::line("from the entry to the root:")?;
-    let row = |step: &TraceStep| match step {
+    output::table(&trace.iter().map(step_row).collect::<Vec<_>>())
+}
+
+/// The steps from what both trees have to the older root, and to the newer one.
+fn print_growth(growth: &Growth) -> Result<()> {
+    let (seed, is_root) = growth.seed();
+    let what = match is_root {
+        true => "the older root: the newer tree has it as it is",
+        false => "given by the proof: the last part that both trees have",
+    };
+    let start = ["  both".to_owned(), seed.to_string(), what.to_owned()];
+    let names = ["to the older root:", "to the newer root:"];
+    for (name, way) in names.iter().zip(growth.ways()) {
+        output::line(name)?;
+        let rows = way.iter().map(step_row);
+        output::table(&[start.clone()].into_iter().chain(rows).collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+fn step_row(step: &TraceStep) -> [String; 3] {
+    match step {
         TraceStep::Leaf(hash) => [
             "  leaf".to_owned(),
             hash.to_string(),
@@ -152,6 +178,5 @@ fn print_trace(trace: &[TraceStep]) -> Result<()> {
             step.parent.to_string(),
             format!("of {} and {}", step.left, step.right),
         ],
-    };
-    output::table(&trace.iter().map(row).collect::<Vec<_>>())
+    }
 }

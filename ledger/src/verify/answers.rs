@@ -115,6 +115,19 @@ impl Question {
             (Self::Fresh, Reply::NotChecked) => "Have its age judged by your own clock.",
         }
     }
+
+    /// The same for two checkpoints.
+    const fn next_of_heads(self, reply: Reply) -> &'static str {
+        match (self, reply) {
+            (_, Reply::Yes) => "",
+            (Self::Consistent, Reply::NotChecked) => {
+                "Get the consistency proof, and bring it together with both checkpoints."
+            }
+            (Self::Consistent, Reply::No) => self.next(Reply::No),
+            (Self::Fresh, _) => "Get the newest checkpoint, from the log and from its witnesses.",
+            _ => "Bring a proof file or an evidence pack.",
+        }
+    }
 }
 
 impl Report {
@@ -126,7 +139,10 @@ impl Report {
                 question: *question,
                 reply,
                 why: sentence(&why),
-                next: question.next(reply),
+                next: match self.aside.is_of_heads {
+                    true => question.next_of_heads(reply),
+                    false => question.next(reply),
+                },
             }
         };
         Question::ALL.iter().map(answer).collect()
@@ -223,6 +239,8 @@ impl Report {
         match (self.status(witnesses), self.status(heads)) {
             (_, Status::Fail) => (Reply::No, detail(heads)),
             (Status::Fail, _) => (Reply::No, detail(witnesses)),
+            (_, Status::Skipped) if self.aside.is_of_heads => (Reply::NotChecked, detail(heads)),
+            (_, Status::Pass) if self.aside.is_of_heads => (Reply::Yes, detail(heads)),
             (Status::Pass, _) => (Reply::Yes, detail(witnesses)),
             (_, Status::Pass) => (Reply::Yes, detail(heads)),
             _ if trust.policy.needs_witnesses() => (Reply::NotChecked, detail(witnesses)),
@@ -238,6 +256,7 @@ impl Report {
     fn detail(&self, id: CheckId) -> String {
         match self.check(id) {
             Some(check) => check.detail.clone(),
+            None if self.aside.is_of_heads => absent_from_heads(id).to_owned(),
             None => absent(id).to_owned(),
         }
     }
@@ -253,8 +272,16 @@ const fn absent(id: CheckId) -> &'static str {
     }
 }
 
+/// The same of two checkpoints.
+const fn absent_from_heads(id: CheckId) -> &'static str {
+    match id {
+        CheckId::Freshness => "a checkpoint does not say when the log signed it",
+        _ => "a checkpoint does not show what anybody did",
+    }
+}
+
 /// A detail as a sentence, without the code that it may begin with.
-fn sentence(detail: &str) -> String {
+pub(super) fn sentence(detail: &str) -> String {
     let detail = match detail.split_once(": ") {
         Some((code, rest)) if code.parse::<Code>().is_ok() => rest,
         _ => detail,

@@ -7,6 +7,7 @@ use crate::record::{SignedRecord, StateAt};
 use crate::table::Table;
 use crate::text::Name;
 use crate::verify::fault;
+use crate::verify::heads::Growth;
 use crate::verify::report::{
     AsOf, Aside, Check, CheckId, Finding, Report, Status, Summary, TraceStep, Verdict,
 };
@@ -20,6 +21,7 @@ pub(super) struct Draft {
     /// The agents that the records name.
     agents: Table<Name, ()>,
     pub(super) trace: Option<Vec<TraceStep>>,
+    pub(super) growth: Option<Growth>,
     pub(super) aside: Aside,
     checks: Vec<Check>,
     findings: Vec<Finding>,
@@ -123,6 +125,7 @@ impl Draft {
             findings: self.findings,
             summary: self.summary,
             trace: self.trace,
+            growth: self.growth,
             aside: self.aside,
         }
     }

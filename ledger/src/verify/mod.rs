@@ -10,6 +10,8 @@
 //!
 //! A *state proof* shows what one pulse of the log says of one agent: neither that control signed it, nor that it was right.
 //!
+//! *Two checkpoints*, with a consistency proof, show whether the log only grew from the one to the other.
+//!
 //! A *pack* holds a window of the log, or what belongs to an agent or a goal: records of that log, in its tree, whose
 //! disclosures open their commitments. A window that begins with the first leaf is replayed: it shows who signed what,
 //! whether everybody was allowed to do what they did, and whether the control plane did what was due. Only one that also
@@ -25,6 +27,7 @@ mod draft;
 mod fault;
 mod freshness;
 mod head;
+mod heads;
 mod log_keys;
 mod meaning;
 mod pack;
@@ -45,6 +48,7 @@ use crate::codes::Refusal;
 use proof::ProofBytes;
 
 pub use answers::{Answer, Question, Reply};
+pub use heads::Growth;
 pub use paths::Paths;
 pub use proof::ProofVerifier;
 pub use reading::{Alteration, Reading};

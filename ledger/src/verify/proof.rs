@@ -17,7 +17,7 @@ use crate::verify::reading::{GZIP_START, PROOF_START, Reading};
 use crate::verify::records::{check_first, check_log, check_roots, read_leaf};
 use crate::verify::report::{CheckId, Finding, Report, TraceStep};
 use crate::verify::trust::Trust;
-use crate::verify::{PACK_START, state};
+use crate::verify::{PACK_START, heads, state};
 
 /// Verifies a proof file or a state proof that comes in chunks, and no pack. It gives the reports of
 /// [`Verifier`](crate::verify::Verifier), and is built without the rules: that is half of the code.
@@ -90,8 +90,11 @@ impl ProofBytes {
     }
 
     pub(super) fn verify(&self, trust: &Trust) -> Report {
-        match self.0.starts_with(state_proof::START) {
-            true => state::verify(&self.0, trust),
+        if self.0.starts_with(state_proof::START) {
+            return state::verify(&self.0, trust);
+        }
+        match !self.0.starts_with(PROOF_START.as_bytes()) && heads::holds_heads(&self.0) {
+            true => heads::verify(&self.0, trust),
             false => verify(&self.0, trust),
         }
     }

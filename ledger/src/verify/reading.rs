@@ -9,6 +9,7 @@ use crate::codes::Refusal;
 use crate::pack::Line;
 use crate::state_proof;
 use crate::verify::PACK_START;
+use crate::verify::heads::{self, Heads};
 
 /// What a proof file of any version begins with.
 pub(super) const PROOF_START: &str = "c2sp.org/tlog-proof@";
@@ -105,7 +106,7 @@ impl fmt::Display for Alteration {
 /// What begins as evidence, or would without a byte order mark.
 fn is_evidence(bytes: &[u8]) -> bool {
     let starts = [PACK_START, PROOF_START.as_bytes(), state_proof::START];
-    starts.iter().any(|start| bytes.starts_with(start))
+    starts.iter().any(|start| bytes.starts_with(start)) || heads::holds_heads(bytes)
 }
 
 /// What was done to evidence that does not read.
@@ -121,11 +122,11 @@ fn alteration(bytes: &[u8]) -> Option<Alteration> {
     }
 }
 
-/// Whether it is a proof file that has lost the end of its last line.
+/// Whether it is a proof file, or two checkpoints, that has lost the end of its last line.
 fn reads_with_an_end(text: &[u8]) -> bool {
     let mended = [text, b"\n"].concat();
     let text = std::str::from_utf8(&mended).unwrap_or_default();
-    ProofFile::parse(text).is_ok()
+    ProofFile::parse(text).is_ok() || Heads::parse(&mended).is_ok()
 }
 
 /// What files begin with that people take for evidence.
@@ -168,7 +169,7 @@ const MARKS: [(&[u8], &str); 8] = [
     ),
     (
         b"\n\n\xe2\x80\x94 ",
-        "a bare checkpoint: it says how large the log is, and not what is in it",
+        "a bare checkpoint: it says how large the log is, and not what is in it. With another checkpoint of the log it is evidence",
     ),
     (b"<html", "a web page"),
 ];

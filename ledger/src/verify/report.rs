@@ -17,6 +17,7 @@ use crate::codes::{Class, Party, Refusal};
 use crate::json::{Value, object};
 use crate::record::{Kind, StateAt, words};
 use crate::text::Name;
+use crate::verify::heads::Growth;
 use crate::verify::reading::Reading;
 
 /// The name of this form of report.
@@ -95,6 +96,9 @@ pub struct Report {
     pub summary: Summary,
     /// The way from the one leaf to the root, if that was what the evidence is about.
     pub trace: Option<Vec<TraceStep>>,
+    /// How the newer of two checkpoints grew out of the older, if that was what the evidence is about. The report's JSON does
+    /// not have it.
+    pub growth: Option<Growth>,
     /// What people ask about that the report's JSON leaves to its words.
     pub aside: Aside,
 }
@@ -106,6 +110,8 @@ pub struct Aside {
     pub reading: Reading,
     /// Whether it is older than a log that lives lets it be, by the time that the verifier was given.
     pub is_old: bool,
+    /// Whether the evidence is two checkpoints.
+    pub is_of_heads: bool,
     /// Whether the evidence says itself that it lacks entries of the log.
     pub lacks_entries: bool,
     /// Whether everybody is judged from a state that the trust does not name.

@@ -1,10 +1,11 @@
 //! What a report comes to, in sentences for people: the one place that makes them, for the command, the page and the
 //! documentation. No sentence says more than the report does.
 
-use crate::codes::{Class, Party};
+use crate::codes::{Class, Code, Party};
 use crate::json::{Value, object};
+use crate::verify::heads::Growth;
 use crate::verify::reading::Reading;
-use crate::verify::report::{Check, CheckId, Report, Status, Verdict};
+use crate::verify::report::{Check, CheckId, Finding, Report, Status, Verdict};
 use crate::verify::trust::Trust;
 
 /// What a report comes to, for people.
@@ -16,6 +17,10 @@ pub enum Headline {
     VerifiedWithBreaches,
     /// One record was logged, which is all that a proof file can show.
     Logged,
+    /// Two checkpoints are of one history.
+    Consistent,
+    /// The log has signed two histories.
+    SplitView,
     /// The file is something else than evidence.
     NotEvidence,
     /// There is a problem.
@@ -41,6 +46,8 @@ impl Headline {
         Self::Verified,
         Self::VerifiedWithBreaches,
         Self::Logged,
+        Self::Consistent,
+        Self::SplitView,
         Self::NotEvidence,
         Self::Failed,
         Self::Incomplete,
@@ -53,6 +60,8 @@ impl Headline {
             Self::Verified => "Verified",
             Self::VerifiedWithBreaches => "Verified, with breaches",
             Self::Logged => "Logged",
+            Self::Consistent => "Consistent",
+            Self::SplitView => "Split view",
             Self::NotEvidence => "Not evidence",
             Self::Failed => "Failed",
             Self::Incomplete => "Incomplete",
@@ -73,8 +82,16 @@ impl Headline {
                 "This record is in the log that your trust names, at this place. A proof of one record never shows that it \
                  was allowed, or that what it says is true."
             }
+            Self::Consistent => {
+                "The log that your trust names signed both checkpoints, and its newer tree begins with the whole older one: \
+                 nothing was removed or changed in between. What is in the log, checkpoints do not show."
+            }
+            Self::SplitView => {
+                "The log signed two histories that contradict each other. Keep both checkpoints, and show them to the log's \
+                 witnesses and to everybody who relies on it: together they prove it, and whoever runs the log cannot deny it."
+            }
             Self::NotEvidence => {
-                "This file is neither a proof file nor an evidence pack, so there was nothing to verify."
+                "This file is neither a proof file, nor an evidence pack, nor two checkpoints, so there was nothing to verify."
             }
             Self::Failed => "There is a problem. Do not rely on this evidence.",
             Self::Incomplete => "No problem was found, but what is here is not enough to decide.",
@@ -91,9 +108,10 @@ impl Report {
         let headline = self.headline();
         let why = match headline {
             Headline::NotEvidence => self.what_it_is(),
-            Headline::Failed => self.first_problem(),
+            Headline::Failed | Headline::SplitView => self.first_problem(),
             Headline::Incomplete | Headline::IncompleteWithBreaches => self.first_gap(),
             Headline::Logged => Some(self.said_of_one()),
+            Headline::Consistent => self.said_of_growth(),
             Headline::Verified | Headline::VerifiedWithBreaches => None,
         };
         Told {
@@ -117,6 +135,7 @@ impl Report {
             ("altered", altered.into()),
             ("is_evidence", (headline != Headline::NotEvidence).into()),
             ("answers", self.answers_value(trust)),
+            ("growth", self.growth.as_ref().map(Growth::to_value).into()),
             ("checks", self.checks.iter().map(Check::told).collect()),
             ("parties", self.parties()),
         ])
@@ -136,9 +155,11 @@ impl Report {
         let has_breaches = self.count(Class::Breach) > 0 && !self.aside.rests_on_a_state;
         match (self.verdict, has_breaches) {
             _ if matches!(self.aside.reading, Reading::Other(_)) => Headline::NotEvidence,
+            (Verdict::Failed, _) if self.is_split() => Headline::SplitView,
             (Verdict::Failed, _) => Headline::Failed,
             (Verdict::Incomplete, true) => Headline::IncompleteWithBreaches,
             (Verdict::Incomplete, false) => Headline::Incomplete,
+            (Verdict::Verified, _) if self.aside.is_of_heads => Headline::Consistent,
             (Verdict::Verified, _) if self.is_of_one_record() => Headline::Logged,
             (Verdict::Verified, true) => Headline::VerifiedWithBreaches,
             (Verdict::Verified, false) => Headline::Verified,
@@ -148,6 +169,14 @@ impl Report {
     /// A proof file is not asked whether anybody was allowed anything.
     fn is_of_one_record(&self) -> bool {
         self.check(CheckId::Authority).is_none()
+    }
+
+    /// Two checkpoints that the log itself contradicts.
+    fn is_split(&self) -> bool {
+        let by_the_log = |finding: &Finding| {
+            finding.refusal.code == Code::Inconsistent && finding.by == Party::Log
+        };
+        self.aside.is_of_heads && self.findings.iter().any(by_the_log)
     }
 
     fn what_it_is(&self) -> Option<String> {
@@ -169,6 +198,10 @@ impl Report {
 
     /// The first check that was not made of those that a verdict needs.
     fn first_gap(&self) -> Option<String> {
+        if self.aside.is_of_heads {
+            let check = self.check(CheckId::Consistency)?;
+            return Some(format!("Not checked: {}, {}.", check.id, check.detail));
+        }
         let is_open = |check: &&Check| {
             check.status == Status::Skipped
                 && !matches!(
@@ -178,6 +211,12 @@ impl Report {
         };
         let gap = self.checks.iter().find(is_open)?;
         Some(format!("Not checked: {}, {}.", gap.id, gap.detail))
+    }
+
+    /// How the newer of two checkpoints grew out of the older.
+    fn said_of_growth(&self) -> Option<String> {
+        let detail = self.check(CheckId::Consistency)?.detail.as_str();
+        Some(super::answers::sentence(detail))
     }
 
     /// What a state proof says, by whose word, or whose signature on the one record was checked.

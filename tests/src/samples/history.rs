@@ -178,6 +178,18 @@ impl History {
         lines.concat()
     }
 
+    /// The consistency proof from the first `size` entries to all of them, as the service gives it.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn consistency(&self, size: u64) -> String {
+        let tree = self.tree(self.size());
+        let hashes = consistency::prove(TreeSize::new(size), tree.size(), &tree);
+        let hashes = hashes.expect("a size that it had").into_iter();
+        let hashes: Vec<String> = hashes.map(|hash| hash.to_string()).collect();
+        serde_json::json!({ "old": size, "new": self.size(), "hashes": hashes }).to_string()
+    }
+
     /// The lines of a pack.
     ///
     /// # Panics
