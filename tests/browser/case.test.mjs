@@ -59,6 +59,10 @@ test("a case speaks once it is given the right fingerprint", async () => {
   assert.match(await page.textContent("#report-raw pre"), /"verdict":"verified"/);
   const digest = createHash("sha256").update(pack).digest("hex");
   assert.match(await page.textContent("#report-subject"), new RegExp(digest), "it is the digest of the pack that was sealed");
+  assert.match(await page.textContent("#build"), /Commit([0-9a-f]{40}|unknown)/);
+  assert.match(await page.textContent("#evidence-origin"), /16 entries|The evidence in this file/, "it says what is inside, and not what to do");
+  assert.match(await page.textContent("#report-bench .meaning"), /Signed by ?[a-z]+ /i, "keys have names");
+  await page.locator("#report-goals .tale li").first().waitFor({ state: "attached" });
   assert.deepEqual(faults, []);
   await close();
 });

@@ -11,12 +11,14 @@ export class Bench {
 
   #result;
   #head;
+  #keys;
   #at = 0;
   #choice = el("select", { "aria-label": "Entry on the bench" });
   #bench = el("div", { class: "bench" });
 
-  constructor(result) {
+  constructor(result, keys) {
     this.#result = result;
+    this.#keys = keys;
     this.#head = headOf(result);
     this.#bench.addEventListener("pointerover", (event) => light(this.#bench, event.target));
     this.#bench.addEventListener("focusin", (event) => light(this.#bench, event.target));
@@ -72,7 +74,7 @@ export class Bench {
         entry.kind && `, ${entry.kind}`, where && ` of ${count(where.size, "entry", "entries")}`),
       el("div", { class: "panes" },
         el("div", { class: "pane" }, el("h3", {}, "Bytes"), el("p", { class: "soft" }, "As the log has them. The signed part is underlined."), leafBytes(leaf)),
-        el("div", { class: "pane" }, el("h3", {}, "Meaning"), meaning(entry))),
+        el("div", { class: "pane" }, el("h3", {}, "Meaning"), meaning(entry, this.#keys))),
       hasTrace && where && this.#alteration(leaf, trace, where, way),
       el("h3", {}, "Path"), way,
     ];
@@ -177,13 +179,13 @@ function leafBytes(leaf) {
 
 const PARTS = { '"received_ms":': "received", '"payloadType":': "kind", '"payload":': "payload", '"keyid":': "signature", '"sig":': "signature" };
 
-function meaning(entry) {
+function meaning(entry, keys) {
   if (entry.refused !== undefined) return el("p", {}, `The entry cannot be read: ${entry.refused}.`);
   return el("div", { class: "meaning" },
     el("dl", { class: "facts", "data-part": "received" }, el("dt", {}, "Received"), el("dd", {}, String(entry.received_ms))),
     el("dl", { class: "facts", "data-part": "kind" }, el("dt", {}, "Kind"), el("dd", {}, entry.kind)),
     el("div", { "data-part": "payload" }, tree(entry.payload)),
-    el("dl", { class: "facts", "data-part": "signature" }, ...signatureRows(entry)));
+    el("dl", { class: "facts", "data-part": "signature" }, ...signatureRows(entry, keys)));
 }
 
 function bytesOf(text) {

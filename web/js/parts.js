@@ -2,8 +2,11 @@
 
 const LIST = JSON.parse(document.getElementById("parts").textContent);
 
-/** Version and commit of the page. */
-export const { version, commit } = LIST;
+/** The version of the page. */
+export const version = LIST.version;
+
+/** The commit of the page; `unknown` if it was not built from a clone. */
+export const commit = LIST.commit;
 
 /** Whether all parts are inside this one file. */
 export const isWhole = LIST.worker.src === null;

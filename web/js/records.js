@@ -184,8 +184,11 @@ function filled(input, attributes) {
   return input;
 }
 
+/** What the line of an entry says of it: whom it is about, what it does, and what came of it. */
+const TOLD = ["agent", "phase", "title", "scope", "status", "verdict", "to", "code", "reason"];
+
 function summaryOf({ index, kind, payload, received_ms: receivedMs }) {
-  const about = [payload.agent, payload.phase, payload.to].filter((text) => typeof text === "string").join(" · ");
+  const about = TOLD.map((member) => payload[member]).filter((text) => typeof text === "string").join(" · ");
   return el("summary", {},
     el("span", { class: "index" }, String(index)), " ",
     el("span", { class: "kind" }, kind), " ",

@@ -7,17 +7,22 @@ import { count, time } from "./format.js";
 /** How many goals are shown at once. */
 const SHOWN_AT_ONCE = 20;
 
+/** The stories of so many entries are told at once; of more, when the reader asks. */
+const TOLD_AT_ONCE = 2000;
+
 /** The section of the goals. `open` goes to the entry of an index. */
-export function goals({ thread, run }, report, open) {
+export function goals({ thread, run, count: entries }, report, open) {
   const into = el("div", { class: "stories" });
-  const tell = button("Tell the story of each goal", async () => {
+  const hear = async () => {
     tell.disabled = true;
     const told = await thread.ask("stories", { run });
     tell.hidden = true;
-    announce(`${count(told.length, "goal", "goals")} told`);
     if (told.length === 0) fill(into, el("p", {}, "No goal begins in this evidence."));
     else show(into, told, SHOWN_AT_ONCE, open);
-  });
+    return told;
+  };
+  const tell = button("Tell the story of each goal", async () => announce(`${count((await hear()).length, "goal", "goals")} told`));
+  if (entries <= TOLD_AT_ONCE) hear();
   return el("section", { id: "report-goals", "aria-labelledby": "report-goals-title" },
     el("h2", { id: "report-goals-title", tabindex: "-1" }, "Goals"),
     el("p", {}, report.verdict === "failed"

@@ -97,7 +97,13 @@ fn export(line: &str, exports: &mut Vec<String>) -> anyhow::Result<String> {
     let mut words = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '$');
     let name = words.find(|word| !["async", "function", "class", "const", ""].contains(word));
     match name {
-        Some(name) if !rest.starts_with("default") => exports.push(name.to_owned()),
+        Some(name)
+            if !["default", "const {", "const ["]
+                .iter()
+                .any(|start| rest.starts_with(start)) =>
+        {
+            exports.push(name.to_owned())
+        }
         _ => bail!("an unknown export: {line}"),
     }
     Ok(rest.to_owned())
