@@ -4,8 +4,10 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 
-import { launch, visit } from "./browser.mjs";
+import { launch, verdict, visit } from "./browser.mjs";
+import { fingerprintOf } from "./fingerprint.mjs";
 import { HOSTILE, startService } from "./service.mjs";
 
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -45,6 +47,23 @@ test("320 px are wide enough, and the style of the page is let in by its policy"
   }));
   assert.deepEqual({ fits, maxWidth, faults }, { fits: true, maxWidth: "1216px", faults: [] });
   await close();
+});
+
+test("the sealed case of an incident speaks once it is given the fingerprint, with no network", async () => {
+  const { page, faults, close } = await visit(browser, address.replace("timeline.html", "case.html"), { offline: true });
+  await page.waitForSelector("html[data-ready]");
+  assert.equal(await page.textContent("#verdict"), "");
+  assert.match(await page.textContent("#evidence-origin"), /those about the agent worker/);
+  await page.fill("#fingerprint", fingerprintOf(service.charter));
+  assert.equal((await verdict(page)).verdict, "incomplete");
+  await page.locator("#report-goals li").first().waitFor();
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("the page of that case is the page of the command", () => {
+  const told = service.dragons("page", "check", fileURLToPath(address.replace("timeline.html", "case.html")), "--json");
+  assert.equal(JSON.parse(told).same, true);
 });
 
 test("what is drawn stands in tables, and hostile text is text", async () => {

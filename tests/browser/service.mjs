@@ -1,7 +1,7 @@
 // A real service with agents that did something: the programs of this workspace, on a folder of their own.
 
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -47,14 +47,17 @@ export async function startService() {
     url,
     /** The value at an address, as JSON. */
     json: async (path) => (await fetch(new URL(path, url))).json(),
-    /** What happened to `worker`, verified and collected into a folder: the address of its page. */
+    /** What happened to `worker`, verified and collected into a folder with a sealed case: the address of its page. */
     incident: () => {
       const out = join(folder, "incident");
-      const { status, stderr } = spawnSync(join(programs, "dragons"), ["incident", "worker", "--from", "-1h", "-o", out, ...trust],
+      const { status, stderr } = spawnSync(join(programs, "dragons"), ["incident", "worker", "--from", "-1h", "-o", out, "--page", ...trust],
         { env: environment, cwd: folder, stdio: "pipe" });
       if (status !== 3) throw new Error(stderr.toString());
       return pathToFileURL(join(out, "timeline.html")).href;
     },
+    /** The hash of the charter, by which people know the log. */
+    charter: JSON.parse(await readFile(join(data, "trust.json"))).charter,
+    dragons,
     grant,
     stopAgent: (name, reason) => dragons("agent", "stop", name, "--reason", reason, ...operator),
     /** Stops it as a machine that hangs does: connections stay open, and nothing answers. */
