@@ -58,6 +58,26 @@ test("320 px are wide enough", async () => {
   }
 });
 
+test("on a phone a row of a table is a card, and each cell says what it is", async () => {
+  let tables = 0;
+  for (const path of pages()) {
+    const { page, close } = await open(path, { viewport: { width: 320, height: 640 } });
+    const found = await page.evaluate(() => [...document.querySelectorAll("table")].map((table) => {
+      const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent);
+      const rows = [...table.querySelectorAll("tbody tr")];
+      return {
+        isWide: table.closest(".scroll").scrollWidth > table.closest(".scroll").clientWidth,
+        isCards: rows.every((row) => getComputedStyle(row).display === "block"),
+        areNamed: rows.every((row) => [...row.cells].every((cell, at) => cell.dataset.th === heads[at])),
+      };
+    }));
+    for (const table of found) assert.deepEqual(table, { isWide: false, isCards: true, areNamed: true }, path);
+    tables += found.length;
+    await close();
+  }
+  assert.ok(tables > 5, `${tables} tables`);
+});
+
 test("every page has a title, its landmarks, one first heading, and tables with headers", async () => {
   const titles = new Set();
   const paths = pages().filter((path) => !path.includes("?"));
