@@ -198,7 +198,6 @@ fn what_mail_does_to_checkpoints_is_named() {
     let sound = [head(&tree(5, "entry")), head(&tree(5, "entry"))].concat();
     let cases = [
         (sound.replace('\n', "\r\n"), "CR LF"),
-        (format!("\u{feff}{sound}"), "byte order mark"),
         (sound.trim_end().to_owned(), "lost the LF"),
     ];
     for (altered, what) in cases {

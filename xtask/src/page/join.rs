@@ -96,14 +96,10 @@ fn export(line: &str, exports: &mut Vec<String>) -> anyhow::Result<String> {
     }
     let mut words = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '$');
     let name = words.find(|word| !["async", "function", "class", "const", ""].contains(word));
+    let unknown = ["default", "const {", "const ["];
+    let is_known = !unknown.iter().any(|start| rest.starts_with(start));
     match name {
-        Some(name)
-            if !["default", "const {", "const ["]
-                .iter()
-                .any(|start| rest.starts_with(start)) =>
-        {
-            exports.push(name.to_owned())
-        }
+        Some(name) if is_known => exports.push(name.to_owned()),
         _ => bail!("an unknown export: {line}"),
     }
     Ok(rest.to_owned())
@@ -152,6 +148,7 @@ mod tests {
         let cases = [
             "import * from x",
             "import {",
+            "export const { a, b } = c;",
             "export default 1;",
             "import { a } from \"./absent.js\";",
         ];
