@@ -6,9 +6,9 @@ cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
 work=${SAMPLE_DIR:-$(mktemp -d)}
 rm -rf "$work/report"
-$cargo run --locked -p report --example sample -- "$work" 2 8
+$cargo run --locked -p report --example sample -- "$work" 30 8
 files=("$work"/*.csv)
-$cargo run --locked -p cli -- report --from 2025-11-24T00:00:00Z --to 2025-11-26T00:00:00Z \
+$cargo run --locked -p cli -- report --from 2025-11-24T00:00:00Z --to 2025-12-24T00:00:00Z \
   --map "$work/map.toml" --alerts "${files[@]}" --pack "$work/evidence.pack.jsonl" \
   --trust "$work/trust.json" -o "$work/report"
 $cargo run --locked -p cli -- report check "$work/report" --trust "$work/trust.json"

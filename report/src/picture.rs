@@ -30,6 +30,9 @@ const LINE: u64 = 44;
 /// Above the first line: the axis.
 const TOP: u64 = 24;
 
+/// Half of the longest label of the axis.
+const HALF_LABEL: u64 = 28;
+
 /// How much of a name fits.
 const NAME_CHARS: usize = 20;
 
@@ -158,10 +161,15 @@ impl Drawing {
         let mut at_ms = self.from_ms.next_multiple_of(step_ms);
         while at_ms <= self.to_ms {
             let x = self.x(at_ms);
+            // A label in the middle of the last line would be cut off at the edge.
+            let (at, anchor) = match x + HALF_LABEL > WIDTH {
+                true => (WIDTH - 1, "end"),
+                false => (x, "middle"),
+            };
             writeln!(
                 self.out,
                 "<path class=\"tick\" d=\"M{x} {TOP}V{bottom}\" stroke=\"#8a8477\" stroke-opacity=\"0.35\"/>\
-                 <text class=\"when\" x=\"{x}\" y=\"15\" text-anchor=\"middle\" fill=\"currentColor\">{}</text>",
+                 <text class=\"when\" x=\"{at}\" y=\"15\" text-anchor=\"{anchor}\" fill=\"currentColor\">{}</text>",
                 tick_label(at_ms, step_ms)
             )?;
             at_ms += step_ms;

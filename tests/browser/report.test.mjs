@@ -64,6 +64,23 @@ test("the numbers of the pictures and the tables are the same", async () => {
   await close();
 });
 
+test("it is of thirty days, and every label of a picture lies within it", async () => {
+  const { page, close } = await visit(browser, address);
+  const { days, cut } = await page.evaluate(() => ({
+    days: [...document.querySelectorAll("figure svg > title")].map((title) => {
+      const [from, to] = title.textContent.match(/\d{4}-\d\d-\d\dT[\d:.]+Z/g).map(Date.parse);
+      return (to - from) / 86_400_000;
+    }),
+    cut: [...document.querySelectorAll("figure svg text")].filter((label) => {
+      const [own, all] = [label.getBoundingClientRect(), label.closest("svg").getBoundingClientRect()];
+      return own.left < all.left || own.right > all.right;
+    }).map((label) => label.textContent),
+  }));
+  assert.ok(days.length > 0 && days.every((number) => number === 30), JSON.stringify(days));
+  assert.deepEqual(cut, []);
+  await close();
+});
+
 test("on paper nothing is cut off", async () => {
   const { page, close } = await visit(browser, address, { viewport: { width: 720, height: 1000 } });
   await page.emulateMedia({ media: "print" });
