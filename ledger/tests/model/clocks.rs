@@ -84,7 +84,7 @@ impl<'a> History<'a> {
 
     /// The end of the last span in which nothing was logged for too long; `t` itself, if such a
     /// span reaches up to it.
-    fn gap_end(self, t: u64) -> u64 {
+    pub(crate) fn gap_end(self, t: u64) -> u64 {
         let mut end = 0;
         for (at, leaf) in self.0.iter().enumerate().skip(1) {
             if self.before(at).is_gap(leaf.received_ms) {

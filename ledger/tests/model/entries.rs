@@ -1,7 +1,7 @@
 //! The entries of the state, told from the whole log: what of it the rules read, and when each thing was so.
 //!
-//! When an agent's next cause comes, and what control owes it, is held against the rules by duties and deadlines
-//! elsewhere; here the three members that tell it are left out.
+//! What control owes is told in [`owed`](crate::owed). When an agent's next cause comes is held against the rules by
+//! duties and deadlines elsewhere; the member that tells it is left out.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use ledger::record::Role;
 use AgentState::{Autohealing, Degraded, Running, Stopped};
 
 /// What is told elsewhere.
-pub(crate) const ELSEWHERE: [&str; 3] = ["deadline_ms", "waiting", "missed"];
+pub(crate) const ELSEWHERE: &str = "deadline_ms";
 
 impl History<'_> {
     /// What the entry of an agent has.

@@ -15,6 +15,7 @@ use tlog::LeafIndex;
 
 use crate::entries::ELSEWHERE;
 use crate::history::{History, Leaf};
+use crate::owed::Owed;
 use crate::steps::{Act, Step, Twist, Wait};
 use crate::world::{SECOND, START, charter, digest, key};
 
@@ -44,6 +45,8 @@ pub(crate) struct Fleet {
     /// The state, restored from its entries at some sizes and followed since.
     twins: Vec<State>,
     pub(crate) leaves: Vec<Leaf>,
+    /// What control owes, by the model.
+    owed: Owed,
     pub(crate) now: u64,
     pub(crate) fresh: u8,
     /// Every code that refused something, for a test that looks whether all are reached.
@@ -63,6 +66,7 @@ impl Fleet {
             state: State::new(),
             twins: Vec::new(),
             leaves: Vec::new(),
+            owed: Owed::default(),
             now: START,
             fresh: 1,
             codes: Vec::new(),
@@ -237,6 +241,7 @@ impl Fleet {
                     twin.apply(index, self.now, &checked);
                 }
                 self.leaves.push(leaf);
+                self.owed.take(History(&self.leaves), &agents());
                 self.agree();
                 self.restore();
             }
@@ -284,17 +289,20 @@ impl Fleet {
             let members = told.as_object_mut().expect("an object");
             let model = match () {
                 () if members.contains_key("log") => {
-                    // The charter is held against its record, the missed pulse against the replay.
+                    // The charter is held against its record.
                     members.remove("terms");
-                    members.remove("missed_pulse");
-                    history.log_entry()
+                    let mut entry = history.log_entry();
+                    entry["missed_pulse"] = self.owed.missed_pulse().into();
+                    entry
                 }
                 () if entry.starts_with("{\"agent\"") => {
-                    ELSEWHERE
-                        .iter()
-                        .for_each(|name| drop(members.remove(*name)));
+                    members.remove(ELSEWHERE);
                     let name = members["agent"].as_str().and_then(|name| name.parse().ok());
-                    history.agent_entry(&name.expect("a name"))
+                    let name = name.expect("a name");
+                    let mut entry = history.agent_entry(&name);
+                    let members = entry.as_object_mut().expect("an object");
+                    members.extend(self.owed.to(&name));
+                    entry
                 }
                 () => {
                     members.remove("terms");

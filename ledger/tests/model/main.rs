@@ -16,6 +16,7 @@ mod fleet;
 mod golden;
 mod history;
 mod leases;
+mod owed;
 mod remarks;
 mod steps;
 #[path = "../rules/world.rs"]
