@@ -8,8 +8,9 @@ use watchdogs::class::Class;
 pub fn of_code(code: Code, by: Party) -> Option<Class> {
     match by {
         Party::Control | Party::Log => return Some(Class::Control),
-        Party::Observer | Party::Producer | Party::Unknown => return None,
-        Party::Agent | Party::Operator => {}
+        Party::Observer | Party::Producer => return None,
+        // Also where the log may have held back what would excuse them: it happened to the agent all the same.
+        Party::Agent | Party::Operator | Party::Unknown => {}
     }
     Some(match code {
         Code::ScopeDenied | Code::CapabilityMissing => Class::Scope,
@@ -65,7 +66,13 @@ mod tests {
                 Party::Operator,
                 Some(Class::Authority),
             ),
-            (Code::SequenceGap, Party::Agent, None),
+            (Code::SequenceGap, Party::Unknown, None),
+            (Code::RootMismatch, Party::Unknown, None),
+            (
+                Code::ActionUnfinished,
+                Party::Unknown,
+                Some(Class::Unfinished),
+            ),
             (Code::EpochSuperseded, Party::Agent, None),
             (Code::PackCount, Party::Producer, None),
         ] {

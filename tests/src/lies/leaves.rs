@@ -275,12 +275,12 @@ fn history(shelf: &mut Shelf) {
     shelf.lie(LEAVES, "time-goes-back", Code::TimeRegressed, back);
     let mut headless = Forger::golden();
     headless.leaves.remove(0);
-    let operator = Group {
-        by: Some(Party::Operator),
+    let by_log = Group {
+        by: Some(Party::Log),
         ..LEAVES
     };
     shelf.lie(
-        operator,
+        by_log,
         "log-without-charter",
         Code::CharterMissing,
         headless.whole(),

@@ -9,6 +9,7 @@
 
 pub mod forger;
 mod heads;
+mod held_back;
 mod histories;
 mod leaves;
 mod lines;

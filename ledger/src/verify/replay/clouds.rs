@@ -13,6 +13,8 @@ use crate::text::Name;
 #[derive(Debug, Default)]
 pub(super) struct Clouds {
     over: Table<Name, Cloud>,
+    /// Whose own records say that some are missing in front of them.
+    holes: Table<Name, bool>,
     /// Until when there was one over nobody knows whom.
     until_ms: Option<u64>,
 }
@@ -39,6 +41,11 @@ impl Clouds {
                 }
             }),
         }
+    }
+
+    /// A record of this agent is missing, by what its next one says.
+    pub(super) fn miss(&mut self, agent: &Name) {
+        self.holes.change(agent, |has_hole| *has_hole = true);
     }
 
     /// The agent's own next record fits what is there: nothing of it is missing.
@@ -68,8 +75,19 @@ impl Clouds {
     pub(super) fn explain(&self, agent: Option<&Name>, code: Code) -> bool {
         let cloud = agent.and_then(|agent| self.over.get(agent));
         let is_over = cloud.is_some_and(|cloud| *cloud != Cloud::Nothing);
+        let has_hole = agent.is_some_and(|agent| self.holes.get(agent) == Some(&true));
         (self.until_ms.is_some() || is_over) && lacks_something(code)
+            || has_hole && lacks_what_was_begun(code)
     }
+}
+
+/// Codes of a record that does not find what its own agent has begun: a goal, an action. Nobody else's records are missing for
+/// a hole in a chain.
+const fn lacks_what_was_begun(code: Code) -> bool {
+    matches!(
+        code,
+        Code::GoalUnknown | Code::IntentUnknown | Code::ReferenceUnknown
+    )
 }
 
 /// Codes of a record that does not find what it builds on.
@@ -126,6 +144,17 @@ mod tests {
         clouds.gather(Some(name()), 3);
         clouds.lift(&name());
         assert!(explains(&clouds), "something is missing for good");
+    }
+
+    #[test]
+    fn a_hole_in_a_chain_explains_what_was_begun_in_it_and_nothing_else() {
+        let mut clouds = Clouds::default();
+        clouds.miss(&name());
+        clouds.lift(&name());
+        assert!(clouds.explain(Some(&name()), Code::GoalUnknown));
+        assert!(!clouds.explain(Some(&"b".parse().unwrap()), Code::GoalUnknown));
+        assert!(!explains(&clouds));
+        assert!(!clouds.explain(Some(&name()), Code::EpochFenced));
     }
 
     #[test]
