@@ -53,17 +53,23 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<()> {
     options.agent.check(&directory.version().manifest)?;
     let version = directory.version().clone();
     let service = session.service()?;
-    let place = socket(options, &version.manifest.agent)?;
+    let name = version.manifest.agent.clone();
     let answers = service.clone().within(acting::SOON);
     let agent = acting::open_version_at(session, version, LogClock::default(), answers);
+    // Which log it is comes before where the socket goes: whoever has no trust is told so.
+    let agent = match agent {
+        Err(error) if !is_in_use(&error) => return Err(error),
+        agent => agent,
+    };
+    let place = socket(options, &name)?;
     let mut agent = match agent {
-        Err(error) if is_in_use(&error) => match &place {
+        Err(error) => match &place {
             Place::At(path) => {
                 bail!("another process speaks for this agent, as at {path:?}: {error:#}")
             }
             Place::Given(_) => bail!("another process speaks for this agent: {error:#}"),
         },
-        agent => agent?,
+        Ok(agent) => agent,
     };
     let options = attend::Options {
         place,
