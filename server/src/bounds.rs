@@ -45,7 +45,7 @@ impl Bounds {
     /// The read begins. Says whether anybody still waits for it.
     pub fn begin(&self) -> bool {
         self.until.get_or_init(|| Instant::now() + self.most);
-        !self.is_abandoned.load(Ordering::Relaxed)
+        !self.is_abandoned()
     }
 
     /// Nobody waits any more.
@@ -53,12 +53,17 @@ impl Bounds {
         self.is_abandoned.store(true, Ordering::Relaxed);
     }
 
+    /// Whether whoever asked has gone away.
+    pub fn is_abandoned(&self) -> bool {
+        self.is_abandoned.load(Ordering::Relaxed)
+    }
+
     /// Takes so many rows.
     ///
     /// # Errors
     /// [`OutOfBounds`].
     pub fn take(&self, rows: u64) -> Result<(), OutOfBounds> {
-        if self.is_abandoned.load(Ordering::Relaxed) {
+        if self.is_abandoned() {
             return Err(OutOfBounds::Abandoned);
         }
         if self

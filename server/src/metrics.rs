@@ -32,6 +32,7 @@ const FREE_BYTES: &str = "dragonsd_store_free_bytes";
 const MESSAGES_DROPPED: &str = "dragonsd_messages_dropped_total";
 const ANCHOR_SIZE: &str = "dragonsd_anchor_size_leaves";
 const ANCHOR_FAILURES: &str = "dragonsd_anchor_failures_total";
+const READS_LEFT: &str = "dragonsd_reads_left_total";
 const FALSE_PROOFS: &str = "dragonsd_false_proofs_total";
 
 /// From a lone record to the largest group.
@@ -64,6 +65,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 fn begin_at_zero() {
     counter!(FALSE_PROOFS).absolute(0);
     counter!(MESSAGES_DROPPED).absolute(0);
+    counter!(READS_LEFT).absolute(0);
     counter!(ANCHOR_FAILURES).absolute(0);
     counter!(RENEWALS).absolute(0);
     for rule in Rule::ALL {
@@ -117,6 +119,11 @@ fn describe() {
         MESSAGES_DROPPED,
         Unit::Count,
         "Lines of the service's own messages that were lost, because nobody read stderr or there were too many"
+    );
+    describe_counter!(
+        READS_LEFT,
+        Unit::Count,
+        "Reads that ended before their answer, because whoever asked had gone away"
     );
     describe_counter!(
         FALSE_PROOFS,
@@ -280,6 +287,11 @@ pub(crate) fn free_bytes(free_bytes: Option<u64>) {
 /// A line of the service's own messages was lost.
 pub(crate) fn message_dropped() {
     counter!(MESSAGES_DROPPED).increment(1);
+}
+
+/// A read ended because nobody waits for it any more.
+pub(crate) fn read_left() {
+    counter!(READS_LEFT).increment(1);
 }
 
 /// A proof made from the store did not verify. This stays at zero, or the store is damaged.

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rocksdb::{
-    BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    Options, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, Options, WriteOptions,
 };
 use store::{Copies, CopyError, Engine, OpenStoreError, Storage, StoreError, Term};
 
@@ -52,8 +52,12 @@ const FIRST_TABLES: [&str; 4] = [LEAVES, TILES, RECORDS, CHECKPOINTS];
 /// Bits of filter for each record name: one look-up in a hundred of a new record reads a block in vain.
 const BLOOM_BITS: f64 = 10.0;
 
-/// Bytes of write-ahead log after which memory is flushed to files, so that a restart has little to read again.
-const MAX_WAL_BYTES: u64 = 256 << 20;
+/// Bytes of write-ahead log after which memory is flushed to files: a restart has no more to read again, and no more is held
+/// in memory until then. By itself RocksDB holds 64 MiB for each table, twice while one is written.
+const MAX_WAL_BYTES: u64 = 64 << 20;
+
+/// Bytes of memory that keep blocks of files, over all tables. By itself RocksDB takes 32 MiB for each table.
+const CACHE_BYTES: usize = 64 << 20;
 
 /// The engine: each log in a RocksDB database of its own.
 #[derive(Clone, Copy, Debug)]
@@ -209,23 +213,28 @@ fn database_options(most_files: Option<u64>) -> Options {
 }
 
 fn families() -> Vec<ColumnFamilyDescriptor> {
-    let mut records = BlockBasedOptions::default();
-    records.set_bloom_filter(BLOOM_BITS, false);
-    let mut by_hash = Options::default();
-    by_hash.set_block_based_table_factory(&records);
+    let cache = Cache::new_lru_cache(CACHE_BYTES);
+    let family = |compression, bloom: bool| {
+        let mut blocks = BlockBasedOptions::default();
+        blocks.set_block_cache(&cache);
+        if bloom {
+            blocks.set_bloom_filter(BLOOM_BITS, false);
+        }
+        let mut options = Options::default();
+        options.set_block_based_table_factory(&blocks);
+        options.set_compression_type(compression);
+        options
+    };
     // Hashes do not compress; leaves are text and do.
-    by_hash.set_compression_type(DBCompressionType::None);
-    let mut hashes = Options::default();
-    hashes.set_compression_type(DBCompressionType::None);
-    let mut text = Options::default();
-    text.set_compression_type(DBCompressionType::Lz4);
+    let hashes = || family(DBCompressionType::None, false);
+    let text = || family(DBCompressionType::Lz4, false);
     vec![
-        ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, Options::default()),
-        ColumnFamilyDescriptor::new(LEAVES, text.clone()),
-        ColumnFamilyDescriptor::new(TILES, hashes),
-        ColumnFamilyDescriptor::new(RECORDS, by_hash),
-        ColumnFamilyDescriptor::new(MENTIONS, text.clone()),
-        ColumnFamilyDescriptor::new(CHECKPOINTS, text),
+        ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, text()),
+        ColumnFamilyDescriptor::new(LEAVES, text()),
+        ColumnFamilyDescriptor::new(TILES, hashes()),
+        ColumnFamilyDescriptor::new(RECORDS, family(DBCompressionType::None, true)),
+        ColumnFamilyDescriptor::new(MENTIONS, text()),
+        ColumnFamilyDescriptor::new(CHECKPOINTS, text()),
     ]
 }
 

@@ -19,6 +19,7 @@ use super::limits::{MAX_READS_WAITING, MOST_READERS, READ_ROWS, READ_TIMEOUT, RE
 use super::problem::Problem;
 use crate::bounds::Bounds;
 use crate::log::{Published, ReadError};
+use crate::metrics;
 
 /// The readers. Clones are the same threads, which end with the last of them.
 #[derive(Clone, Debug)]
@@ -96,9 +97,13 @@ impl Readers {
         let _client = Client(Arc::clone(&bounds));
         let (answer, answered) = oneshot::channel();
         let job = move || {
-            if bounds.begin() {
+            let read = bounds.begin().then(read);
+            if bounds.is_abandoned() {
+                metrics::read_left();
+            }
+            if let Some(read) = read {
                 // Whoever has gone away does not need it.
-                let _ = answer.send(read());
+                let _ = answer.send(read);
             }
         };
         let lost = || Problem::internal("a read did not end");
