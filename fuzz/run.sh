@@ -29,11 +29,14 @@ names() {
 
 # The crates forbid unsafe code, so an address sanitizer would find nothing here
 # and halve the speed; without it the stable compiler suffices. The corpus that
-# grows is not tracked; the seeds are.
+# grows is not tracked; the seeds are, and what longer runs found (`fuzz/keep.sh`).
 fuzz() {
   local folder=fuzz
   [[ -e fuzz/fuzz_targets/$1.rs ]] || folder=fuzz/service
   mkdir -p "$folder/corpus/$1" "$folder/seeds/$1"
+  if [[ -e $folder/corpora/$1.tar.gz ]]; then
+    tar --extract --skip-old-files --file "$folder/corpora/$1.tar.gz" --directory "$folder/corpus"
+  fi
   cargo fuzz run --fuzz-dir "$folder" --sanitizer none --target-dir fuzz/target "$1" \
     "$folder/corpus/$1" "$folder/seeds/$1" -- \
     -max_total_time="$seconds" -max_len=65536 -timeout=10 -print_final_stats=1 -verbosity=0
