@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use ::evidence::{Intake, Unwrapper};
+use ::evidence::{Crew, Intake, Unwrapper};
 use anyhow::{Context as _, Result};
 use ledger::digest::Digest;
-use ledger::verify::{Report, Trust, Verifier};
+use ledger::verify::Report;
 use tlog::proof::MAX_PROOF_FILE_BYTES;
 
 use crate::progress;
@@ -24,14 +24,13 @@ pub(crate) struct Verified {
     pub(crate) digest: Option<Digest>,
 }
 
-/// Verifies a file, or stdin if it is called `-`, in memory that does not grow with it. How old it is, is judged by the
-/// time that is given, in milliseconds since the epoch.
+/// Verifies a file, or stdin if it is called `-`, in memory that does not grow with it.
 ///
 /// # Errors
 ///
 /// If it cannot be read. Whatever is wrong with its bytes is in the report.
-pub(crate) fn verify(path: &Path, trust: Trust, at_ms: Option<u64>) -> io::Result<Verified> {
-    give(Verifier::new(trust).at(at_ms), path, &mut |_| {})
+pub(crate) fn verify(path: &Path, verifier: Crew) -> io::Result<Verified> {
+    give(verifier, path, &mut |_| {})
 }
 
 /// Verifies files that are one piece of evidence together: two checkpoints, and behind them their consistency proof, which
@@ -40,7 +39,7 @@ pub(crate) fn verify(path: &Path, trust: Trust, at_ms: Option<u64>) -> io::Resul
 /// # Errors
 ///
 /// If one cannot be read.
-pub(crate) fn verify_together(paths: &[PathBuf], trust: Trust) -> Result<Verified> {
+pub(crate) fn verify_together(paths: &[PathBuf], verifier: Crew) -> Result<Verified> {
     let read = |path: &PathBuf| {
         let mut held = Vec::new();
         read_all(path, &mut |bytes| {
@@ -52,7 +51,7 @@ pub(crate) fn verify_together(paths: &[PathBuf], trust: Trust) -> Result<Verifie
     };
     let mut files = paths.iter().map(read).collect::<Result<Vec<_>>>()?;
     files.sort_by_key(|file| file.starts_with(b"{"));
-    let mut intake = Intake::new(Verifier::new(trust));
+    let mut intake = Intake::new(verifier);
     for file in &files {
         intake.push(file, &mut |_| {});
     }
@@ -68,19 +67,16 @@ pub(crate) fn verify_together(paths: &[PathBuf], trust: Trust) -> Result<Verifie
 /// As [`verify`].
 pub(crate) fn verify_aloud(
     path: &Path,
-    trust: Trust,
+    verifier: Crew,
     hear: &mut dyn FnMut(&[u8]),
 ) -> io::Result<Report> {
-    give(Verifier::new(trust), path, hear).map(|verified| verified.report)
+    give(verifier, path, hear).map(|verified| verified.report)
 }
 
-fn give(verifier: Verifier, path: &Path, hear: &mut dyn FnMut(&[u8])) -> io::Result<Verified> {
-    let (mut intake, mut is_settled) = (Intake::new(verifier), false);
-    read_all(path, &mut |bytes| {
-        is_settled = intake.push(bytes, hear);
-        !is_settled
-    })?;
-    let digest = (!is_settled).then(|| intake.digest());
+fn give(verifier: Crew, path: &Path, hear: &mut dyn FnMut(&[u8])) -> io::Result<Verified> {
+    let mut intake = Intake::new(verifier);
+    read_all(path, &mut |bytes| !intake.push(bytes, hear))?;
+    let digest = (!intake.catch_up()).then(|| intake.digest());
     let (report, _) = intake.finish(hear);
     Ok(Verified { report, digest })
 }
@@ -152,6 +148,9 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use ledger::codes::Code;
+    use ledger::verify::Verifier;
+
+    use crate::options::Threads;
 
     use super::*;
 
@@ -161,7 +160,8 @@ mod tests {
     fn report(bytes: &[u8]) -> Report {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
-        let verified = verify(file.path(), TRUST.parse().unwrap(), None);
+        let verifier = Verifier::new(TRUST.parse().unwrap());
+        let verified = verify(file.path(), Threads::default().crew(verifier));
         verified.unwrap().report
     }
 

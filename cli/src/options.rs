@@ -1,12 +1,15 @@
 //! The command line, as types.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::UNIX_EPOCH;
 
 use clap::{Args, Parser, Subcommand};
+use evidence::Crew;
 use ledger::digest::RecordHash;
+use ledger::verify::Verifier;
 use tlog::LeafIndex;
 
 use crate::commands::{
@@ -65,6 +68,27 @@ pub(crate) struct Global {
     /// Print JSON, one document a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
+}
+
+/// How many threads verify.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Threads {
+    /// How many threads verify: as many as there are processors, unless it is given. The report is the same with any number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_THREADS)))]
+    threads: Option<u16>,
+}
+
+/// More threads than that have to wait for the one that judges what they read.
+const MAX_THREADS: u16 = 64;
+
+impl Threads {
+    /// Gives a verifier so many.
+    pub(crate) fn crew(self, verifier: Verifier) -> Crew {
+        let here = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.map_or_else(here, usize::from);
+        let threads = NonZeroUsize::new(threads.min(usize::from(MAX_THREADS)));
+        Crew::new(verifier, threads.unwrap_or(NonZeroUsize::MIN))
+    }
 }
 
 /// The commands.

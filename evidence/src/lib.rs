@@ -9,9 +9,13 @@
 //! for those that unwrap without end.
 
 mod crc32;
+#[cfg(not(target_family = "wasm"))]
+mod crew;
 mod gunzip;
 mod header;
 
+#[cfg(not(target_family = "wasm"))]
+pub use crew::Crew;
 use gunzip::Gunzip;
 pub use gunzip::{ALWAYS_UNWRAPPED_BYTES, GunzipError, MAX_GROWTH};
 use ledger::codes::{Code, Refusal};
@@ -103,18 +107,54 @@ fn refusal(error: GunzipError) -> Refusal {
     code.because(format!("gzip: {error}"))
 }
 
+/// Whoever verifies what is unwrapped: a [`Verifier`], or one with a [`Crew`].
+pub trait Verifying {
+    /// Takes the next bytes.
+    fn push(&mut self, bytes: &[u8]);
+
+    /// Ends the evidence, as [`Verifier::refuse`].
+    fn refuse(&mut self, refusal: Refusal);
+
+    /// Whether the report is already known to be the same whatever bytes follow.
+    fn is_settled(&self) -> bool;
+
+    /// Judges all that was pushed: then it is known, if it is so.
+    fn catch_up(&mut self) {}
+
+    /// Ends the evidence: the report, and the paths of a pack if they were kept.
+    fn finish_with_paths(self) -> (Report, Option<Paths>);
+}
+
+impl Verifying for Verifier {
+    fn push(&mut self, bytes: &[u8]) {
+        Self::push(self, bytes);
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        Self::refuse(self, refusal);
+    }
+
+    fn is_settled(&self) -> bool {
+        Self::is_settled(self)
+    }
+
+    fn finish_with_paths(self) -> (Report, Option<Paths>) {
+        Self::finish_with_paths(self)
+    }
+}
+
 /// A verification of evidence as it comes.
 #[derive(Debug)]
-pub struct Intake {
+pub struct Intake<V = Verifier> {
     unwrapper: Unwrapper,
-    verifier: Verifier,
+    verifier: V,
     hasher: Sha256,
 }
 
-impl Intake {
+impl<V: Verifying> Intake<V> {
     /// Starts.
     #[must_use]
-    pub fn new(verifier: Verifier) -> Self {
+    pub fn new(verifier: V) -> Self {
         Self {
             unwrapper: Unwrapper::default(),
             verifier,
@@ -144,6 +184,12 @@ impl Intake {
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::from_bytes(self.hasher.clone().finalize().into())
+    }
+
+    /// Judges all that was pushed, and gives whether the report is the same whatever follows.
+    pub fn catch_up(&mut self) -> bool {
+        self.verifier.catch_up();
+        self.verifier.is_settled()
     }
 
     /// Ends the evidence: the report, and the paths of a pack if they were kept.

@@ -8,6 +8,7 @@
 //! What is signed is not the envelope but the DSSE pre-authentication encoding of its type and
 //! payload (DSSE protocol, "PAE"), so no re-serialisation can ever change what was signed.
 
+use std::cell::LazyCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,6 +29,11 @@ pub const MAX_ENVELOPE_BYTES: usize = crate::leaf::MAX_LEAF_BYTES;
 
 /// The most signatures on one record.
 pub const MAX_SIGNATURES: usize = 16;
+
+/// What the text of an envelope has beside payload and signatures, and of each signature: reserved, so that it is not
+/// copied while it grows.
+const ROOM_AROUND: usize = 128;
+const ROOM_A_SIGNATURE: usize = 160;
 
 /// A signature and the name of the key that is said to have made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +160,29 @@ impl Envelope {
 
     /// The envelope as the one JSON text that a leaf holds.
     pub fn to_json(&self) -> String {
-        self.to_value().to_json()
+        let mut text = String::new();
+        self.write_json(&mut text);
+        text
+    }
+
+    /// Writes that text behind what is there. Nothing in it needs to be escaped: names of kinds, base64 and hex.
+    pub(crate) fn write_json(&self, text: &mut String) {
+        let payload = self.payload.len().div_ceil(3) * 4;
+        text.reserve(ROOM_AROUND + payload + ROOM_A_SIGNATURE * self.signatures.len());
+        text.push_str("{\"payloadType\":\"");
+        text.push_str(&self.kind.payload_type());
+        text.push_str("\",\"payload\":\"");
+        tlog::base64::encode_behind(&self.payload, text);
+        text.push_str("\",\"signatures\":[");
+        for (place, Signature { keyid, sig }) in self.signatures.iter().enumerate() {
+            text.push_str(if place > 0 { ",{" } else { "{" });
+            text.push_str("\"keyid\":\"");
+            text.push_str(&keyid.to_string());
+            text.push_str("\",\"sig\":\"");
+            tlog::base64::encode_behind(sig.as_bytes(), text);
+            text.push_str("\"}");
+        }
+        text.push_str("]}");
     }
 
     /// Which of the signatures verify, asking `key` for keys that the record does not bring.
@@ -162,17 +190,30 @@ impl Envelope {
     /// A bad signature is a fact here and no error: *what* it means depends on the checks that
     /// come before it, and those are made where the state is.
     pub fn check_signatures(&self, key: &dyn Fn(&KeyId) -> Option<PublicKey>) -> Vec<Checked> {
-        let signed = self.signed_bytes();
-        let check = |signature: &Signature| {
+        self.check_signatures_beside(key, &|_, _| None)
+    }
+
+    /// As [`Self::check_signatures`], without doing again what was done before: `ahead` says whether the signature at a
+    /// place was found to verify by this very key, if it was tried.
+    pub(crate) fn check_signatures_beside(
+        &self,
+        key: &dyn Fn(&KeyId) -> Option<PublicKey>,
+        ahead: &dyn Fn(usize, &PublicKey) -> Option<bool>,
+    ) -> Vec<Checked> {
+        let signed = LazyCell::new(|| self.signed_bytes());
+        let check = |(place, signature): (usize, &Signature)| {
             let keyid = signature.keyid;
+            let verifies = |key: &PublicKey| {
+                ahead(place, key).unwrap_or_else(|| key.verifies(&signed, &signature.sig))
+            };
             let validity = match key(&keyid) {
                 None => Validity::Unknown,
-                Some(key) if key.verifies(&signed, &signature.sig) => Validity::Valid,
+                Some(key) if verifies(&key) => Validity::Valid,
                 Some(_) => Validity::Invalid,
             };
             Checked { keyid, validity }
         };
-        self.signatures.iter().map(check).collect()
+        self.signatures.iter().enumerate().map(check).collect()
     }
 }
 

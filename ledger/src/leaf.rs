@@ -5,7 +5,7 @@
 
 use crate::codes::{Code, Refusal};
 use crate::envelope::{Envelope, within};
-use crate::json::{Members, Value, integer, object};
+use crate::json::{Members, Value, integer};
 
 /// The largest leaf. Entry bundles of the log allow 65,535 bytes; this leaves room to spare.
 pub const MAX_LEAF_BYTES: usize = 48 * 1024;
@@ -68,10 +68,10 @@ impl Leaf {
 
     /// The exact bytes that the log hashes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let members = [
-            ("received_ms", self.received_ms.into()),
-            ("envelope", self.envelope.to_value()),
-        ];
-        object(members).to_json().into_bytes()
+        let received_ms = self.received_ms;
+        let mut text = format!("{{\"received_ms\":{received_ms},\"envelope\":");
+        self.envelope.write_json(&mut text);
+        text.push('}');
+        text.into_bytes()
     }
 }

@@ -24,6 +24,21 @@ fn payloads() -> Vec<(Kind, Value)> {
     records.iter().map(payload).collect()
 }
 
+/// A leaf is written straight from its parts; the JSON writer says the same of it.
+#[test]
+fn an_envelope_is_written_as_json_is() {
+    let keys: Vec<PrivateKey> = (1..=3).map(|n| PrivateKey::from_seed(&[n; 32])).collect();
+    for (kind, payload) in payloads() {
+        for signers in 1..=keys.len() {
+            let keys: Vec<&PrivateKey> = keys.iter().take(signers).collect();
+            let payload = payload.to_json().into_bytes();
+            let envelope = Envelope::sign(kind, payload, &keys).unwrap();
+            assert_eq!(envelope.to_json(), envelope.to_value().to_json());
+            assert_eq!(Envelope::parse(envelope.to_json().as_bytes()), Ok(envelope));
+        }
+    }
+}
+
 fn parse(kind: Kind, payload: &Value) -> Result<Record, Code> {
     Record::parse(kind, payload.to_json().as_bytes()).map_err(|refusal| refusal.code)
 }

@@ -1,14 +1,18 @@
-//! Figures of the replay, in release, on one core: `make bench`. It prints and judges nothing.
+//! Figures of the replay, in release: `make bench`. It prints and judges nothing.
 //!
-//! Times are those that a core worked, by the kernel's word, so that a busy machine does not change them much. Two
+//! Times are those that a core worked, by the kernel's word, so that a busy machine does not change them much; only where
+//! several threads verify it is the time that passed. Two
 //! numbers, of days and agents, make the fleet smaller: `cargo bench -p proving --bench replay -- 3 20`.
 
 use std::hint::black_box;
 use std::io::{BufWriter, Read as _, Write as _};
+use std::num::NonZeroUsize;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use evidence::{Crew, Verifying as _};
 use ledger::govern::State;
+use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::record::{Body, SignedRecord};
 use ledger::verify::{Trust, Verifier, verify};
@@ -53,7 +57,11 @@ fn main() {
     rate("records replayed, signatures taken as good", leaves, took);
     let (report, took) = timed(|| score::verify(&log));
     rate("records verified, signatures and all", leaves, took);
+    let of_raw =
+        f64::from(u32::try_from(leaves).unwrap_or(u32::MAX)) / took.as_secs_f64() / verifications();
+    println!("{:<44} {of_raw:9.2} times", "  of verify_strict of a core");
     println!("{:<44} {:9}", "findings in them", report.findings.len());
+    by_threads(&log, &report.to_json());
     let grown = bytes_to_verify(&log);
     println!(
         "{:<44} {:9.1} bytes   a leaf, {grown:.0} of {leaves}",
@@ -61,6 +69,35 @@ fn main() {
         grown / f64::from(u32::try_from(leaves).unwrap_or(u32::MAX))
     );
     incident(&log);
+}
+
+/// Strict verifications a second.
+fn verifications() -> f64 {
+    const TIMES: u32 = 10_000;
+    let (key, message) = (PrivateKey::from_seed(&[9; 32]), [7; 500]);
+    let (signature, public) = (key.sign(&message), key.public());
+    let verify = || public.verifies(black_box(&message), black_box(&signature));
+    let ((), took) = timed(|| (0..TIMES).for_each(|_| assert!(verify())));
+    f64::from(TIMES) / took.as_secs_f64()
+}
+
+/// The same verification, with lines that are read ahead.
+fn by_threads(log: &Log, wanted: &str) {
+    let signed = log.cosigned(log.size(), log.state().last_received_ms() / 1000);
+    let pack = log.pack_of(0, log.size().get(), &signed);
+    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    for threads in [NonZeroUsize::MIN, cores] {
+        let mut crew = Crew::new(Verifier::new(log.trust_witnessed()), threads);
+        let began = Instant::now();
+        for chunk in pack.as_bytes().chunks(64 * 1024) {
+            crew.push(chunk);
+        }
+        let report = crew.finish();
+        let took = began.elapsed();
+        assert_eq!(report.to_json(), wanted, "the report is the same");
+        let what = format!("records verified by {threads} threads, on the clock");
+        rate(&what, log.size().get(), took);
+    }
 }
 
 /// As the command line says, or as large as the log should be. What cargo adds to it is not a number.

@@ -11,6 +11,11 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     STANDARD.encode(bytes)
 }
 
+/// As [`encode`], behind what a text holds.
+pub fn encode_behind(bytes: impl AsRef<[u8]>, text: &mut String) {
+    STANDARD.encode_string(bytes, text);
+}
+
 /// Reads what [`encode`] writes, and nothing else.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use ::evidence::{Crew, Verifying as _};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use client::export::Additions;
@@ -21,7 +22,7 @@ use crate::incident::readme::{
     CASE, FINDINGS, JSON, LEASES, MANIFESTS, PACK, PAGE, README, REFUSALS, REPORT, TEXT, readme,
 };
 use crate::incident::{Hearing, Incident, page, text};
-use crate::options::Moment;
+use crate::options::{Moment, Threads};
 use crate::output;
 use crate::paper::Paper;
 use crate::session::{Session, now_ms};
@@ -121,7 +122,7 @@ impl std::fmt::Display for Took {
 struct Passage {
     file: Sink,
     case: Option<Evidence>,
-    verifier: Option<Verifier>,
+    verifier: Option<Crew>,
     listener: Listener,
     hearing: Hearing,
     took: Took,
@@ -175,7 +176,7 @@ fn collect(
     let passage = Passage {
         file: folder.file(PACK)?,
         case: options.page.then(Evidence::begin).transpose()?,
-        verifier: trust.map(Verifier::new),
+        verifier: trust.map(|trust| Threads::default().crew(Verifier::new(trust))),
         listener: Listener::default(),
         hearing,
         took,
@@ -190,7 +191,7 @@ fn collect(
     }
     passage.listener.finish()?;
     let verifying = Instant::now();
-    let report = passage.verifier.map(Verifier::finish);
+    let report = passage.verifier.map(Crew::finish);
     let verify = &mut passage.took.verify;
     verify
         .iter_mut()

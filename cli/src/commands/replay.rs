@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ::evidence::{Crew, Verifying as _};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use client::export::Additions;
@@ -12,6 +13,7 @@ use ledger::verify::{Report, Verifier};
 
 use crate::evidence;
 use crate::exit::{self, Exit};
+use crate::options::Threads;
 use crate::output;
 use crate::paper::Paper;
 use crate::session::Session;
@@ -29,6 +31,8 @@ pub(crate) struct Options {
     /// Show only this goal
     #[arg(long, value_name = "RECORD")]
     goal: Option<RecordHash>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// Tells the story.
@@ -44,7 +48,7 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     };
     let mut hearing = Hearing::of(wish);
     let report = match &options.file {
-        Some(file) => from_file(session, file, &mut hearing)?,
+        Some(file) => from_file(session, file, options.threads, &mut hearing)?,
         None => from_service(session, options, &mut hearing)?,
     };
     let exit = match (&report, &options.file) {
@@ -72,7 +76,12 @@ fn print(session: &Session, story: &Story) -> Result<()> {
 }
 
 /// What a file shows to somebody who trusts a log; and what it claims, to anybody else.
-fn from_file(session: &Session, file: &Path, hearing: &mut Hearing) -> Result<Option<Report>> {
+fn from_file(
+    session: &Session,
+    file: &Path,
+    threads: Threads,
+    hearing: &mut Hearing,
+) -> Result<Option<Report>> {
     let mut listener = Listener::default();
     let mut hear = |bytes: &[u8]| listener.hear(bytes, &mut |told| hearing.hear(told));
     let unreadable = || format!("{file:?} could not be read");
@@ -86,7 +95,8 @@ fn from_file(session: &Session, file: &Path, hearing: &mut Hearing) -> Result<Op
             .map_err(|refusal| anyhow::anyhow!("{file:?} is not a whole pack: {refusal}"))?;
         return Ok(None);
     };
-    let report = evidence::verify_aloud(file, trust, &mut hear).with_context(unreadable)?;
+    let verifier = threads.crew(Verifier::new(trust));
+    let report = evidence::verify_aloud(file, verifier, &mut hear).with_context(unreadable)?;
     Ok(Some(report))
 }
 
@@ -103,7 +113,8 @@ fn from_service(
         (None, Some(goal)) => Wanted::Goal(goal),
         (None, None) => Wanted::Range { from: 0, to: None },
     };
-    let mut verifier = session.trust()?.map(Verifier::new);
+    let verifier = session.trust()?.map(Verifier::new);
+    let mut verifier = verifier.map(|verifier| options.threads.crew(verifier));
     let mut listener = Listener::default();
     let mut hear = told::Hearing(|bytes: &[u8]| {
         listener.hear(bytes, &mut |told| hearing.hear(told));
@@ -112,5 +123,5 @@ fn from_service(
             .for_each(|verifier| verifier.push(bytes));
     });
     told::fetch_bytes(&service, &log, &wanted, Additions::default(), &mut hear)?;
-    Ok(verifier.map(Verifier::finish))
+    Ok(verifier.map(Crew::finish))
 }

@@ -5,6 +5,7 @@ mod check;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use ::evidence::{Crew, Verifying as _};
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand};
 use client::export::Additions;
@@ -24,7 +25,7 @@ use watchdogs::import::MAX_FILE_BYTES;
 use crate::evidence;
 use crate::exit::Exit;
 use crate::folder::{Folder, Sink, Written};
-use crate::options::Moment;
+use crate::options::{Moment, Threads};
 use crate::output;
 use crate::session::{Session, now_ms};
 use crate::told;
@@ -62,6 +63,8 @@ pub(crate) struct Options {
     /// The directory to make; absent or empty
     #[arg(short, long, value_name = "DIR", required = true)]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// What is done with a report.
@@ -162,7 +165,7 @@ fn name_of(path: &Path) -> Result<String> {
 /// The evidence on its way into its file and to the verifier.
 struct Passage {
     file: Sink,
-    verifier: Verifier,
+    verifier: Crew,
 }
 
 impl Write for Passage {
@@ -187,7 +190,8 @@ fn gather(
     let mut file = folder.file(PACK)?;
     if let Some(path) = &options.pack {
         let mut written = Ok(());
-        let report = evidence::verify_aloud(path, trust, &mut |bytes| {
+        let verifier = options.threads.crew(Verifier::new(trust));
+        let report = evidence::verify_aloud(path, verifier, &mut |bytes| {
             if written.is_ok() {
                 written = file.write_all(bytes);
             }
@@ -200,7 +204,7 @@ fn gather(
     let service = session.service()?;
     let log = session.log(&service)?;
     let wanted = Wanted::Range { from: 0, to: None };
-    let verifier = Verifier::new(trust);
+    let verifier = options.threads.crew(Verifier::new(trust));
     let passage = Passage { file, verifier };
     let mut passage = BufWriter::with_capacity(CHUNK_BYTES, passage);
     told::fetch_bytes(&service, &log, &wanted, Additions::default(), &mut passage)?;

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use ledger::digest::{Digest, RecordHash};
-use ledger::verify::{Answer, Check, Finding, Growth, Reply, Report, Told, TraceStep, Trust};
+use ledger::verify::{
+    Answer, Check, Finding, Growth, Reply, Report, Told, TraceStep, Trust, Verifier,
+};
 
 use crate::evidence::{self, Verified};
 use crate::exit::{self, Exit};
-use crate::options::Moment;
+use crate::options::{Moment, Threads};
 use crate::output;
 use crate::session::{Session, now_ms};
 
@@ -25,6 +27,8 @@ pub(crate) struct Options {
     /// Judge the age of the evidence at this time: `now`, or a UTC time as in RFC 3339. Without it, freshness is not judged, and the same evidence always gives the same report
     #[arg(long, value_name = "TIME")]
     at: Option<Moment>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// Verifies the file and prints the report.
@@ -36,10 +40,11 @@ pub(crate) fn run(session: &Session, options: &Options) -> Result<Exit> {
     let trust = session.required_trust()?;
     let (fingerprint, asked) = (trust.charter, trust.clone());
     let at_ms = options.at.map(|at| at.ms(now_ms)).transpose()?;
+    let verifier = options.threads.crew(Verifier::new(trust).at(at_ms));
     let Verified { report, digest } = match options.files.as_slice() {
-        [file] => evidence::verify(file, trust, at_ms)
+        [file] => evidence::verify(file, verifier)
             .with_context(|| format!("{file:?} could not be read"))?,
-        files => evidence::verify_together(files, trust)?,
+        files => evidence::verify_together(files, verifier)?,
     };
     if session.json() {
         output::verbatim(&(report.to_json() + "\n"))?;

@@ -106,7 +106,7 @@ impl State {
         in_time(record.record().at_ms, last_ms, received_ms, true)?;
         beat.seen
             .as_ref()
-            .map_or(Ok(()), |seen| self.is_sound(agent, seen))?;
+            .map_or(Ok(()), |seen| self.is_sound(record, agent, seen))?;
         Ok(Place { agent, restarts })
     }
 
@@ -301,8 +301,8 @@ impl State {
     }
 
     /// The log's own signature on what an agent has seen, and no step back in size.
-    fn is_sound(&self, agent: &Agent, seen: &Seen) -> Result<(), Refusal> {
-        self.is_signed_by_the_log(seen)?;
+    fn is_sound(&self, record: &CheckedRecord, agent: &Agent, seen: &Seen) -> Result<(), Refusal> {
+        self.is_signed_by_the_log(record, seen)?;
         let (size, last) = (seen.size, agent.seen_size);
         if size < last {
             return Err(Code::Malformed.because(format!("seen: size {size} after {last}")));

@@ -6,7 +6,7 @@ use tlog::note::VerifierKey;
 use super::state::State;
 use crate::codes::{Code, Refusal};
 use crate::key::KeyId;
-use crate::record::{Charter, Pulse, Seen};
+use crate::record::{Charter, CheckedRecord, Pulse, Seen};
 
 /// The log keys of a charter, and where it stands.
 #[derive(Clone, Debug)]
@@ -21,6 +21,14 @@ impl State {
         self.log_keys
             .iter()
             .map(|held| (held.index, held.keys.as_slice()))
+    }
+
+    /// All of these, each beside the origin that the charter in force names.
+    pub fn logs(&self) -> Vec<(String, VerifierKey)> {
+        let origin = self.charter().map(|charter| charter.origin.as_str());
+        let keys = self.log_keys().flat_map(|(_, keys)| keys);
+        let beside = |key: &VerifierKey| Some((origin?.to_owned(), key.clone()));
+        keys.filter_map(beside).collect()
     }
 
     /// The keys that may sign a head of this size: those in force before or after its last leaf.
@@ -49,12 +57,21 @@ impl State {
         Err(Code::CheckpointNotInCharter.because(why))
     }
 
-    /// Whether the log has signed the head that an agent says it was shown.
-    pub(crate) fn is_signed_by_the_log(&self, seen: &Seen) -> Result<(), Refusal> {
+    /// Whether the log has signed the head that an agent says in this record it was shown.
+    pub(crate) fn is_signed_by_the_log(
+        &self,
+        record: &CheckedRecord,
+        seen: &Seen,
+    ) -> Result<(), Refusal> {
         let origin = &self.charter_in_force()?.origin;
-        let (size, root, sig) = (seen.size, seen.root, &seen.sig);
-        let note = format!("{origin}\n{size}\n{root}\n\n\u{2014} {origin} {sig}\n");
-        let signed = SignedCheckpoint::parse(&note);
+        let is_in_force = |key| self.log_keys_at(seen.size).any(|other| other == key);
+        if let Some((of, key)) = record.seen_of()
+            && of == origin
+            && is_in_force(key)
+        {
+            return Ok(());
+        }
+        let signed = seen.signed_by(origin);
         let signed = signed.map_err(|error| Code::Malformed.because(format!("seen: {error}")))?;
         let foreign = |_| Code::Malformed.because("seen: the signature is not the log's");
         self.signed_in_force(&signed).map_err(foreign)

@@ -121,6 +121,11 @@ impl State {
         self.keys.get(id).map(|known| known.key)
     }
 
+    /// All of these.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = PublicKey> {
+        self.keys.values().map(|known| known.key)
+    }
+
     /// The agent that has or had a key.
     pub fn owner(&self, id: &KeyId) -> Option<&Name> {
         self.keys.get(id)?.owner.as_ref()

@@ -1,5 +1,7 @@
 //! From a [`Value`] to its text, which is short, and canonical (RFC 8785) if its members are in order.
 
+use std::fmt::Write as _;
+
 use super::Value;
 
 /// The order in which members are written.
@@ -17,7 +19,10 @@ pub(super) fn write(value: &Value, order: Order, text: &mut String) {
         Value::Null => text.push_str("null"),
         Value::Bool(true) => text.push_str("true"),
         Value::Bool(false) => text.push_str("false"),
-        Value::Integer(number) => text.push_str(&number.to_string()),
+        Value::Integer(number) => {
+            // A string takes whatever is written to it.
+            let _ = write!(text, "{number}");
+        }
         Value::Text(string) => write_string(string, text),
         Value::Array(elements) => {
             text.push('[');
@@ -32,16 +37,24 @@ pub(super) fn write(value: &Value, order: Order, text: &mut String) {
 }
 
 fn write_object(members: &[(String, Value)], order: Order, text: &mut String) {
-    let mut members: Vec<&(String, Value)> = members.iter().collect();
-    if let Order::Canonical = order {
-        members.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
-    }
     text.push('{');
-    for (i, (name, value)) in members.into_iter().enumerate() {
+    let mut write_member = |i: usize, (name, value): &(String, Value)| {
         separate(i, text);
         write_string(name, text);
         text.push(':');
         write(value, order, text);
+    };
+    match order {
+        Order::Given => {
+            let members = members.iter().enumerate();
+            members.for_each(|(i, member)| write_member(i, member));
+        }
+        Order::Canonical => {
+            let mut members: Vec<&(String, Value)> = members.iter().collect();
+            members.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
+            let members = members.into_iter().enumerate();
+            members.for_each(|(i, member)| write_member(i, member));
+        }
     }
     text.push('}');
 }
@@ -52,21 +65,35 @@ fn separate(position: usize, text: &mut String) {
     }
 }
 
-/// Escapes what must be, and in the shortest way (RFC 8785 §3.2.2.2).
+/// Escapes what must be, and in the shortest way (RFC 8785 §3.2.2.2). What stands for itself is copied in one piece.
 fn write_string(string: &str, text: &mut String) {
     text.push('"');
-    for character in string.chars() {
-        match character {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\u{8}' => text.push_str("\\b"),
-            '\u{c}' => text.push_str("\\f"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            '\0'..' ' => text.push_str(&format!("\\u{:04x}", u32::from(character))),
-            plain => text.push(plain),
+    let mut plain = 0;
+    for (at, byte) in string.bytes().enumerate() {
+        if !matches!(byte, b'"' | b'\\' | 0..0x20) {
+            continue;
+        }
+        // What is escaped is ASCII, so no character is cut in two.
+        text.push_str(string.get(plain..at).unwrap_or_default());
+        plain = at + 1;
+        escape(byte, text);
+    }
+    text.push_str(string.get(plain..).unwrap_or_default());
+    text.push('"');
+}
+
+fn escape(byte: u8, text: &mut String) {
+    match byte {
+        b'"' => text.push_str("\\\""),
+        b'\\' => text.push_str("\\\\"),
+        8 => text.push_str("\\b"),
+        0xc => text.push_str("\\f"),
+        b'\n' => text.push_str("\\n"),
+        b'\r' => text.push_str("\\r"),
+        b'\t' => text.push_str("\\t"),
+        control => {
+            // A string takes whatever is written to it.
+            let _ = write!(text, "\\u{control:04x}");
         }
     }
-    text.push('"');
 }

@@ -120,7 +120,7 @@ impl Line {
         let line = Value::parse(json)
             .and_then(Self::from_value)
             .map_err(of_pack)?;
-        if line.to_string().as_bytes() != bytes {
+        if line.to_text().as_bytes() != bytes {
             return Err(Code::PackMalformed.because("the line is spelled in another way"));
         }
         Ok(line)
@@ -149,6 +149,16 @@ impl Line {
         members.finish().map(|()| line)
     }
 
+    /// With its LF.
+    fn to_text(&self) -> String {
+        let mut text = match self {
+            Self::StateEntry(entry) => format!("{{\"entry\":{entry}}}"),
+            _ => self.to_value().to_json(),
+        };
+        text.push('\n');
+        text
+    }
+
     fn to_value(&self) -> Value {
         match self {
             Self::Header(header) => header.to_value(),
@@ -165,7 +175,7 @@ impl Line {
                 object([("disclosures", values.collect())])
             }
             Self::State(at) => object([("state", at.to_value())]),
-            // Its text is what is kept of it: see `fmt`.
+            // Its text is what is kept of it: see `to_text`.
             Self::StateEntry(_) => Value::Null,
             Self::Proof(proof) => object([("proof", texts(proof))]),
             Self::Leaf(entry) => object([
@@ -192,10 +202,7 @@ impl Line {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::StateEntry(entry) => writeln!(f, "{{\"entry\":{entry}}}"),
-            _ => writeln!(f, "{}", self.to_value().to_json()),
-        }
+        f.write_str(&self.to_text())
     }
 }
 

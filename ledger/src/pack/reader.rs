@@ -70,11 +70,28 @@ impl Reader {
     pub fn push(&mut self, bytes: &[u8], mut take: impl FnMut(Line)) -> Result<(), Refusal> {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let place = self.lines.saturating_add(1);
-            let line = self.extend(piece);
+            let line = self.extend(piece, Line::parse);
             let line = line.map_err(|refusal| refusal.at(&format!("line {place}")))?;
             line.into_iter().for_each(&mut take);
         }
         Ok(())
+    }
+
+    /// Whether the next line is a leaf, and has not begun.
+    pub(crate) const fn awaits_leaves(&self) -> bool {
+        matches!(self.expected, Expected::Leaves(_)) && self.line.is_empty()
+    }
+
+    /// As [`push`](Self::push) with a whole line where none has begun, and what [`Line::parse`] made of it.
+    pub(crate) fn push_ahead(
+        &mut self,
+        bytes: &[u8],
+        line: Result<Line, Refusal>,
+    ) -> Result<Line, Refusal> {
+        let place = self.lines.saturating_add(1);
+        let line = self.extend(bytes, |_| line);
+        let line = line.and_then(|line| line.ok_or_else(not_ended));
+        line.map_err(|refusal| refusal.at(&format!("line {place}")))
     }
 
     /// Ends the pack.
@@ -98,7 +115,11 @@ impl Reader {
     }
 
     /// Takes what is at most the rest of a line, and gives the line if that ends it.
-    fn extend(&mut self, piece: &[u8]) -> Result<Option<Line>, Refusal> {
+    fn extend(
+        &mut self,
+        piece: &[u8],
+        parse: impl FnOnce(&[u8]) -> Result<Line, Refusal>,
+    ) -> Result<Option<Line>, Refusal> {
         let most = self.expected.longest_line();
         if self.line.len().saturating_add(piece.len()) > most {
             return Err(Code::PackMalformed.because(format!("it is longer than {most} bytes")));
@@ -107,7 +128,7 @@ impl Reader {
         if !self.line.ends_with(b"\n") {
             return Ok(None);
         }
-        let line = Line::parse(&self.line)?;
+        let line = parse(&self.line)?;
         self.line.clear();
         // A long list is in front of the leaves: its room is not kept beside them.
         self.line.shrink_to(MAX_LEAF_LINE_BYTES);
@@ -115,6 +136,10 @@ impl Reader {
         self.expected = std::mem::take(&mut self.expected).after(&line)?;
         Ok(Some(line))
     }
+}
+
+fn not_ended() -> Refusal {
+    Code::PackMalformed.because("the line has no end")
 }
 
 impl Expected {

@@ -14,9 +14,9 @@ mod order;
 mod pulse;
 mod receipt;
 mod refused;
+mod signed;
 mod transition;
 
-use std::fmt;
 use std::str::FromStr;
 
 pub use chain::{Chain, Instance};
@@ -34,13 +34,14 @@ pub use receipt::{
     Amounts, Check, Goal, Intent, Outcome, Phase, Receipt, ResultOf, Status, ToolUse, Verdict,
 };
 pub use refused::Refused;
+pub use signed::{CheckedRecord, SignedRecord};
 pub use transition::{AgentState, Rule, Transition};
 
 use crate::codes::{Code, Refusal};
 use crate::digest::RecordHash;
-use crate::envelope::{Checked, Envelope, MAX_INTENT_BYTES, Signature, Validity, within};
+use crate::envelope::{Envelope, MAX_INTENT_BYTES, within};
 use crate::json::{Members, Value, integer, parsed};
-use crate::key::{KeyId, PrivateKey, PublicKey};
+use crate::key::PrivateKey;
 use crate::text::{Name, quoted};
 
 /// Declares an enum whose variants are words in a record.
@@ -403,136 +404,4 @@ fn read_ext(value: Value) -> Result<Value, Refusal> {
     }
     texts_are_free(&value).map_err(|refusal| refusal.at("ext"))?;
     Ok(value)
-}
-
-/// A record in its envelope: form and payload are sound, its signatures are not checked yet.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SignedRecord {
-    envelope: Envelope,
-    hash: RecordHash,
-    record: Record,
-}
-
-impl SignedRecord {
-    /// Reads an envelope and the payload in it.
-    ///
-    /// # Errors
-    /// The codes of form, in the order of [`Envelope::parse`] and [`Record::parse`].
-    pub fn parse(envelope: &[u8]) -> Result<Self, Refusal> {
-        Self::from_envelope(Envelope::parse(envelope)?)
-    }
-
-    /// Reads the payload of an envelope.
-    ///
-    /// # Errors
-    /// As [`Record::parse`].
-    pub fn from_envelope(envelope: Envelope) -> Result<Self, Refusal> {
-        let record = Record::parse(envelope.kind(), envelope.payload())?;
-        Ok(Self {
-            hash: envelope.record_hash(),
-            record,
-            envelope,
-        })
-    }
-
-    /// The envelope.
-    pub const fn envelope(&self) -> &Envelope {
-        &self.envelope
-    }
-
-    /// The record's name.
-    pub const fn hash(&self) -> RecordHash {
-        self.hash
-    }
-
-    /// What it says.
-    pub const fn record(&self) -> &Record {
-        &self.record
-    }
-
-    /// The kind.
-    pub const fn kind(&self) -> Kind {
-        self.envelope.kind()
-    }
-
-    /// The public keys that the record itself brings: a charter's, or the one that a manifest
-    /// names. Only these two kinds certify keys, their own among them.
-    pub fn brings_keys(&self) -> Vec<PublicKey> {
-        match &self.record.body {
-            Body::Charter(charter) => charter.keys.iter().map(|key| key.key).collect(),
-            Body::Manifest(registration) => vec![registration.key],
-            _ => Vec::new(),
-        }
-    }
-
-    /// Checks the signatures, with `key` for the keys that the record does not bring.
-    pub fn check(self, key: &dyn Fn(&KeyId) -> Option<PublicKey>) -> CheckedRecord {
-        let own = self.brings_keys();
-        let find = |id: &KeyId| {
-            own.iter()
-                .find(|key| key.id() == *id)
-                .copied()
-                .or_else(|| key(id))
-        };
-        let signatures = self.envelope.check_signatures(&find);
-        CheckedRecord {
-            signed: self,
-            signatures,
-        }
-    }
-
-    /// Takes the signatures as good without checking them again: for leaves under a checkpoint
-    /// that this very program signed, after it had checked them. Evidence from anywhere else
-    /// goes through [`SignedRecord::check`].
-    pub fn admitted_before(self) -> CheckedRecord {
-        let good = |signature: &Signature| Checked {
-            keyid: signature.keyid,
-            validity: Validity::Valid,
-        };
-        let signatures = self.envelope.signatures().iter().map(good).collect();
-        CheckedRecord {
-            signed: self,
-            signatures,
-        }
-    }
-}
-
-impl fmt::Debug for SignedRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?}", self.hash, self.record)
-    }
-}
-
-/// A record of which is known *which* keys signed it; what those keys may do is the rules' to say.
-#[derive(Clone, Debug)]
-pub struct CheckedRecord {
-    signed: SignedRecord,
-    signatures: Vec<Checked>,
-}
-
-impl CheckedRecord {
-    /// The record in its envelope.
-    pub const fn signed(&self) -> &SignedRecord {
-        &self.signed
-    }
-
-    /// The record's name.
-    pub const fn hash(&self) -> RecordHash {
-        self.signed.hash
-    }
-
-    /// What it says.
-    pub const fn record(&self) -> &Record {
-        &self.signed.record
-    }
-
-    /// The signatures, sorted by keyid, and what is known of each.
-    pub fn signatures(&self) -> &[Checked] {
-        &self.signatures
-    }
-
-    /// Gives the record away.
-    pub fn into_signed(self) -> SignedRecord {
-        self.signed
-    }
 }

@@ -20,6 +20,7 @@
 //!
 //! Each finding names whose fault it is, and never blames somebody whom the evidence does not show to be at fault.
 
+mod ahead;
 mod answers;
 mod causes;
 mod disclosures;
@@ -47,6 +48,7 @@ mod trust;
 use crate::codes::Refusal;
 use proof::ProofBytes;
 
+pub use ahead::{LikelyKeys, LinesAhead};
 pub use answers::{Answer, Question, Reply};
 pub use heads::Growth;
 pub use paths::Paths;
@@ -149,6 +151,35 @@ impl Verifier {
                     held.push(bytes);
                 }
             }
+        }
+    }
+
+    /// Whether whole lines that come next are a pack's leaves, which [may be read ahead](Self::push_ahead).
+    pub const fn awaits_leaves(&self) -> bool {
+        match &self.evidence {
+            Evidence::Pack(pack) => !self.is_settled() && pack.awaits_leaves(),
+            Evidence::Proof(_) => false,
+        }
+    }
+
+    /// The keys that are known in front of the leaves; none if nobody asks who signed these.
+    pub fn likely_keys(&self) -> Option<LikelyKeys> {
+        match &self.evidence {
+            Evidence::Pack(pack) => pack.likely_keys(),
+            Evidence::Proof(_) => None,
+        }
+    }
+
+    /// Takes lines that were read ahead, as [`push`](Self::push) takes their bytes.
+    pub fn push_ahead(&mut self, lines: LinesAhead) {
+        if self.refused.is_some() {
+            return;
+        }
+        if !self.awaits_leaves() {
+            return self.push(&lines.into_parts().0);
+        }
+        if let Evidence::Pack(pack) = &mut self.evidence {
+            pack.push_ahead(lines, &self.trust);
         }
     }
 

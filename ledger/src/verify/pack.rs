@@ -6,7 +6,7 @@ mod conclusion;
 mod coverage;
 
 use tlog::checkpoint::{Checkpoint, SignedCheckpoint};
-use tlog::{Hash, LeafIndex, ProofError, leaf_hash, subset};
+use tlog::{Hash, LeafIndex, ProofError, subset};
 
 use self::base::Base;
 use self::coverage::Coverage;
@@ -14,6 +14,7 @@ use crate::codes::{Code, Party, Refusal};
 use crate::pack::{Earlier, Entry, Header, Line, Membership, Reader, Selection};
 use crate::record::SignedRecord;
 use crate::text::Name;
+use crate::verify::ahead::{LeafAhead, LikelyKeys, LineAhead, LinesAhead};
 use crate::verify::disclosures::Disclosures;
 use crate::verify::draft::Draft;
 use crate::verify::fault::{self, Shown};
@@ -22,7 +23,7 @@ use crate::verify::head::{Signers, is_by_a_key_unknown};
 use crate::verify::log_keys::LogKeys;
 use crate::verify::paths::{Keeper, Paths};
 use crate::verify::reading::Reading;
-use crate::verify::records::{Keyring, check_first, check_log, read_leaf};
+use crate::verify::records::{Keyring, check_first, check_log};
 use crate::verify::replay::{self, Replay};
 use crate::verify::report::{CheckId, Finding, Report};
 use crate::verify::tally::Tallies;
@@ -48,8 +49,36 @@ impl PackVerifier {
     pub(super) fn push(&mut self, bytes: &[u8], trust: &Trust) {
         if !self.is_settled() {
             let pack = &mut self.pack;
-            let read = self.reader.push(bytes, |line| pack.take(line, trust));
+            let read = self.reader.push(bytes, |line| pack.take(line, None, trust));
             self.unreadable = read.err();
+        }
+    }
+
+    /// As [`Self::push`] with the bytes of the lines.
+    pub(super) fn push_ahead(&mut self, lines: LinesAhead, trust: &Trust) {
+        let (bytes, lines) = lines.into_parts();
+        let pieces = bytes.split_inclusive(|byte| *byte == b'\n');
+        for (piece, LineAhead { line, leaf }) in pieces.zip(lines) {
+            if self.is_settled() {
+                break;
+            }
+            match self.reader.push_ahead(piece, line) {
+                Ok(line) => self.pack.take(line, leaf, trust),
+                Err(refusal) => self.unreadable = Some(refusal),
+            }
+        }
+    }
+
+    /// Whether the next line is a leaf, and has not begun.
+    pub(super) const fn awaits_leaves(&self) -> bool {
+        self.reader.awaits_leaves()
+    }
+
+    /// The keys that are known so far, if the leaves are asked who signed them.
+    pub(super) fn likely_keys(&self) -> Option<LikelyKeys> {
+        match &self.pack.replay {
+            Some(replay) => Some(LikelyKeys::of(replay.state())),
+            None => self.pack.brings_authority().then(LikelyKeys::default),
         }
     }
 
@@ -128,7 +157,8 @@ impl Head {
 }
 
 impl Pack {
-    fn take(&mut self, line: Line, trust: &Trust) {
+    /// Takes a line; `ahead` is what was read of the leaf in it before its turn.
+    fn take(&mut self, line: Line, ahead: Option<LeafAhead>, trust: &Trust) {
         if self.mismatch.is_some() {
             return;
         }
@@ -155,7 +185,10 @@ impl Pack {
                 }
             }
             Line::Proof(proof) => self.begin_inclusion(proof, trust),
-            Line::Leaf(entry) => self.check_leaf(&entry, trust),
+            Line::Leaf(Entry { index, leaf }) => {
+                let read = ahead.unwrap_or_else(|| LeafAhead::read(leaf.as_bytes()));
+                self.check_leaf(index, read, trust);
+            }
         }
     }
 
@@ -167,9 +200,8 @@ impl Pack {
         }
     }
 
-    fn check_leaf(&mut self, entry: &Entry, trust: &Trust) {
-        let (index, bytes) = (entry.index, entry.leaf.as_bytes());
-        let hash = leaf_hash(bytes);
+    fn check_leaf(&mut self, index: LeafIndex, read: LeafAhead, trust: &Trust) {
+        let hash = read.hash;
         self.check_place(index, hash);
         if index.get() != self.first().saturating_add(self.leaves) {
             self.replay = None;
@@ -181,7 +213,7 @@ impl Pack {
             received_ms: self.last.map_or(0, |last| last.received_ms),
             hash,
         };
-        let record = read_leaf(bytes).and_then(|(received_ms, record)| {
+        let record = read.record.and_then(|(received_ms, record)| {
             leaf.received_ms = received_ms;
             self.draft.count(&record);
             self.disclosures.check(&mut self.draft, index, &record);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ledger::codes::{Code, Refusal};
 use ledger::govern::State;
+use ledger::key::KeyId;
 use ledger::record::{CheckedRecord, SignedRecord};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -61,9 +62,12 @@ impl SignaturePool {
     }
 }
 
+/// What an agent has seen of the log is signed too, and the sequencer would have to check it.
 fn check_all(batch: Vec<SignedRecord>, state: &State) -> Vec<CheckedRecord> {
-    batch
-        .into_iter()
-        .map(|record| record.check(&|id| state.key(id)))
-        .collect()
+    let (key, logs) = (|id: &KeyId| state.key(id), state.logs());
+    let check = |mut record: SignedRecord| {
+        record.check_ahead(&key, &logs);
+        record.check(&key)
+    };
+    batch.into_iter().map(check).collect()
 }

@@ -54,9 +54,12 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("server", &["host", "ledger", "store", "timeline", "tlog"]),
     ("dragonsd", &["ledger", "server", "store", "store-rocks"]),
     ("verifier-wasm", &["evidence", "ledger", "timeline", "tlog"]),
-    ("proving", &["ledger", "tlog"]),
+    ("proving", &["evidence", "ledger", "tlog"]),
     ("xtask", &["ledger"]),
-    ("tests", &["client", "ledger", "proving", "tlog"]),
+    (
+        "tests",
+        &["client", "evidence", "ledger", "proving", "tlog"],
+    ),
 ];
 
 /// What the cores may not even reach: whatever brings a runtime, a socket, a

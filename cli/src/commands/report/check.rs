@@ -5,12 +5,13 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use ::evidence::Crew;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use host::bounded;
 use ledger::digest::Digest;
 use ledger::json::{Value, object};
-use ledger::verify::{Report, Trust};
+use ledger::verify::{Report, Trust, Verifier};
 use report::document::{FORMAT, Terms};
 use report::files::{EVENTS, INPUTS, MAP, Made, PACK, REPORT, STATEMENT, SUMS, TRUST};
 use report::inputs::{File, Watch};
@@ -23,6 +24,7 @@ use watchdogs::import::MAX_FILE_BYTES;
 use super::hear;
 use crate::evidence;
 use crate::exit::Exit;
+use crate::options::Threads;
 use crate::output;
 use crate::session::{Session, read_trust};
 
@@ -38,6 +40,8 @@ pub(crate) struct Options {
     /// The directory of the report
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// What a report says that it was made from.
@@ -77,7 +81,7 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<Exit> {
         Some(trust) => trust,
         None => read_trust(&directory.join(TRUST))?,
     };
-    let compared = compare(directory, &claim, trust)?;
+    let compared = compare(directory, &claim, trust, options.threads)?;
     told(session, &compared, &[], is_given)
 }
 
@@ -149,7 +153,7 @@ impl Claim {
     }
 }
 
-fn compare(directory: &Path, claim: &Claim, trust: Trust) -> Result<Compared> {
+fn compare(directory: &Path, claim: &Claim, trust: Trust, threads: Threads) -> Result<Compared> {
     let mut compared = Compared::default();
     compared.sums(directory)?;
     let terms = Terms {
@@ -157,7 +161,10 @@ fn compare(directory: &Path, claim: &Claim, trust: Trust) -> Result<Compared> {
         ..claim.terms.clone()
     };
     let again = match claim.watch(directory) {
-        Ok(watch) => again(directory, &terms, &watch, trust),
+        Ok(watch) => {
+            let verifier = threads.crew(Verifier::new(trust));
+            again(directory, &terms, &watch, verifier)
+        }
         Err(error) => Err(error),
     };
     match again {
@@ -177,10 +184,10 @@ struct Again {
     events: String,
 }
 
-fn again(directory: &Path, terms: &Terms, watch: &Watch, trust: Trust) -> Result<Again> {
+fn again(directory: &Path, terms: &Terms, watch: &Watch, verifier: Crew) -> Result<Again> {
     let path = directory.join(PACK);
     let mut hash = Sha256::new();
-    let report: Report = evidence::verify_aloud(&path, trust, &mut |bytes| hash.update(bytes))
+    let report: Report = evidence::verify_aloud(&path, verifier, &mut |bytes| hash.update(bytes))
         .with_context(|| format!("{PACK} could not be read"))?;
     let pack: Digest = format!("sha256:{}", hex(hash)).parse()?;
     let mut events = Sha256::new();

@@ -5,7 +5,7 @@ mod selections;
 use tlog::checkpoint::{self, Checkpoint, Origin, SignedCheckpoint};
 use tlog::note::{KeyName, SigningKey};
 use tlog::tree::MemoryTree;
-use tlog::{LeafIndex, TreeSize, consistency};
+use tlog::{LeafIndex, TreeSize, consistency, leaf_hash};
 
 use super::*;
 use crate::digest::{Digest, RecordHash};

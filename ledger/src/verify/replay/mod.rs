@@ -452,18 +452,24 @@ impl Replay {
             return;
         }
         match &record.record().body {
-            Body::Heartbeat(beat) => self.check_seen(leaf, beat, judgement),
+            Body::Heartbeat(beat) => self.check_seen(leaf, record, beat, judgement),
             Body::Pulse(pulse) => self.check_witnessed(leaf, pulse),
             _ => {}
         }
     }
 
-    fn check_seen(&mut self, leaf: Leaf, beat: &Heartbeat, judgement: &Judgement) {
+    fn check_seen(
+        &mut self,
+        leaf: Leaf,
+        record: &CheckedRecord,
+        beat: &Heartbeat,
+        judgement: &Judgement,
+    ) {
         let Some(seen) = &beat.seen else { return };
         // Of a beat that is out of its place for another reason nobody has looked at this yet.
         let was_looked_at = matches!(judgement, Judgement::Sound(_));
         let state = self.histories.state();
-        if !was_looked_at && state.is_signed_by_the_log(seen).is_err() {
+        if !was_looked_at && state.is_signed_by_the_log(record, seen).is_err() {
             return;
         }
         match heads::check_seen(seen, &self.entries) {
