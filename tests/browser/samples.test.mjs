@@ -29,7 +29,7 @@ for (const { evidence, title, code } of samples.filter((sample) => sample.code =
   test(`holds: ${title}`, async () => {
     const { verdict, words, codes, checks } = await trySample(opened.page, evidence);
     assert.notEqual(verdict, "failed");
-    const isProof = evidence.endsWith(".tlog-proof");
+    const isProof = !evidence.endsWith(".pack.jsonl");
     assert.equal(words, isProof ? "Logged" : WORDS[verdict]);
     assert.deepEqual(codes, []);
     assert.equal(checks.inclusion, "pass");
@@ -46,6 +46,16 @@ for (const { evidence, title, code } of samples.filter((sample) => sample.code !
     assert.ok(codes.includes(code), `${code} among ${codes}`);
   });
 }
+
+test("a state proof says what of the agent it shows", async () => {
+  const { page } = opened;
+  const { verdict, checks } = await trySample(page, "agent.state-proof.jsonl");
+  assert.equal(verdict, "verified");
+  assert.equal(checks.inclusion, "pass");
+  const said = await page.textContent("main");
+  assert.match(said, /running/);
+  assert.match(said, /lease/);
+});
 
 test("a proof of one record says that it was logged, and that no signature on it was checked", async () => {
   const { page } = opened;

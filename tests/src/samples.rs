@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use ledger::verify::Trust;
 use serde_json::json;
 
+use crate::lies::states;
+
 pub use history::History;
 
 /// A piece of evidence, and what it comes to.
@@ -37,6 +39,8 @@ pub enum Asked {
     Log,
     /// The log and its witness.
     Witness,
+    /// Another log, whose pulses name its state.
+    Pulsing,
 }
 
 impl Asked {
@@ -45,6 +49,7 @@ impl Asked {
         match self {
             Self::Log => "trust.json",
             Self::Witness => "trust-witness.json",
+            Self::Pulsing => "trust-pulsing.json",
         }
     }
 
@@ -54,6 +59,7 @@ impl Asked {
         match self {
             Self::Log => history.trust(),
             Self::Witness => history.trust_witnessed(),
+            Self::Pulsing => states::sound_proof().0,
         }
     }
 }
@@ -102,6 +108,14 @@ fn holding() -> Vec<Sample> {
             shows: "The same, under a trust that asks for an independent witness, and a witness who has cosigned.",
             evidence: history.proof_witnessed(6),
             trust: Asked::Witness,
+            code: None,
+        },
+        Sample {
+            file: "agent.state-proof.jsonl",
+            title: "One agent, at one time",
+            shows: "What a pulse of the log says of an agent: that it runs, in which epoch, and under which lease.",
+            evidence: states::sound_proof().1,
+            trust: Asked::Pulsing,
             code: None,
         },
         Sample {

@@ -17,7 +17,7 @@ mod parts;
 mod proofs;
 mod scene;
 mod selections;
-mod states;
+pub(crate) mod states;
 
 use ledger::codes::{Code, Party};
 use ledger::verify::{CheckId, Verdict};

@@ -27,6 +27,12 @@ pub(super) fn fill(shelf: &mut Shelf) {
     invented(shelf);
 }
 
+/// The trust of a log, and what its pulse says of an agent that runs under a lease.
+pub(crate) fn sound_proof() -> (Trust, String) {
+    let behind = Behind::made();
+    (behind.log.trust(), behind.proof("a").to_string())
+}
+
 /// A state, and what others did behind it.
 struct Accused {
     /// The pack that begins there.

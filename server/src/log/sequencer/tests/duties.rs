@@ -339,3 +339,33 @@ fn in_observe_mode_a_breach_is_logged_and_told() {
     assert_eq!(submitted.result, Outcome::Logged);
     assert_eq!(bench.refusals(), []);
 }
+
+/// However fast a log grows: there is never more to read behind the newest state that it vouches for.
+#[test]
+fn a_pulse_is_due_after_ten_thousand_leaves_as_well() {
+    const LEAVES: u64 = 10_000;
+    let mut bench = Bench::new();
+    let mut speaker = bench.running("a", 5);
+    let pulses = |bench: &Bench| -> Vec<u64> {
+        let kinds = (0..).zip(bench.kinds());
+        let pulses = kinds.filter(|(_, kind)| *kind == Kind::Pulse);
+        pulses.map(|(index, _)| index).collect()
+    };
+    let [first] = pulses(&bench)[..] else {
+        panic!("no time has passed, and few leaves")
+    };
+    let size = bench.published().size.get();
+    let missing = first + LEAVES - 1 - size;
+    let beats: Vec<SignedRecord> = (0..missing).map(|n| speaker.beat(2 + n)).collect();
+    for group in beats.chunks(1_000) {
+        bench.turn(group.to_vec()).0.unwrap();
+    }
+    bench.turn(vec![]).0.unwrap();
+    assert_eq!(pulses(&bench), [first], "one leaf is missing");
+    bench.offer_one(speaker.beat(2 + missing)).unwrap();
+    bench.turn(vec![]).0.unwrap();
+    assert_eq!(pulses(&bench), [first, first + LEAVES]);
+    bench.turn(vec![]).0.unwrap();
+    assert_eq!(pulses(&bench).len(), 2, "it is logged once");
+    check_log(bench.store.as_ref(), &bench.trust);
+}
