@@ -34,7 +34,7 @@ WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
 STEPS := fmt interop clippy wasm web unit sdk-unit browser doc deny
 
-.PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build dist reproducible bench bench-run bench-mcp bench-observe watchdogs prove fleet mcp soak fuzz samples screenshots pictures bench-attend hosts $(STEPS)
+.PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build dist reproducible bench bench-run bench-tessera bench-mcp bench-observe watchdogs prove fleet mcp soak fuzz samples screenshots pictures bench-attend hosts $(STEPS)
 
 help:
 	@echo 'make demo    a first look: a log, an agent and its evidence, until Ctrl-C'
@@ -45,6 +45,7 @@ help:
 	@echo 'make build   the programs dragons and dragonsd, in release'
 	@echo 'make bench   figures of the real service and of the replay, in release'
 	@echo 'make bench-run    figures of dragons run alone, in release'
+	@echo 'make bench-tessera  figures of another log on this machine; it needs Go and a network'
 	@echo 'make bench-attend figures of dragons attend and dragons hook, in release'
 	@echo 'make hosts   the real Claude Code, Codex and Gemini CLI under our hooks, offline'
 	@echo 'make bench-observe  figures of a flood of spans, in release'
@@ -88,11 +89,16 @@ steps: $(STEPS)
 build: web
 	$(CARGO) build --release --locked --bins
 
-# Prints figures without judging them; quote them with the fdatasync of the run.
+# Prints figures beside the limits of the machine and judges nothing: docs/performance.md. DRAGONS_BENCH_LEAVES is the
+# length of the log at a start.
 bench:
 	$(CARGO) bench --locked -p tests --bench service
 	$(CARGO) bench --locked -p tests --bench run
 	$(CARGO) bench --locked -p proving --bench replay
+
+# Another log on this machine, to compare with; it needs Go, and a network to fetch that log.
+bench-tessera:
+	bash tests/benches/tessera.sh
 
 # What `dragons run` costs; `bench` prints it too.
 bench-run:
@@ -149,7 +155,7 @@ watchdogs:
 	  echo 'SKIPPED: Temporal: it needs make sdk-temporal, and a Python with temporalio that TEMPORAL_PYTHON names'; \
 	fi
 
-# FLEET_AGENTS and FLEET_SECONDS change how many and for how long.
+# FLEET_AGENTS, FLEET_ACTING (how many of them act) and FLEET_SECONDS change how many and for how long.
 fleet:
 	$(CARGO) bench --locked -p tests --bench fleet
 

@@ -1,8 +1,10 @@
 //! Many agents that beat through one service: `make fleet`. It prints figures, and at its end says whether the service
 //! kept what it owes: no beat refused, no agent degraded that beat, each duty within the charter's tolerance.
 //!
-//! `FLEET_AGENTS`, `FLEET_SECONDS` change how many and for how long; `FLEET_SECONDS=600` is the run that counts. At the
-//! end all fall silent at once, to see how late the transitions of thousands come.
+//! `FLEET_AGENTS`, `FLEET_ACTING`, `FLEET_SECONDS` change how many there are, how many of them act, and for how long;
+//! `FLEET_SECONDS=600` is the run that counts. Those that act ask for leave, have their permit verified, say what came of
+//! it, and rest for a moment: with 64 of 10,000 that is about half of what a service on two cores takes. At the end all
+//! fall silent at once, to see how late the transitions of thousands come.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -49,6 +51,7 @@ struct Seen {
 
 fn main() {
     let count = setting("FLEET_AGENTS", 10_000);
+    let acting = setting("FLEET_ACTING", 64);
     let time = Duration::from_secs(setting("FLEET_SECONDS", 60));
     let service = service();
     let signer = service.signer();
@@ -58,7 +61,8 @@ fn main() {
         "{count} agents registered, leased and started in {:.1} s",
         began.elapsed().as_secs_f64()
     );
-    let mut worker = agents.pop().expect("more than one agent");
+    assert!(acting < count, "some agents only beat");
+    let workers = agents.split_off(agents.len() - usize::try_from(acting).expect("few"));
     let fleet = Mutex::new(Seen::default());
     let permits = std::thread::scope(|scope| {
         let share = agents.len().div_ceil(CONNECTIONS);
@@ -78,7 +82,15 @@ fn main() {
                 );
             });
         }
-        act(&service, &signer, &mut worker, begin + time)
+        let act = |mut agent: Agent| {
+            let (service, signer) = (&service, &signer);
+            scope.spawn(move || act(service, signer, &mut agent, begin + time))
+        };
+        let acting: Vec<_> = workers.into_iter().map(act).collect();
+        let permits = acting.into_iter().map(|worker| worker.join());
+        permits
+            .flat_map(|permits| permits.expect("permits"))
+            .collect::<Vec<_>>()
     });
     let seen = fleet.into_inner().expect("no panic");
     report(&seen, &permits, time);
@@ -205,7 +217,7 @@ impl Agent {
     }
 }
 
-/// One agent acts all the while: the time from an intent to a permit that was verified.
+/// An agent acts all the while: the time from an intent to a permit that was verified.
 fn act(service: &Service, signer: &Signer, agent: &mut Agent, end: Instant) -> Vec<Duration> {
     let policy = service.policy();
     let goal = signer.goal_after(&agent.last, &agent.key);
@@ -269,6 +281,8 @@ fn report(seen: &Seen, permits: &[Duration], time: Duration) {
     latencies("a beat, durable and proven", &seen.took);
     latencies("sent after its time", &seen.behind);
     latencies("from intent to verified permit", permits);
+    let acted = permits.len() as f64 / time.as_secs_f64();
+    println!("{:<34} {acted:9.0}/s", "permits");
     println!("{:<34} {}", "beats refused", seen.refused.len());
     println!(
         "{:<34} {}",

@@ -1,6 +1,7 @@
-//! How much memory a process has used at most, by `/proc` (proc(5)).
+//! What a process has used of memory and of the cores, by `/proc` (proc(5)).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A running process.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,19 @@ impl Process {
         files.count()
     }
 
+    /// How long cores have worked for it, in all its threads, to a hundredth of a second.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn worked(self) -> Duration {
+        of_stat(&self.file("stat"), [11, 12])
+    }
+
+    /// How long cores have worked for the processes that this one has started, and which have ended.
+    pub fn children_worked() -> Duration {
+        of_stat(Path::new("/proc/self/stat"), [13, 14])
+    }
+
     fn bytes(self, name: &str) -> u64 {
         let status = crate::read(&self.file("status"));
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -59,4 +73,13 @@ impl Process {
     fn file(self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{name}", self.0))
     }
+}
+
+/// The sum of two fields of `stat`, counted behind the name, which are in ticks: a hundred a second on every Linux.
+fn of_stat(file: &Path, fields: [usize; 2]) -> Duration {
+    let stat = crate::read(file);
+    let (_, behind_the_name) = stat.rsplit_once(") ").expect("a name in brackets");
+    let numbers: Vec<&str> = behind_the_name.split_whitespace().collect();
+    let ticks = |field: usize| -> u64 { numbers[field].parse().expect("a number") };
+    Duration::from_millis(fields.map(ticks).into_iter().sum::<u64>() * 10)
 }

@@ -1,0 +1,161 @@
+//! Figures of the real service, in release: `make bench`. It prints and judges nothing.
+//!
+//! What the machine can do at most is measured in the same run (`limits.rs`), and each figure stands beside the limit that
+//! it is held to: a durable answer is no faster than the disk, and a signature takes what it takes. The load comes from
+//! this program, on the same cores (`load.rs`). `docs/performance.md` says what each line means.
+//!
+//! `DRAGONS_BENCH_LEAVES` is how long the log is at a start: 100,000 unless it says otherwise.
+
+mod limits;
+mod load;
+mod long;
+mod table;
+
+use ledger::key::PrivateKey;
+use ledger::record::SignedRecord;
+use tests::{Service, Signer};
+use tlog::policy::Policy;
+use tlog::proof::ProofFile;
+
+use crate::limits::Limits;
+use crate::load::{Load, Request, Took};
+use crate::table::{latencies, line, per_entry, rate, rated};
+
+/// How many records go one by one, each when the one before it is answered.
+const ALONE: usize = 2_000;
+
+/// How many go one by one over many connections, and over how many.
+const SINGLE: usize = 20_000;
+const CONNECTIONS: usize = 256;
+
+/// How many go in bodies of many lines, how many lines, and over how many connections.
+const BATCHED: usize = 100_000;
+const LINES: usize = 2_000;
+const BATCH_CONNECTIONS: usize = 4;
+
+/// How many tiles are read, and over how many connections.
+const READS: usize = 20_000;
+const READERS: usize = 16;
+
+fn main() {
+    let mut service = Service::unlimited(&[]);
+    let signer = service.signer();
+    service.log(&signer.registration("a", &PrivateKey::from_seed(&[5; 32])));
+    let limits = Limits::measured(&service);
+    limits.print();
+    alone(&service, &signer, &limits);
+    singles(&service, &signer, &limits);
+    batches(&service, &signer, &limits);
+    reads(&service, &limits);
+    long::run(&mut service, &limits);
+}
+
+/// Records by an observer, each of its own.
+fn records(signer: &Signer, what: &str, count: usize) -> Vec<SignedRecord> {
+    let record = |n: usize| signer.observation("a", &format!("{what}-{n}"));
+    (0..count).map(record).collect()
+}
+
+fn post(path: &str, kind: &str, body: &str) -> Request {
+    Request::post(path, kind, body.as_bytes())
+}
+
+fn alone(service: &Service, signer: &Signer, limits: &Limits) {
+    let records = records(signer, "alone", ALONE);
+    let posts = records.iter().map(|record| {
+        let body = record.envelope().to_json();
+        post("/v1/entries", "application/json", &body)
+    });
+    let took = Load::on(service, 1).send(posts.collect());
+    latencies("one post at a time, durable and proven", &took.each);
+    let over = |share| table::at(&took.each, share).saturating_sub(table::at(&limits.synced, 500));
+    let (p50, p99) = (over(500).as_secs_f64() * 1e3, over(990).as_secs_f64() * 1e3);
+    line(
+        "  beyond one fdatasync",
+        &format!("p50 {p50:7.3} ms   p99 {p99:7.3} ms"),
+    );
+}
+
+fn singles(service: &Service, signer: &Signer, limits: &Limits) {
+    for (what, path) in [
+        ("single posts with proof", "/v1/entries"),
+        ("single posts without proof", "/v1/entries?proof=false"),
+    ] {
+        let records = records(signer, what, SINGLE);
+        let posts = records.iter().map(|record| {
+            let body = record.envelope().to_json();
+            post(path, "application/json", &body)
+        });
+        let load = Load::on(service, CONNECTIONS);
+        let took = load.send(posts.collect());
+        let title = format!("{what}, {CONNECTIONS} connections");
+        rated(
+            &title,
+            SINGLE,
+            &took,
+            &[("HTTP of an empty handler", limits.requests_a_second)],
+        );
+        per_entry(&took, SINGLE);
+        latencies("  an answer", &took.each);
+        if !path.contains("proof=false") {
+            check_proofs(&took, &service.policy());
+        }
+    }
+}
+
+/// Each answer has a proof that verifies. This is done when the time is taken.
+fn check_proofs(took: &Took, policy: &Policy) {
+    for body in &took.bodies {
+        let answer: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+        let proof = answer["proof"].as_str().expect("a proof");
+        let proof = ProofFile::parse(proof).expect("a proof file");
+        let leaf = proof.extra.clone().expect("the leaf");
+        proof.verify(&leaf, policy).expect("a proof that holds");
+    }
+    line("  proofs verified", &took.bodies.len().to_string());
+}
+
+fn batches(service: &Service, signer: &Signer, limits: &Limits) {
+    let lines: Vec<String> = records(signer, "line", BATCHED)
+        .iter()
+        .map(|record| record.envelope().to_json())
+        .collect();
+    let bodies = lines.chunks(LINES).map(|lines| lines.join("\n"));
+    let posts = bodies.map(|body| post("/v1/entries", "application/x-ndjson", &body));
+    let took = Load::on(service, BATCH_CONNECTIONS).send(posts.collect());
+    let title = format!("bodies of {LINES} lines, {BATCH_CONNECTIONS} connections");
+    rated(
+        &title,
+        BATCHED,
+        &took,
+        &[("verify_strict of a core", limits.verified_a_second)],
+    );
+    per_entry(&took, BATCHED);
+}
+
+fn reads(service: &Service, limits: &Limits) {
+    let full = service.size() / 256;
+    assert!((1..1000).contains(&full), "tiles whose names have one part");
+    for (what, folder) in [
+        ("tiles of hashes", "/tile/0"),
+        ("bundles of entries", "/tile/entries"),
+    ] {
+        let path = |n: usize| format!("{folder}/{:03}", n as u64 * 7919 % full);
+        let gets = (0..READS).map(|n| Request::get(&path(n)));
+        let took = Load::on(service, READERS).send(gets.collect());
+        let title = format!("{what}, {READERS} connections");
+        rated(
+            &title,
+            READS,
+            &took,
+            &[("HTTP of an empty handler", limits.requests_a_second)],
+        );
+        let bytes: usize = took.bodies.iter().map(Vec::len).sum();
+        rate("  bytes of them, MiB", bytes >> 20, took.all);
+    }
+    let size = service.size();
+    let path = |n: u64| format!("/v1/entries/{}/proof", n * 7919 % size);
+    let gets = (0..ALONE as u64).map(|n| Request::get(&path(n)));
+    let took = Load::on(service, 1).send(gets.collect());
+    latencies("an inclusion proof, asked for later", &took.each);
+}
