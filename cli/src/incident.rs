@@ -25,14 +25,14 @@ use ledger::text::Name;
 use ledger::verify::{Finding, Report, Verdict};
 use timeline::entry::{Entry, Line};
 use timeline::leases::Leases;
-use timeline::life::{Life, LifeTold};
+use timeline::life::{Life, LifeView};
 use timeline::words::entries;
 use tlog::LeafIndex;
 
 use crate::holders::Holders;
-use crate::told::Told;
-use lease::LeaseTold;
-use version::{VersionTold, Versions};
+use crate::pack_items::PackItem;
+use lease::LeaseView;
+use version::{VersionView, Versions};
 
 /// What was heard.
 #[derive(Debug)]
@@ -51,11 +51,11 @@ pub(crate) struct Incident {
     /// span; and problems wherever they are, since with one nothing can be relied on.
     pub(crate) findings: Vec<Finding>,
     /// The agent's states, heartbeats, actions and refusals.
-    pub(crate) life: LifeTold,
+    pub(crate) life: LifeView,
     /// The leases in force within the span, and those above them, in the order in which they were granted.
-    pub(crate) leases: Vec<LeaseTold>,
+    pub(crate) leases: Vec<LeaseView>,
     /// The version in force when the span began, and those that followed in it.
-    pub(crate) versions: Vec<VersionTold>,
+    pub(crate) versions: Vec<VersionView>,
     /// The entries of the span, oldest first: those about the agent, about the authority that it rests on, and charters.
     pub(crate) lines: Vec<Line>,
     /// How many such entries came before the span.
@@ -123,11 +123,11 @@ impl Hearing {
     }
 
     /// Hears the next part of a pack.
-    pub(crate) fn hear(&mut self, told: Told) {
+    pub(crate) fn hear(&mut self, told: PackItem) {
         match told {
-            Told::Header(header) => self.header = Some(*header),
-            Told::Entry(entry) => self.hear_entry(&entry),
-            Told::Unreadable(index, refusal) => self.unreadable.push((index, refusal)),
+            PackItem::Header(header) => self.header = Some(*header),
+            PackItem::Entry(entry) => self.hear_entry(&entry),
+            PackItem::Unreadable(index, refusal) => self.unreadable.push((index, refusal)),
         }
     }
 

@@ -14,13 +14,13 @@ mod incident;
 mod mcp;
 mod options;
 mod output;
+mod pack_items;
 mod page;
-mod paper;
 mod place;
+mod printer;
 mod progress;
 mod session;
 mod story;
-mod told;
 mod trusted;
 
 use std::process::ExitCode;

@@ -40,7 +40,7 @@ pub(crate) fn verbatim(text: &str) -> Result<()> {
 
 /// Where something went that a command was to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Went {
+pub(crate) enum WrittenTo {
     /// To stdout, where nothing else is to be printed now.
     ToStdout,
     /// To a file, or what else has such a name.
@@ -52,7 +52,7 @@ pub(crate) enum Went {
 /// # Errors
 ///
 /// If it cannot be written.
-pub(crate) fn file(path: &Path, text: &str) -> Result<Went> {
+pub(crate) fn file(path: &Path, text: &str) -> Result<WrittenTo> {
     let write = || -> io::Result<bool> {
         let mut output = Output::to(path)?;
         let is_stdout = output.is_stdout();
@@ -62,9 +62,9 @@ pub(crate) fn file(path: &Path, text: &str) -> Result<Went> {
     };
     let is_stdout = write().with_context(|| format!("{path:?} could not be written"))?;
     Ok(if is_stdout {
-        Went::ToStdout
+        WrittenTo::ToStdout
     } else {
-        Went::ToFile
+        WrittenTo::ToFile
     })
 }
 

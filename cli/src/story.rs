@@ -16,7 +16,7 @@ use timeline::goal::{GoalStory, Goals};
 use tlog::LeafIndex;
 
 use crate::holders::Holders;
-use crate::told::Told;
+use crate::pack_items::PackItem;
 
 /// What is wanted of it.
 #[derive(Clone, Debug, Default)]
@@ -69,11 +69,11 @@ impl Hearing {
     }
 
     /// Hears the next part of a pack.
-    pub(crate) fn hear(&mut self, told: Told) {
+    pub(crate) fn hear(&mut self, told: PackItem) {
         match told {
-            Told::Header(header) => self.header = Some(*header),
-            Told::Entry(entry) => self.hear_entry(&entry),
-            Told::Unreadable(index, refusal) => self.unreadable.push((index, refusal)),
+            PackItem::Header(header) => self.header = Some(*header),
+            PackItem::Entry(entry) => self.hear_entry(&entry),
+            PackItem::Unreadable(index, refusal) => self.unreadable.push((index, refusal)),
         }
     }
 

@@ -41,7 +41,7 @@ use ledger::text::Name;
 use crate::disclosure::{self, Disclosure, Place};
 
 pub(crate) use book::chain;
-pub use book::{Book, OpenIntent, Tip, Unsaid};
+pub use book::{Book, OpenIntent, Tip, Unreported};
 pub use inspection::Inspection;
 pub use line::Line;
 pub use operator::{OperatorJournal, Unsettled};

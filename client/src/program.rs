@@ -124,7 +124,7 @@ impl Program {
         directory: &Path,
         version: &Version,
     ) -> Result<Self, ProgramError> {
-        let ground = Ground::new(directory, version);
+        let ground = Binder::new(directory, version);
         let name = Path::new(called).file_name().unwrap_or(called);
         let first = find_in(called, &search.path);
         let first = first.map(|path| ground.open(path, name)).transpose()?;
@@ -287,7 +287,7 @@ impl Program {
 }
 
 /// What names are bound to.
-struct Ground<'a> {
+struct Binder<'a> {
     /// The agent's directory without links in its path; `None` if there is none.
     root: Option<PathBuf>,
     version: &'a Version,
@@ -300,7 +300,7 @@ struct Found {
     binding: Result<Binding, (String, String)>,
 }
 
-impl<'a> Ground<'a> {
+impl<'a> Binder<'a> {
     fn new(directory: &Path, version: &'a Version) -> Self {
         Self {
             root: std::fs::canonicalize(directory).ok(),

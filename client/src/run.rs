@@ -15,14 +15,14 @@
 //! key: it is in this process's memory, which CMD may not look into.
 //!
 //! A run may start CMD several times, one after another: each is a *life*, with an intent and a result of its own
-//! under the one goal. What follows the end of a life is the `course` of the run.
+//! under the one goal. `execution` decides what follows the end of a life.
 
 mod beginning;
 mod cgroup;
 mod child;
 mod closing;
-mod course;
 mod descendants;
+mod execution;
 mod heal;
 pub(crate) mod hints;
 mod message;
@@ -216,7 +216,7 @@ pub fn run<T: Transport + Send>(
     signals: Signals,
     caller: Caller,
 ) -> Result<ExitStatus, RunError> {
-    let mut course = course::Course::begin(agent, directory, options, signals, caller)?;
-    let first = course.first()?;
-    Ok(course.go_on(first))
+    let mut execution = execution::Execution::begin(agent, directory, options, signals, caller)?;
+    let first = execution.first()?;
+    Ok(execution.go_on(first))
 }

@@ -17,7 +17,7 @@ use ledger::record::Mode;
 use server::backup;
 use server::config::{Flags, LogFormat, Settings};
 use server::fsck;
-use server::init::{Founding, init, store_path};
+use server::init::{InitOptions, init, store_path};
 use server::log::{Clock as _, SystemClock};
 use server::messages::Messages;
 use server::serve::serve;
@@ -111,7 +111,7 @@ fn make(options: Init) -> anyhow::Result<ExitCode> {
         charter,
     } = options;
     let charter = charter.map(read).transpose()?;
-    let founding = Founding {
+    let founding = InitOptions {
         data,
         origin,
         mode,

@@ -65,7 +65,7 @@ where
 {
     let out = Arc::new(Mutex::new(streams.client_out));
     let (queue, waiting) = sync_channel(MAX_WAITING);
-    let ear = Ear {
+    let ear = ClientReader {
         proxy: Arc::clone(proxy),
         out: Arc::clone(&out),
         queue,
@@ -81,13 +81,13 @@ where
 }
 
 /// What listens to the client.
-struct Ear<O> {
+struct ClientReader<O> {
     proxy: Arc<Proxy>,
     out: Out<O>,
     queue: SyncSender<Waiting>,
 }
 
-impl<O: Write + Send + 'static> Ear<O> {
+impl<O: Write + Send + 'static> ClientReader<O> {
     /// A client that cannot be read any more is one that has said its last.
     fn listen(&self, client: &mut impl BufRead) {
         while let Ok(Some(piece)) = lines::read_line(client, MAX_LINE_BYTES) {

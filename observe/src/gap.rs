@@ -31,12 +31,12 @@ pub(crate) struct Stream {
     last_at_ms: u64,
     heard_ms: u64,
     agent: Option<String>,
-    holes: BTreeMap<u64, Hole>,
+    holes: BTreeMap<u64, MissingNumbers>,
 }
 
 /// Numbers that were skipped, from the one that is its key on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Hole {
+struct MissingNumbers {
     to: u64,
     noticed_ms: u64,
     before_ms: u64,
@@ -139,7 +139,7 @@ impl Stream {
             return;
         }
         if heard.number > self.last + 1 {
-            let hole = Hole {
+            let hole = MissingNumbers {
                 to: heard.number - 1,
                 noticed_ms: heard.now_ms,
                 before_ms: self.last_at_ms,
@@ -166,7 +166,8 @@ impl Stream {
         }
         if from < number {
             let to = number - 1;
-            self.holes.insert(from, Hole { to, ..hole.clone() });
+            self.holes
+                .insert(from, MissingNumbers { to, ..hole.clone() });
         }
         if number < hole.to {
             self.holes.insert(number + 1, hole);

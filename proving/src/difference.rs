@@ -46,7 +46,7 @@ pub enum Cell {
 
 /// A case as a report tells it, or as it must be told.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Told {
+pub struct Difference {
     /// Its class; `unknown` for an alert of which nobody knows.
     pub class: String,
     /// The agent.
@@ -68,7 +68,7 @@ pub struct Told {
 }
 
 /// What must be told of a run.
-pub fn truth(plan: &Plan, alarms: &[Alarm]) -> Vec<Told> {
+pub fn truth(plan: &Plan, alarms: &[Alarm]) -> Vec<Difference> {
     let mut about: Vec<Vec<&Alarm>> = plan.incidents.iter().map(|_| Vec::new()).collect();
     let mut told = Vec::new();
     for alarm in alarms {
@@ -83,9 +83,9 @@ pub fn truth(plan: &Plan, alarms: &[Alarm]) -> Vec<Told> {
     told
 }
 
-fn with(incident: &truth::Incident, alarms: &[&Alarm]) -> Told {
+fn with(incident: &truth::Incident, alarms: &[&Alarm]) -> Difference {
     let sees = |dog: &watchdog::Watchdog| dog.sees.contains(&incident.class);
-    Told {
+    Difference {
         class: incident.class.to_owned(),
         agent: incident.agent.map(|agent| agent_name(agent).to_string()),
         began_ms: incident.began_ms,
@@ -103,14 +103,14 @@ fn with(incident: &truth::Incident, alarms: &[&Alarm]) -> Told {
     }
 }
 
-fn alone(alarm: &Alarm, plan: &Plan) -> Told {
+fn alone(alarm: &Alarm, plan: &Plan) -> Difference {
     let closed_ms = alarm.closed_ms.unwrap_or(alarm.opened_ms);
     let mut gaps = plan
         .incidents
         .iter()
         .filter(|incident| matches!(incident.fault, truth::Class::Outage | truth::Class::Silence));
     let is_in_gap = gaps.any(|gap| gap.began_ms <= closed_ms && gap.ended_ms >= alarm.opened_ms);
-    Told {
+    Difference {
         class: alarm.class.unwrap_or("unknown").to_owned(),
         agent: Some(agent_name(alarm.agent).to_string()),
         began_ms: alarm.opened_ms,
@@ -164,9 +164,9 @@ fn incident_of(alarm: &Alarm, plan: &Plan) -> Option<usize> {
 pub struct Score {
     rows: BTreeMap<(String, Cell), Row>,
     /// What is true and was not told.
-    pub missed: Vec<Told>,
+    pub missed: Vec<Difference>,
     /// What was told and is not true.
-    pub surplus: Vec<Told>,
+    pub surplus: Vec<Difference>,
 }
 
 /// One cell of one class.
@@ -178,7 +178,7 @@ struct Row {
 }
 
 /// Compares what a report tells with the truth: one case for one.
-pub fn score(truth: Vec<Told>, mut told: Vec<Told>) -> Score {
+pub fn score(truth: Vec<Difference>, mut told: Vec<Difference>) -> Score {
     let mut score = Score::default();
     for want in truth {
         let row = score
@@ -206,9 +206,9 @@ pub fn score(truth: Vec<Told>, mut told: Vec<Told>) -> Score {
 }
 
 /// Alerts have their times to the millisecond; incidents are shown by the next leaf.
-fn agrees(want: &Told, got: &Told) -> bool {
-    let is_same = |want: &Told, got: &Told| {
-        let of = |told: &Told| {
+fn agrees(want: &Difference, got: &Difference) -> bool {
+    let is_same = |want: &Difference, got: &Difference| {
+        let of = |told: &Difference| {
             (
                 told.class.clone(),
                 told.agent.clone(),
@@ -216,7 +216,7 @@ fn agrees(want: &Told, got: &Told) -> bool {
                 told.alerts.clone(),
             )
         };
-        let aside = |told: &Told| (told.could_see, told.rule_on_day_0, told.muted);
+        let aside = |told: &Difference| (told.could_see, told.rule_on_day_0, told.muted);
         of(want) == of(got) && aside(want) == aside(got)
     };
     let is_near = |want: u64, got: u64| want.abs_diff(got) <= SLOP_MS;

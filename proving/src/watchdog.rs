@@ -124,7 +124,7 @@ pub fn watch(seed: u64, plan: &Plan) -> Vec<Alarm> {
     let mut rng = Rng::with_seed(seed ^ 0xa1a2);
     let mut alarms = Vec::new();
     for (agent, signals) in signals(plan).iter().enumerate() {
-        let mut kennel = Kennel {
+        let mut kennel = AlarmSink {
             agent,
             end_ms: plan.end_ms,
             alarms: &mut alarms,
@@ -212,13 +212,13 @@ impl Signals {
 }
 
 /// Where the watchdogs of one agent put their alerts.
-struct Kennel<'a> {
+struct AlarmSink<'a> {
     agent: usize,
     end_ms: u64,
     alarms: &'a mut Vec<Alarm>,
 }
 
-impl Kennel<'_> {
+impl AlarmSink<'_> {
     fn cron(&mut self, signals: &Signals) {
         for (last, next) in quiet(&signals.beats, self.end_ms, 20 * MINUTE_MS) {
             let due = last + 20 * MINUTE_MS;

@@ -61,7 +61,7 @@ pub(crate) struct Acts {
 
 /// What it came to.
 #[derive(Debug)]
-pub(crate) struct ActsTold {
+pub(crate) struct ActsView {
     pub(crate) actions: BTreeMap<Name, Actions>,
     pub(crate) clocks: BTreeMap<String, Clocks>,
     pub(crate) unlogged: Vec<Unlogged>,
@@ -188,7 +188,7 @@ impl Acts {
     }
 
     /// What it comes to, once everything was heard: a receipt may come before or after what others saw of it.
-    pub(crate) fn told(mut self) -> ActsTold {
+    pub(crate) fn told(mut self) -> ActsView {
         let mut actions: BTreeMap<Name, Actions> = BTreeMap::new();
         for (agent, governed) in &self.governed {
             actions.entry(agent.clone()).or_default().governed = *governed;
@@ -212,7 +212,7 @@ impl Acts {
                 actions.entry(it.agent.clone()).or_default().counted += it.count;
             }
         }
-        ActsTold {
+        ActsView {
             actions,
             clocks: self.clocks,
             unlogged: self.unlogged,

@@ -104,7 +104,7 @@ impl Case {
 }
 
 /// What alerts are compared with.
-pub struct Ground<'a> {
+pub struct Reference<'a> {
     /// What the replay found.
     pub found: &'a [Found],
     /// What the sources look at.
@@ -117,7 +117,7 @@ pub struct Ground<'a> {
     pub covers: &'a dyn Fn(&Alert) -> bool,
 }
 
-impl Ground<'_> {
+impl Reference<'_> {
     /// The cases, by their beginning.
     pub fn cases(&self, alerts: &[Alert]) -> Vec<Case> {
         let mut cases: Vec<Case> = self.found.iter().map(|it| self.case_of(it)).collect();
@@ -311,7 +311,7 @@ mod tests {
     }
 
     fn cases(found: &[Found], alerts: &[Alert], sources: &[MapSource], gaps: &[Gap]) -> Vec<Case> {
-        let ground = Ground {
+        let ground = Reference {
             found,
             sources,
             gaps,

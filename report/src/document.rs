@@ -9,13 +9,13 @@ use ledger::digest::Digest;
 use ledger::record::AgentState;
 use ledger::text::Name;
 use serde::Serialize;
-use timeline::life::LifeTold;
+use timeline::life::LifeView;
 use watchdogs::class::Class;
 use watchdogs::config::{DEFAULT_SLACK_MS, MapSource};
 
 use crate::acts::Unlogged;
-use crate::compare::{By, Case, Ground, Judged};
-use crate::inputs::{InputTold, Watch};
+use crate::compare::{By, Case, Judged, Reference};
+use crate::inputs::{InputView, Watch};
 use crate::replay::{LogGap, Played};
 use crate::watch::{self, Alert, Gap};
 
@@ -47,7 +47,7 @@ pub struct Document {
     /// The first after it.
     pub to_ms: u64,
     /// Which log, and how much of it.
-    pub log: LogTold,
+    pub log: LogView,
     /// The program that made it.
     pub made_by: String,
     /// What the verifier says of the evidence.
@@ -55,11 +55,11 @@ pub struct Document {
     /// What the numbers rest on.
     pub coverage: Coverage,
     /// What it was made from.
-    pub inputs: Vec<InputTold>,
+    pub inputs: Vec<InputView>,
     /// Each agent.
-    pub agents: Vec<AgentTold>,
+    pub agents: Vec<AgentView>,
     /// What happened, or did not.
-    pub cases: Vec<CaseTold>,
+    pub cases: Vec<CaseView>,
     /// How many of each, by class.
     pub difference: Vec<Row>,
     /// Mean time between interventions.
@@ -68,7 +68,7 @@ pub struct Document {
 
 /// The log that the report rests on.
 #[derive(Debug, Serialize)]
-pub struct LogTold {
+pub struct LogView {
     /// What it is called.
     pub origin: String,
     /// The fingerprint of its constitution, as the reader trusts it.
@@ -97,24 +97,24 @@ pub struct Coverage {
     /// Leaves that hold no record.
     pub unreadable: u64,
     /// When nothing at all was logged: nobody is blamed for these times.
-    pub log_gaps: Vec<SpanTold>,
+    pub log_gaps: Vec<SpanView>,
     /// What the agents did, summed.
-    pub actions: ActionsTold,
+    pub actions: ActionsView,
     /// What agents did without a log, by their own count.
-    pub unlogged: Vec<UnloggedTold>,
+    pub unlogged: Vec<UnloggedView>,
     /// The watchdogs.
-    pub sources: Vec<SourceTold>,
+    pub sources: Vec<SourceView>,
     /// Interventions, which [`Mtboi`] counts.
-    pub interventions: Vec<InterventionTold>,
+    pub interventions: Vec<InterventionView>,
     /// Incidents that were noticed before the time and last into it: they are in the report before this one.
     pub earlier_incidents: u64,
     /// What the verifier found, or the control plane refused, that belongs to no class.
-    pub unclassed: Vec<UnclassedTold>,
+    pub unclassed: Vec<UnclassedView>,
 }
 
 /// A span of time, and the entry that tells of it.
 #[derive(Debug, Serialize)]
-pub struct SpanTold {
+pub struct SpanView {
     /// Its first millisecond.
     pub from_ms: u64,
     /// Its last.
@@ -125,7 +125,7 @@ pub struct SpanTold {
 
 /// How many actions.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct ActionsTold {
+pub struct ActionsView {
     /// With a receipt.
     pub governed: u64,
     /// Seen by another tool, without a receipt.
@@ -136,7 +136,7 @@ pub struct ActionsTold {
 
 /// What an agent did without a log.
 #[derive(Debug, Serialize)]
-pub struct UnloggedTold {
+pub struct UnloggedView {
     /// The agent.
     pub agent: String,
     /// When it was heard of before.
@@ -151,7 +151,7 @@ pub struct UnloggedTold {
 
 /// A watchdog.
 #[derive(Debug, Serialize)]
-pub struct SourceTold {
+pub struct SourceView {
     /// What it is called.
     pub name: String,
     /// How often it looks.
@@ -173,12 +173,12 @@ pub struct SourceTold {
     /// What it has lost.
     pub gaps: Vec<Gap>,
     /// How far its clock is ahead of the log's.
-    pub skew: SkewTold,
+    pub skew: SkewView,
 }
 
 /// How far a clock is ahead; below zero if it is behind.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct SkewTold {
+pub struct SkewView {
     /// The estimate; null where no action was seen by both.
     pub ms: Option<i64>,
     /// The least that it can be.
@@ -189,7 +189,7 @@ pub struct SkewTold {
 
 /// An intervention.
 #[derive(Debug, Serialize)]
-pub struct InterventionTold {
+pub struct InterventionView {
     /// The entry.
     pub entry: u64,
     /// When.
@@ -202,7 +202,7 @@ pub struct InterventionTold {
 
 /// What belongs to no class.
 #[derive(Debug, Serialize)]
-pub struct UnclassedTold {
+pub struct UnclassedView {
     /// The code.
     pub code: &'static str,
     /// At whose fault; null for a refusal.
@@ -213,18 +213,18 @@ pub struct UnclassedTold {
 
 /// An agent.
 #[derive(Debug, Serialize)]
-pub struct AgentTold {
+pub struct AgentView {
     /// Its name.
     pub agent: String,
     /// How long it was in each state, in hours.
     pub hours: BTreeMap<&'static str, f64>,
     /// What it did.
-    pub actions: ActionsTold,
+    pub actions: ActionsView,
 }
 
 /// A case.
 #[derive(Debug, Serialize)]
-pub struct CaseTold {
+pub struct CaseView {
     /// Its name: the class, the agent and the first entry; or the alert.
     pub id: String,
     /// The agent; null for the log as a whole.
@@ -292,13 +292,13 @@ impl Document {
         let alerts = watch::merged([&played.alerts[..], &watch.alerts[..]].concat());
         let all = cases(terms, played, watch, &alerts);
         let is_ours = |case: &&Case| is_within(case, terms);
-        let cases: Vec<CaseTold> = all.iter().filter(is_ours).map(CaseTold::of).collect();
-        let agents: Vec<AgentTold> = agents(played);
+        let cases: Vec<CaseView> = all.iter().filter(is_ours).map(CaseView::of).collect();
+        let agents: Vec<AgentView> = agents(played);
         Self {
             day30: FORMAT,
             from_ms: terms.from_ms,
             to_ms: terms.to_ms,
-            log: LogTold {
+            log: LogView {
                 origin: played.header.origin.clone(),
                 charter: terms.charter.clone(),
                 size: played.header.size.get(),
@@ -325,9 +325,9 @@ impl Document {
 }
 
 /// The alerts that the log itself tells of come first.
-fn inputs(played: &Played, watch: &Watch, pack: Digest) -> Vec<InputTold> {
+fn inputs(played: &Played, watch: &Watch, pack: Digest) -> Vec<InputView> {
     let alerts = played.alerts.len() as u64;
-    let log = InputTold {
+    let log = InputView {
         name: crate::files::PACK.to_owned(),
         kind: "pack".to_owned(),
         sha256: hex(pack),
@@ -354,7 +354,7 @@ fn is_within(case: &Case, terms: &Terms) -> bool {
 }
 
 fn cases(terms: &Terms, played: &Played, watch: &Watch, alerts: &[Alert]) -> Vec<Case> {
-    let ground = Ground {
+    let ground = Reference {
         found: &played.found,
         sources: &watch.sources,
         gaps: &played.acts.gaps,
@@ -382,8 +382,8 @@ fn covers(played: &Played, alert: &Alert) -> bool {
         && !played.acts.unlogged.iter().any(acted_unseen)
 }
 
-fn agents(played: &Played) -> Vec<AgentTold> {
-    let of = |(name, life): (&Name, &LifeTold)| AgentTold {
+fn agents(played: &Played) -> Vec<AgentView> {
+    let of = |(name, life): (&Name, &LifeView)| AgentView {
         agent: name.to_string(),
         hours: hours(life),
         actions: actions(played, name),
@@ -391,16 +391,16 @@ fn agents(played: &Played) -> Vec<AgentTold> {
     played.lives.iter().map(of).collect()
 }
 
-fn actions(played: &Played, agent: &Name) -> ActionsTold {
+fn actions(played: &Played, agent: &Name) -> ActionsView {
     let actions = played.acts.actions.get(agent).copied().unwrap_or_default();
-    ActionsTold {
+    ActionsView {
         governed: actions.governed,
         observed: actions.observed,
         counted: actions.counted,
     }
 }
 
-fn hours(life: &LifeTold) -> BTreeMap<&'static str, f64> {
+fn hours(life: &LifeView) -> BTreeMap<&'static str, f64> {
     let mut ms: BTreeMap<&'static str, u64> =
         AgentState::ALL.iter().map(|it| (it.as_str(), 0)).collect();
     for span in &life.states {
@@ -433,16 +433,16 @@ fn mtboi(played: &Played) -> Mtboi {
     }
 }
 
-fn difference(cases: &[CaseTold]) -> Vec<Row> {
+fn difference(cases: &[CaseView]) -> Vec<Row> {
     let words = Class::ALL.iter().map(|class| class.as_str());
     let unknown = cases.iter().any(|case| case.class == UNKNOWN);
     let words = words.chain(unknown.then_some(UNKNOWN));
     words.map(|class| row(class, cases)).collect()
 }
 
-fn row(class: &'static str, cases: &[CaseTold]) -> Row {
+fn row(class: &'static str, cases: &[CaseView]) -> Row {
     let count = |by: By, verdict: Judged| {
-        let is_one = |case: &&CaseTold| {
+        let is_one = |case: &&CaseView| {
             (case.class, case.by, case.verdict) == (class, by.as_str(), verdict.as_str())
         };
         cases.iter().filter(is_one).count() as u64
@@ -474,7 +474,7 @@ fn coverage(terms: &Terms, played: &Played, watch: &Watch, cases: &[Case]) -> Co
             && case.verdict == Judged::Incident
             && case.meets(terms.from_ms, terms.to_ms)
     };
-    let mut actions = ActionsTold::default();
+    let mut actions = ActionsView::default();
     for of in played.acts.actions.values() {
         actions.governed += of.governed;
         actions.observed += of.observed;
@@ -488,9 +488,9 @@ fn coverage(terms: &Terms, played: &Played, watch: &Watch, cases: &[Case]) -> Co
         log_from_ms: seen.first_ms,
         log_to_ms: seen.last_ms,
         unreadable: seen.unreadable,
-        log_gaps: log_gaps.map(SpanTold::of).collect(),
+        log_gaps: log_gaps.map(SpanView::of).collect(),
         actions,
-        unlogged: unlogged.map(UnloggedTold::of).collect(),
+        unlogged: unlogged.map(UnloggedView::of).collect(),
         sources: sources(terms, played, watch, cases),
         interventions: interventions(played),
         earlier_incidents: cases.iter().filter(is_earlier).count() as u64,
@@ -498,8 +498,8 @@ fn coverage(terms: &Terms, played: &Played, watch: &Watch, cases: &[Case]) -> Co
     }
 }
 
-fn interventions(played: &Played) -> Vec<InterventionTold> {
-    let of = |it: &crate::register::Intervention| InterventionTold {
+fn interventions(played: &Played) -> Vec<InterventionView> {
+    let of = |it: &crate::register::Intervention| InterventionView {
         entry: it.index,
         at_ms: it.received_ms,
         agent: it.agent.to_string(),
@@ -508,10 +508,10 @@ fn interventions(played: &Played) -> Vec<InterventionTold> {
     played.books.interventions.iter().map(of).collect()
 }
 
-fn unclassed(played: &Played) -> Vec<UnclassedTold> {
+fn unclassed(played: &Played) -> Vec<UnclassedView> {
     let within = played.seen.indices;
     let is_ours = |entry: &&u64| within.is_some_and(|(first, last)| (first..=last).contains(entry));
-    let of = |(what, entries): (&crate::found::Unclassed, &Vec<u64>)| UnclassedTold {
+    let of = |(what, entries): (&crate::found::Unclassed, &Vec<u64>)| UnclassedView {
         code: what.code.as_str(),
         by: what.by.map(ledger::codes::Party::as_str),
         entries: entries.iter().filter(is_ours).copied().collect(),
@@ -521,7 +521,7 @@ fn unclassed(played: &Played) -> Vec<UnclassedTold> {
 }
 
 /// Those that the map names, and those that only the log knows.
-fn sources(terms: &Terms, played: &Played, watch: &Watch, cases: &[Case]) -> Vec<SourceTold> {
+fn sources(terms: &Terms, played: &Played, watch: &Watch, cases: &[Case]) -> Vec<SourceView> {
     let mut sources = watch.sources.clone();
     let heard = played.acts.clocks.keys();
     let alerting = cases
@@ -549,7 +549,7 @@ fn sources(terms: &Terms, played: &Played, watch: &Watch, cases: &[Case]) -> Vec
         .collect()
 }
 
-fn source(source: &MapSource, terms: &Terms, played: &Played, cases: &[Case]) -> SourceTold {
+fn source(source: &MapSource, terms: &Terms, played: &Played, cases: &[Case]) -> SourceView {
     let (acts, name) = (&played.acts, source.name.as_str());
     let within = |alert: &&Alert| (terms.from_ms..terms.to_ms).contains(&alert.opened_ms);
     let is_its = |alert: &&Alert| alert.source == name && within(alert);
@@ -563,7 +563,7 @@ fn source(source: &MapSource, terms: &Terms, played: &Played, cases: &[Case]) ->
     let skew = acts.clocks.get(name).map(|clocks| clocks.skew());
     let skew = skew.unwrap_or_default();
     let gaps = acts.gaps.iter().filter(|gap| gap.source == name);
-    SourceTold {
+    SourceView {
         name: name.to_owned(),
         every_ms: source.every_ms,
         slack_ms: source.slack_ms,
@@ -578,7 +578,7 @@ fn source(source: &MapSource, terms: &Terms, played: &Played, cases: &[Case]) ->
             .then(|| count(&|_, alert| alert.muted == Some(true))),
         observations: acts.observations.get(name).copied().unwrap_or(0),
         gaps: gaps.cloned().collect(),
-        skew: SkewTold {
+        skew: SkewView {
             ms: skew.ms,
             at_least_ms: skew.at_least_ms,
             actions: skew.actions,
@@ -586,7 +586,7 @@ fn source(source: &MapSource, terms: &Terms, played: &Played, cases: &[Case]) ->
     }
 }
 
-impl SpanTold {
+impl SpanView {
     const fn of(gap: &LogGap) -> Self {
         Self {
             from_ms: gap.from_ms,
@@ -596,7 +596,7 @@ impl SpanTold {
     }
 }
 
-impl UnloggedTold {
+impl UnloggedView {
     fn of(it: &Unlogged) -> Self {
         Self {
             agent: it.agent.to_string(),
@@ -608,7 +608,7 @@ impl UnloggedTold {
     }
 }
 
-impl CaseTold {
+impl CaseView {
     fn of(case: &Case) -> Self {
         Self {
             id: case.id.clone(),

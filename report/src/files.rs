@@ -4,7 +4,7 @@ use ledger::digest::Digest;
 use ledger::key::PrivateKey;
 use timeline::words::utc;
 
-use crate::document::{CaseTold, Document, Terms};
+use crate::document::{CaseView, Document, Terms};
 use crate::inputs::Watch;
 use crate::page;
 use crate::register::Register;
@@ -133,7 +133,7 @@ fn incidents(document: &Document) -> Register {
     register
 }
 
-fn row(case: &CaseTold) -> [String; 13] {
+fn row(case: &CaseView) -> [String; 13] {
     let entries: Vec<String> = case.entries.iter().map(u64::to_string).collect();
     let alerts = case.alerts.iter();
     let alerts: Vec<String> = alerts

@@ -27,7 +27,7 @@ pub struct Watch {
     /// What sources say that they have lost, where they do not say whom it was about.
     pub gaps: Vec<Gap>,
     /// The files.
-    pub inputs: Vec<InputTold>,
+    pub inputs: Vec<InputView>,
 }
 
 /// Something that another tool saw of an agent, other than an alert.
@@ -51,7 +51,7 @@ pub struct Seen {
 
 /// A file that was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct InputTold {
+pub struct InputView {
     /// Its path in the report's directory.
     pub name: String,
     /// What kind of file it is.
@@ -206,8 +206,8 @@ fn source_of(map: &Map, form: Form, file: &str) -> Name {
     named.map_or(kind, |source| source.name.clone())
 }
 
-fn told(name: String, kind: &str, bytes: &[u8], (mapped, unmapped): (u64, u64)) -> InputTold {
-    InputTold {
+fn told(name: String, kind: &str, bytes: &[u8], (mapped, unmapped): (u64, u64)) -> InputView {
+    InputView {
         name,
         kind: kind.to_owned(),
         sha256: hex(Digest::of(&[bytes])),

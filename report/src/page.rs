@@ -4,13 +4,13 @@ use askama::Template;
 use ledger::digest::Digest;
 use ledger::record::AgentState;
 use ledger::text::Name;
-use timeline::life::LifeTold;
+use timeline::life::LifeView;
 use timeline::words::{counted, span, utc, visible};
 use watchdogs::class::Class;
 
 use crate::class::sentence;
 use crate::compare::Judged;
-use crate::document::{AgentTold, CaseTold, Document, InterventionTold, SourceTold};
+use crate::document::{AgentView, CaseView, Document, InterventionView, SourceView};
 use crate::picture::{self, Mark};
 use crate::replay::Played;
 
@@ -116,8 +116,8 @@ struct SourceRow {
 /// If the template cannot be filled, which should not happen.
 pub(crate) fn page(it: &Document, played: &Played) -> Result<String, askama::Error> {
     let mtboi = &it.mtboi;
-    let is_incident = |case: &&CaseTold| case.verdict == Judged::Incident.as_str();
-    let (incidents, alarms): (Vec<&CaseTold>, Vec<&CaseTold>) =
+    let is_incident = |case: &&CaseView| case.verdict == Judged::Incident.as_str();
+    let (incidents, alarms): (Vec<&CaseView>, Vec<&CaseView>) =
         it.cases.iter().partition(is_incident);
     Page {
         policy: policy(),
@@ -153,7 +153,7 @@ pub(crate) fn page(it: &Document, played: &Played) -> Result<String, askama::Err
     .render()
 }
 
-fn rows_of(cases: &[&CaseTold], most: usize) -> Vec<CaseRow> {
+fn rows_of(cases: &[&CaseView], most: usize) -> Vec<CaseRow> {
     let cases = cases.iter().take(most);
     cases.map(|case| CaseRow::of(case)).collect()
 }
@@ -196,7 +196,7 @@ impl Sums {
 }
 
 /// Who was earlier with what both saw, and by how much in the median.
-fn first(cases: &[CaseTold]) -> String {
+fn first(cases: &[CaseView]) -> String {
     let mut leads: Vec<i64> = cases.iter().filter_map(|case| case.lead_ms).collect();
     leads.sort_unstable();
     let Some(median) = leads.get(leads.len() / 2).copied() else {
@@ -319,7 +319,7 @@ fn fact_of(part: u64, all: u64, words: &str) -> Fact {
 impl ClassRow {
     fn of(row: &crate::document::Row, it: &Document) -> Self {
         let class = Class::ALL.iter().find(|class| class.as_str() == row.class);
-        let sees = |source: &&SourceTold| {
+        let sees = |source: &&SourceView| {
             let words = source.sees.as_ref();
             words.is_some_and(|words| words.contains(&row.class))
         };
@@ -355,7 +355,7 @@ fn shown(count: u64) -> String {
 }
 
 fn pictures(it: &Document, played: &Played) -> Vec<String> {
-    let lives: Vec<(&Name, &LifeTold)> = played.lives.iter().collect();
+    let lives: Vec<(&Name, &LifeView)> = played.lives.iter().collect();
     let chunks = lives.chunks(picture::AGENTS).enumerate();
     chunks
         .map(|(id, agents)| picture::svg(id, agents, &it.cases))
@@ -372,7 +372,7 @@ fn icon(mark: Mark) -> String {
 }
 
 impl CaseRow {
-    fn of(case: &CaseTold) -> Self {
+    fn of(case: &CaseView) -> Self {
         let (word, mark) = match (case.by, case.verdict) {
             ("both", _) => ("both", "both"),
             ("dragons", "incident") => ("Dragons alone", "alone"),
@@ -401,7 +401,7 @@ impl CaseRow {
     }
 }
 
-fn who(case: &CaseTold) -> String {
+fn who(case: &CaseView) -> String {
     let mut monitors: Vec<String> = case
         .alerts
         .iter()
@@ -421,7 +421,7 @@ fn who(case: &CaseTold) -> String {
     }
 }
 
-const fn could(case: &CaseTold) -> &'static str {
+const fn could(case: &CaseView) -> &'static str {
     match (case.could_see, case.rule_on_day_0) {
         (None, _) => "not known: gap",
         (Some(false), _) => "no rule",
@@ -442,7 +442,7 @@ fn entries(entries: &[u64]) -> String {
 }
 
 impl AgentRow {
-    fn of(agent: &AgentTold) -> Self {
+    fn of(agent: &AgentView) -> Self {
         let hours = AgentState::ALL
             .iter()
             .map(|state| agent.hours.get(state.as_str()));
@@ -459,7 +459,7 @@ impl AgentRow {
     }
 }
 
-fn intervention(it: &InterventionTold) -> [String; 4] {
+fn intervention(it: &InterventionView) -> [String; 4] {
     [
         it.entry.to_string(),
         moment(it.at_ms),
@@ -469,7 +469,7 @@ fn intervention(it: &InterventionTold) -> [String; 4] {
 }
 
 impl SourceRow {
-    fn of(it: &SourceTold) -> Self {
+    fn of(it: &SourceView) -> Self {
         let every = it.every_ms.map(|ms| format!("; looks every {}", span(ms)));
         Self {
             name: visible(&it.name).into_owned(),
@@ -490,7 +490,7 @@ impl SourceRow {
     }
 }
 
-fn skew(it: &SourceTold) -> String {
+fn skew(it: &SourceView) -> String {
     match (it.skew.ms, it.skew.at_least_ms) {
         (Some(ms), _) => format!(
             "{} {}, by {}",
@@ -508,7 +508,7 @@ const fn side(ms: i64) -> &'static str {
     if ms < 0 { "behind" } else { "ahead" }
 }
 
-fn gaps(it: &SourceTold) -> String {
+fn gaps(it: &SourceView) -> String {
     let told = it.gaps.iter().map(|gap| {
         let (from, to) = (moment(gap.from_ms), moment(gap.to_ms));
         let entry = gap.entry.map(|entry| format!(", entry {entry}"));

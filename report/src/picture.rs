@@ -10,10 +10,10 @@ use std::fmt::{self, Write as _};
 use ledger::record::AgentState;
 use ledger::text::Name;
 use timeline::drawing::{colour, escaped, step_ms, tick_label};
-use timeline::life::LifeTold;
+use timeline::life::LifeView;
 use timeline::words::{span, utc};
 
-use crate::document::CaseTold;
+use crate::document::CaseView;
 
 /// The width of a picture, in its own units.
 const WIDTH: u64 = 960;
@@ -106,7 +106,7 @@ impl Mark {
 }
 
 /// Draws agents, each with its cases.
-pub(crate) fn svg(id: usize, agents: &[(&Name, &LifeTold)], cases: &[CaseTold]) -> String {
+pub(crate) fn svg(id: usize, agents: &[(&Name, &LifeView)], cases: &[CaseView]) -> String {
     let mut drawing = Drawing {
         out: String::new(),
         from_ms: agents.first().map_or(0, |(_, life)| life.from_ms),
@@ -127,8 +127,8 @@ impl Drawing {
     fn draw(
         &mut self,
         id: usize,
-        agents: &[(&Name, &LifeTold)],
-        cases: &[CaseTold],
+        agents: &[(&Name, &LifeView)],
+        cases: &[CaseView],
     ) -> fmt::Result {
         let height = TOP + LINE * agents.len() as u64 + 6;
         let names: Vec<&str> = agents.iter().map(|(name, _)| name.as_str()).collect();
@@ -150,7 +150,7 @@ impl Drawing {
             let y = TOP + LINE * line + LINE / 2;
             self.name(name.as_str(), y)?;
             self.states(life, y)?;
-            let about = |case: &&CaseTold| case.agent.as_deref() == Some(name.as_str());
+            let about = |case: &&CaseView| case.agent.as_deref() == Some(name.as_str());
             self.marks(cases.iter().filter(about), y)?;
         }
         self.out.write_str("</svg>")
@@ -190,7 +190,7 @@ impl Drawing {
         )
     }
 
-    fn states(&mut self, life: &LifeTold, y: u64) -> fmt::Result {
+    fn states(&mut self, life: &LifeView, y: u64) -> fmt::Result {
         for told in &life.states {
             let Some(state) = told.state else {
                 continue;
@@ -213,7 +213,7 @@ impl Drawing {
         Ok(())
     }
 
-    fn marks<'a>(&mut self, cases: impl Iterator<Item = &'a CaseTold>, y: u64) -> fmt::Result {
+    fn marks<'a>(&mut self, cases: impl Iterator<Item = &'a CaseView>, y: u64) -> fmt::Result {
         let mut drawn = BTreeSet::new();
         for case in cases {
             let (noticed, alerts) = marks_of(case);
@@ -256,7 +256,7 @@ impl Drawing {
 }
 
 /// The mark of what Dragons noticed, and that of the alerts.
-fn marks_of(case: &CaseTold) -> (Option<Mark>, Mark) {
+fn marks_of(case: &CaseView) -> (Option<Mark>, Mark) {
     match (case.by, case.verdict) {
         ("both", _) => (Some(Mark::Both), Mark::Alert),
         ("dragons", "incident") => (Some(Mark::DragonsAlone), Mark::Alert),

@@ -16,11 +16,11 @@ use ledger::record::{AgentState, Body, Event, Observation, StateAt};
 use ledger::text::Name;
 use ledger::verify::{Finding, Report};
 use timeline::entry::Entry;
-use timeline::life::{Life, LifeTold};
+use timeline::life::{Life, LifeView};
 use tlog::LeafIndex;
 use tlog::checkpoint::{Checkpoint, SignedCheckpoint};
 
-use crate::acts::{Acts, ActsTold};
+use crate::acts::{Acts, ActsView};
 use crate::alerts;
 use crate::found::{Finder, Found, Moment, Unclassed};
 use crate::inputs::Watch;
@@ -93,14 +93,14 @@ pub struct Played {
     /// What was found and belongs to no class, with its entries.
     pub unclassed: BTreeMap<Unclassed, Vec<u64>>,
     /// The agents.
-    pub lives: BTreeMap<Name, LifeTold>,
+    pub lives: BTreeMap<Name, LifeView>,
     /// The alerts that the log itself tells of.
     pub alerts: Vec<Alert>,
     /// When the log was silent.
     pub log_gaps: Vec<LogGap>,
     /// Which leaves it was heard from.
     pub seen: Seen,
-    pub(crate) acts: ActsTold,
+    pub(crate) acts: ActsView,
     pub(crate) books: Books,
     rules: State,
     is_based: bool,
@@ -337,10 +337,10 @@ impl Replay {
 /// A life as far as the evidence goes: before its first leaf and after its last nobody knows in what state an agent was.
 /// The state that it begins with may be known from elsewhere.
 fn within(
-    mut life: LifeTold,
+    mut life: LifeView,
     begun_as: Option<AgentState>,
     (first_ms, last_ms): (Option<u64>, Option<u64>),
-) -> LifeTold {
+) -> LifeView {
     let (first_ms, last_ms) = (first_ms.unwrap_or(u64::MAX), last_ms.unwrap_or(0));
     for span in &mut life.states {
         span.state = span.state.or(begun_as);

@@ -8,7 +8,7 @@ use fleet::Run;
 use ledger::digest::Digest;
 use proving::difference::{CLASSES, Cell, Score};
 use proving::fleet::Size;
-use report::document::{CaseTold, Document};
+use report::document::{CaseView, Document};
 use report::found::Found;
 use report::inputs::Watch;
 use report::watch::Gap;
@@ -71,7 +71,7 @@ fn a_wrong_report_is_noticed() {
 
     // An alert is dropped: what both saw, one alone did.
     let honest = run.document();
-    let of_both = |case: &&CaseTold| case.by == "both";
+    let of_both = |case: &&CaseView| case.by == "both";
     let both = honest.cases.iter().find(of_both);
     let both = both.expect("a case that both saw");
     let dropped = both.alerts[0].clone();
@@ -186,7 +186,7 @@ fn findings_that_are_left_out_or_turned_round_are_noticed() {
 /// What a source says that it has lost, nobody lays to it.
 #[test]
 fn a_gap_of_a_source_makes_what_it_missed_unknown() {
-    let is_missed = |case: &&CaseTold| {
+    let is_missed = |case: &&CaseView| {
         let told = (case.by, case.verdict, case.could_see);
         told == ("dragons", "incident", Some(true))
     };

@@ -196,6 +196,6 @@ fn a_state_that_is_not_the_one_that_is_named_is_let_go() {
     let told = of(&pack, &trust, &DAY.terms(), &DAY.watch());
     assert_eq!(told.verdict, "failed");
     let false_alarms =
-        |it: &&report::document::CaseTold| it.verdict == "false-alarm" && it.by == "watchdog";
+        |it: &&report::document::CaseView| it.verdict == "false-alarm" && it.by == "watchdog";
     assert_eq!(told.cases.iter().filter(false_alarms).count(), 0);
 }

@@ -12,7 +12,7 @@ use ledger::text::Name;
 use store::{Order, Topic};
 use timeline::entry::Entry;
 use timeline::goal::{GoalStory, Goals};
-use timeline::life::{Life, LifeTold};
+use timeline::life::{Life, LifeView};
 use tlog::LeafIndex;
 
 use crate::log::{Published, ReadError};
@@ -49,9 +49,9 @@ pub struct Page<T> {
 
 /// The life of an agent, and what of it is not told.
 #[derive(Clone, Debug)]
-pub struct Portrait {
+pub struct LifeExcerpt {
     /// The life. It begins later than was asked for where the agent did, or if too much was done in so long a time.
-    pub life: LifeTold,
+    pub life: LifeView,
     /// How many heartbeats there were for each that is told.
     pub beats_for_each: usize,
     /// Whether it leaves out the beginning of what was asked for.
@@ -138,7 +138,7 @@ pub fn life(
     span_ms: Range<u64>,
     from: u64,
     entries: &[Entry],
-) -> Result<LifeTold, ReadError> {
+) -> Result<LifeView, ReadError> {
     let before = scene(published, agent, from)?;
     let earlier = changes(published, &leases_in(before.iter()), 0..from)?;
     let mut scene: Vec<Entry> = before.into_iter().chain(earlier).collect();
@@ -157,7 +157,7 @@ pub fn portrait(
     published: &Published,
     agent: &Name,
     span_ms: Range<u64>,
-) -> Result<Portrait, ReadError> {
+) -> Result<LifeExcerpt, ReadError> {
     let range = received(published, &span_ms)?;
     let topic = Topic::Agent(agent.clone());
     let rows = published.mentions(&topic, range.clone(), Order::NewestFirst, MAX_ROWS)?;
@@ -181,7 +181,7 @@ pub fn portrait(
         None => first_of(published, agent)?.unwrap_or_default(),
     };
     let from_ms = begins_ms.clamp(span_ms.start, span_ms.end);
-    Ok(Portrait {
+    Ok(LifeExcerpt {
         life: life(published, agent, from_ms..span_ms.end, from, &entries)?,
         beats_for_each,
         is_cut: cut.is_some(),

@@ -43,7 +43,7 @@ const INBOX: &str = "requests";
 
 /// What `init` is told.
 #[derive(Clone, Debug)]
-pub struct Founding {
+pub struct InitOptions {
     /// The folder to create; it must not exist, or be empty.
     pub data: PathBuf,
     /// The name of the log.
@@ -74,7 +74,7 @@ enum Origin {
 /// [`InitError`]. Before the first file is written, nothing has changed.
 pub fn init(
     engine: &dyn Engine,
-    founding: &Founding,
+    founding: &InitOptions,
     now_ms: u64,
 ) -> Result<RecordHash, InitError> {
     must_be_empty(&founding.data)?;
@@ -229,7 +229,7 @@ impl Keys {
 
 /// Charter 1, with the members that the file names in place of the defaults, signed by the root.
 fn charter(
-    founding: &Founding,
+    founding: &InitOptions,
     keys: &Keys,
     log: &SigningKey,
     now_ms: u64,
@@ -272,7 +272,7 @@ fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     named.map(|(_, value)| value)
 }
 
-fn default_charter(founding: &Founding, keys: &Keys, log: &SigningKey, now_ms: u64) -> Record {
+fn default_charter(founding: &InitOptions, keys: &Keys, log: &SigningKey, now_ms: u64) -> Record {
     let member = |file: KeyFile, role| CharterKey {
         key: keys.get(file).public(),
         name: file

@@ -20,7 +20,7 @@ use crate::config::Settings;
 use crate::files::{Files, TooFewFiles};
 use crate::http::{self, Places, Service, Web};
 use crate::inbox::Inbox;
-use crate::init::{self, Founding, InitError, init};
+use crate::init::{self, InitError, InitOptions, init};
 use crate::keys::{self, KeyError, KeyFile};
 use crate::log::{
     Clock as _, Fatal, Log, LogKeys, OpenError, Options, Recovered, Sequencer, SystemClock,
@@ -318,7 +318,7 @@ fn make_for_a_look(engine: &dyn Engine, settings: &Settings) -> Result<(), Serve
     if !init::is_vacant(&settings.data)? {
         return Ok(());
     }
-    let founding = Founding {
+    let founding = InitOptions {
         data: settings.data.clone(),
         origin: DEV_ORIGIN.to_owned(),
         mode: None,

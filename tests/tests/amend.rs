@@ -55,7 +55,7 @@ fn a_higher_threshold_needs_its_own_signatures_too() {
     shell.succeed(submit);
     assert_eq!(version(&shell), 2);
     assert!(
-        missing(&shell, submit).contains("another charter"),
+        missing(&shell, submit).contains("not made for the charter in force"),
         "it is in force already"
     );
     shell.succeed("charter amend --mode observe -o @third.json");

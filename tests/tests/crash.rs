@@ -27,7 +27,7 @@ const MOST_DELAY_US: u64 = 20_000;
 
 /// What the clients were told.
 #[derive(Default)]
-struct Told {
+struct Acknowledged {
     indices: Mutex<HashMap<RecordHash, u64>>,
     heads: Mutex<Vec<VerifiedCheckpoint>>,
     acknowledged: AtomicU64,
@@ -39,7 +39,7 @@ fn nothing_acknowledged_is_lost_and_no_head_is_taken_back() {
     let mut service = Service::new();
     let signer = service.signer();
     service.log(&signer.registration("a", &PrivateKey::from_seed(&[5; 32])));
-    let told = Told::default();
+    let told = Acknowledged::default();
     let rounds = std::env::var("DRAGONS_KILLS").map_or(ROUNDS, |kills| kills.parse().unwrap());
     for round in 0..rounds {
         let acknowledged = 1 + random() % MOST_ACKNOWLEDGED_A_ROUND;
@@ -76,7 +76,7 @@ fn random() -> u64 {
 }
 
 /// Posts one record after another until the service is gone.
-fn load(service: &Service, signer: &Signer, told: &Told, client: u64) {
+fn load(service: &Service, signer: &Signer, told: &Acknowledged, client: u64) {
     for n in 0.. {
         if told.over.load(Ordering::SeqCst) {
             return;
@@ -103,7 +103,7 @@ fn load(service: &Service, signer: &Signer, told: &Told, client: u64) {
     }
 }
 
-fn check(service: &Service, told: &Told) {
+fn check(service: &Service, told: &Acknowledged) {
     for (record, index) in told.indices.lock().unwrap().iter() {
         let found = service.get(&format!("/v1/records/{record}")).json();
         assert_eq!(found["index"].as_u64(), Some(*index), "{record}");

@@ -170,7 +170,7 @@ fn beside_a_log_that_observes_even_what_is_not_allowed_runs() {
     asks_both(r#"{"jsonrpc":"2.0","id":2,"id":3,"method":"tools/call","params":{"name":"echo"}}"#);
     let (_, stderr) = proxied.end();
     assert!(
-        stderr.contains("1 messages passed without leave"),
+        stderr.contains("1 messages passed without permission"),
         "{stderr}"
     );
     let scopes = scopes(&world);

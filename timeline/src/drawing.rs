@@ -14,7 +14,7 @@ use ledger::record::{AgentState, Status};
 
 use crate::goal::Action;
 use crate::leases::LeaseSpan;
-use crate::life::{LifeTold, StateSpan};
+use crate::life::{LifeView, StateSpan};
 use crate::words::{counted, span, utc, visible};
 
 /// The width of the picture, in its own units.
@@ -89,7 +89,7 @@ const LANES: [Lane; 9] = [
 ];
 
 /// Draws a life.
-pub fn svg(life: &LifeTold) -> String {
+pub fn svg(life: &LifeView) -> String {
     let mut drawing = Drawing::new(life);
     // Writing to a string does not fail.
     let _ = drawing.draw(life);
@@ -97,7 +97,7 @@ pub fn svg(life: &LifeTold) -> String {
 }
 
 /// What the picture shows, in a sentence for those who do not see it.
-pub fn description(life: &LifeTold) -> String {
+pub fn description(life: &LifeView) -> String {
     let states: Vec<String> = life.states.iter().map(in_words).collect();
     let claims = life.refusals.iter().filter(|it| it.is_claim).count();
     let denials = life.refusals.len() - claims;
@@ -134,7 +134,7 @@ struct Stretch {
 }
 
 impl Drawing {
-    fn new(life: &LifeTold) -> Self {
+    fn new(life: &LifeView) -> Self {
         Self {
             out: String::new(),
             from_ms: life.from_ms,
@@ -142,7 +142,7 @@ impl Drawing {
         }
     }
 
-    fn draw(&mut self, life: &LifeTold) -> fmt::Result {
+    fn draw(&mut self, life: &LifeView) -> fmt::Result {
         let height = TOP + LANE * LANES.len() as u64 + 2 * LANE;
         write!(
             self.out,
@@ -205,7 +205,7 @@ impl Drawing {
         Ok(())
     }
 
-    fn states(&mut self, life: &LifeTold) -> fmt::Result {
+    fn states(&mut self, life: &LifeView) -> fmt::Result {
         let mut before: Option<Lane> = None;
         for told in &life.states {
             let Some(state) = told.state else {
@@ -229,7 +229,7 @@ impl Drawing {
         Ok(())
     }
 
-    fn leases(&mut self, life: &LifeTold) -> fmt::Result {
+    fn leases(&mut self, life: &LifeView) -> fmt::Result {
         for lease in &life.leases {
             let at = self.stretch(lease.from_ms, lease.to_ms);
             self.bar(Lane::Lease, "lease", "#57534b", at, &of_lease(lease))?;
@@ -253,7 +253,7 @@ impl Drawing {
         Ok(())
     }
 
-    fn beats(&mut self, life: &LifeTold) -> fmt::Result {
+    fn beats(&mut self, life: &LifeView) -> fmt::Result {
         let mut drawn = BTreeSet::new();
         for beat in &life.beats {
             if drawn.insert(self.x(beat.received_ms)) {
@@ -264,7 +264,7 @@ impl Drawing {
         Ok(())
     }
 
-    fn actions(&mut self, life: &LifeTold) -> fmt::Result {
+    fn actions(&mut self, life: &LifeView) -> fmt::Result {
         let mut drawn = BTreeSet::new();
         for action in &life.actions {
             let result = action.result.as_ref();
@@ -296,7 +296,7 @@ impl Drawing {
         }
     }
 
-    fn refusals(&mut self, life: &LifeTold) -> fmt::Result {
+    fn refusals(&mut self, life: &LifeView) -> fmt::Result {
         let mut drawn = BTreeSet::new();
         for refusal in &life.refusals {
             if drawn.insert(self.x(refusal.received_ms)) {
@@ -373,7 +373,7 @@ impl Lane {
     }
 }
 
-fn within(life: &LifeTold, at_ms: u64) -> bool {
+fn within(life: &LifeView, at_ms: u64) -> bool {
     (life.from_ms..=life.to_ms).contains(&at_ms)
 }
 

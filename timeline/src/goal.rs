@@ -44,7 +44,7 @@ pub struct GoalStory {
     /// What was refused, if the refusal shows that it was for this goal.
     pub refusals: Vec<Refusal>,
     /// The outcomes, oldest first. The first by the agent itself ends the goal.
-    pub outcomes: Vec<OutcomeTold>,
+    pub outcomes: Vec<OutcomeView>,
 }
 
 /// An action: announced, then done.
@@ -104,7 +104,7 @@ pub struct ActionResult {
 
 /// What came of a goal.
 #[derive(Clone, Debug, Serialize)]
-pub struct OutcomeTold {
+pub struct OutcomeView {
     /// The record.
     #[serde(serialize_with = "json::text")]
     pub record: RecordHash,
@@ -120,14 +120,14 @@ pub struct OutcomeTold {
     #[serde(serialize_with = "json::text")]
     pub verdict: Verdict,
     /// On which grounds.
-    pub checks: Vec<CheckTold>,
+    pub checks: Vec<CheckView>,
     /// Under whose authority.
     pub authority: Authority,
 }
 
 /// A ground for a verdict.
 #[derive(Clone, Debug, Serialize)]
-pub struct CheckTold {
+pub struct CheckView {
     /// What was checked.
     #[serde(serialize_with = "json::text")]
     pub name: Text,
@@ -239,7 +239,7 @@ impl Goals {
                 }
             }
             Phase::Outcome(outcome) => {
-                let told = OutcomeTold::of(entry, receipt, outcome, &self.leases);
+                let told = OutcomeView::of(entry, receipt, outcome, &self.leases);
                 if let Some(story) = self.story(&outcome.goal) {
                     story.outcomes.push(told);
                 }
@@ -270,7 +270,7 @@ impl GoalStory {
     }
 
     /// The outcome that ended it: the first by the agent itself.
-    pub fn outcome(&self) -> Option<&OutcomeTold> {
+    pub fn outcome(&self) -> Option<&OutcomeView> {
         self.outcomes.iter().find(|told| told.agent == self.agent)
     }
 }
@@ -305,9 +305,9 @@ impl Action {
     }
 }
 
-impl OutcomeTold {
+impl OutcomeView {
     fn of(entry: &Entry, receipt: &Receipt, outcome: &Outcome, leases: &Leases) -> Self {
-        let checks = outcome.checks.iter().map(|check| CheckTold {
+        let checks = outcome.checks.iter().map(|check| CheckView {
             name: check.name.clone(),
             digest: check.digest,
             record: check.record,

@@ -17,7 +17,7 @@ use crate::words::visible;
 
 /// An agent over a span of time.
 #[derive(Clone, Debug, Serialize)]
-pub struct LifeTold {
+pub struct LifeView {
     /// The agent.
     #[serde(serialize_with = "json::text")]
     pub agent: Name,
@@ -39,7 +39,7 @@ pub struct LifeTold {
     /// What it was refused.
     pub refusals: Vec<Refusal>,
     /// The versions that were registered.
-    pub versions: Vec<VersionTold>,
+    pub versions: Vec<VersionView>,
 }
 
 /// From when to when.
@@ -100,7 +100,7 @@ pub struct Beat {
 
 /// A version of the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct VersionTold {
+pub struct VersionView {
     /// Where its registration stands.
     #[serde(serialize_with = "json::index")]
     pub index: LeafIndex,
@@ -140,7 +140,7 @@ pub struct Life {
     actions: Vec<Action>,
     places: BTreeMap<RecordHash, usize>,
     refusals: Vec<Refusal>,
-    versions: Vec<VersionTold>,
+    versions: Vec<VersionView>,
 }
 
 impl Life {
@@ -185,7 +185,7 @@ impl Life {
                 is_final: beat.r#final,
             }),
             Body::Refusal(refused) => self.refusals.push(Refusal::of(entry, refused)),
-            Body::Manifest(registration) => self.versions.push(VersionTold {
+            Body::Manifest(registration) => self.versions.push(VersionView {
                 index: entry.index,
                 received_ms: entry.received_ms,
                 version: registration.manifest.version.clone(),
@@ -196,7 +196,7 @@ impl Life {
     }
 
     /// What was heard.
-    pub fn told(mut self) -> LifeTold {
+    pub fn told(mut self) -> LifeView {
         let (from_ms, to_ms) = (self.from_ms, self.to_ms);
         self.turn(self.state, self.cause.clone(), to_ms);
         self.states.retain(|span| span.from_ms < span.to_ms);
@@ -206,7 +206,7 @@ impl Life {
         let overlaps = |span: &&LeaseSpan| span.from_ms < to_ms && span.to_ms > from_ms;
         let leases = self.leases.spans().iter().filter(overlaps);
         let leases: Vec<LeaseSpan> = leases.cloned().collect();
-        LifeTold {
+        LifeView {
             agent: self.agent,
             from_ms,
             to_ms,

@@ -9,7 +9,7 @@ use timeline::drawing;
 use timeline::entry::Entry;
 use timeline::goal::{GoalStory, Goals};
 use timeline::leases::Why;
-use timeline::life::{Life, LifeTold, Span};
+use timeline::life::{Life, LifeView, Span};
 use tlog::LeafIndex;
 
 const START_MS: u64 = 1_764_000_000_000;
@@ -110,13 +110,13 @@ fn worked() -> World {
     world
 }
 
-fn life(entries: &[Entry], from_ms: u64, to_ms: u64) -> LifeTold {
+fn life(entries: &[Entry], from_ms: u64, to_ms: u64) -> LifeView {
     let mut life = Life::of("a".parse().unwrap(), from_ms..to_ms);
     entries.iter().for_each(|entry| life.hear(entry));
     life.told()
 }
 
-fn states(life: &LifeTold) -> Vec<(Option<&'static str>, u64, u64)> {
+fn states(life: &LifeView) -> Vec<(Option<&'static str>, u64, u64)> {
     let minutes = |ms: u64| ms.saturating_sub(START_MS) / MINUTE_MS;
     let spans = life.states.iter();
     let state = |state: AgentState| state.as_str();

@@ -74,7 +74,7 @@ impl Intake {
         let (report, paths) = reading.finish(&mut |bytes| plain.extend_from_slice(bytes))?;
         self.stage = IntakeStage::Finished {
             digest,
-            told: report.told_json(&trust),
+            told: report.explanation_json(&trust),
             paths,
         };
         Ok(IntakeEnd {

@@ -13,7 +13,7 @@ use crate::doctor::{self, Check, Given, Installation, Outcome, Report, Source};
 use crate::exit::Exit;
 use crate::options::Cli;
 use crate::output;
-use crate::paper::{Ink, Paper};
+use crate::printer::{Printer, Tone};
 use crate::session::{Session, state_home};
 
 /// How wide the column of results is: the longest has so many letters, and two spaces behind it.
@@ -57,7 +57,7 @@ pub(crate) fn run(session: &Session, options: Options) -> Result<Exit> {
     if session.json() {
         output::json(&report.to_value())?;
     } else {
-        output::verbatim(&written(&report, Paper::for_stdout()))?;
+        output::verbatim(&written(&report, Printer::for_stdout()))?;
     }
     Ok(match report.count("problem") {
         0 => Exit::Good,
@@ -127,23 +127,23 @@ fn agent_of(directory: &Path) -> Option<Given<Name>> {
 }
 
 /// The report for people: a line for each check, and below it what it means and what to do.
-fn written(report: &Report, mut paper: Paper) -> String {
+fn written(report: &Report, mut printer: Printer) -> String {
     let mut told: Option<&str> = None;
     for check in report.checks() {
         let (result, name) = (check.result(), check.name);
         let head = format!("{result:RESULT_WIDTH$}{name:NAME_WIDTH$}");
-        paper.line(ink(check), &head, &check.detail);
+        printer.line(tone(check), &head, &check.detail);
         let below = " ".repeat(RESULT_WIDTH + NAME_WIDTH);
         match &check.outcome {
             Outcome::Ok => {}
             Outcome::Warning(remedy) | Outcome::Problem(remedy) => {
-                paper.line(Ink::Plain, &below, &remedy.meaning);
-                paper.line(Ink::Strong, &below, &format!("-> {}", remedy.advice));
+                printer.line(Tone::Plain, &below, &remedy.meaning);
+                printer.line(Tone::Strong, &below, &format!("-> {}", remedy.advice));
             }
             // Several in a row that want the same are reported once.
             Outcome::NotChecked { advice } if told == Some(advice) => {}
             Outcome::NotChecked { advice } => {
-                paper.line(Ink::Faint, &below, &format!("-> {advice}"));
+                printer.line(Tone::Faint, &below, &format!("-> {advice}"));
             }
         }
         told = match &check.outcome {
@@ -151,17 +151,17 @@ fn written(report: &Report, mut paper: Paper) -> String {
             _ => None,
         };
     }
-    paper.space();
-    paper.line(Ink::Strong, "", &sum(report));
-    paper.finish()
+    printer.space();
+    printer.line(Tone::Strong, "", &sum(report));
+    printer.finish()
 }
 
-fn ink(check: &Check) -> Ink {
+fn tone(check: &Check) -> Tone {
     match check.outcome {
-        Outcome::Ok => Ink::Plain,
-        Outcome::Warning(_) => Ink::Strong,
-        Outcome::Problem(_) => Ink::Bad,
-        Outcome::NotChecked { .. } => Ink::Faint,
+        Outcome::Ok => Tone::Plain,
+        Outcome::Warning(_) => Tone::Strong,
+        Outcome::Problem(_) => Tone::Bad,
+        Outcome::NotChecked { .. } => Tone::Faint,
     }
 }
 

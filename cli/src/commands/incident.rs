@@ -24,9 +24,9 @@ use crate::incident::readme::{
 use crate::incident::{Hearing, Incident, page, text};
 use crate::options::{Moment, Threads};
 use crate::output;
-use crate::paper::Paper;
+use crate::pack_items::{self, PackListener};
+use crate::printer::Printer;
 use crate::session::{Session, now_ms};
-use crate::told::{self, Listener};
 
 /// How much of the pack is heard at a time: lines come in small pieces.
 const HEARD_BYTES: usize = 64 * 1024;
@@ -119,16 +119,16 @@ impl std::fmt::Display for Took {
 }
 
 /// The evidence on its way: into its file, to the verifier where somebody trusts a log, and into what is told of it.
-struct Passage {
+struct EvidenceSink {
     file: Sink,
     case: Option<Evidence>,
     verifier: Option<Crew>,
-    listener: Listener,
+    listener: PackListener,
     hearing: Hearing,
     took: Took,
 }
 
-impl Write for Passage {
+impl Write for EvidenceSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write_all(bytes)?;
         if let Some(case) = &mut self.case {
@@ -173,16 +173,16 @@ fn collect(
         verify: trust.as_ref().map(|_| Duration::ZERO),
         ..Took::default()
     };
-    let passage = Passage {
+    let passage = EvidenceSink {
         file: folder.file(PACK)?,
         case: options.page.then(Evidence::begin).transpose()?,
         verifier: trust.map(|trust| Threads::default().crew(Verifier::new(trust))),
-        listener: Listener::default(),
+        listener: PackListener::default(),
         hearing,
         took,
     };
     let mut passage = BufWriter::with_capacity(HEARD_BYTES, passage);
-    told::fetch_bytes(&service, &log, &wanted, additions, &mut passage)?;
+    pack_items::fetch_bytes(&service, &log, &wanted, additions, &mut passage)?;
     let passage = passage.into_inner().map_err(io::IntoInnerError::into_error);
     let mut passage = passage.context("the pack could not be written")?;
     folder.end(passage.file)?;
@@ -213,9 +213,9 @@ fn disclosures(options: &Options) -> Result<Vec<ledger::pack::Disclosure>> {
 }
 
 fn write(incident: &Incident, folder: &mut Folder) -> Result<()> {
-    let mut paper = Paper::plain();
-    text::write(incident, &mut paper);
-    folder.write(TEXT, paper.finish())?;
+    let mut printer = Printer::plain();
+    text::write(incident, &mut printer);
+    folder.write(TEXT, printer.finish())?;
     folder.write(PAGE, &page::page(incident)?)?;
     for (name, document) in [
         (JSON, incident.timeline()?),

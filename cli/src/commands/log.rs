@@ -18,7 +18,7 @@ use tlog::{EMPTY_ROOT, Hash, LeafIndex, TreeSize};
 
 use crate::exit::DoesNotHold;
 use crate::options::EntryName;
-use crate::output::{self, Went};
+use crate::output::{self, WrittenTo};
 use crate::session::Session;
 
 /// Which entry.
@@ -89,7 +89,7 @@ pub(crate) fn prove(session: &Session, options: &ProveOptions) -> Result<()> {
     let proof = service.proof(index, options.size.map(TreeSize::new))?;
     let entry = Entry::open(&proof, index, &log)?;
     let path = options.out.as_deref().unwrap_or(Path::new(STDOUT));
-    if output::file(path, &proof)? == Went::ToStdout {
+    if output::file(path, &proof)? == WrittenTo::ToStdout {
         return Ok(());
     }
     let written = object([
@@ -125,7 +125,7 @@ pub(crate) fn prove_state(session: &Session, options: &ProveStateOptions) -> Res
     let told = report.told().because.join(" ");
     ensure!(report.verdict != Verdict::Failed, DoesNotHold(told));
     let path = options.out.as_deref().unwrap_or(Path::new(STDOUT));
-    if output::file(path, &text)? == Went::ToStdout {
+    if output::file(path, &text)? == WrittenTo::ToStdout {
         return Ok(());
     }
     let written = object([

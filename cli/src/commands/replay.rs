@@ -15,10 +15,10 @@ use crate::evidence;
 use crate::exit::{self, Exit};
 use crate::options::Threads;
 use crate::output;
-use crate::paper::Paper;
+use crate::pack_items::{self, PackListener};
+use crate::printer::Printer;
 use crate::session::Session;
 use crate::story::{Hearing, Story, Wish, text};
-use crate::told::{self, Listener};
 
 /// Of what.
 #[derive(Debug, Args)]
@@ -70,9 +70,9 @@ fn print(session: &Session, story: &Story) -> Result<()> {
     if session.json() {
         return output::verbatim(&format!("{}\n", story.to_json()?));
     }
-    let mut paper = Paper::for_stdout();
-    text::write(story, &mut paper);
-    output::verbatim(&paper.finish())
+    let mut printer = Printer::for_stdout();
+    text::write(story, &mut printer);
+    output::verbatim(&printer.finish())
 }
 
 /// What a file shows to somebody who trusts a log; and what it claims, to anybody else.
@@ -82,7 +82,7 @@ fn from_file(
     threads: Threads,
     hearing: &mut Hearing,
 ) -> Result<Option<Report>> {
-    let mut listener = Listener::default();
+    let mut listener = PackListener::default();
     let mut hear = |bytes: &[u8]| listener.hear(bytes, &mut |told| hearing.hear(told));
     let unreadable = || format!("{file:?} could not be read");
     let Some(trust) = session.trust()? else {
@@ -115,13 +115,13 @@ fn from_service(
     };
     let verifier = session.trust()?.map(Verifier::new);
     let mut verifier = verifier.map(|verifier| options.threads.crew(verifier));
-    let mut listener = Listener::default();
-    let mut hear = told::Hearing(|bytes: &[u8]| {
+    let mut listener = PackListener::default();
+    let mut hear = pack_items::Hearing(|bytes: &[u8]| {
         listener.hear(bytes, &mut |told| hearing.hear(told));
         verifier
             .iter_mut()
             .for_each(|verifier| verifier.push(bytes));
     });
-    told::fetch_bytes(&service, &log, &wanted, Additions::default(), &mut hear)?;
+    pack_items::fetch_bytes(&service, &log, &wanted, Additions::default(), &mut hear)?;
     Ok(verifier.map(Crew::finish))
 }

@@ -27,8 +27,8 @@ use crate::exit::Exit;
 use crate::folder::{Folder, Sink, Written};
 use crate::options::{Moment, Threads};
 use crate::output;
+use crate::pack_items;
 use crate::session::{Session, now_ms};
-use crate::told;
 
 /// How much of a pack goes on at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -163,12 +163,12 @@ fn name_of(path: &Path) -> Result<String> {
 }
 
 /// The evidence on its way into its file and to the verifier.
-struct Passage {
+struct EvidenceSink {
     file: Sink,
     verifier: Crew,
 }
 
-impl Write for Passage {
+impl Write for EvidenceSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write_all(bytes)?;
         self.verifier.push(bytes);
@@ -205,9 +205,9 @@ fn gather(
     let log = session.log(&service)?;
     let wanted = Wanted::Range { from: 0, to: None };
     let verifier = options.threads.crew(Verifier::new(trust));
-    let passage = Passage { file, verifier };
+    let passage = EvidenceSink { file, verifier };
     let mut passage = BufWriter::with_capacity(CHUNK_BYTES, passage);
-    told::fetch_bytes(&service, &log, &wanted, Additions::default(), &mut passage)?;
+    pack_items::fetch_bytes(&service, &log, &wanted, Additions::default(), &mut passage)?;
     let passage = passage.into_inner().map_err(io::IntoInnerError::into_error);
     let passage = passage.context("the evidence could not be written")?;
     folder.end(passage.file)?;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use ledger::digest::{Digest, RecordHash};
 use ledger::verify::{
-    Answer, Check, Finding, Growth, Reply, Report, Told, TraceStep, Trust, Verifier,
+    Answer, Check, Explanation, Finding, Growth, Reply, Report, TraceStep, Trust, Verifier,
 };
 
 use crate::evidence::{self, Verified};
@@ -73,7 +73,7 @@ fn print(report: &Report, trust: &Trust, explain: bool) -> Result<()> {
 }
 
 /// What it comes to, and what makes it so.
-fn print_headline(told: &Told, explain: bool) -> Result<()> {
+fn print_headline(told: &Explanation, explain: bool) -> Result<()> {
     output::line(&told.headline.title().to_lowercase())?;
     if explain {
         output::line(&format!("  {}", told.headline.means()))?;

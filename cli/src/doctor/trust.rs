@@ -272,7 +272,7 @@ mod tests {
         let unknown = anyhow::Error::from(CheckpointError::UnknownOrigin { origin });
         assert!(
             matches!(&judge_checkpoint(&unknown).outcome, super::super::Outcome::Problem(remedy)
-            if remedy.meaning.contains("another log"))
+            if remedy.meaning.contains("does not show the log that you trust"))
         );
         let log = ledger::digest::RecordHash::new(ledger::digest::Digest::of(&[]));
         let other = anyhow::Error::from(EntryError::OtherLog {

@@ -8,8 +8,8 @@ use timeline::entry::Line;
 use timeline::goal::Refusal;
 
 use super::Incident;
-use super::lease::LeaseTold;
-use super::version::{Registered, VersionTold};
+use super::lease::LeaseView;
+use super::version::{Registered, VersionView};
 
 impl Incident {
     /// The timeline: the agent's life as the service tells it, and each entry with what was found at it.
@@ -98,7 +98,7 @@ impl Incident {
         joined(serde_json::to_value(line)?, [("findings", found.into())])
     }
 
-    fn lease(&self, lease: &LeaseTold) -> Result<Value> {
+    fn lease(&self, lease: &LeaseView) -> Result<Value> {
         let names = lease.span.granted_by.iter();
         let names: Vec<String> = names.map(|key| self.holders.name(key)).collect();
         let ended = lease.ended.as_ref();
@@ -115,7 +115,7 @@ impl Incident {
         )
     }
 
-    fn version(&self, version: &VersionTold) -> Result<Value> {
+    fn version(&self, version: &VersionView) -> Result<Value> {
         let differences = version.differences();
         let differences = differences.iter().map(|it| plain(&it.to_value()));
         let before = version.before.as_ref();

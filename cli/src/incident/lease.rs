@@ -15,7 +15,7 @@ use crate::holders::Holders;
 
 /// A lease.
 #[derive(Debug)]
-pub(crate) struct LeaseTold {
+pub(crate) struct LeaseView {
     /// Its terms, and what became of it up to the end of the span.
     pub(crate) span: LeaseSpan,
     /// What was used or reserved before the span.
@@ -34,7 +34,7 @@ pub(super) fn told(
     span: &Range<u64>,
     (before, after): (&State, &State),
     kept: &BTreeMap<RecordHash, Spent>,
-) -> Vec<LeaseTold> {
+) -> Vec<LeaseView> {
     let overlaps = |it: &&LeaseSpan| it.from_ms < span.end && it.to_ms > span.start;
     let own = leases.spans().iter().filter(|it| it.agent == *agent);
     let own: Vec<&LeaseSpan> = own.filter(overlaps).collect();
@@ -47,7 +47,7 @@ pub(super) fn told(
     }
     let told = leases.spans().iter();
     let told = told.filter(|it| wanted.contains(&it.lease));
-    told.map(|it| LeaseTold {
+    told.map(|it| LeaseView {
         used_before: spent(before, &it.lease),
         used: match after.lease(&it.lease) {
             Some(held) => held.spent(),
@@ -82,7 +82,7 @@ fn spent(rules: &State, lease: &RecordHash) -> Spent {
     held.map_or_else(Spent::default, |held| held.spent())
 }
 
-impl LeaseTold {
+impl LeaseView {
     /// What it allows and denies.
     pub(crate) fn scope(&self) -> String {
         let list = |patterns: &[ledger::scope::Pattern]| {

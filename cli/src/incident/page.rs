@@ -11,9 +11,9 @@ use timeline::words::{self, utc, visible};
 use timeline::{drawing, goal};
 
 use super::Incident;
-use super::lease::LeaseTold;
+use super::lease::LeaseView;
 use super::text::{NO_STATE, capabilities, files, refused};
-use super::version::VersionTold;
+use super::version::VersionView;
 use crate::story::text::sentence;
 
 /// How it looks, by day and by night.
@@ -221,7 +221,7 @@ impl EntryRow {
 }
 
 impl LeaseRow {
-    fn of(incident: &Incident, lease: &LeaseTold) -> Self {
+    fn of(incident: &Incident, lease: &LeaseView) -> Self {
         let (told, holders) = (&lease.span, &incident.holders);
         Self {
             index: told.index.get(),
@@ -244,7 +244,7 @@ impl LeaseRow {
 }
 
 impl VersionRow {
-    fn of(incident: &Incident, version: &VersionTold) -> Self {
+    fn of(incident: &Incident, version: &VersionView) -> Self {
         let (now, before) = (&version.now, version.before.as_ref());
         let name = |it: &super::version::Registered| {
             let version = it.registration.manifest.version.as_str();

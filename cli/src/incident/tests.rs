@@ -5,8 +5,8 @@ use proving::{Identity, Keys, Log, Speaker, record};
 use serde_json::Value;
 
 use super::*;
-use crate::paper::Paper;
-use crate::told::Listener;
+use crate::pack_items::PackListener;
+use crate::printer::Printer;
 
 const START_MS: u64 = 1_764_000_000_000;
 const MINUTE_MS: u64 = 60_000;
@@ -95,16 +95,16 @@ fn hear(
     span: Range<u64>,
     report: Option<Report>,
 ) -> Result<Incident, Refusal> {
-    let (mut listener, mut hearing) = (Listener::default(), Hearing::of(agent, span));
+    let (mut listener, mut hearing) = (PackListener::default(), Hearing::of(agent, span));
     listener.hear(pack.as_bytes(), &mut |told| hearing.hear(told));
     listener.finish().expect("a whole pack");
     hearing.told(report)
 }
 
 fn text_of(incident: &Incident) -> String {
-    let mut paper = Paper::plain();
-    text::write(incident, &mut paper);
-    paper.finish()
+    let mut printer = Printer::plain();
+    text::write(incident, &mut printer);
+    printer.finish()
 }
 
 fn kinds(incident: &Incident) -> Vec<&str> {

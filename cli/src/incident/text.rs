@@ -7,22 +7,22 @@ use timeline::goal::Refusal;
 use timeline::words::{counted, entries, span, utc};
 
 use super::Incident;
-use super::lease::LeaseTold;
-use super::version::VersionTold;
-use crate::paper::{Ink, Paper};
+use super::lease::LeaseView;
+use super::version::VersionView;
+use crate::printer::{Printer, Tone};
 use crate::story::text::{head, ink_of, margin, sentence};
 
 /// What an agent is before its first registration: of what came after it everything was heard.
 pub(super) const NO_STATE: &str = "not registered";
 
 /// Writes it.
-pub(crate) fn write(incident: &Incident, paper: &mut Paper) {
-    Writer { incident, paper }.write();
+pub(crate) fn write(incident: &Incident, printer: &mut Printer) {
+    Writer { incident, printer }.write();
 }
 
 struct Writer<'a> {
     incident: &'a Incident,
-    paper: &'a mut Paper,
+    printer: &'a mut Printer,
 }
 
 impl Writer<'_> {
@@ -41,19 +41,21 @@ impl Writer<'_> {
         let (from_ms, to_ms) = (self.incident.from_ms, self.incident.to_ms);
         let length = span(to_ms - from_ms);
         let when = format!("{} to {} ({length})", utc(from_ms), utc(to_ms));
-        self.paper.line(Ink::Strong, &format!("{agent}  "), &when);
+        self.printer
+            .line(Tone::Strong, &format!("{agent}  "), &when);
         if let Some(header) = &self.incident.header {
             let (count, size) = (entries(header.count), header.size);
             let heard = format!("{}, {count} of {size}, {}", header.origin, header.selection);
-            self.paper.line(Ink::Plain, "heard from  ", &heard);
+            self.printer.line(Tone::Plain, "heard from  ", &heard);
         }
-        self.paper.line(Ink::Plain, "", &self.incident.extent());
-        self.paper.line(Ink::Strong, "", &self.incident.verdict());
+        self.printer.line(Tone::Plain, "", &self.incident.extent());
+        self.printer
+            .line(Tone::Strong, "", &self.incident.verdict());
     }
 
     fn title(&mut self, title: &str) {
-        self.paper.space();
-        self.paper.line(Ink::Strong, "", title);
+        self.printer.space();
+        self.printer.line(Tone::Strong, "", title);
     }
 
     fn findings(&mut self) {
@@ -64,9 +66,9 @@ impl Writer<'_> {
         for finding in &self.incident.findings {
             let at = finding.index.map_or_else(String::new, |it| it.to_string());
             let head = format!("{at:>7}  ");
-            self.paper.line(Ink::Bad, &head, &sentence(finding));
+            self.printer.line(Tone::Bad, &head, &sentence(finding));
             let why = finding.refusal.code.sentence();
-            self.paper.line(Ink::Faint, "           ", why);
+            self.printer.line(Tone::Faint, "           ", why);
         }
         let others = match self.incident.other_findings() {
             0 => return self.none(self.incident.findings.is_empty()),
@@ -74,7 +76,7 @@ impl Writer<'_> {
                 format!("report.json has {others} more, before or after the span or about others")
             }
         };
-        self.paper.line(Ink::Faint, "         ", &others);
+        self.printer.line(Tone::Faint, "         ", &others);
     }
 
     fn states(&mut self) {
@@ -87,8 +89,8 @@ impl Writer<'_> {
             };
             let lasted = span(state.to_ms - state.from_ms);
             let head = format!("         {}  {name:<16}  ", utc(state.from_ms));
-            self.paper
-                .line(Ink::Plain, &head, &format!("for {lasted}: {why}"));
+            self.printer
+                .line(Tone::Plain, &head, &format!("for {lasted}: {why}"));
         }
         self.none(self.incident.life.states.is_empty());
     }
@@ -104,7 +106,7 @@ impl Writer<'_> {
         }
         for (index, refusal) in &self.incident.unreadable {
             let head = head(*index, None, "no record");
-            self.paper.line(Ink::Bad, &head, &refusal.to_string());
+            self.printer.line(Tone::Bad, &head, &refusal.to_string());
         }
         self.none(self.incident.lines.is_empty() && self.incident.unreadable.is_empty());
     }
@@ -115,10 +117,10 @@ impl Writer<'_> {
         let about = about.map(|about| format!("{about}: "));
         let what = format!("{}{}", about.unwrap_or_default(), line.what);
         let head = head(line.index, Some(line.received_ms), line.kind);
-        self.paper.line(ink_of(line.kind), &head, &what);
+        self.printer.line(ink_of(line.kind), &head, &what);
         for finding in self.incident.findings_at(line.index) {
-            self.paper
-                .line(Ink::Bad, &margin("  finding"), &sentence(finding));
+            self.printer
+                .line(Tone::Bad, &margin("  finding"), &sentence(finding));
         }
     }
 
@@ -126,7 +128,7 @@ impl Writer<'_> {
         let head = head(first.index, Some(first.received_ms), "heartbeats");
         let (until, index) = (utc(last.received_ms), last.index);
         let what = format!("{count} up to {until}, entry {index}: {}", last.what);
-        self.paper.line(Ink::Faint, &head, &what);
+        self.printer.line(Tone::Faint, &head, &what);
     }
 
     fn leases(&mut self) {
@@ -136,8 +138,8 @@ impl Writer<'_> {
         }
         for gap in &self.incident.life.unleased {
             let (from, to) = (utc(gap.from_ms), utc(gap.to_ms));
-            self.paper.line(
-                Ink::Bad,
+            self.printer.line(
+                Tone::Bad,
                 "         none  ",
                 &format!("of its own was in force from {from} to {to}"),
             );
@@ -145,11 +147,11 @@ impl Writer<'_> {
         self.none(self.incident.leases.is_empty() && self.incident.life.unleased.is_empty());
     }
 
-    fn lease(&mut self, lease: &LeaseTold) {
+    fn lease(&mut self, lease: &LeaseView) {
         let (told, holders) = (&lease.span, &self.incident.holders);
         let head = format!("{:>7}  ", told.index.get());
         let what = format!("{}: {}", told.agent, lease.scope());
-        self.paper.line(Ink::Strong, &head, &what);
+        self.printer.line(Tone::Strong, &head, &what);
         let when = format!("{} to {}", utc(told.from_ms), utc(told.to_ms));
         self.detail("in force", &when);
         self.detail("record", &told.lease.to_string());
@@ -173,12 +175,12 @@ impl Writer<'_> {
         self.none(self.incident.versions.is_empty());
     }
 
-    fn version(&mut self, version: &VersionTold) {
+    fn version(&mut self, version: &VersionView) {
         let now = &version.now;
         let manifest = &now.registration.manifest;
         let head = format!("{:>7}  ", now.index.get());
         let what = format!("{}, since {}", manifest.version, utc(now.received_ms));
-        self.paper.line(Ink::Strong, &head, &what);
+        self.printer.line(Tone::Strong, &head, &what);
         self.detail("manifest", &now.registration.manifest_hash.to_string());
         self.detail("registered", &self.incident.holders.names(&now.by));
         self.detail("why", now.registration.reason.as_str());
@@ -206,23 +208,23 @@ impl Writer<'_> {
                 Some(refusal.received_ms),
                 refusal.code.as_str(),
             );
-            self.paper.line(Ink::Bad, &head, &refused(refusal));
-            self.paper
-                .line(Ink::Faint, &margin(""), refusal.code.sentence());
+            self.printer.line(Tone::Bad, &head, &refused(refusal));
+            self.printer
+                .line(Tone::Faint, &margin(""), refusal.code.sentence());
         }
         self.none(self.incident.life.refusals.is_empty());
     }
 
     fn detail(&mut self, what: &str, text: &str) {
         if !text.is_empty() {
-            self.paper
-                .line(Ink::Plain, &format!("         {what:<12}  "), text);
+            self.printer
+                .line(Tone::Plain, &format!("         {what:<12}  "), text);
         }
     }
 
     fn none(&mut self, is_none: bool) {
         if is_none {
-            self.paper.line(Ink::Faint, "         ", "none");
+            self.printer.line(Tone::Faint, "         ", "none");
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Registered {
 
 /// A version that was in force.
 #[derive(Debug)]
-pub(crate) struct VersionTold {
+pub(crate) struct VersionView {
     /// It.
     pub(crate) now: Registered,
     /// The one before it; `None` of the first.
@@ -64,10 +64,10 @@ impl Versions {
     }
 
     /// The one in force at a time, and those after it.
-    pub(super) fn told(self, from_ms: u64) -> Vec<VersionTold> {
+    pub(super) fn told(self, from_ms: u64) -> Vec<VersionView> {
         let heard = &self.heard;
         let earlier = heard.partition_point(|it| it.received_ms < from_ms);
-        let told = |at: usize| VersionTold {
+        let told = |at: usize| VersionView {
             now: heard[at].clone(),
             before: at.checked_sub(1).map(|before| heard[before].clone()),
         };
@@ -75,7 +75,7 @@ impl Versions {
     }
 }
 
-impl VersionTold {
+impl VersionView {
     /// How it differs from the one before it, as far as the log has that.
     pub(crate) fn differences(&self) -> Vec<Difference> {
         let now = &self.now.registration.manifest;

@@ -7,23 +7,28 @@ use ledger::scope::Scope;
 use ledger::text::Name;
 use ledger::verify::{Finding, Verdict};
 use timeline::entry::Line;
-use timeline::goal::{Action, GoalStory, OutcomeTold, Refusal};
+use timeline::goal::{Action, GoalStory, OutcomeView, Refusal};
 use timeline::leases::Authority;
 use timeline::words::{counted, entries, span, utc};
 use tlog::LeafIndex;
 
 use super::Story;
-use crate::paper::{Ink, Paper};
+use crate::printer::{Printer, Tone};
 
 /// Writes the story.
-pub(crate) fn write(story: &Story, paper: &mut Paper) {
+pub(crate) fn write(story: &Story, printer: &mut Printer) {
     let ran = BTreeMap::new();
-    Writer { story, paper, ran }.write();
+    Writer {
+        story,
+        printer,
+        ran,
+    }
+    .write();
 }
 
 struct Writer<'a> {
     story: &'a Story,
-    paper: &'a mut Paper,
+    printer: &'a mut Printer,
     /// What was run last under each scope of each agent.
     ran: BTreeMap<(Name, Scope), Digest>,
 }
@@ -45,7 +50,7 @@ impl Writer<'_> {
             }
         }
         for (index, refusal) in &self.story.unreadable {
-            self.entry(Ink::Bad, *index, None, "no record", &refusal.to_string());
+            self.entry(Tone::Bad, *index, None, "no record", &refusal.to_string());
         }
         self.other_findings();
     }
@@ -57,26 +62,26 @@ impl Writer<'_> {
                 "{}: {entries} of {}, {}",
                 header.origin, header.size, header.selection
             );
-            self.paper.line(Ink::Strong, "log ", &text);
+            self.printer.line(Tone::Strong, "log ", &text);
         }
         match &self.story.report {
             None => self
-                .paper
-                .line(Ink::Bad, "unverified: ", "nobody has checked any of this"),
+                .printer
+                .line(Tone::Bad, "unverified: ", "nobody has checked any of this"),
             Some(report) => {
-                let ink = match report.verdict {
-                    Verdict::Verified => Ink::Strong,
-                    Verdict::Failed | Verdict::Incomplete => Ink::Bad,
+                let tone = match report.verdict {
+                    Verdict::Verified => Tone::Strong,
+                    Verdict::Failed | Verdict::Incomplete => Tone::Bad,
                 };
                 let count = counted(report.findings.len() as u64, "finding");
-                self.paper.line(
-                    ink,
+                self.printer.line(
+                    tone,
                     "verdict: ",
                     &format!("{}, {count}", report.verdict.as_str()),
                 );
             }
         }
-        self.paper.space();
+        self.printer.space();
     }
 
     fn goal(&mut self, goal: Option<&GoalStory>) {
@@ -85,7 +90,7 @@ impl Writer<'_> {
         };
         let what = format!("{}: {}, for {}", goal.agent, goal.title, goal.requester);
         self.entry(
-            Ink::Strong,
+            Tone::Strong,
             goal.index,
             Some(goal.received_ms),
             "goal",
@@ -102,8 +107,8 @@ impl Writer<'_> {
             .iter()
             .for_each(|outcome| self.outcome(goal, outcome));
         if goal.outcome().is_none() {
-            self.paper
-                .line(Ink::Faint, &margin("outcome"), "none is told");
+            self.printer
+                .line(Tone::Faint, &margin("outcome"), "none is told");
         }
     }
 
@@ -113,7 +118,7 @@ impl Writer<'_> {
         let runs = action.digest;
         if let Some(ran) = self.ran.insert(name, runs).filter(|ran| *ran != runs) {
             let what = format!("{} is {runs}, and was {ran}", action.tool);
-            self.paper.line(Ink::Strong, &margin("  changed"), &what);
+            self.printer.line(Tone::Strong, &margin("  changed"), &what);
         }
     }
 
@@ -124,7 +129,7 @@ impl Writer<'_> {
         };
         let what = format!("{by}{} with {}", action.scope, action.tool);
         self.entry(
-            Ink::Plain,
+            Tone::Plain,
             action.index,
             Some(action.received_ms),
             "  intent",
@@ -135,8 +140,8 @@ impl Writer<'_> {
             self.authority(&action.authority);
         }
         let Some(result) = &action.result else {
-            self.paper
-                .line(Ink::Faint, &margin("  result"), "none is told");
+            self.printer
+                .line(Tone::Faint, &margin("  result"), "none is told");
             return;
         };
         let usage = match (result.usage.tokens, result.usage.cost_micros) {
@@ -149,7 +154,7 @@ impl Writer<'_> {
             span(result.duration_ms)
         );
         self.entry(
-            Ink::Plain,
+            Tone::Plain,
             result.index,
             Some(result.received_ms),
             "  result",
@@ -160,7 +165,7 @@ impl Writer<'_> {
     fn refusal(&mut self, refusal: &Refusal) {
         let what = format!("{}: {}", refusal.what(), refusal.code);
         self.entry(
-            Ink::Bad,
+            Tone::Bad,
             refusal.index,
             Some(refusal.received_ms),
             "  denied",
@@ -168,7 +173,7 @@ impl Writer<'_> {
         );
     }
 
-    fn outcome(&mut self, goal: &GoalStory, outcome: &OutcomeTold) {
+    fn outcome(&mut self, goal: &GoalStory, outcome: &OutcomeView) {
         let by = match outcome.agent == goal.agent {
             true => String::new(),
             false => format!("{}: ", outcome.agent),
@@ -184,7 +189,7 @@ impl Writer<'_> {
         };
         let what = format!("{by}{}{checks}", outcome.verdict);
         self.entry(
-            Ink::Strong,
+            Tone::Strong,
             outcome.index,
             Some(outcome.received_ms),
             "outcome",
@@ -213,7 +218,7 @@ impl Writer<'_> {
             version.unwrap_or_default(),
             manifest.unwrap_or_default()
         );
-        self.paper.line(Ink::Faint, &margin("  under"), &text);
+        self.printer.line(Tone::Faint, &margin("  under"), &text);
     }
 
     fn event(&mut self, event: Option<&Line>) {
@@ -234,17 +239,17 @@ impl Writer<'_> {
     /// An entry, and what was found at it.
     fn entry(
         &mut self,
-        ink: Ink,
+        tone: Tone,
         index: LeafIndex,
         received_ms: Option<u64>,
         kind: &str,
         what: &str,
     ) {
         let head = head(index, received_ms, kind);
-        self.paper.line(ink, &head, what);
+        self.printer.line(tone, &head, what);
         let found: Vec<String> = self.story.findings_at(index).map(sentence).collect();
         for finding in found {
-            self.paper.line(Ink::Bad, &margin("  finding"), &finding);
+            self.printer.line(Tone::Bad, &margin("  finding"), &finding);
         }
     }
 
@@ -253,24 +258,24 @@ impl Writer<'_> {
         if others.is_empty() {
             return;
         }
-        self.paper.space();
-        self.paper
-            .line(Ink::Strong, "", "found beside what is told");
+        self.printer.space();
+        self.printer
+            .line(Tone::Strong, "", "found beside what is told");
         for finding in others {
             let at = finding
                 .index
                 .map_or_else(String::new, |index| index.to_string());
-            self.paper
-                .line(Ink::Bad, &format!("{at:>7}  "), &sentence(finding));
+            self.printer
+                .line(Tone::Bad, &format!("{at:>7}  "), &sentence(finding));
         }
     }
 }
 
 /// What somebody should look at is a refusal, and whatever operators did against an agent.
-pub(crate) fn ink_of(kind: &str) -> Ink {
+pub(crate) fn ink_of(kind: &str) -> Tone {
     match kind {
-        "refusal" | "lease-revocation" | "order" => Ink::Bad,
-        _ => Ink::Plain,
+        "refusal" | "lease-revocation" | "order" => Tone::Bad,
+        _ => Tone::Plain,
     }
 }
 

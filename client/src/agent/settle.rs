@@ -8,7 +8,7 @@ use super::{Agent, AgentError, Saying};
 use crate::disclosure::{Disclosure, Place, Side};
 use crate::entry::Entry;
 use crate::http::ServiceError;
-use crate::journal::Unsaid;
+use crate::journal::Unreported;
 use crate::submission::{SubmitError, find_signed};
 use crate::transport::Transport;
 
@@ -195,7 +195,7 @@ impl<T: Transport> Agent<T> {
         Phase::Outcome(Outcome { ..outcome })
     }
 
-    fn disclosures_of(&self, unsaid: &Unsaid) -> Result<Vec<Disclosure>, AgentError> {
+    fn disclosures_of(&self, unsaid: &Unreported) -> Result<Vec<Disclosure>, AgentError> {
         let Phase::Result(result) = &unsaid.phase else {
             return Ok(Vec::new());
         };

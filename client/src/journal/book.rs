@@ -37,7 +37,7 @@ pub struct OpenIntent {
 
 /// A result or an outcome that is still to be said, and what it was called when it was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsaid {
+pub struct Unreported {
     /// The record that was refused.
     pub record: RecordHash,
     /// What it said.
@@ -55,7 +55,7 @@ pub struct Book {
     last_beat: Option<RecordHash>,
     pending: VecDeque<SignedRecord>,
     claimed: Vec<SignedRecord>,
-    unsaid: Vec<Unsaid>,
+    unsaid: Vec<Unreported>,
     renamed: BTreeMap<RecordHash, RecordHash>,
     goals: Vec<RecordHash>,
     intents: BTreeMap<RecordHash, OpenIntent>,
@@ -87,7 +87,7 @@ impl Book {
     }
 
     /// Results and outcomes that an epoch ended under: they are still to be said, in the one that is in force.
-    pub fn unsaid(&self) -> &[Unsaid] {
+    pub fn unsaid(&self) -> &[Unreported] {
         &self.unsaid
     }
 
@@ -277,12 +277,12 @@ fn follow(tip: Option<Tip>, record: &SignedRecord) -> Option<Tip> {
 
 /// What came of an action or a goal stays true when the epoch that it was signed in is over, or the state does not
 /// let it be said: it is said again later. What was about to happen does not.
-fn still_to_be_said(record: &SignedRecord, refusal: &Refusal) -> Option<Unsaid> {
+fn still_to_be_said(record: &SignedRecord, refusal: &Refusal) -> Option<Unreported> {
     let for_its_place =
         refusal.code.http_status() == Some(409) || refusal.code == Code::StateForbids;
     match &record.record().body {
         Body::Receipt(receipt) if for_its_place => match &receipt.phase {
-            Phase::Result(_) | Phase::Outcome(_) => Some(Unsaid {
+            Phase::Result(_) | Phase::Outcome(_) => Some(Unreported {
                 record: record.hash(),
                 phase: receipt.phase.clone(),
             }),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::charter::Approval;
-use super::owed::OwedTo;
+use super::owed::OwedTransitions;
 use super::recent::{Denials, PastInstances};
 use crate::digest::{Digest, RecordHash};
 use crate::key::{KeyId, PublicKey};
@@ -150,7 +150,7 @@ pub struct Agent {
     /// Where the agent is in the deadline queue.
     pub(super) deadline_ms: Option<u64>,
     /// Its transitions that were due and are not logged.
-    pub(super) owed: OwedTo,
+    pub(super) owed: OwedTransitions,
 }
 
 impl Agent {
@@ -188,7 +188,7 @@ impl Agent {
             heals_ms: Vec::new(),
             denials: Denials::default(),
             deadline_ms: None,
-            owed: OwedTo::default(),
+            owed: OwedTransitions::default(),
         }
     }
 

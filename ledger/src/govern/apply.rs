@@ -10,7 +10,7 @@ use super::charter::Approval;
 use super::heads::LogKeys;
 use super::lease::{Ended, LeaseState, Spent};
 use super::recent::Denials;
-use super::state::{Constitution, Known, State};
+use super::state::{CharterInForce, Known, State};
 use crate::digest::RecordHash;
 use crate::record::{
     AgentState, Body, Charter, CheckedRecord, Heartbeat, Lease, LeaseRenewal, LeaseRevocation,
@@ -74,7 +74,7 @@ impl State {
                 Arc::make_mut(&mut self.charter_keys).push(key);
             }
         }
-        self.constitution = Some(Arc::new(Constitution { log, hash, charter }));
+        self.constitution = Some(Arc::new(CharterInForce { log, hash, charter }));
         self.end_what_is_distrusted();
         // Its clocks are others, so are all deadlines.
         self.requeue_all();

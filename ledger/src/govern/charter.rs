@@ -1,7 +1,7 @@
 //! The charter: the first one, its amendments, and what an amendment takes back.
 
 use super::lease::Ended;
-use super::state::{Constitution, State};
+use super::state::{CharterInForce, State};
 use crate::codes::{Code, Refusal};
 use crate::digest::RecordHash;
 use crate::envelope::Checked;
@@ -127,7 +127,7 @@ fn is_first(charter: &Charter) -> Result<(), Refusal> {
 }
 
 /// The origin is the log's name to all who follow it, so it stays.
-fn follows(before: &Constitution, charter: &Charter) -> Result<(), Refusal> {
+fn follows(before: &CharterInForce, charter: &Charter) -> Result<(), Refusal> {
     let (got, want) = (charter.version, before.charter.version + 1);
     if got != want || charter.previous != Some(before.hash) {
         let why = format!("version {got}: want {want}, with previous {}", before.hash);

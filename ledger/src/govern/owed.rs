@@ -41,7 +41,7 @@ pub(super) struct Waiting {
 
 /// The transitions that an agent is owed: one of a rule.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OwedTo {
+pub(super) struct OwedTransitions {
     /// Those that are due.
     pub(super) waiting: Vec<Waiting>,
     /// Those that were missed and are owed still.
@@ -308,7 +308,7 @@ impl State {
     }
 }
 
-impl OwedTo {
+impl OwedTransitions {
     fn has(&self, rule: Rule) -> bool {
         self.missed.contains(&rule) || self.waiting.iter().any(|it| it.rule == rule)
     }

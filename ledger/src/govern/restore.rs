@@ -7,8 +7,8 @@ use super::charter::Approval;
 use super::entries::{Put, of_log};
 use super::heads::LogKeys;
 use super::lease::{LeaseState, Over, Slot, Spent};
-use super::owed::{Owed, OwedTo, Waiting};
-use super::state::{Constitution, Known, State};
+use super::owed::{Owed, OwedTransitions, Waiting};
+use super::state::{CharterInForce, Known, State};
 use crate::codes::Refusal;
 use crate::digest::RecordHash;
 use crate::json::{Members, Value, boolean, expected, integer, parsed, string};
@@ -84,7 +84,7 @@ impl Restoring {
         state.size = members.required("size", integer)?;
         let hash = members.required("charter", parsed)?;
         let charter = members.required("terms", |path, value| whole(path, value, Charter::read))?;
-        state.constitution = Some(Arc::new(Constitution { log, hash, charter }));
+        state.constitution = Some(Arc::new(CharterInForce { log, hash, charter }));
         let keys: Vec<PublicKey> = members.list("keys", parsed)?;
         for key in &keys {
             let (key, owner) = (*key, None);
@@ -237,7 +237,7 @@ impl Agent {
         for (intent, open) in members.list("intents", OpenIntent::read)? {
             self.intents.insert(intent, open);
         }
-        self.owed = OwedTo {
+        self.owed = OwedTransitions {
             waiting: members.list("waiting", Waiting::read)?,
             missed: members.list("missed", parsed)?,
         };

@@ -17,7 +17,7 @@ use crate::text::Name;
 
 /// The charter in force, and the names that depend on it.
 #[derive(Debug)]
-pub(super) struct Constitution {
+pub(super) struct CharterInForce {
     pub(super) log: RecordHash,
     pub(super) hash: RecordHash,
     pub(super) charter: Charter,
@@ -34,7 +34,7 @@ pub struct State {
     pub(super) gap_end_ms: u64,
     /// How long nothing was logged, all gaps together.
     pub(super) gaps_ms: u64,
-    pub(super) constitution: Option<Arc<Constitution>>,
+    pub(super) constitution: Option<Arc<CharterInForce>>,
     /// Every key that a charter or a manifest has ever brought.
     pub(super) keys: HashTrieMapSync<KeyId, Known>,
     /// Those of them that a charter brought first, in the order in which they came.

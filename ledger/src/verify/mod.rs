@@ -25,6 +25,7 @@ mod answers;
 mod causes;
 mod disclosures;
 mod draft;
+mod explanation;
 mod fault;
 mod freshness;
 mod head;
@@ -42,7 +43,6 @@ mod report;
 mod shown;
 mod state;
 mod tally;
-mod told;
 mod trust;
 
 use crate::codes::Refusal;
@@ -50,6 +50,7 @@ use proof::ProofBytes;
 
 pub use ahead::{LikelyKeys, LinesAhead};
 pub use answers::{Answer, Question, Reply};
+pub use explanation::{Explanation, Headline};
 pub use heads::Growth;
 pub use paths::Paths;
 pub use proof::ProofVerifier;
@@ -59,7 +60,6 @@ pub use report::{
 };
 pub use shown::{entry_of_line, entry_of_proof, path_from};
 pub use tally::MAX_LISTED_FINDINGS;
-pub use told::{Headline, Told};
 pub use trust::{MAX_TRUST_BYTES, Trust};
 
 /// What a pack begins with: its header's first member.

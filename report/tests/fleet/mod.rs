@@ -4,12 +4,12 @@
 use ledger::digest::Digest;
 use ledger::verify::{Report, Verifier};
 use proving::Log;
-use proving::difference::{Cell, Score, Told, score, truth};
+use proving::difference::{Cell, Difference, Score, score, truth};
 use proving::fleet::{Plan, Size, plan};
 use proving::script::START_MS;
 use proving::simulation::{agent_name, play};
 use proving::watchdog::{self, Alarm, Watchdog};
-use report::document::{CaseTold, Document, Terms};
+use report::document::{CaseView, Document, Terms};
 use report::files::Made;
 use report::inputs::Watch;
 use report::replay::{Played, Replay};
@@ -132,13 +132,13 @@ fn alert(alarm: &Alarm) -> Alert {
     }
 }
 
-fn told(case: &CaseTold) -> Told {
+fn told(case: &CaseView) -> Difference {
     let alerts = case.alerts.iter();
     let mut alerts: Vec<_> = alerts
         .map(|it| (it.source.clone(), it.source_id.clone(), it.opened_ms))
         .collect();
     alerts.sort();
-    Told {
+    Difference {
         class: case.class.to_owned(),
         agent: case.agent.clone(),
         began_ms: case.began_ms,

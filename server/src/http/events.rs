@@ -79,7 +79,7 @@ struct Kinds(Vec<Kind>);
 
 /// The data of an event: an entry without its signatures.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Told {
+pub(super) struct EventBody {
     /// The entry's index, which is the event's id too.
     index: u64,
     /// When the log received it: milliseconds since the epoch.
@@ -102,7 +102,7 @@ pub(super) struct Told {
     params(Wanted, ("last-event-id" = Option<u64>, Header, description = "The index of the last entry that was seen.")),
     responses(
         (status = 200, description = "Server-sent events without end; the data of each is one such object.",
-            body = Told, content_type = "text/event-stream"),
+            body = EventBody, content_type = "text/event-stream"),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
@@ -344,7 +344,7 @@ fn tell(
         Kind::Transition => "transition",
         _ => "entry",
     };
-    let told = Told {
+    let told = EventBody {
         index,
         received_ms,
         record: record.hash().to_string(),

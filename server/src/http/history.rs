@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use timeline::entry::{Entry, Line};
 use timeline::goal::GoalStory;
 use timeline::leases::{LeaseSpan, Leases};
-use timeline::life::LifeTold;
+use timeline::life::LifeView;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Service;
@@ -34,7 +34,7 @@ pub(super) struct Timeline {
     has_more: bool,
     /// The life that these entries tell of: its states, leases, beats, actions and refusals.
     #[schema(value_type = Object)]
-    life: LifeTold,
+    life: LifeView,
 }
 
 /// A goal from its start to its outcome.

@@ -14,12 +14,12 @@ const NOW_MS: u64 = 1_700_000_000_000;
 /// One for all tests: each has a folder of its own.
 static ENGINE: LazyLock<MemoryEngine> = LazyLock::new(MemoryEngine::new);
 
-fn init(founding: &Founding, now_ms: u64) -> Result<RecordHash, InitError> {
+fn init(founding: &InitOptions, now_ms: u64) -> Result<RecordHash, InitError> {
     super::init(&*ENGINE, founding, now_ms)
 }
 
-fn founding(data: &Path) -> Founding {
-    Founding {
+fn founding(data: &Path) -> InitOptions {
+    InitOptions {
         data: data.to_owned(),
         origin: "log.example/a".to_owned(),
         mode: None,
@@ -40,7 +40,7 @@ fn with_file(text: &str) -> Result<Charter, InitError> {
     let folder = tempfile::tempdir().unwrap();
     let charter = Some(text.to_owned());
     init(
-        &Founding {
+        &InitOptions {
             charter,
             ..founding(folder.path())
         },
@@ -107,7 +107,7 @@ fn keys_that_are_there_are_used_and_not_overwritten() {
     let root = PrivateKey::from_seed(&[7; 32]);
     keys::create(&KeyFile::Root.path(&key_folder), &root).unwrap();
     init(
-        &Founding {
+        &InitOptions {
             keys: Some(key_folder.clone()),
             ..founding(&data)
         },
@@ -123,7 +123,7 @@ fn keys_that_are_there_are_used_and_not_overwritten() {
     };
     assert!(charter.grants(Role::Root, &root.public().id()));
     assert!(!data.join("keys").exists());
-    let in_use = Founding {
+    let in_use = InitOptions {
         keys: Some(key_folder),
         ..founding(&folder.path().join("other"))
     };
@@ -140,7 +140,7 @@ fn keys_that_are_there_are_used_and_not_overwritten() {
 fn a_log_key_signs_one_log() {
     let folder = tempfile::tempdir().unwrap();
     let keys = Some(folder.path().join("keys"));
-    let [first, second] = ["first", "second"].map(|name| Founding {
+    let [first, second] = ["first", "second"].map(|name| InitOptions {
         keys: keys.clone(),
         ..founding(&folder.path().join(name))
     });
@@ -163,7 +163,7 @@ fn no_two_files_hold_one_key() {
             let key = keys::draw().unwrap();
             keys::create(&one.path(&keys), &key).unwrap();
             keys::create(&other.path(&keys), &key).unwrap();
-            let founding = Founding {
+            let founding = InitOptions {
                 keys: Some(keys),
                 ..founding(&folder.path().join("data"))
             };
@@ -210,7 +210,7 @@ fn short_clocks_bring_a_short_tolerance_unless_the_file_names_one() {
 fn flags_win_over_the_charter_file() {
     let folder = tempfile::tempdir().unwrap();
     let charter = Some(r#"{"mode":"observe","origin":"log.example/b"}"#.to_owned());
-    let founding = Founding {
+    let founding = InitOptions {
         mode: Some(Mode::Enforce),
         charter,
         ..founding(folder.path())
@@ -246,7 +246,7 @@ fn a_charter_that_does_not_stand_is_refused_before_anything_is_written() {
         let data = folder.path().join("data");
         let charter = Some(text.to_owned());
         let refused = init(
-            &Founding {
+            &InitOptions {
                 charter,
                 ..founding(&data)
             },
@@ -266,7 +266,7 @@ fn an_origin_that_no_key_can_have_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let origin = origin.to_owned();
         let refused = init(
-            &Founding {
+            &InitOptions {
                 origin,
                 ..founding(folder.path())
             },

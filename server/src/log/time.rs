@@ -31,7 +31,7 @@ const SLOWNESS: u64 = 2;
 pub(crate) struct LogTime {
     clock: Arc<dyn Clock>,
     accept_jump: bool,
-    course: Mutex<Course>,
+    course: Mutex<TimeSource>,
 }
 
 /// What the log's time is now.
@@ -67,7 +67,7 @@ pub enum Doubt {
 
 /// Where the log's time comes from. Moments are the monotonic clock's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Course {
+enum TimeSource {
     /// The wall clock.
     Wall,
     /// Nowhere: the wall clock is far ahead, and nobody has vouched for it.
@@ -97,8 +97,8 @@ impl LogTime {
         }
         let is_far = wall_ms.saturating_sub(last_ms) > MAX_STANDSTILL_MS;
         let course = match is_far && !accept_jump {
-            true => Course::Doubted,
-            false => Course::Wall,
+            true => TimeSource::Doubted,
+            false => TimeSource::Wall,
         };
         Ok(Self {
             clock,
@@ -112,7 +112,7 @@ impl LogTime {
         Self {
             clock,
             accept_jump: false,
-            course: Mutex::new(Course::Restored),
+            course: Mutex::new(TimeSource::Restored),
         }
     }
 
@@ -121,26 +121,30 @@ impl LogTime {
         let (wall_ms, moment_ms) = (self.clock.wall_ms(), self.clock.monotonic_ms());
         let mut course = self.course();
         *course = match *course {
-            Course::Restored => return Now::Withheld(Doubt::Restored),
-            Course::Doubted if wall_ms.saturating_sub(last_ms) > MAX_STANDSTILL_MS => {
+            TimeSource::Restored => return Now::Withheld(Doubt::Restored),
+            TimeSource::Doubted if wall_ms.saturating_sub(last_ms) > MAX_STANDSTILL_MS => {
                 let ahead_ms = wall_ms - last_ms;
                 return Now::Withheld(Doubt::Ahead { ahead_ms });
             }
-            Course::Own { from_ms, since_ms } if wall_ms < own_ms(from_ms, since_ms, moment_ms) => {
+            TimeSource::Own { from_ms, since_ms }
+                if wall_ms < own_ms(from_ms, since_ms, moment_ms) =>
+            {
                 return Now::At(own_ms(from_ms, since_ms, moment_ms).max(last_ms));
             }
-            _ if wall_ms >= last_ms => Course::Wall,
-            _ if self.accept_jump => Course::Own {
+            _ if wall_ms >= last_ms => TimeSource::Wall,
+            _ if self.accept_jump => TimeSource::Own {
                 from_ms: last_ms,
                 since_ms: moment_ms,
             },
-            repeated @ Course::Repeated { .. } => repeated,
-            _ => Course::Repeated {
+            repeated @ TimeSource::Repeated { .. } => repeated,
+            _ => TimeSource::Repeated {
                 since_ms: moment_ms,
             },
         };
         match *course {
-            Course::Repeated { since_ms } if moment_ms.saturating_sub(since_ms) > TOLERATED_MS => {
+            TimeSource::Repeated { since_ms }
+                if moment_ms.saturating_sub(since_ms) > TOLERATED_MS =>
+            {
                 let behind_ms = last_ms - wall_ms;
                 Now::Withheld(Doubt::Behind { behind_ms })
             }
@@ -154,7 +158,7 @@ impl LogTime {
             return None;
         };
         let slowness = match *self.course() {
-            Course::Own { .. } => SLOWNESS,
+            TimeSource::Own { .. } => SLOWNESS,
             _ => 1,
         };
         let wait_ms = due_ms.saturating_sub(now_ms).saturating_mul(slowness);
@@ -166,7 +170,7 @@ impl LogTime {
         let wall_ms = self.clock.wall_ms();
         let earliest = wall_ms.saturating_sub(MAX_VOICE_BEHIND_MS);
         let latest = wall_ms.saturating_add(MAX_VOICE_AHEAD_MS);
-        *self.course() == Course::Doubted && (earliest..=latest).contains(&at_ms)
+        *self.course() == TimeSource::Doubted && (earliest..=latest).contains(&at_ms)
     }
 
     /// What the wall clock says, believed or not.
@@ -181,10 +185,10 @@ impl LogTime {
 
     /// Believes the wall clock, because somebody vouches for it.
     pub(super) fn believe(&self) {
-        *self.course() = Course::Wall;
+        *self.course() = TimeSource::Wall;
     }
 
-    fn course(&self) -> MutexGuard<'_, Course> {
+    fn course(&self) -> MutexGuard<'_, TimeSource> {
         self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -176,7 +176,10 @@ async fn the_pages_show_what_there_is_and_escape_it() {
         ),
         (
             "/heads".to_owned(),
-            vec!["<td>none</td>", "Signed tree heads, newest first"],
+            vec![
+                "<td data-th=\"Witnesses\">none</td>",
+                "Signed tree heads, newest first",
+            ],
         ),
         (
             "/charter".to_owned(),

@@ -19,7 +19,7 @@ use ledger::text::{Name, Text};
 use super::{BudgetOptions, list};
 use crate::commands::acting::{self, AgentOptions};
 use crate::options::Span;
-use crate::output::{self, Went};
+use crate::output::{self, WrittenTo};
 use crate::session::{Session, now_ms};
 use crate::trusted;
 
@@ -70,8 +70,8 @@ pub(super) fn ask(session: &Session, options: AskOptions) -> Result<()> {
         signed.map_err(|refusal| anyhow::anyhow!("there is no such request: {refusal}"))?;
     let place = match &out {
         Some(path) => match output::file(path, &signed.to_json())? {
-            Went::ToStdout => return Ok(()),
-            Went::ToFile => ("file", path.display().to_string().into()),
+            WrittenTo::ToStdout => return Ok(()),
+            WrittenTo::ToFile => ("file", path.display().to_string().into()),
         },
         None => ("received_ms", service.ask(&signed)?.received_ms.into()),
     };

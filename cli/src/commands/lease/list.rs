@@ -13,8 +13,8 @@ use timeline::words::utc;
 
 use super::unsettled;
 use crate::output;
+use crate::pack_items;
 use crate::session::{Session, now_ms};
-use crate::told;
 use crate::trusted;
 
 /// Of whom.
@@ -87,7 +87,7 @@ fn of_agent(session: &Session, service: &Service, log: &LogIdentity, agent: &Nam
     let known = service.agent(agent)?.0;
     let mut leases = Leases::default();
     let wanted = Wanted::Agent(agent.clone());
-    told::fetch(service, log, &wanted, &mut |entry| leases.hear(&entry))?;
+    pack_items::fetch(service, log, &wanted, &mut |entry| leases.hear(&entry))?;
     let now_ms = now_ms()?;
     let mut rows =
         vec![["LEASE", "FROM", "UNTIL", "STATUS", "ALLOW", "PURPOSE"].map(str::to_owned)];

@@ -16,13 +16,13 @@
 //! | `fold.rs` | the state without, and with, what cannot be relied on |
 //! | `entries.rs` | names, times and roots of all leaves |
 //! | `heads.rs` | heads that agents and witnesses saw |
-//! | `clouds.rs` | what the log's own problems make unknowable |
+//! | `blind_spots.rs` | what the log's own problems make unknowable |
 //! | `refused.rs` | refusals that show what was refused |
 //! | `blame.rs` | whose fault something is |
 //! | `decided.rs` | whether signers can have known what they are judged by |
 
 mod blame;
-mod clouds;
+mod blind_spots;
 mod decided;
 mod entries;
 mod fold;
@@ -34,7 +34,7 @@ use tlog::tree::Frontier;
 use tlog::{Hash, LeafIndex, TreeSize};
 
 use self::blame::{Blame, blame, check_of, leaves_a_hole, signer};
-use self::clouds::Clouds;
+use self::blind_spots::BlindSpots;
 use self::decided::{Decided, depends_on_when};
 use self::entries::Entries;
 use self::fold::{Histories, Judgement};
@@ -84,7 +84,7 @@ pub(super) struct Replay {
     problem: Option<Party>,
     /// By whom the last problem was, whomever it is about: a sub-lease may rest on another agent's.
     last_problem: Option<Party>,
-    clouds: Clouds,
+    blind_spots: BlindSpots,
     decided: Decided,
     /// What agents' clocks show, until the witnesses have said that the log's own is right.
     in_doubt: Vec<Found>,
@@ -111,7 +111,7 @@ impl Replay {
             standings: Table::default(),
             problem: None,
             last_problem: None,
-            clouds: Clouds::default(),
+            blind_spots: BlindSpots::default(),
             in_doubt: Vec::new(),
             heads: 0,
             earlier: 0,
@@ -162,7 +162,7 @@ impl Replay {
             self.histories.skip(leaf.index, leaf.received_ms);
             // Whatever it was that is not there: a result, a transition, a link of anybody's chain.
             self.problem = Some(Party::Log);
-            self.clouds.gather(None, leaf.received_ms);
+            self.blind_spots.gather(None, leaf.received_ms);
         }
         self.entries.push(leaf.hash, leaf.received_ms, None);
         std::mem::take(&mut self.found)
@@ -203,7 +203,7 @@ impl Replay {
             self.find_about(leaf, Code::ControlGap.because(why), Party::Control, None);
         }
         for Missed { duty, since_ms } in self.histories.advance(now_ms) {
-            if self.clouds.hide(since_ms) {
+            if self.blind_spots.hide(since_ms) {
                 continue;
             }
             let (what, agent) = match duty {
@@ -260,7 +260,7 @@ impl Replay {
         let about = self.histories.state().agent_of(record);
         let about = about.map(Agent::name).or_else(|| record.record().agent());
         match judgement {
-            Judgement::Wrong(refusal) if self.clouds.explain(about, refusal.code) => {
+            Judgement::Wrong(refusal) if self.blind_spots.explain(about, refusal.code) => {
                 Judgement::Rests(refusal)
             }
             Judgement::Wrong(refusal) if self.miscounts_for_another(record, refusal.code) => {
@@ -289,8 +289,8 @@ impl Replay {
             return;
         };
         match judgement {
-            Judgement::Sound(_) => self.clouds.lift(agent),
-            Judgement::Rests(_) => self.clouds.stay(agent),
+            Judgement::Sound(_) => self.blind_spots.lift(agent),
+            Judgement::Rests(_) => self.blind_spots.stay(agent),
             Judgement::Wrong(_) => {}
         }
     }
@@ -372,8 +372,10 @@ impl Replay {
             Code::ThresholdNotMet | Code::Stale | Code::CharterNotAuthorized
         );
         match agent {
-            Some(agent) if leaves_a_hole(code) => self.clouds.miss(&agent),
-            agent if by == Party::Log && !is_here => self.clouds.gather(agent, leaf.received_ms),
+            Some(agent) if leaves_a_hole(code) => self.blind_spots.miss(&agent),
+            agent if by == Party::Log && !is_here => {
+                self.blind_spots.gather(agent, leaf.received_ms);
+            }
             _ => {}
         }
     }

@@ -12,7 +12,7 @@ use ledger::text::Name;
 use serde::Deserialize;
 use timeline::goal::{Action, Refusal};
 use timeline::leases::LeaseSpan;
-use timeline::life::{Beat, Cause, LifeTold, StateSpan};
+use timeline::life::{Beat, Cause, LifeView, StateSpan};
 use timeline::{drawing, words};
 
 use super::frame::Frame;
@@ -264,8 +264,8 @@ impl LeaseCard {
 }
 
 impl Drawn {
-    fn of(portrait: &history::Portrait) -> Self {
-        let life: &LifeTold = &portrait.life;
+    fn of(portrait: &history::LifeExcerpt) -> Self {
+        let life: &LifeView = &portrait.life;
         Self {
             from: When(life.from_ms),
             to: When(life.to_ms),

@@ -5,7 +5,7 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use ledger::digest::RecordHash;
 use serde::Deserialize;
-use timeline::goal::{Action, GoalStory, OutcomeTold, Refusal};
+use timeline::goal::{Action, GoalStory, OutcomeView, Refusal};
 use timeline::leases::Authority;
 use timeline::words;
 
@@ -193,9 +193,9 @@ impl Denied {
 }
 
 impl End {
-    fn of(published: &Published, outcome: &OutcomeTold) -> Result<Self, Problem> {
+    fn of(published: &Published, outcome: &OutcomeView) -> Result<Self, Problem> {
         let checks = outcome.checks.iter();
-        let check = |check: &timeline::goal::CheckTold| {
+        let check = |check: &timeline::goal::CheckView| {
             (visible(check.name.as_str()), check.digest.to_string())
         };
         Ok(Self {

@@ -16,13 +16,13 @@
 //! recovers from what is stored. A group that was certainly not written is put off, and its records may come again.
 
 mod committer;
+mod disk_space;
 mod duties;
 mod genesis;
 mod plan;
 mod planner;
 mod publisher;
 mod refusals;
-mod room;
 mod writer;
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub(super) enum Verdict {
 
 /// Whether the charter in force names the keys that the service signs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Office {
+pub(super) enum KeyStanding {
     /// It names both.
     Held,
     /// It gives the control role to another key.
@@ -91,7 +91,7 @@ pub(super) struct Plan {
     now_ms: u64,
     pub(super) control: Arc<PrivateKey>,
     log_key: VerifierKey,
-    office: Office,
+    office: KeyStanding,
     /// What the service adds by itself.
     pub(super) duties: Vec<Duty>,
     pulsed: Option<(Edge, State)>,
@@ -116,7 +116,7 @@ impl Plan {
         Self {
             now_ms: wall_ms.max(state.last_received_ms()),
             first: LeafIndex::new(edge.size().get()),
-            office: Office::of(&state, &control, &log_key),
+            office: KeyStanding::of(&state, &control, &log_key),
             edge,
             state,
             control,
@@ -154,7 +154,7 @@ impl Plan {
     }
 
     /// Whether the charter names the keys that the service signs with.
-    pub(super) const fn office(&self) -> Office {
+    pub(super) const fn office(&self) -> KeyStanding {
         self.office
     }
 
@@ -171,20 +171,20 @@ impl Plan {
         if let Some(index) = known.index.or(here) {
             return Ok(Verdict::Duplicate { index });
         }
-        if self.office == Office::LogKeyReplaced {
+        if self.office == KeyStanding::LogKeyReplaced {
             // The old key may sign the tree that the amendment ends, and none that is larger.
             let why = "an amendment has just replaced the log key";
             return Ok(Verdict::Refused(Code::Stopping.because(why)));
         }
         match self.admit_upon(&record, &known.absent) {
             // An amendment may just have removed a key: its successor does what is due.
-            Ok(verdict) if self.office != Office::Held => Ok(verdict),
+            Ok(verdict) if self.office != KeyStanding::Held => Ok(verdict),
             Ok(verdict) => {
                 self.transitions()?;
                 self.renewal(&record)?;
                 Ok(verdict)
             }
-            Err(refusal) if self.office != Office::Held => Ok(Verdict::Refused(refusal)),
+            Err(refusal) if self.office != KeyStanding::Held => Ok(Verdict::Refused(refusal)),
             Err(refusal) => {
                 self.refused(&record, &refusal, refusals)?;
                 Ok(Verdict::Refused(refusal))
@@ -242,7 +242,7 @@ impl Plan {
             .extend(full.map(|(tile, hashes)| (key_of(tile), hashes)));
         self.state.apply(index, self.now_ms, record);
         if record.signed().kind() == Kind::Charter {
-            self.office = Office::of(&self.state, &self.control, &self.log_key);
+            self.office = KeyStanding::of(&self.state, &self.control, &self.log_key);
         }
         self.indices.insert(record.hash(), index);
         self.mentions
@@ -252,7 +252,7 @@ impl Plan {
     }
 }
 
-impl Office {
+impl KeyStanding {
     fn of(state: &State, control: &PrivateKey, log_key: &VerifierKey) -> Self {
         let (charter, keyid) = (state.charter(), control.public().id());
         if charter.is_some_and(|charter| !charter.log_keys.contains(log_key)) {

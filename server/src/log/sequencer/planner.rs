@@ -15,7 +15,7 @@ use tlog::note::VerifierKey;
 use tlog::tile::Edge;
 use tokio::sync::oneshot;
 
-use super::plan::{Growth, Known, Office, Plan, Verdict};
+use super::plan::{Growth, KeyStanding, Known, Plan, Verdict};
 use super::refusals::Refusals;
 use super::{Fatal, Submission};
 use crate::log::Submitted;
@@ -201,13 +201,13 @@ impl Planner {
         }
     }
 
-    fn last_words(&self, office: Office) -> Option<Fatal> {
+    fn last_words(&self, office: KeyStanding) -> Option<Fatal> {
         match office {
-            Office::Held => None,
-            Office::ControlLost => Some(Fatal::OutOfOffice {
+            KeyStanding::Held => None,
+            KeyStanding::ControlLost => Some(Fatal::OutOfOffice {
                 keyid: self.control.public().id(),
             }),
-            Office::LogKeyReplaced => Some(Fatal::LogKeyReplaced {
+            KeyStanding::LogKeyReplaced => Some(Fatal::LogKeyReplaced {
                 vkey: self.log_key.to_string(),
             }),
         }

@@ -15,9 +15,9 @@ use tlog::tile::Edge;
 use tokio::sync::watch;
 
 use super::committer::{CommitError, Committer};
+use super::disk_space::DiskSpace;
 use super::planner::{Planned, Planner};
 use super::publisher::{Publisher, put_off};
-use super::room::Room;
 use super::{Fatal, Submission};
 use crate::log::health::{Disk, Status};
 use crate::log::published::{Published, Source};
@@ -40,7 +40,7 @@ pub(in crate::log) struct Writer {
     planner: Planner,
     committer: Committer,
     publisher: Publisher,
-    room: Room,
+    room: DiskSpace,
     snapshots: Snapshots,
     /// How many groups the journal did not write since the last that it wrote.
     not_done: u32,
@@ -77,7 +77,7 @@ impl Writer {
         let log = (edge.clone(), state.clone());
         let office = (keys.control, signer.verifier_key());
         Ok(Self {
-            room: Room::new(Arc::clone(&store), Arc::clone(&status), options),
+            room: DiskSpace::new(Arc::clone(&store), Arc::clone(&status), options),
             planner: Planner::new(store, office, status.time(), log, refused),
             committer: Committer::lead(storage, signer, Some(head.clone()))?,
             publisher: Publisher::new(source, status, head, edge, state),

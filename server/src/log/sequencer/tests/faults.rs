@@ -65,7 +65,7 @@ fn every_step_of_a_commit_fails_in_every_way_and_nothing_is_lost_or_forked() {
 
 /// What was told to anybody before the failure.
 #[derive(Default)]
-struct Told {
+struct Acknowledged {
     acknowledged: Vec<Submitted>,
     heads: Vec<Arc<Published>>,
 }
@@ -100,8 +100,8 @@ impl Case {
         }
     }
 
-    fn until_it_fails(self, bench: &mut Bench, groups: &[Vec<SignedRecord>]) -> Told {
-        let mut told = Told::default();
+    fn until_it_fails(self, bench: &mut Bench, groups: &[Vec<SignedRecord>]) -> Acknowledged {
+        let mut told = Acknowledged::default();
         for group in groups {
             let (outcome, answers) = bench.turn(group.clone());
             let mut answers = answers.into_iter().map(|mut answer| answer.try_recv());

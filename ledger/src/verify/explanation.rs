@@ -33,7 +33,7 @@ pub enum Headline {
 
 /// What a report comes to, in sentences.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Explanation {
     /// Which of the headlines.
     pub headline: Headline,
     /// What makes it so in this report, a sentence each.
@@ -104,7 +104,7 @@ impl Headline {
 
 impl Report {
     /// What it comes to, in sentences.
-    pub fn told(&self) -> Told {
+    pub fn told(&self) -> Explanation {
         let headline = self.headline();
         let why = match headline {
             Headline::NotEvidence => self.what_it_is(),
@@ -114,15 +114,15 @@ impl Report {
             Headline::Consistent => self.said_of_growth(),
             Headline::Verified | Headline::VerifiedWithBreaches => None,
         };
-        Told {
+        Explanation {
             headline,
             because: why.into_iter().chain(self.breaches()).collect(),
         }
     }
 
     /// The sentences, with the answers to people's questions and those about each check, as a page takes them.
-    pub fn told_json(&self, trust: &Trust) -> String {
-        let Told { headline, because } = self.told();
+    pub fn explanation_json(&self, trust: &Trust) -> String {
+        let Explanation { headline, because } = self.told();
         let altered = match self.aside.reading {
             Reading::Altered(alteration) => Some(alteration.as_str()),
             Reading::Evidence | Reading::Other(_) => None,

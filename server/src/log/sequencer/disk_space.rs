@@ -9,7 +9,7 @@ use crate::log::health::{Disk, Status};
 use crate::metrics;
 
 /// Watches the disk that the store is on.
-pub(super) struct Room {
+pub(super) struct DiskSpace {
     store: Arc<dyn Store>,
     status: Arc<Status>,
     min_free_bytes: u64,
@@ -17,7 +17,7 @@ pub(super) struct Room {
     disk: Disk,
 }
 
-impl Room {
+impl DiskSpace {
     pub(super) fn new(store: Arc<dyn Store>, status: Arc<Status>, options: &Options) -> Self {
         Self {
             store,

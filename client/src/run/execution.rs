@@ -1,4 +1,4 @@
-//! The course of a run: one life of CMD after another, until nothing is left to do.
+//! The execution of a run: one life of CMD after another, until nothing is left to do.
 //!
 //! ```text
 //!            ┌── it failed, and is to be started again: after a pause ──┐
@@ -50,7 +50,7 @@ const NOT_RUN: i32 = 125;
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// A run.
-pub(super) struct Course<'a, T> {
+pub(super) struct Execution<'a, T> {
     agent: &'a mut Agent<T>,
     directory: &'a mut Directory,
     options: &'a Options,
@@ -88,7 +88,7 @@ enum Next {
     Done(ExitStatus),
 }
 
-impl<'a, T: Transport + Send> Course<'a, T> {
+impl<'a, T: Transport + Send> Execution<'a, T> {
     /// Begins: everything that CMD needs is there before it is, and the agent runs and has a goal.
     pub(super) fn begin(
         agent: &'a mut Agent<T>,

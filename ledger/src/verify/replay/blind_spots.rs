@@ -2,7 +2,7 @@
 //!
 //! Where the log does not hold what somebody signed, what is missing may be what others build on: they are
 //! not to blame that it is not there. But what was only added, and is in nobody's place, must not excuse
-//! them forever: whoever keeps the log could forge one record, and then do anything. So a cloud over
+//! them forever: whoever keeps the log could forge one record, and then do anything. So a blind spot over
 //! an agent lifts when the agent's own next record fits what is there.
 
 use crate::codes::Code;
@@ -11,8 +11,8 @@ use crate::text::Name;
 
 /// What is unknowable.
 #[derive(Debug, Default)]
-pub(super) struct Clouds {
-    over: Table<Name, Cloud>,
+pub(super) struct BlindSpots {
+    over: Table<Name, BlindSpot>,
     /// Whose own records say that some are missing in front of them.
     holes: Table<Name, bool>,
     /// Until when there was one over nobody knows whom.
@@ -21,7 +21,7 @@ pub(super) struct Clouds {
 
 /// What is unknowable about an agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Cloud {
+enum BlindSpot {
     #[default]
     Nothing,
     /// The agent has logged nothing since that tells whether something is missing.
@@ -30,14 +30,14 @@ enum Cloud {
     Certain,
 }
 
-impl Clouds {
+impl BlindSpots {
     /// The log holds something in place of a record about this agent, or about nobody knows whom.
     pub(super) fn gather(&mut self, agent: Option<Name>, received_ms: u64) {
         match agent {
             None => self.until_ms = Some(received_ms),
-            Some(name) => self.over.change(&name, |cloud| {
-                if *cloud == Cloud::Nothing {
-                    *cloud = Cloud::Doubtful;
+            Some(name) => self.over.change(&name, |blind_spot| {
+                if *blind_spot == BlindSpot::Nothing {
+                    *blind_spot = BlindSpot::Doubtful;
                 }
             }),
         }
@@ -50,19 +50,19 @@ impl Clouds {
 
     /// The agent's own next record fits what is there: nothing of it is missing.
     pub(super) fn lift(&mut self, agent: &Name) {
-        self.settle(agent, Cloud::Nothing);
+        self.settle(agent, BlindSpot::Nothing);
     }
 
     /// The agent's own next record rests on something that is not there.
     pub(super) fn stay(&mut self, agent: &Name) {
-        self.settle(agent, Cloud::Certain);
+        self.settle(agent, BlindSpot::Certain);
     }
 
-    fn settle(&mut self, agent: &Name, settled: Cloud) {
-        if let Some(cloud) = self.over.get_mut(agent)
-            && *cloud == Cloud::Doubtful
+    fn settle(&mut self, agent: &Name, settled: BlindSpot) {
+        if let Some(blind_spot) = self.over.get_mut(agent)
+            && *blind_spot == BlindSpot::Doubtful
         {
-            *cloud = settled;
+            *blind_spot = settled;
         }
     }
 
@@ -73,8 +73,8 @@ impl Clouds {
 
     /// Whether a record may be wrong only because another is missing.
     pub(super) fn explain(&self, agent: Option<&Name>, code: Code) -> bool {
-        let cloud = agent.and_then(|agent| self.over.get(agent));
-        let is_over = cloud.is_some_and(|cloud| *cloud != Cloud::Nothing);
+        let blind_spot = agent.and_then(|agent| self.over.get(agent));
+        let is_over = blind_spot.is_some_and(|blind_spot| *blind_spot != BlindSpot::Nothing);
         let has_hole = agent.is_some_and(|agent| self.holes.get(agent) == Some(&true));
         (self.until_ms.is_some() || is_over) && lacks_something(code)
             || has_hole && lacks_what_was_begun(code)
@@ -125,44 +125,44 @@ mod tests {
         "a".parse().unwrap()
     }
 
-    fn explains(clouds: &Clouds) -> bool {
-        clouds.explain(Some(&name()), Code::TransitionUnfounded)
+    fn explains(blind_spots: &BlindSpots) -> bool {
+        blind_spots.explain(Some(&name()), Code::TransitionUnfounded)
     }
 
     #[test]
-    fn what_fits_next_lifts_a_cloud_and_what_does_not_keeps_it() {
-        let mut clouds = Clouds::default();
-        assert!(!explains(&clouds));
-        clouds.gather(Some(name()), 1);
-        assert!(explains(&clouds));
-        assert!(!clouds.explain(Some(&name()), Code::ScopeDenied));
-        clouds.lift(&name());
-        assert!(!explains(&clouds));
-        clouds.gather(Some(name()), 2);
-        clouds.stay(&name());
-        clouds.lift(&name());
-        clouds.gather(Some(name()), 3);
-        clouds.lift(&name());
-        assert!(explains(&clouds), "something is missing for good");
+    fn what_fits_next_lifts_a_blind_spot_and_what_does_not_keeps_it() {
+        let mut blind_spots = BlindSpots::default();
+        assert!(!explains(&blind_spots));
+        blind_spots.gather(Some(name()), 1);
+        assert!(explains(&blind_spots));
+        assert!(!blind_spots.explain(Some(&name()), Code::ScopeDenied));
+        blind_spots.lift(&name());
+        assert!(!explains(&blind_spots));
+        blind_spots.gather(Some(name()), 2);
+        blind_spots.stay(&name());
+        blind_spots.lift(&name());
+        blind_spots.gather(Some(name()), 3);
+        blind_spots.lift(&name());
+        assert!(explains(&blind_spots), "something is missing for good");
     }
 
     #[test]
     fn a_hole_in_a_chain_explains_what_was_begun_in_it_and_nothing_else() {
-        let mut clouds = Clouds::default();
-        clouds.miss(&name());
-        clouds.lift(&name());
-        assert!(clouds.explain(Some(&name()), Code::GoalUnknown));
-        assert!(!clouds.explain(Some(&"b".parse().unwrap()), Code::GoalUnknown));
-        assert!(!explains(&clouds));
-        assert!(!clouds.explain(Some(&name()), Code::EpochFenced));
+        let mut blind_spots = BlindSpots::default();
+        blind_spots.miss(&name());
+        blind_spots.lift(&name());
+        assert!(blind_spots.explain(Some(&name()), Code::GoalUnknown));
+        assert!(!blind_spots.explain(Some(&"b".parse().unwrap()), Code::GoalUnknown));
+        assert!(!explains(&blind_spots));
+        assert!(!blind_spots.explain(Some(&name()), Code::EpochFenced));
     }
 
     #[test]
     fn what_cannot_be_read_may_be_about_anybody() {
-        let mut clouds = Clouds::default();
-        clouds.gather(None, 5);
-        clouds.lift(&name());
-        assert!(explains(&clouds));
-        assert!(clouds.hide(5) && !clouds.hide(6));
+        let mut blind_spots = BlindSpots::default();
+        blind_spots.gather(None, 5);
+        blind_spots.lift(&name());
+        assert!(explains(&blind_spots));
+        assert!(blind_spots.hide(5) && !blind_spots.hide(6));
     }
 }

@@ -1,4 +1,4 @@
-//! Paper for people: lines as wide as the terminal, with colour where there is one, and nothing of what others wrote that
+//! Text for people: lines as wide as the terminal, with colour where there is one, and nothing of what others wrote that
 //! moves the cursor.
 
 use std::io::IsTerminal as _;
@@ -14,7 +14,7 @@ const WIDTHS: (usize, usize) = (60, 160);
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ink {
+pub(crate) enum Tone {
     /// Nothing special.
     Plain,
     /// A heading.
@@ -27,13 +27,13 @@ pub(crate) enum Ink {
 
 /// What is being written.
 #[derive(Debug)]
-pub(crate) struct Paper {
+pub(crate) struct Printer {
     width: usize,
     is_coloured: bool,
     text: String,
 }
 
-impl Paper {
+impl Printer {
     /// For stdout: as wide as its terminal, and coloured on one unless `NO_COLOR` is set (no-color.org).
     pub(crate) fn for_stdout() -> Self {
         let is_terminal = std::io::stdout().is_terminal();
@@ -57,15 +57,15 @@ impl Paper {
     }
 
     /// Writes `head`, and `text` behind it, whose further lines begin below its first.
-    pub(crate) fn line(&mut self, ink: Ink, head: &str, text: &str) {
+    pub(crate) fn line(&mut self, tone: Tone, head: &str, text: &str) {
         let (head, text) = (visible(head), visible(text));
         let indent = measure_text_width(&head);
         let room = self.width.saturating_sub(indent).max(WIDTHS.0 / 2);
         let mut lines = wrap(&text, room).into_iter();
         let first = lines.next().unwrap_or_default();
-        self.ink(ink, &format!("{head}{first}"));
+        self.tone(tone, &format!("{head}{first}"));
         for line in lines {
-            self.ink(ink, &format!("{:indent$}{line}", ""));
+            self.tone(tone, &format!("{:indent$}{line}", ""));
         }
     }
 
@@ -79,12 +79,12 @@ impl Paper {
         self.text
     }
 
-    fn ink(&mut self, ink: Ink, line: &str) {
-        let style = match ink {
-            Ink::Plain => Style::new(),
-            Ink::Strong => Style::new().bold(),
-            Ink::Faint => Style::new().dim(),
-            Ink::Bad => Style::new().red(),
+    fn tone(&mut self, tone: Tone, line: &str) {
+        let style = match tone {
+            Tone::Plain => Style::new(),
+            Tone::Strong => Style::new().bold(),
+            Tone::Faint => Style::new().dim(),
+            Tone::Bad => Style::new().red(),
         };
         let styled = style
             .force_styling(self.is_coloured)
@@ -142,19 +142,19 @@ mod tests {
 
     #[test]
     fn what_others_wrote_cannot_move_the_cursor() {
-        let mut paper = Paper::plain();
-        paper.line(Ink::Bad, "  ", "a\u{1b}[2Jb\rc\u{202e}d");
-        let text = paper.finish();
+        let mut printer = Printer::plain();
+        printer.line(Tone::Bad, "  ", "a\u{1b}[2Jb\rc\u{202e}d");
+        let text = printer.finish();
         assert_eq!(text, "  a⟨U+001B⟩[2Jb⟨U+000D⟩c⟨U+202E⟩d\n");
     }
 
     #[test]
     fn colour_is_around_the_line_and_not_in_it() {
-        let mut paper = Paper {
+        let mut printer = Printer {
             is_coloured: true,
-            ..Paper::plain()
+            ..Printer::plain()
         };
-        paper.line(Ink::Bad, "", "x");
-        assert_eq!(paper.finish(), "\u{1b}[31mx\u{1b}[0m\n");
+        printer.line(Tone::Bad, "", "x");
+        assert_eq!(printer.finish(), "\u{1b}[31mx\u{1b}[0m\n");
     }
 }

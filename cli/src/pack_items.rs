@@ -25,10 +25,10 @@ pub(crate) fn fetch(
     wanted: &Wanted,
     take: &mut dyn FnMut(Entry),
 ) -> Result<Header> {
-    let mut listener = Listener::default();
+    let mut listener = PackListener::default();
     let mut heard = Hearing(|bytes: &[u8]| {
         listener.hear(bytes, &mut |told| {
-            if let Told::Entry(entry) = told {
+            if let PackItem::Entry(entry) = told {
                 take(*entry);
             }
         });
@@ -62,7 +62,7 @@ pub(crate) fn fetch_bytes(
 
 /// The shown part of a pack.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum PackItem {
     /// What it is of.
     Header(Box<Header>),
     /// An entry.
@@ -73,22 +73,22 @@ pub(crate) enum Told {
 
 /// Hears the bytes of a pack and tells what is in it. What comes after bytes that are not a pack is not told.
 #[derive(Debug, Default)]
-pub(crate) struct Listener {
+pub(crate) struct PackListener {
     reader: Reader,
     refused: Option<Refusal>,
 }
 
-impl Listener {
+impl PackListener {
     /// Hears more.
-    pub(crate) fn hear(&mut self, bytes: &[u8], take: &mut dyn FnMut(Told)) {
+    pub(crate) fn hear(&mut self, bytes: &[u8], take: &mut dyn FnMut(PackItem)) {
         if self.refused.is_some() {
             return;
         }
         let read = self.reader.push(bytes, |line| match line {
-            Line::Header(header) => take(Told::Header(Box::new(header))),
+            Line::Header(header) => take(PackItem::Header(Box::new(header))),
             Line::Leaf(leaf) => take(match Entry::parse(leaf.index, leaf.leaf.as_bytes()) {
-                Ok(entry) => Told::Entry(Box::new(entry)),
-                Err(refusal) => Told::Unreadable(leaf.index, refusal),
+                Ok(entry) => PackItem::Entry(Box::new(entry)),
+                Err(refusal) => PackItem::Unreadable(leaf.index, refusal),
             }),
             _ => {}
         });
