@@ -200,7 +200,7 @@ codes! {
             "The member `agent` stands twice in one object.";
         LeafNotCanonical "leaf-not-canonical" Problem Log (Some(400)) "A leaf is not spelled the one way a leaf is spelled."
             "The leaf has a space after a colon, or its signatures out of order.";
-        ReferenceUnknown "reference-unknown" Problem Unknown (Some(400)) "A record refers to one that is not in the log before it."
+        ReferenceUnknown "reference-unknown" Problem Agent (Some(400)) "A record refers to one that is not in the log before it."
             "An intent names a parent that no record of the log has.";
     }
     Signature "signature" "Who signed, for which log, and when." {
@@ -214,27 +214,27 @@ codes! {
             "One byte of the payload was changed after it had been signed.";
         RoleMissing "role-missing" Problem Log (Some(403)) "A signing key does not have the role that this kind needs."
             "A lease is signed by an observer's key.";
-        ThresholdNotMet "threshold-not-met" Problem Log (Some(403)) "Too few of the keys that count have signed."
+        ThresholdNotMet "threshold-not-met" Problem Operator (Some(403)) "Too few of the keys that count have signed."
             "One operator signs a lease, and the charter asks for two.";
-        Stale "stale" Problem Log (Some(403)) "The time of the record is too far from that of its receipt."
+        Stale "stale" Problem Operator (Some(403)) "The time of the record is too far from that of its receipt."
             "A heartbeat arrives six minutes after the time in it.";
     }
     Charter "charter" "The constitution of the log." {
-        CharterMissing "charter-missing" Problem Log (Some(422)) "The log does not begin with a charter."
+        CharterMissing "charter-missing" Problem Operator (Some(422)) "The log does not begin with a charter."
             "The first leaf of the log is a lease.";
-        CharterVersion "charter-version" Problem Unknown (Some(422)) "A charter does not follow the one before it."
+        CharterVersion "charter-version" Problem Operator (Some(422)) "A charter does not follow the one before it."
             "Version 4 names version 2 as the charter before it.";
         CharterInvalid "charter-invalid" Problem Operator (Some(422)) "A charter contradicts itself."
             "A key has both the roles `control` and `operator`.";
-        CharterNotAuthorized "charter-not-authorized" Problem Log (Some(422)) "A charter is not signed by the roots that it needs."
+        CharterNotAuthorized "charter-not-authorized" Problem Operator (Some(422)) "A charter is not signed by the roots that it needs."
             "An amendment is signed by the new roots alone, without the old.";
     }
     Identity "identity" "Who an agent is, and which version of it." {
-        AgentUnknown "agent-unknown" Breach Unknown (Some(403)) "No manifest has registered this agent."
+        AgentUnknown "agent-unknown" Breach Agent (Some(403)) "No manifest has registered this agent."
             "A lease for `reporter`, for which no manifest was registered.";
         ManifestHashMismatch "manifest-hash-mismatch" Breach Operator (Some(403)) "The manifest hash is not the hash of the manifest."
             "The manifest was edited, and its hash was not computed again.";
-        ManifestNotActive "manifest-not-active" Breach Unknown (Some(403)) "The manifest named is not the agent's active one."
+        ManifestNotActive "manifest-not-active" Breach Operator (Some(403)) "The manifest named is not the agent's active one."
             "A lease for version 1.3, one day after 1.4 was registered.";
         ManifestDrift "manifest-drift" Breach Agent (Some(403)) "The agent runs another version than its lease names."
             "A heartbeat with the hash of 1.4 under a lease for 1.3.";
@@ -244,7 +244,7 @@ codes! {
             "A receipt in the name of `reporter`, signed with the key of `writer`.";
     }
     Lease "lease" "Authority, and for how long." {
-        LeaseUnknown "lease-unknown" Breach Unknown (Some(403)) "There is no such lease."
+        LeaseUnknown "lease-unknown" Breach Agent (Some(403)) "There is no such lease."
             "A renewal of a lease that the log does not have.";
         LeaseNotYetValid "lease-not-yet-valid" Breach Agent (Some(403)) "The lease has not begun."
             "A goal at 08:59 under a lease from 09:00.";
@@ -266,19 +266,19 @@ codes! {
             "A process that was taken for dead sends on, after its successor was let in.";
         EpochSuperseded "epoch-superseded" Breach Agent (Some(409)) "A later lease has opened the next epoch."
             "A heartbeat in epoch 3, after a lease has opened epoch 4.";
-        EpochFuture "epoch-future" Breach Unknown (Some(409)) "Nothing has opened this epoch."
+        EpochFuture "epoch-future" Breach Agent (Some(409)) "Nothing has opened this epoch."
             "A receipt in epoch 7 of an agent that is in epoch 5.";
-        SequenceGap "sequence-gap" Problem Unknown (Some(409)) "The sequence number skips some."
+        SequenceGap "sequence-gap" Problem Agent (Some(409)) "The sequence number skips some."
             "`seq` 12 follows 10.";
         SequenceRepeated "sequence-repeated" Problem Agent (Some(409)) "The sequence number was used before."
             "Two different records with `seq` 10 in one epoch.";
-        PreviousMismatch "previous-mismatch" Problem Unknown (Some(409)) "prev is not the record before this one."
+        PreviousMismatch "previous-mismatch" Problem Agent (Some(409)) "prev is not the record before this one."
             "`prev` names the record before the last.";
-        BeforeMismatch "before-mismatch" Problem Unknown (Some(409)) "before is not the agent's last record of an earlier epoch."
+        BeforeMismatch "before-mismatch" Problem Agent (Some(409)) "before is not the agent's last record of an earlier epoch."
             "The first beat of an epoch leaves out the agent's last record.";
         ClockRegressed "clock-regressed" Breach Agent (Some(409)) "The agent's clock went back within its chain."
             "A receipt is dated one minute before the record in front of it.";
-        ClockAhead "clock-ahead" Breach Unknown (Some(409)) "The record is dated in the future."
+        ClockAhead "clock-ahead" Breach Agent (Some(409)) "The record is dated in the future."
             "A heartbeat is dated three minutes after its receipt.";
         RestsOnProblem "rests-on-problem" Problem Agent (Some(409)) "The record rests on one that has a problem."
             "A sound receipt whose `prev` is a record with a gap in front of it.";
@@ -300,7 +300,7 @@ codes! {
             "`progress` 7 after 8, in one epoch.";
         OutcomeUnbacked "outcome-unbacked" Breach Agent (Some(403)) "An outcome is accepted without a check."
             "The verdict `accepted` with an empty list of checks.";
-        ActionUnfinished "action-unfinished" Breach Unknown (Some(403)) "An intent has no result in its time."
+        ActionUnfinished "action-unfinished" Breach Agent (Some(403)) "An intent has no result in its time."
             "Fifteen minutes after an intent that may take fifteen, there is no result.";
     }
     Control "control" "What the control plane did, or left undone, as a replay of the log shows." {

@@ -8,9 +8,8 @@ use watchdogs::class::Class;
 pub fn of_code(code: Code, by: Party) -> Option<Class> {
     match by {
         Party::Control | Party::Log => return Some(Class::Control),
-        Party::Observer | Party::Producer => return None,
-        // Also where the log may have held back what would excuse them: it happened to the agent all the same.
-        Party::Agent | Party::Operator | Party::Unknown => {}
+        Party::Observer | Party::Producer | Party::Unknown => return None,
+        Party::Agent | Party::Operator => {}
     }
     Some(match code {
         Code::ScopeDenied | Code::CapabilityMissing => Class::Scope,
@@ -66,13 +65,7 @@ mod tests {
                 Party::Operator,
                 Some(Class::Authority),
             ),
-            (Code::SequenceGap, Party::Unknown, None),
-            (Code::RootMismatch, Party::Unknown, None),
-            (
-                Code::ActionUnfinished,
-                Party::Unknown,
-                Some(Class::Unfinished),
-            ),
+            (Code::SequenceGap, Party::Agent, None),
             (Code::EpochSuperseded, Party::Agent, None),
             (Code::PackCount, Party::Producer, None),
         ] {

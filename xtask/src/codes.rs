@@ -28,8 +28,6 @@ Refusals of the service, the findings of a verification and the documents of HTT
   A *breach* means that the record is sound and shows somebody out of bounds.
   In observe mode a breach of time is *late* if the record was made in time and logged afterwards.
 - **By** says whose fault it is, unless the record at hand says otherwise.
-  It names somebody only if nobody else can have caused the finding ([rules.md](rules.md#whose-fault-it-is)):
-  the log can delay a record, leave out one that another refers to, and remove signatures.
   A rule that a logged record breaks in enforce mode is a breach by control too, which should have refused it.
   Of a leaf that is not shown to be in the log, nobody is blamed by name.
 - **HTTP** is the status by which the service refuses; verification alone finds a code without one.

@@ -377,13 +377,6 @@ impl State {
         Ok(lease_state)
     }
 
-    /// When what an agent may do was last ended by somebody: its leases, or those above them. 0 if nothing was.
-    pub(crate) fn authority_ended_ms(&self, agent: &super::agent::Agent) -> u64 {
-        let leases = agent.lease.into_iter().chain(agent.epoch_lease);
-        let ended = leases.flat_map(|lease| self.lineage(lease));
-        ended.map(|lease| lease.ended_ms).max().unwrap_or(0)
-    }
-
     /// When a lease ends if nothing more is logged: its own end, or that of one above it.
     pub fn lease_ends_ms(&self, lease: RecordHash) -> Option<u64> {
         self.lineage(lease).map(|lease| lease.expires_ms).min()

@@ -224,7 +224,7 @@ pub(super) fn abandoned_call(diary: &mut Diary<'_>) {
     diary.wait(1_000);
     diary.deed(Deed::Intent);
     let late = diary.now_ms() + INFLIGHT_MS;
-    let found = What::Finding(Code::ActionUnfinished, Party::Unknown);
+    let found = What::Finding(Code::ActionUnfinished, Party::Agent);
     diary.expect(class, When::FirstAfter(late), found);
     diary.restart_after_silence();
     diary.live(late + 7 * MINUTE_MS);

@@ -145,12 +145,12 @@ pub(super) fn hidden_records(diary: &mut Diary<'_>) {
     }
     diary.wait(20_000);
     diary.deed(Deed::AdmitGap);
-    finding(diary, class, Code::SequenceGap, Party::Unknown);
+    finding(diary, class, Code::SequenceGap, Party::Agent);
     finding(diary, class, Code::SequenceGap, Party::Control);
     diary.happened(class, "control", diary.now_ms());
     diary.wait(20_000);
     diary.deed(Deed::AdmitResting);
-    finding(diary, class, Code::RestsOnProblem, Party::Unknown);
+    finding(diary, class, Code::RestsOnProblem, Party::Agent);
 }
 
 pub(super) fn unearned(diary: &mut Diary<'_>) {

@@ -20,7 +20,7 @@ fn a_healthy_log_shows_nothing() {
 }
 
 #[test]
-fn a_skipped_number_may_be_left_out_and_is_said_once() {
+fn a_skipped_number_is_the_agent_s_and_said_once() {
     let mut story = Story::new();
     story.me.chain.seq += 1;
     let skipping = story.me.beat(&story.log, story.now);
@@ -28,8 +28,8 @@ fn a_skipped_number_may_be_left_out_and_is_said_once() {
     story.log.force_resting(skipping, story.now);
     story.beat_on();
     story.live(40);
-    let alone = let_in(Code::SequenceGap, Class::Problem, Party::Unknown);
-    let want = with(alone, Code::RestsOnProblem, Party::Unknown, 1);
+    let alone = let_in(Code::SequenceGap, Class::Problem, Party::Agent);
+    let want = with(alone, Code::RestsOnProblem, Party::Agent, 1);
     assert_eq!(story.found(), want);
 }
 
@@ -52,11 +52,11 @@ fn a_zombie_does_not_disturb_its_successor() {
 }
 
 #[test]
-fn an_action_without_a_result_may_have_had_one() {
+fn an_action_without_a_result_is_the_agent_s() {
     let mut story = Story::new();
     story.intent("read:docs");
     story.live(60);
-    let want = one(Code::ActionUnfinished, Class::Breach, Party::Unknown);
+    let want = one(Code::ActionUnfinished, Class::Breach, Party::Agent);
     assert_eq!(story.found(), want);
 }
 
@@ -115,7 +115,7 @@ fn observing_lays_breaches_to_the_agent_alone_and_tells_what_was_only_late() {
     story.me.said(&made_in_time);
     story.now += 2000;
     story.hold(made_in_time);
-    let late = one(Code::LeaseExpired, Class::Late, Party::Unknown);
+    let late = one(Code::LeaseExpired, Class::Late, Party::Agent);
     assert_eq!(story.found(), late);
     assert_eq!(story.report().verdict, Verdict::Verified);
 }
@@ -136,15 +136,15 @@ fn a_goal_that_cannot_be_relied_on_spoils_nothing_that_came_of_it() {
     story.result(intent);
     story.work(record::outcome(goal.hash(), Judged::Accepted));
     story.live(40);
-    let alone = let_in(Code::SequenceGap, Class::Problem, Party::Unknown);
+    let alone = let_in(Code::SequenceGap, Class::Problem, Party::Agent);
     // The intent has nothing in front of it, the outcome has no goal.
-    let want = with(alone, Code::RestsOnProblem, Party::Unknown, 2);
+    let want = with(alone, Code::RestsOnProblem, Party::Agent, 2);
     assert_eq!(story.found(), want);
 }
 
 /// Somebody else's problem in between does not take it over.
 #[test]
-fn what_rests_on_a_problem_in_a_chain_is_told_by_that_one() {
+fn what_rests_on_an_agents_problem_is_the_agents() {
     let mut story = Story::new();
     story.me.chain.seq += 1;
     let skipping = story.me.beat(&story.log, story.now);
@@ -155,9 +155,9 @@ fn what_rests_on_a_problem_in_a_chain_is_told_by_that_one() {
     story.by(pulse, &observer);
     story.beat_on();
     story.live(40);
-    let mut want = let_in(Code::SequenceGap, Class::Problem, Party::Unknown);
+    let mut want = let_in(Code::SequenceGap, Class::Problem, Party::Agent);
     want.extend(let_in(Code::RoleMissing, Class::Problem, Party::Log));
-    let want = with(want, Code::RestsOnProblem, Party::Unknown, 1);
+    let want = with(want, Code::RestsOnProblem, Party::Agent, 1);
     assert_eq!(story.found(), want);
 }
 
@@ -172,8 +172,8 @@ fn an_action_whose_result_is_out_of_place_is_not_unfinished() {
     story.me.said(&result);
     story.log.force_resting(result, story.now);
     story.live(40);
-    let alone = let_in(Code::SequenceGap, Class::Problem, Party::Unknown);
-    let want = with(alone, Code::RestsOnProblem, Party::Unknown, 1);
+    let alone = let_in(Code::SequenceGap, Class::Problem, Party::Agent);
+    let want = with(alone, Code::RestsOnProblem, Party::Agent, 1);
     assert_eq!(story.found(), want);
 }
 
@@ -190,12 +190,12 @@ fn an_action_that_builds_on_nothing_is_not_unfinished_too() {
     story.result(intent);
     story.live(40);
     let found = story.found();
-    let alone = let_in(Code::ReferenceUnknown, Class::Problem, Party::Unknown);
-    let rests = found.get(&("rests-on-problem", "problem", "unknown"));
+    let alone = let_in(Code::ReferenceUnknown, Class::Problem, Party::Agent);
+    let rests = found.get(&("rests-on-problem", "problem", "agent"));
     let rests = rests.copied().expect("the result at least");
     assert_eq!(
         found,
-        with(alone, Code::RestsOnProblem, Party::Unknown, rests)
+        with(alone, Code::RestsOnProblem, Party::Agent, rests)
     );
 }
 

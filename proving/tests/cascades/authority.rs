@@ -41,8 +41,8 @@ fn a_lease_with_too_few_signatures_is_not_held_against_who_follows_it() {
     story.me.said(&beat);
     story.hold(beat);
     let found = story.found();
-    let alone = let_in(Code::ThresholdNotMet, Class::Problem, Party::Log);
-    let want = with(alone, Code::RestsOnProblem, Party::Log, 1);
+    let alone = let_in(Code::ThresholdNotMet, Class::Problem, Party::Operator);
+    let want = with(alone, Code::RestsOnProblem, Party::Operator, 1);
     assert_eq!(found, want);
 }
 
@@ -72,7 +72,7 @@ fn rules_of_a_later_version_come_from_the_roots() {
     story.by(usurped, &operator);
     story.live(40);
     story.transition(Rule::PulseLost, AgentState::Degraded, 0);
-    let mut want = let_in(Code::CharterNotAuthorized, Class::Problem, Party::Log);
+    let mut want = let_in(Code::CharterNotAuthorized, Class::Problem, Party::Operator);
     want.extend(one(
         Code::TransitionUnfounded,
         Class::Breach,
@@ -94,7 +94,7 @@ fn a_charter_that_no_root_signed_changes_nothing() {
         .sign(Body::Charter(Box::new(usurped)), story.now, &[&thief]);
     story.hold(usurped);
     story.live(40);
-    let want = let_in(Code::CharterNotAuthorized, Class::Problem, Party::Log);
+    let want = let_in(Code::CharterNotAuthorized, Class::Problem, Party::Operator);
     assert_eq!(story.found(), want);
 }
 
@@ -154,8 +154,8 @@ fn who_is_degraded_by_a_charter_of_the_operators_is_not_blamed_for_it() {
     story.sleep(20);
     assert_eq!(story.state(), AgentState::Degraded);
     story.work(record::goal("more"));
-    let alone = let_in(Code::CharterNotAuthorized, Class::Problem, Party::Log);
-    let want = with(alone, Code::RestsOnProblem, Party::Log, 1);
+    let alone = let_in(Code::CharterNotAuthorized, Class::Problem, Party::Operator);
+    let want = with(alone, Code::RestsOnProblem, Party::Operator, 1);
     assert_eq!(story.found(), want);
 }
 
@@ -185,9 +185,9 @@ fn what_rests_on_a_manifest_that_no_operator_signed_is_the_operators() {
         story.settle();
         story.live(1);
     }
-    let alone = let_in(Code::ThresholdNotMet, Class::Problem, Party::Log);
+    let alone = let_in(Code::ThresholdNotMet, Class::Problem, Party::Operator);
     // The lease, three beats, and the start; and three pulses, which count the newcomer.
-    let want = with(alone, Code::RestsOnProblem, Party::Log, 8);
+    let want = with(alone, Code::RestsOnProblem, Party::Operator, 8);
     assert_eq!(story.found(), want);
 }
 
@@ -261,8 +261,8 @@ fn a_part_of_a_lease_with_too_few_signatures_rests_on_the_operators() {
     let body = Body::Lease(Box::new(part));
     let signed = story.log.sign(body, story.now, &[&first, &second]);
     story.hold(signed);
-    let alone = let_in(Code::ThresholdNotMet, Class::Problem, Party::Log);
-    let want = with(alone, Code::RestsOnProblem, Party::Log, 1);
+    let alone = let_in(Code::ThresholdNotMet, Class::Problem, Party::Operator);
+    let want = with(alone, Code::RestsOnProblem, Party::Operator, 1);
     assert_eq!(story.found(), want);
 }
 
@@ -457,7 +457,7 @@ fn a_charter_that_does_not_count_puts_a_duty_off_and_no_further() {
         }
         story.found()
     };
-    let mut want = let_in(Code::CharterNotAuthorized, Class::Problem, Party::Log);
+    let mut want = let_in(Code::CharterNotAuthorized, Class::Problem, Party::Operator);
     assert_eq!(missed_after(46), want);
     want.extend(one(Code::DutyMissed, Class::Breach, Party::Control));
     assert_eq!(missed_after(48), want);

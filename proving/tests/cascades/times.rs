@@ -18,7 +18,7 @@ fn an_action_has_its_time_to_the_millisecond() {
         story.live(3);
         story.found()
     };
-    let unfinished = one(Code::ActionUnfinished, Class::Breach, Party::Unknown);
+    let unfinished = one(Code::ActionUnfinished, Class::Breach, Party::Agent);
     assert_eq!(closed_after(15 * MINUTE), Found::new());
     assert_eq!(closed_after(15 * MINUTE + 1), unfinished);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::codes::{Class, Code, Party};
+use ledger::codes::{Code, Party};
 use ledger::digest::{Digest, RecordHash};
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
@@ -116,9 +116,7 @@ pub(crate) fn check_log(store: &dyn Store, trust: &Trust) {
     assert_eq!(report.findings, Vec::<String>::new());
     let mut findings = replayed(store, trust).findings;
     // Agents do what a test wants of them, and time passes in which nothing is logged.
-    let by_tests = |finding: &Finding| {
-        matches!(finding.by, Party::Agent | Party::Operator) || finding.class == Class::Late
-    };
+    let by_tests = |finding: &Finding| matches!(finding.by, Party::Agent | Party::Operator);
     findings.retain(|finding| !by_tests(finding) && finding.refusal.code != Code::ControlGap);
     assert_eq!(
         findings,

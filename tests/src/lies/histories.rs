@@ -17,19 +17,20 @@ use tlog::checkpoint::{self, Checkpoint};
 use tlog::note::SigningKey;
 
 use super::scene::{HOUR, MINUTE, SECOND, START, Scene};
-use super::{Fault, Layer, Sample, Shelf, held_back};
+use super::{Fault, Layer, Sample, Shelf};
 
 /// One history: what it is called, what is found in it, and how it goes.
-pub(super) struct History {
-    pub(super) name: &'static str,
-    pub(super) code: Code,
-    pub(super) check: CheckId,
-    pub(super) by: Party,
-    pub(super) goes: fn(&mut Scene),
+struct History {
+    name: &'static str,
+    code: Code,
+    check: CheckId,
+    by: Party,
+    goes: fn(&mut Scene),
 }
 
 pub(super) fn fill(shelf: &mut Shelf) {
-    for history in histories() {
+    let parts = [signing(), authority(), chain(), work(), control(), views()];
+    for history in parts.into_iter().flatten() {
         let mut scene = Scene::begin();
         (history.goes)(&mut scene);
         shelf.samples.push(history.told(&scene.log));
@@ -38,13 +39,10 @@ pub(super) fn fill(shelf: &mut Shelf) {
 
 /// What others broke, and the agent that had no part in it goes on with its work: nothing of what follows is its fault.
 pub fn aftermaths() -> Vec<Sample> {
-    // Whoever set a clock forward goes back in time afterwards, by the agent's own chain.
-    let others = |history: &History| match history.code {
-        Code::KeyNotAgents => true,
-        Code::ClockAhead => false,
-        _ => history.by != Party::Agent,
-    };
-    let histories = histories().filter(others);
+    let parts = [signing(), authority(), chain(), work(), control(), views()];
+    let others =
+        |history: &History| history.by != Party::Agent || history.code == Code::KeyNotAgents;
+    let histories = parts.into_iter().flatten().filter(others);
     let live_on = |history: History| {
         let mut scene = Scene::begin();
         (history.goes)(&mut scene);
@@ -52,12 +50,6 @@ pub fn aftermaths() -> Vec<Sample> {
         history.told(&scene.log)
     };
     histories.map(live_on).collect()
-}
-
-fn histories() -> impl Iterator<Item = History> {
-    let parts = [signing(), authority(), chain(), work(), control(), views()];
-    let held_back = held_back::histories();
-    parts.into_iter().flatten().chain(held_back)
 }
 
 impl History {
@@ -120,13 +112,13 @@ fn signing() -> Vec<History> {
             let order = record::order(&record::name("a"), AgentState::Stopped);
             scene.say(order, &observer);
         };
-        "order-of-the-day-before" Stale Signatures Log |scene| {
+        "order-of-the-day-before" Stale Signatures Operator |scene| {
             let order = record::order(&record::name("a"), AgentState::Stopped);
             let operator = scene.keys().operator;
             let signed = scene.log.sign(order, START - 25 * HOUR, &[&operator]);
             scene.hold(signed);
         };
-        "order-by-one-of-two" ThresholdNotMet Signatures Log |scene| {
+        "order-by-one-of-two" ThresholdNotMet Signatures Operator |scene| {
             let root = scene.keys().root;
             scene.amend(
                 |charter| {
@@ -139,7 +131,7 @@ fn signing() -> Vec<History> {
             );
             scene.operators_say(record::order(&record::name("a"), AgentState::Stopped));
         };
-        "charter-that-skips-a-version" CharterVersion Authority Unknown |scene| {
+        "charter-that-skips-a-version" CharterVersion Authority Operator |scene| {
             let root = scene.keys().root;
             scene.amend(|charter| charter.version += 1, &root);
         };
@@ -165,7 +157,7 @@ fn signing() -> Vec<History> {
                 &root,
             );
         };
-        "charter-by-an-operator" CharterNotAuthorized Signatures Log |scene| {
+        "charter-by-an-operator" CharterNotAuthorized Signatures Operator |scene| {
             let operator = scene.keys().operator;
             scene.amend(|_| {}, &operator);
         };
@@ -190,7 +182,7 @@ fn signing() -> Vec<History> {
 
 fn authority() -> Vec<History> {
     histories! {
-        "lease-for-nobody" AgentUnknown Authority Unknown |scene| {
+        "lease-for-nobody" AgentUnknown Authority Operator |scene| {
             let mut lease = scene.lease();
             lease.agent = record::name("nobody");
             scene.grant(lease);
@@ -204,7 +196,7 @@ fn authority() -> Vec<History> {
             let signed = scene.log.sign(body, scene.now, &[&operator, &key("c")]);
             scene.hold(signed);
         };
-        "lease-for-another-version" ManifestNotActive Authority Unknown |scene| {
+        "lease-for-another-version" ManifestNotActive Authority Operator |scene| {
             let mut lease = scene.lease();
             lease.manifest_hash = Digest::of(&[b"another"]);
             scene.grant(lease);
@@ -212,7 +204,7 @@ fn authority() -> Vec<History> {
         "another-version-runs" ManifestDrift Authority Agent |scene| {
             scene.beat_with(|beat| beat.manifest_hash = Digest::of(&[b"another"]));
         };
-        "renewal-of-nothing" LeaseUnknown Authority Unknown |scene| {
+        "renewal-of-nothing" LeaseUnknown Authority Operator |scene| {
             scene.operators_say(record::renewal(nothing(), START + HOUR));
         };
         "lease-for-later-beside-another" LeaseNotYetValid Authority Operator |scene| {
@@ -299,19 +291,19 @@ fn chain() -> Vec<History> {
             scene.grant(lease);
             scene.beat();
         };
-        "beat-of-an-epoch-to-come" EpochFuture Chains Unknown |scene| {
+        "beat-of-an-epoch-to-come" EpochFuture Chains Agent |scene| {
             scene.beat_with(|beat| beat.chain.epoch += 3);
         };
-        "number-skipped" SequenceGap Chains Unknown |scene| {
+        "number-skipped" SequenceGap Chains Agent |scene| {
             scene.beat_with(|beat| beat.chain.seq += 1);
         };
         "number-used-again" SequenceRepeated Chains Agent |scene| {
             scene.beat_with(|beat| beat.chain.seq -= 1);
         };
-        "previous-left-out" PreviousMismatch Chains Unknown |scene| {
+        "previous-left-out" PreviousMismatch Chains Agent |scene| {
             scene.beat_with(|beat| beat.chain.prev = nothing());
         };
-        "before-left-out" BeforeMismatch Chains Unknown |scene| {
+        "before-left-out" BeforeMismatch Chains Agent |scene| {
             let lease = scene.lease();
             let lease = scene.grant(lease);
             scene.agent.follow(2, lease, None);
@@ -321,24 +313,24 @@ fn chain() -> Vec<History> {
             let signed = scene.agent.beat(&scene.log, scene.now - 1);
             scene.go_on(signed);
         };
-        "problem-behind-a-thousand-breaches" SequenceRepeated Chains Agent |scene| {
+        "problem-behind-a-thousand-breaches" SequenceGap Chains Agent |scene| {
             let most = ledger::verify::MAX_LISTED_FINDINGS as u64;
             for earlier in 1..=most {
                 let signed = scene.agent.beat(&scene.log, scene.now - earlier);
                 scene.go_on(signed);
             }
-            scene.beat_with(|beat| beat.chain.seq -= 1);
+            scene.beat_with(|beat| beat.chain.seq += 1);
         };
-        "clock-set-forward" ClockAhead Chains Unknown |scene| {
+        "clock-set-forward" ClockAhead Chains Agent |scene| {
             let signed = scene.agent.beat(&scene.log, scene.now + 3 * MINUTE);
             scene.go_on(signed);
         };
-        "beat-behind-a-skipped-number" RestsOnProblem Chains Unknown |scene| {
+        "beat-behind-a-skipped-number" RestsOnProblem Chains Agent |scene| {
             scene.agent.chain.seq += 1;
             scene.beat();
             scene.beat();
         };
-        "parent-unknown" ReferenceUnknown Chains Unknown |scene| {
+        "parent-unknown" ReferenceUnknown Chains Agent |scene| {
             let mut intent = record::intent(scene.goal(), "read:x");
             intent.parents.push(nothing());
             scene.step(Phase::Intent(Box::new(intent)));
@@ -392,7 +384,7 @@ fn work() -> Vec<History> {
             outcome.checks.clear();
             scene.step(Phase::Outcome(outcome));
         };
-        "action-without-an-end" ActionUnfinished Outcomes Unknown |scene| {
+        "action-without-an-end" ActionUnfinished Outcomes Agent |scene| {
             let goal = scene.goal();
             scene.intent(goal, "read:x");
             scene.pass(16, true);

@@ -275,12 +275,12 @@ fn history(shelf: &mut Shelf) {
     shelf.lie(LEAVES, "time-goes-back", Code::TimeRegressed, back);
     let mut headless = Forger::golden();
     headless.leaves.remove(0);
-    let by_log = Group {
-        by: Some(Party::Log),
+    let operator = Group {
+        by: Some(Party::Operator),
         ..LEAVES
     };
     shelf.lie(
-        by_log,
+        operator,
         "log-without-charter",
         Code::CharterMissing,
         headless.whole(),

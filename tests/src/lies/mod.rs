@@ -9,7 +9,6 @@
 
 pub mod forger;
 mod heads;
-mod held_back;
 mod histories;
 mod leaves;
 mod lines;

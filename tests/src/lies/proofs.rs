@@ -168,17 +168,21 @@ fn untrue(shelf: &mut Shelf) {
 
     let mut headless = Forger::golden();
     headless.leaves.remove(0);
-    let by_log = Group {
-        by: Some(Party::Log),
+    let by_operator = Group {
+        by: Some(Party::Operator),
         ..LEAVES
     };
     let first = headless.proof(0).to_string();
     shelf.lie(
-        by_log,
+        by_operator,
         "proof-of-a-log-without-charter",
         Code::CharterMissing,
         first,
     );
+    let by_log = Group {
+        by: Some(Party::Log),
+        ..LEAVES
+    };
     let garbled = Forger::with_leaf(6, |_| "hello".to_owned());
     shelf.lie(
         by_log,

@@ -77,8 +77,8 @@ impl Accused {
 /// name shows what anybody did.
 fn invented(shelf: &mut Shelf) {
     let accused = Accused::made(true);
-    let by = |party| Group::by(Layer::Records, CheckId::Authority, party);
-    let code = Code::ScopeDenied;
+    let by = |party| Group::by(Layer::Records, CheckId::Chains, party);
+    let code = Code::SequenceGap;
     let Accused {
         pack,
         cut,

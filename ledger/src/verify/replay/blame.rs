@@ -13,47 +13,30 @@ pub(super) struct Blame {
     pub(super) agent: Option<Name>,
 }
 
-/// At whose fault it is that a record does not hold, as far as its place in the log alone tells.
+/// At whose fault it is that a record does not hold.
 ///
-/// What nobody is shown to have signed is the log's: it took it in, with the signatures that it has. What was signed is the
-/// signer's. Where it is another record that is missing, it is nobody's by name: its signer may have made it up, and the log
-/// may have left it out.
+/// What nobody is shown to have signed is the log's: it took it in. What was signed is the signer's.
 pub(super) fn blame(state: &State, record: &CheckedRecord, code: Code) -> Blame {
     let about = state.agent_of(record).map(|agent| agent.name().clone());
     let agent = about.or_else(|| record.record().agent().cloned());
     let by = match code {
-        Code::CharterMissing | Code::CharterNotAuthorized => Party::Log,
-        _ if matches!(code.group(), Group::Signature) => Party::Log,
+        Code::SignatureInvalid
+        | Code::KeyUnknown
+        | Code::KeyRepeated
+        | Code::RoleMissing
+        | Code::OriginMismatch => Party::Log,
         Code::KeyNotAgents if signer(state, record) == Party::Agent => {
             return blame_holder(state, record, agent);
         }
         // Its signer said what was so then; who let it in afterwards had to look.
         Code::AfterMismatch => Party::Control,
-        Code::CharterInvalid => Party::Operator,
-        _ if lacks_another(code) => Party::Unknown,
+        Code::CharterMissing
+        | Code::CharterVersion
+        | Code::CharterInvalid
+        | Code::CharterNotAuthorized => Party::Operator,
         _ => signer(state, record),
     };
     Blame { by, agent }
-}
-
-/// Whether a record rests on another that is not there. Control answers for what its own do: the log is in the same hands.
-const fn lacks_another(code: Code) -> bool {
-    matches!(
-        code,
-        Code::ReferenceUnknown
-            | Code::CharterVersion
-            | Code::AgentUnknown
-            | Code::ManifestNotActive
-            | Code::LeaseUnknown
-    ) || leaves_a_hole(code)
-}
-
-/// Whether a record shows that one of its agent's is missing in front of it.
-pub(super) const fn leaves_a_hole(code: Code) -> bool {
-    matches!(
-        code,
-        Code::EpochFuture | Code::SequenceGap | Code::PreviousMismatch | Code::BeforeMismatch
-    )
 }
 
 /// Who signs records of this kind.

@@ -13,8 +13,6 @@ use crate::text::Name;
 #[derive(Debug, Default)]
 pub(super) struct BlindSpots {
     over: Table<Name, BlindSpot>,
-    /// Whose own records say that some are missing in front of them.
-    holes: Table<Name, bool>,
     /// Until when there was one over nobody knows whom.
     until_ms: Option<u64>,
 }
@@ -41,11 +39,6 @@ impl BlindSpots {
                 }
             }),
         }
-    }
-
-    /// A record of this agent is missing, by what its next one says.
-    pub(super) fn miss(&mut self, agent: &Name) {
-        self.holes.change(agent, |has_hole| *has_hole = true);
     }
 
     /// The agent's own next record fits what is there: nothing of it is missing.
@@ -75,19 +68,8 @@ impl BlindSpots {
     pub(super) fn explain(&self, agent: Option<&Name>, code: Code) -> bool {
         let blind_spot = agent.and_then(|agent| self.over.get(agent));
         let is_over = blind_spot.is_some_and(|blind_spot| *blind_spot != BlindSpot::Nothing);
-        let has_hole = agent.is_some_and(|agent| self.holes.get(agent) == Some(&true));
         (self.until_ms.is_some() || is_over) && lacks_something(code)
-            || has_hole && lacks_what_was_begun(code)
     }
-}
-
-/// Codes of a record that does not find what its own agent has begun: a goal, an action. Nobody else's records are missing for
-/// a hole in a chain.
-const fn lacks_what_was_begun(code: Code) -> bool {
-    matches!(
-        code,
-        Code::GoalUnknown | Code::IntentUnknown | Code::ReferenceUnknown
-    )
 }
 
 /// Codes of a record that does not find what it builds on.
@@ -144,17 +126,6 @@ mod tests {
         blind_spots.gather(Some(name()), 3);
         blind_spots.lift(&name());
         assert!(explains(&blind_spots), "something is missing for good");
-    }
-
-    #[test]
-    fn a_hole_in_a_chain_explains_what_was_begun_in_it_and_nothing_else() {
-        let mut blind_spots = BlindSpots::default();
-        blind_spots.miss(&name());
-        blind_spots.lift(&name());
-        assert!(blind_spots.explain(Some(&name()), Code::GoalUnknown));
-        assert!(!blind_spots.explain(Some(&"b".parse().unwrap()), Code::GoalUnknown));
-        assert!(!explains(&blind_spots));
-        assert!(!blind_spots.explain(Some(&name()), Code::EpochFenced));
     }
 
     #[test]

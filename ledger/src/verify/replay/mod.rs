@@ -19,11 +19,9 @@
 //! | `blind_spots.rs` | what the log's own problems make unknowable |
 //! | `refused.rs` | refusals that show what was refused |
 //! | `blame.rs` | whose fault something is |
-//! | `decided.rs` | whether signers can have known what they are judged by |
 
 mod blame;
 mod blind_spots;
-mod decided;
 mod entries;
 mod fold;
 mod heads;
@@ -33,9 +31,8 @@ use tlog::policy::Policy;
 use tlog::tree::Frontier;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use self::blame::{Blame, blame, check_of, leaves_a_hole, signer};
+use self::blame::{Blame, blame, check_of, signer};
 use self::blind_spots::BlindSpots;
-use self::decided::{Decided, depends_on_when};
 use self::entries::Entries;
 use self::fold::{Histories, Judgement};
 use self::heads::{Head, Witnessed};
@@ -85,7 +82,6 @@ pub(super) struct Replay {
     /// By whom the last problem was, whomever it is about: a sub-lease may rest on another agent's.
     last_problem: Option<Party>,
     blind_spots: BlindSpots,
-    decided: Decided,
     /// What agents' clocks show, until the witnesses have said that the log's own is right.
     in_doubt: Vec<Found>,
     heads: u64,
@@ -105,7 +101,6 @@ impl Replay {
         Self {
             policy,
             log_keys: LogKeys::of(&state),
-            decided: Decided::upon(state.last_received_ms()),
             histories: Histories::upon(state),
             entries: Entries::salted(root, edge),
             standings: Table::default(),
@@ -181,7 +176,6 @@ impl Replay {
                 self.earlier += 1;
             }
             self.judge(leaf, &record);
-            self.decided.take(leaf, self.histories.taken(), &record);
             self.follow_charter(leaf.index, &record);
         }
         self.entries.push(leaf.hash, leaf.received_ms, Some(hash));
@@ -190,8 +184,7 @@ impl Replay {
 
     /// Ends the log.
     pub(super) fn finish(&mut self) -> Vec<Found> {
-        let in_doubt = std::mem::take(&mut self.in_doubt);
-        in_doubt.into_iter().map(of_nobody_by_its_clock).collect()
+        std::mem::take(&mut self.in_doubt)
     }
 
     /// What became too late before this leaf came.
@@ -216,8 +209,7 @@ impl Replay {
         for (intent, agent) in self.histories.take_unfinished(now_ms) {
             if self.is_open(&agent, &intent) {
                 let refusal = Code::ActionUnfinished.because(format!("{intent} has no result"));
-                // Its result may have been held back.
-                self.find_about(leaf, refusal, Party::Unknown, Some(agent));
+                self.find_about(leaf, refusal, Party::Agent, Some(agent));
             }
         }
     }
@@ -346,7 +338,9 @@ impl Replay {
                 None => self.problem = Some(by),
                 Some(agent) => self.standings.change(agent, |it| it.problem = Some(by)),
             }
-            self.darken(leaf, refusal.code, by, agent.clone());
+            if by == Party::Log {
+                self.blind_spots.gather(agent.clone(), leaf.received_ms);
+            }
         }
         if !self.is_excused(agent.as_ref(), refusal.code) {
             let class = refusal.code.class();
@@ -362,21 +356,6 @@ impl Replay {
             self.histories.apply_problem(index, received_ms, record);
         } else {
             self.histories.apply(index, received_ms, record);
-        }
-    }
-
-    /// What a record that does not hold leaves in the dark. One that lacks signatures, or is too old, is there itself.
-    fn darken(&mut self, leaf: Leaf, code: Code, by: Party, agent: Option<Name>) {
-        let is_here = matches!(
-            code,
-            Code::ThresholdNotMet | Code::Stale | Code::CharterNotAuthorized
-        );
-        match agent {
-            Some(agent) if leaves_a_hole(code) => self.blind_spots.miss(&agent),
-            agent if by == Party::Log && !is_here => {
-                self.blind_spots.gather(agent, leaf.received_ms);
-            }
-            _ => {}
         }
     }
 
@@ -516,19 +495,6 @@ impl Replay {
             let by = Party::Log;
             return Blame { by, ..blame };
         }
-        let is_of_people = matches!(blame.by, Party::Agent | Party::Operator);
-        // Who signed in another's name did so whenever it came.
-        let is_in_own_name =
-            blame.agent.as_ref() == record.record().agent() || code != Code::KeyNotAgents;
-        let state = self.histories.state();
-        if is_of_people
-            && is_in_own_name
-            && depends_on_when(code)
-            && !self.decided.is_shown(state, record, code)
-        {
-            let by = Party::Unknown;
-            return Blame { by, ..blame };
-        }
         blame
     }
 
@@ -555,27 +521,16 @@ impl Replay {
         });
     }
 
-    /// What compares a clock with the log's waits for the witnesses of the log's, if there are any. Without them nobody knows
-    /// whose clock is wrong.
+    /// What compares a clock with the log's waits for the witnesses of the log's, if there are any.
     fn push(&mut self, finding: Finding) {
         let of_clocks = matches!(finding.refusal.code, Code::ClockAhead | Code::Stale);
         let found = (check_of(finding.refusal.code), finding);
-        if !of_clocks {
+        if !(of_clocks && self.policy.needs_witnesses()) {
             self.found.push(found);
-        } else if !self.policy.needs_witnesses() {
-            self.found.push(of_nobody_by_its_clock(found));
         } else if self.in_doubt.len() < MAX_IN_DOUBT {
             self.in_doubt.push(found);
         }
     }
-}
-
-/// Whose clock was ahead, that of an agent or the log's, is not shown while nobody has seen the log's.
-fn of_nobody_by_its_clock((check, mut finding): Found) -> Found {
-    if finding.refusal.code == Code::ClockAhead && finding.by == Party::Agent {
-        finding.by = Party::Unknown;
-    }
-    (check, finding)
 }
 
 /// So many denials are a cause, whatever they are worth themselves; and a healing that was begun without a cause goes
