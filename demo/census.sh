@@ -1,6 +1,6 @@
 #!/bin/sh
-# Counts the lines of each crate of the two cores, and asks for leave before it reads one. In the end it would like
-# to write the sum into a file, for which it has no leave.
+# Counts the lines of each crate of the two cores, and asks for permission before it reads one. In the end it would like
+# to write the sum into a file, which it may not do.
 set -eu
 
 sum=0

@@ -104,7 +104,7 @@ pub(crate) enum Command {
     Get(log::GetOptions),
     /// Fetch the proof that an entry is in the log
     Prove(log::ProveOptions),
-    /// Fetch the proof of what a pulse says of an agent: its state, epoch and lease, or that there is no such agent
+    /// Fetch the proof of what a pulse says about an agent: its state, epoch and lease, or that there is no such agent
     ProveState(log::ProveStateOptions),
     /// Show the newest checkpoint
     Checkpoint,
@@ -112,7 +112,7 @@ pub(crate) enum Command {
     Consistency(log::ConsistencyOptions),
     /// Fetch an evidence pack: a range of entries, or what belongs to an agent or a goal
     Export(export::Options),
-    /// See whether a verifier's page, or a sealed case, is the one that this program knows
+    /// See whether a verifier's page, or a sealed case, is one that this program knows
     #[command(subcommand)]
     Page(page::Command),
     /// Verify a proof file or an evidence pack, offline
@@ -147,7 +147,7 @@ pub(crate) enum Command {
     /// Check the actions of a coding agent from its hooks, or install those hooks
     #[command(subcommand)]
     Hook(hook::Command),
-    /// Run an MCP server behind a proxy that asks for leave before each tool call
+    /// Run an MCP server behind a proxy that asks for permission before each tool call
     Mcp(Box<mcp::Options>),
     /// Talk to the `dragons run` around this command, and print its answers
     Tell(run::TellOptions),

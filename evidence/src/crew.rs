@@ -35,7 +35,7 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// So many threads. One is nobody but the caller.
+    /// With this many threads to read ahead; with 1, the caller's thread does everything.
     #[must_use]
     pub fn new(verifier: Verifier, threads: NonZeroUsize) -> Self {
         Self {

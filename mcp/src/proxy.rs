@@ -23,7 +23,7 @@ pub struct Proxy {
     pub(crate) calls: Mutex<OpenCalls>,
     pub(crate) watches: Mutex<Watches>,
     pub(crate) tools: Mutex<Tools>,
-    /// How many calls were forwarded without leave, beside a log that observes.
+    /// How many calls were forwarded without permission, beside a log that observes.
     passed: AtomicU64,
 }
 

@@ -1,9 +1,9 @@
 //! The service, a control plane whose only state is a transparency log.
 //!
 //! The log is the state: every decision is a pure function of the records before it ([`ledger::govern`]), so this
-//! crate has only what must not be pure: who writes next ([`log`]), how it is asked ([`http`]), who is told by itself
-//! ([`webhooks`]), and how a process is started and stopped ([`mod@serve`]). Where bytes are kept is the crate `store`;
-//! which engine keeps them, the program says that is built of this.
+//! crate has only what cannot be pure: who writes next ([`log`]), how it is asked ([`http`]), what it sends unasked
+//! ([`webhooks`]), and how a process starts and stops ([`mod@serve`]). The crate `store` says where bytes are kept; the
+//! program that is built from this crate chooses the engine that keeps them.
 
 #![deny(
     clippy::print_stdout,

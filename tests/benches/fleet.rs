@@ -2,7 +2,7 @@
 //! kept what it owes: no beat refused, no agent degraded that beat, each duty within the charter's tolerance.
 //!
 //! `FLEET_AGENTS`, `FLEET_ACTING`, `FLEET_SECONDS` change how many there are, how many of them act, and for how long;
-//! `FLEET_SECONDS=600` is the run that counts. Those that act ask for leave, have their permit verified, say what came of
+//! `FLEET_SECONDS=600` is the run that counts. Those that act ask for permission, have their permit verified, say what came of
 //! it, and rest for a moment: with 64 of 10,000 that is about half of what a service on two cores takes. At the end all
 //! fall silent at once, to see how late the transitions of thousands come.
 

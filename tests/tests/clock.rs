@@ -154,7 +154,7 @@ fn a_beat_vouches_for_the_clock_where_its_own_says_the_same() {
     assert!(clocked.service().stop().success());
 }
 
-/// What a run is told by the service itself is no second voice, although its records are dated by that.
+/// A run that has the time from the service itself is not a second voice, although it dates its records by that time.
 #[test]
 fn an_agent_whose_clock_says_another_time_vouches_for_nothing() {
     let mut clocked = stood_still();

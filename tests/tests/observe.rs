@@ -493,7 +493,7 @@ fn traces_and_logs_may_have_sources_of_their_own() {
     receiver.stop();
 }
 
-/// A body that claims all the room there is, and does not come: others are told to come back, until it is gone.
+/// A body that announces all the room there is and does not arrive: other senders are asked to come back until it is gone.
 #[test]
 fn too_much_at_once_is_told_to_come_back() {
     let world = world(CONFIG);

@@ -1,7 +1,7 @@
 //! A real Temporal development server beside a log: its worker stalls, Temporal's heartbeat time-out passes, and the
 //! report tells what both saw. `make watchdogs` runs it where the server and Temporal's library for Python are.
 //!
-//! A time-out that is retried is no event of a history, so the pending activities are asked for while it stalls.
+//! A retried time-out is not an event of a history, so the pending activities are asked for while it stalls.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;

@@ -19,7 +19,7 @@ const UP_AFTER: Duration = Duration::from_secs(2);
 /// The start of a service, and what is asked again when another lease opens an epoch.
 #[derive(Debug)]
 pub(crate) struct StandingGoal {
-    /// What its start asked leave for.
+    /// What its start asked permission for.
     pub(crate) action: Action,
     /// The intent of its start.
     pub(crate) intent: RecordHash,
@@ -63,7 +63,7 @@ impl StandingGoal {
         Ok(())
     }
 
-    /// Another lease has opened an epoch: what runs under it asks for leave again. What comes back is whether it got it.
+    /// Another lease has opened an epoch: what runs under it asks for permission again. What comes back is whether it got it.
     pub(crate) fn renew<T: Transport>(
         &mut self,
         agent: &mut Agent<T>,

@@ -1,8 +1,8 @@
 //! Figures of the real service, in release: `make bench`. It prints and judges nothing.
 //!
-//! What the machine can do at most is measured in the same run (`limits.rs`), and each figure stands beside the limit that
-//! it is held to: a durable answer is no faster than the disk, and a signature takes what it takes. The load comes from
-//! this program, on the same cores (`load.rs`). `docs/performance.md` says what each line means.
+//! The same run measures what the machine can do at most (`limits.rs`), and each figure is printed beside its limit: the
+//! disk bounds a durable answer, and the processor bounds the signatures. The load comes from this program, on the same
+//! cores (`load.rs`). `docs/performance.md` says what each line means.
 //!
 //! `DRAGONS_BENCH_LEAVES` is how long the log is at a start: 100,000 unless it says otherwise.
 

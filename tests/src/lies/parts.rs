@@ -224,8 +224,8 @@ fn log_keys(shelf: &mut Shelf) {
     moved_amendment(shelf, &scene, changed_at);
 }
 
-/// The amendment that took a key away, put in front of a head that this key had signed before: nobody but whoever made the
-/// pack did that.
+/// The amendment that took a key away, put in front of a head that this key had signed before. Only whoever made the pack
+/// can have done that.
 fn moved_amendment(shelf: &mut Shelf, scene: &Scene, changed_at: u64) {
     let trust = scene.log.trust().to_json();
     let (size, early) = (scene.log.size(), TreeSize::new(changed_at));

@@ -54,7 +54,7 @@ class _Calls:
         except DragonsError as error:
             return _deny(explain(error, tool))
         except Exception as error:  # A hook that fails would let the call through.
-            return _deny(f"{tool} was not run: the hook that asks for leave failed ({error!r}).")
+            return _deny(f"{tool} was not run: the hook that asks for permission failed ({error!r}).")
         self._open[event["tool_use_id"]] = _maker(event), action
         # Not "allow", which would skip the questions that Claude asks its user.
         return {}
