@@ -16,7 +16,7 @@ use ledger::digest::RecordHash;
 use super::line::Line;
 use super::{Book, JOURNAL, JournalError, at, each_line};
 
-/// How long a journal may be: about 40 runs of a program. Reading that many bytes takes a millisecond.
+/// How long a journal may be: about 20 runs of a program. Reading that many bytes takes a millisecond.
 const MAX_BYTES: u64 = 128 * 1024;
 
 /// The lines that were moved, oldest first. Nothing reads them.
