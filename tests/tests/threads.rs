@@ -11,7 +11,7 @@ use proving::simulation::play;
 use tests::dragons;
 use tests::lies::all;
 
-/// How many threads are tried: nobody but the caller, one for each of two cores, and more than there are cores or work.
+/// The numbers of threads that are tried: the caller's alone, one for each of two cores, and more than there are cores or work.
 const THREADS: [usize; 3] = [1, 2, 5];
 
 fn report(evidence: &[u8], trust: &Trust, threads: usize, piece_bytes: usize) -> String {

@@ -7,7 +7,7 @@ import { count, time } from "./format.js";
 /** How many goals are shown at once. */
 const SHOWN_AT_ONCE = 20;
 
-/** The stories of so many entries are told at once; of more, when the reader asks. */
+/** The page tells the stories of at most this many entries by itself; beyond that, the reader asks for them. */
 const TOLD_AT_ONCE = 2000;
 
 /** The section of the goals. `open` goes to the entry of an index. */
