@@ -81,13 +81,14 @@ use tlog::checkpoint::VerifiedCheckpoint;
 use crate::clock::{Heard, LogClock, Moment, Stamp};
 use crate::disclosure::Disclosure;
 use crate::entry::Entry;
-use crate::http::{Problem, ServiceError, Standing};
 use crate::identity::LogIdentity;
 use crate::journal::{Book, Journal, Line, Tip};
 use crate::manifest::kept::Kept;
 use crate::manifest::{Version, diff};
 use crate::submission::{Logged, SubmitError, hand_in};
 use crate::transport::Transport;
+use crate::transport::{Problem, ServiceError};
+use wire::Standing;
 
 pub use closing::{LastWords, Said};
 pub use epoch::{Outlook, Speaker, mode_of};

@@ -12,8 +12,9 @@ use ledger::pack::{Disclosure, Earlier, Header, Line, Reader};
 use tlog::checkpoint::{CheckpointError, SignedCheckpoint, VerifiedCheckpoint};
 use tlog::{ProofError, TreeSize, consistency, leaf_hash, subset};
 
-use crate::http::{Service, ServiceError, Wanted};
+use crate::http::{Service, Wanted};
 use crate::identity::LogIdentity;
+use crate::transport::ServiceError;
 use disclosing::Disclosing;
 
 /// How much is read at a time.

@@ -23,17 +23,17 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use tlog::{Hash, LeafIndex, TreeSize};
+use wire::{
+    AgentAsOf, Agents, Charter, Consistency, Lease, LeaseRequest, LeaseRequests, Place, Submitted,
+};
 
 use crate::clock::{Heard, Moment};
+use crate::transport::{MAX_ANSWER_BYTES, ServiceError, Transport};
 
-pub use answer::{
-    Agent, Agents, Ask, Charter, Consistency, Lease, LoggedAs, Place, Requests, Standing,
-    Submitted, Waiting,
-};
+pub use answer::{Requests, Waiting};
 pub use lines::LineAnswer;
 pub use look::Look;
 pub use pack::Wanted;
-pub use problem::Problem;
 
 /// How long a whole answer may take. The service answers a record once it is durable, within a second even when
 /// it is busy; the rest is for slow lines.
@@ -41,9 +41,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a pack may take: the service keeps no connection for longer.
 const PACK_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-
-/// The longest answer that is read: a page of 1,000 agents has less than one MiB, a proof less than two.
-pub const MAX_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A service somewhere.
 #[derive(Clone, Debug)]
@@ -54,79 +51,6 @@ pub struct Service {
     answer_timeout: Duration,
     /// The service's time by its last answer.
     heard: Arc<Mutex<Option<Heard>>>,
-}
-
-/// Why a call gave nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// The caller's: there can be no service at this address.
-    #[error("{url:?} is not the address of a service: {reason}")]
-    Address {
-        /// The address.
-        url: String,
-        /// Why not.
-        reason: String,
-    },
-    /// This machine's: no connections can be made.
-    #[error("connections cannot be set up")]
-    Setup(#[source] reqwest::Error),
-    /// The network's: no answer.
-    #[error("the service does not answer")]
-    Unreachable(#[source] reqwest::Error),
-    /// The network's: the answer broke off.
-    #[error("the answer to {request} broke off")]
-    BrokenOff {
-        /// What was asked.
-        request: String,
-        /// How it ended.
-        source: std::io::Error,
-    },
-    /// The service's: an answer longer than any.
-    #[error("the answer to {request} is longer than {MAX_ANSWER_BYTES} bytes")]
-    TooLong {
-        /// What was asked.
-        request: String,
-    },
-    /// The service's: an answer that is not what was asked for.
-    #[error("the answer to {request} is not what was asked for: {reason}")]
-    Malformed {
-        /// What was asked.
-        request: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The service refused.
-    #[error(transparent)]
-    Refused(#[from] Box<Problem>),
-}
-
-impl ServiceError {
-    /// Whether the same call may go well a little later: nobody answered, or a service that is busy, stops or begins.
-    pub fn may_pass(&self) -> bool {
-        const TOO_MANY_REQUESTS: u16 = 429;
-        match self {
-            Self::Unreachable(_) | Self::BrokenOff { .. } => true,
-            Self::Refused(problem) => problem.status >= 500 || problem.status == TOO_MANY_REQUESTS,
-            _ => false,
-        }
-    }
-
-    /// How long the service asked to be left alone, a minute at most: it is the caller who decides when to give up.
-    pub fn asks_to_wait(&self) -> Option<Duration> {
-        const LONGEST: Duration = Duration::from_secs(60);
-        match self {
-            Self::Refused(problem) => {
-                let asked = problem.retry_after_s.map(Duration::from_secs);
-                asked.map(|asked| asked.min(LONGEST))
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether the service said that there is no such thing.
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused(problem) if problem.status == 404 || problem.says("agent-unknown"))
-    }
 }
 
 impl Service {
@@ -153,7 +77,8 @@ impl Service {
         Ok(Self {
             shown: connection::shown(&base),
             base,
-            client: connection::client(&parsed).map_err(ServiceError::Setup)?,
+            client: connection::client(&parsed)
+                .map_err(|error| ServiceError::Setup(error.into()))?,
             answer_timeout: ANSWER_TIMEOUT,
             heard: Arc::default(),
         })
@@ -288,7 +213,7 @@ impl Service {
     /// # Errors
     ///
     /// As every call.
-    pub fn agent(&self, name: &Name) -> Result<(Agent, Value), ServiceError> {
+    pub fn agent(&self, name: &Name) -> Result<(AgentAsOf, Value), ServiceError> {
         self.get(&format!("/v1/agents/{name}"))?.json_and_value()
     }
 
@@ -309,7 +234,7 @@ impl Service {
     pub fn submit(&self, envelope: &Envelope) -> Result<Submitted, ServiceError> {
         let request = self.request(Method::POST, "/v1/entries");
         let request = request
-            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_TYPE, wire::media::JSON)
             .body(envelope.to_json());
         self.send("POST /v1/entries", request)?.json()
     }
@@ -322,9 +247,10 @@ impl Service {
     pub fn ask(&self, request: &SignedRequest) -> Result<Waiting, ServiceError> {
         let builder = self.request(Method::POST, "/v1/requests");
         let builder = builder
-            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_TYPE, wire::media::JSON)
             .body(request.to_json());
-        self.send("POST /v1/requests", builder)?.json()
+        let waiting: LeaseRequest = self.send("POST /v1/requests", builder)?.json()?;
+        Waiting::read(&waiting, "POST /v1/requests")
     }
 
     /// A page of the requests for leases, of agents whose names sort behind `after`.
@@ -336,7 +262,8 @@ impl Service {
         let after = after
             .map(|name| format!("?after={name}"))
             .unwrap_or_default();
-        self.get(&format!("/v1/requests{after}"))?.json()
+        let page: LeaseRequests = self.get(&format!("/v1/requests{after}"))?.json()?;
+        Requests::read(&page, "GET /v1/requests")
     }
 
     fn get(&self, path: &str) -> Result<Body, ServiceError> {
@@ -366,6 +293,40 @@ impl Service {
     }
 }
 
+impl Transport for Service {
+    fn submit(&self, envelope: &Envelope) -> Result<Submitted, ServiceError> {
+        Self::submit(self, envelope)
+    }
+
+    fn submit_in_a_row(&self, envelopes: &[&Envelope]) -> Vec<Result<Submitted, ServiceError>> {
+        Self::submit_in_a_row(self, envelopes)
+    }
+
+    fn place(&self, record: &RecordHash) -> Result<Place, ServiceError> {
+        Self::place(self, record)
+    }
+
+    fn proof(&self, index: LeafIndex, size: Option<TreeSize>) -> Result<String, ServiceError> {
+        Self::proof(self, index, size)
+    }
+
+    fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Consistency, ServiceError> {
+        Self::consistency(self, old, new)
+    }
+
+    fn agent(&self, name: &Name) -> Result<AgentAsOf, ServiceError> {
+        Ok(Self::agent(self, name)?.0)
+    }
+
+    fn charter(&self) -> Result<Charter, ServiceError> {
+        Ok(Self::charter(self)?.0)
+    }
+
+    fn heard(&self) -> Option<Heard> {
+        Self::heard(self)
+    }
+}
+
 /// The bytes of an answer that was not a refusal, and what they answer.
 struct Body {
     request: String,
@@ -378,7 +339,8 @@ fn begin(request: &str, builder: RequestBuilder) -> Result<Response, ServiceErro
 }
 
 fn answer_to(builder: RequestBuilder) -> Result<Response, ServiceError> {
-    builder.send().map_err(ServiceError::Unreachable)
+    let answer = builder.send();
+    answer.map_err(|error| ServiceError::Unreachable(error.into()))
 }
 
 fn unless_refused(request: &str, response: Response) -> Result<Response, ServiceError> {
@@ -387,7 +349,7 @@ fn unless_refused(request: &str, response: Response) -> Result<Response, Service
         return Ok(response);
     }
     let body = read(request, response)?;
-    Err(Box::new(Problem::read(status.as_u16(), retry_after_s, &body)).into())
+    Err(Box::new(problem::read(status.as_u16(), retry_after_s, &body)).into())
 }
 
 fn retry_after_s(response: &Response) -> Option<u64> {

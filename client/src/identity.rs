@@ -12,7 +12,8 @@ use tlog::proof::ProofFile;
 
 use crate::charters;
 use crate::entry::EntryError;
-use crate::http::{Service, ServiceError};
+use crate::http::Service;
+use crate::transport::ServiceError;
 use crate::transport::Transport;
 
 /// Who says which log this is.

@@ -10,6 +10,7 @@ use ledger::codes::{Code, Refusal};
 use ledger::digest::{Digest, RecordHash};
 use ledger::envelope::Envelope;
 use ledger::govern::{self, State};
+use ledger::json::Value;
 use ledger::key::PrivateKey;
 use ledger::leaf::Leaf;
 use ledger::pack::{Disclosure, Entry, Header, Line, Range, Selection};
@@ -25,12 +26,10 @@ use tlog::policy::Policy;
 use tlog::proof::ProofFile;
 use tlog::tree::MemoryTree;
 use tlog::{LeafIndex, TreeSize, consistency, inclusion, leaf_hash};
+use wire::{AgentAsOf, Ask, Consistency, Logged as LoggedAs, Place, Standing, Submitted};
 
-use crate::http::{
-    self, Ask, Consistency, LoggedAs, Place, Problem, ServiceError, Standing, Submitted,
-};
 use crate::identity::{LogIdentity, Source};
-use crate::transport::Transport;
+use crate::transport::{Problem, ServiceError, Transport};
 
 /// The name of the log.
 pub const ORIGIN: &str = "example.com/memory";
@@ -345,7 +344,7 @@ impl Transport for MemoryLog {
             record: signed.hash(),
             received_ms: self.contents.borrow().now_ms,
             result,
-            proof: self.proof(index, None)?,
+            proof: Some(self.proof(index, None)?),
             breach: None,
             agent: self.contents.borrow().standing(&signed),
         })
@@ -372,14 +371,12 @@ impl Transport for MemoryLog {
         })
     }
 
-    fn agent(&self, name: &Name) -> Result<http::Agent, ServiceError> {
+    fn agent(&self, name: &Name) -> Result<AgentAsOf, ServiceError> {
         let contents = self.contents.borrow();
         let agent = contents.state.agent(name);
         let agent = agent.ok_or_else(|| refused(Code::NotFound.because(name)))?;
-        Ok(http::Agent {
-            as_of: contents.tree.size().get(),
-            as_of_ms: contents.state.last_received_ms(),
-            agent: name.to_string(),
+        let row = wire::Agent {
+            agent: name.clone(),
             state: agent.state().to_string(),
             epoch: agent.epoch(),
             next_seq: agent.next_seq(),
@@ -390,20 +387,34 @@ impl Transport for MemoryLog {
                 let in_force = contents.state.in_force(lease, contents.now_ms).is_ok();
                 in_force.then(|| contents.state.lease_ends_ms(lease))?
             }),
-            ask: None,
-            manifest_hash: agent.manifest_hash(),
-            registration: Some(agent.registration()),
             after: agent.after(),
+            ask: Ask::GoOn,
+            manifest_hash: agent.manifest_hash(),
+            registration: agent.registration(),
             pulse_age_ms: contents.state.pulse_age_ms(agent, contents.now_ms),
             progress_age_ms: contents.state.progress_age_ms(agent, contents.now_ms),
+        };
+        Ok(AgentAsOf {
+            as_of: contents.tree.size().get(),
+            as_of_ms: contents.state.last_received_ms(),
+            log_ms: contents.now_ms,
+            agent: row,
             open_goals: agent.open_goals().copied().collect(),
             open_intents: agent.open_intents().map(|(intent, _)| *intent).collect(),
         })
     }
 
-    fn charter(&self) -> Result<http::Charter, ServiceError> {
-        let (log, record) = (self.identity.log, self.identity.log);
-        Ok(http::Charter { log, record })
+    fn charter(&self) -> Result<wire::Charter, ServiceError> {
+        let contents = self.contents.borrow();
+        let first = contents.leaves.first().map_or(&[][..], Vec::as_slice);
+        let first = Leaf::parse(first).map_err(refused)?;
+        Ok(wire::Charter {
+            as_of: contents.tree.size().get(),
+            log: self.identity.log,
+            record: self.identity.log,
+            index: 0,
+            charter: Value::parse(first.envelope().payload()).map_err(refused)?,
+        })
     }
 }
 

@@ -16,12 +16,12 @@ use ledger::record::{
 use ledger::scope::Pattern;
 use ledger::text::{Name, Text};
 
-use crate::http::{Problem, ServiceError};
 use crate::identity::LogIdentity;
 use crate::journal::{JournalError, Line, OperatorJournal, Unsettled};
 use crate::shown::{self, ShownError};
 use crate::submission::{Logged, SubmitError, find, find_signed, hand_in};
 use crate::transport::Transport;
+use crate::transport::{Problem, ServiceError};
 
 /// How many records that were never answered are looked for after each command: each costs a request.
 const MAX_LOOKED_FOR: usize = 16;
@@ -128,7 +128,7 @@ impl Operator<'_> {
     /// [`OperatorError`].
     pub fn grant(&self, grant: Grant) -> Result<Logged, OperatorError> {
         let (known, registration) = shown::registration(self.service, self.log, &grant.agent)?;
-        if let Some(record) = known.after {
+        if let Some(record) = known.agent.after {
             shown::decision(self.service, self.log, &grant.agent, record)?;
         }
         let lease = Lease {
@@ -143,7 +143,7 @@ impl Operator<'_> {
                 .renewable_ms
                 .map(|span| self.now_ms.saturating_add(span)),
             parent: grant.parent,
-            after: known.after,
+            after: known.agent.after,
             purpose: grant.purpose,
         };
         self.submit(Body::Lease(Box::new(lease)), &[])
@@ -234,7 +234,7 @@ impl Operator<'_> {
 
     fn active_registration(&self, agent: &Name) -> Result<Option<RecordHash>, OperatorError> {
         match shown::registration(self.service, self.log, agent) {
-            Ok((known, _)) => Ok(known.registration),
+            Ok((known, _)) => Ok(Some(known.agent.registration)),
             Err(ShownError::Service(error)) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -242,10 +242,10 @@ impl Operator<'_> {
 
     fn newest_decision(&self, agent: &Name) -> Result<Option<RecordHash>, ShownError> {
         let known = self.service.agent(agent)?;
-        if let Some(record) = known.after {
+        if let Some(record) = known.agent.after {
             shown::decision(self.service, self.log, agent, record)?;
         }
-        Ok(known.after)
+        Ok(known.agent.after)
     }
 
     fn is_a_lease(&self, record: RecordHash) -> Result<(), OperatorError> {

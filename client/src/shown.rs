@@ -8,10 +8,11 @@ use ledger::record::{Body, Lease, Registration};
 use ledger::text::Name;
 
 use crate::entry::Entry;
-use crate::http::{self, ServiceError};
 use crate::identity::LogIdentity;
 use crate::submission::{SubmitError, find};
+use crate::transport::ServiceError;
 use crate::transport::Transport;
+use wire::AgentAsOf;
 
 /// Why what a service names cannot be gone by.
 #[derive(Debug, thiserror::Error)]
@@ -22,12 +23,6 @@ pub enum ShownError {
     /// A record that the service names is not shown to be in the log.
     #[error("the service does not prove that what it names is in the log")]
     NotShown(#[from] SubmitError),
-    /// The service names no registration.
-    #[error("the service names no registration of {agent}")]
-    NotRegistered {
-        /// The agent.
-        agent: Name,
-    },
     /// The record is in the log, and is not what it is said to be.
     #[error("{record} is not {what} {agent}, though the service says so")]
     NotAbout {
@@ -49,7 +44,7 @@ pub fn registration(
     service: &(impl Transport + ?Sized),
     log: &LogIdentity,
     agent: &Name,
-) -> Result<(http::Agent, Registration), ShownError> {
+) -> Result<(AgentAsOf, Registration), ShownError> {
     let claims = service.agent(agent)?;
     let registration = registration_in(service, log, agent, &claims)?;
     Ok((claims, registration))
@@ -65,16 +60,16 @@ pub fn all_of(
     service: &(impl Transport + ?Sized),
     log: &LogIdentity,
     agent: &Name,
-    claims: &http::Agent,
+    claims: &AgentAsOf,
 ) -> Result<(), ShownError> {
     registration_in(service, log, agent, claims)?;
-    if let Some(record) = claims.lease {
+    if let Some(record) = claims.agent.lease {
         lease(service, log, agent, record)?;
     }
-    if let Some(record) = claims.after {
+    if let Some(record) = claims.agent.after {
         decision(service, log, agent, record)?;
     }
-    if let Some(record) = claims.last {
+    if let Some(record) = claims.agent.last {
         let entry = find(service, log, record)?;
         let is_own = crate::journal::chain(entry.record()).is_some_and(|it| it.agent == *agent);
         expect(is_own, record, "a record of", agent)?;
@@ -126,13 +121,9 @@ fn registration_in(
     service: &(impl Transport + ?Sized),
     log: &LogIdentity,
     agent: &Name,
-    claims: &http::Agent,
+    claims: &AgentAsOf,
 ) -> Result<Registration, ShownError> {
-    let record = claims
-        .registration
-        .ok_or_else(|| ShownError::NotRegistered {
-            agent: agent.clone(),
-        })?;
+    let record = claims.agent.registration;
     let entry: Entry = find(service, log, record)?;
     match &entry.record().record().body {
         Body::Manifest(shown) if shown.agent == *agent => Ok((**shown).clone()),

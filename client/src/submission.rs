@@ -7,9 +7,10 @@ use tlog::LeafIndex;
 
 use crate::charters;
 use crate::entry::{Entry, EntryError};
-use crate::http::{LoggedAs, ServiceError, Standing, Submitted};
 use crate::identity::LogIdentity;
+use crate::transport::ServiceError;
 use crate::transport::Transport;
+use wire::{Logged as LoggedAs, Standing, Submitted};
 
 /// A record that is in the log, shown by its proof.
 #[derive(Clone, Debug)]
@@ -100,7 +101,11 @@ fn shown(
     signed: &SignedRecord,
     answer: Submitted,
 ) -> Result<Logged, SubmitError> {
-    let entry = charters::open(transport, log, &answer.proof, LeafIndex::new(answer.index))?;
+    let proof = answer.proof.ok_or_else(|| ServiceError::Malformed {
+        request: "POST /v1/entries".to_owned(),
+        reason: "the answer has no proof".to_owned(),
+    })?;
+    let entry = charters::open(transport, log, &proof, LeafIndex::new(answer.index))?;
     check_record(&entry, signed.hash())?;
     check_signatures(&entry, signed)?;
     Ok(Logged {

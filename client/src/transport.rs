@@ -1,15 +1,21 @@
-//! What a client asks of a log, wherever that is: over HTTP it is a [`Service`], in memory a
+//! What a client asks of a log, wherever that is: over HTTP it is a [`Service`](crate::http::Service), in memory a
 //! [`MemoryLog`](crate::memory::MemoryLog).
 //!
 //! Answers are claims. Whoever asks holds them to proofs.
+
+mod error;
+mod problem;
 
 use ledger::digest::RecordHash;
 use ledger::envelope::Envelope;
 use ledger::text::Name;
 use tlog::{LeafIndex, TreeSize};
+use wire::{AgentAsOf, Charter, Consistency, Place, Submitted};
 
 use crate::clock::Heard;
-use crate::http::{Agent, Charter, Consistency, Place, Service, ServiceError, Submitted};
+
+pub use error::{MAX_ANSWER_BYTES, ServiceError};
+pub use problem::Problem;
 
 /// A log that can be talked to.
 pub trait Transport {
@@ -52,7 +58,7 @@ pub trait Transport {
     /// # Errors
     ///
     /// [`ServiceError`].
-    fn agent(&self, name: &Name) -> Result<Agent, ServiceError>;
+    fn agent(&self, name: &Name) -> Result<AgentAsOf, ServiceError>;
 
     /// The names of the log and of the charter in force.
     ///
@@ -64,40 +70,6 @@ pub trait Transport {
     /// What time it was there by its last answer, whatever that was about; `None` where nobody says.
     fn heard(&self) -> Option<Heard> {
         None
-    }
-}
-
-impl Transport for Service {
-    fn submit(&self, envelope: &Envelope) -> Result<Submitted, ServiceError> {
-        Self::submit(self, envelope)
-    }
-
-    fn submit_in_a_row(&self, envelopes: &[&Envelope]) -> Vec<Result<Submitted, ServiceError>> {
-        Self::submit_in_a_row(self, envelopes)
-    }
-
-    fn place(&self, record: &RecordHash) -> Result<Place, ServiceError> {
-        Self::place(self, record)
-    }
-
-    fn proof(&self, index: LeafIndex, size: Option<TreeSize>) -> Result<String, ServiceError> {
-        Self::proof(self, index, size)
-    }
-
-    fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Consistency, ServiceError> {
-        Self::consistency(self, old, new)
-    }
-
-    fn agent(&self, name: &Name) -> Result<Agent, ServiceError> {
-        Ok(Self::agent(self, name)?.0)
-    }
-
-    fn charter(&self) -> Result<Charter, ServiceError> {
-        Ok(Self::charter(self)?.0)
-    }
-
-    fn heard(&self) -> Option<Heard> {
-        Self::heard(self)
     }
 }
 
@@ -122,7 +94,7 @@ impl<T: Transport + ?Sized> Transport for &T {
         (**self).consistency(old, new)
     }
 
-    fn agent(&self, name: &Name) -> Result<Agent, ServiceError> {
+    fn agent(&self, name: &Name) -> Result<AgentAsOf, ServiceError> {
         (**self).agent(name)
     }
 

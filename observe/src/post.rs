@@ -9,7 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use client::http::{LineAnswer, Problem, Service, ServiceError};
+use client::http::{LineAnswer, Service};
+use client::transport::{Problem, ServiceError};
 use ledger::codes::Code;
 use ledger::key::PrivateKey;
 use ledger::record::{Body, Kind, Record, SignedRecord};

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use client::http::Agent;
 use client::shown;
 use ledger::json::Value;
 use ledger::record::AgentState;
@@ -70,7 +69,7 @@ fn list(session: &Session) -> Result<()> {
         let Some(last) = page.agents.last() else {
             break;
         };
-        after = Some(last.agent.parse()?);
+        after = Some(last.agent.clone());
         rows.extend(page.agents.iter().map(row));
         if session.json() {
             print_each(value)?;
@@ -96,7 +95,7 @@ fn print_each(page: Value) -> Result<()> {
     Ok(())
 }
 
-fn row(agent: &Agent) -> [String; 5] {
+fn row(agent: &wire::Agent) -> [String; 5] {
     // Before its first epoch an agent has not begun to be late.
     let age = |ms| {
         if agent.epoch == 0 {
@@ -107,7 +106,7 @@ fn row(agent: &Agent) -> [String; 5] {
     };
     let (pulse, progress) = (age(agent.pulse_age_ms), age(agent.progress_age_ms));
     [
-        agent.agent.clone(),
+        agent.agent.to_string(),
         agent.state.clone(),
         agent.epoch.to_string(),
         pulse,

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use client::http::{Agent, ServiceError};
 use client::submission;
+use client::transport::ServiceError;
 use ledger::digest::{Digest, RecordHash};
 use ledger::json::Value;
 use ledger::key::PublicKey;
 use ledger::record::{AgentState, Body, Charter, Manifest, Mode, Registration, Role};
 use ledger::text::Name;
 use timeline::words::span;
+use wire::Agent;
 
 use super::report::{Check, Known, Missing, Report, Step, causes};
 use super::trust::Log;
@@ -82,10 +83,8 @@ fn judge_directory(name: &'static str, detail: String) -> Check {
 
 fn ask(log: &Log<'_>, name: &Name) -> Result<Found> {
     let service = &log.reached.service;
-    let (claims, _) = service.agent(name)?;
-    let record = claims
-        .registration
-        .context("the service names no registration")?;
+    let claims = service.agent(name)?.0.agent;
+    let record = claims.registration;
     let entry = submission::find(service, &log.identity, record)?;
     let registration = match &entry.record().record().body {
         Body::Manifest(registration) => (**registration).clone(),
@@ -346,6 +345,7 @@ fn differing(one: &Manifest, other: &Manifest) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use ledger::key::PrivateKey;
+    use wire::Ask;
 
     use super::*;
 
@@ -356,24 +356,20 @@ mod tests {
     fn agent(manifest: Manifest) -> Found {
         let manifest_hash = manifest.hash();
         let claims = Agent {
-            as_of: 0,
-            as_of_ms: 0,
-            agent: "greeter".to_owned(),
+            agent: name(),
             state: "running".to_owned(),
             epoch: 1,
-            ask: None,
             next_seq: 0,
             head: None,
             last: None,
             after: None,
             lease: None,
             lease_ends_ms: None,
+            ask: Ask::GoOn,
             manifest_hash,
-            registration: None,
+            registration: RecordHash::new(Digest::of(&[])),
             pulse_age_ms: 0,
             progress_age_ms: 0,
-            open_goals: vec![],
-            open_intents: vec![],
         };
         let registration = Registration {
             agent: name(),

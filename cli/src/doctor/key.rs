@@ -159,7 +159,7 @@ fn among_agents(key: &PublicKey, log: &Log<'_>) -> Result<Holder> {
     if agents > MAX_SEARCHED {
         return Ok(Holder::Unknown { agents });
     }
-    for record in page.agents.iter().filter_map(|agent| agent.registration) {
+    for record in page.agents.iter().map(|agent| agent.registration) {
         let entry = submission::find(service, &log.identity, record)?;
         if let Body::Manifest(registration) = &entry.record().record().body
             && registration.key == *key

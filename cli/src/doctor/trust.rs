@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use client::entry::{Entry, EntryError};
-use client::http::ServiceError;
 use client::identity::{LogIdentity, Source};
+use client::transport::ServiceError;
 use ledger::fingerprint::Fingerprint;
 use ledger::record::{Charter, Liveness};
 use ledger::verify::Trust;

@@ -10,11 +10,11 @@ use ledger::record::{AgentState, Body, Chain, Charter, Heartbeat, Instance, Mode
 
 use super::{Agent, AgentError};
 use crate::entry::Entry;
-use crate::http::{self, Ask, Standing};
 use crate::identity::LogIdentity;
 use crate::journal::{Line, Tip};
 use crate::submission::{Logged, SubmitError, find};
 use crate::transport::Transport;
+use wire::{AgentAsOf, Standing};
 
 /// Where an agent stands, seen from a process of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,16 +122,17 @@ impl<T: Transport> Agent<T> {
     pub fn outlook(&self) -> Result<Outlook, AgentError> {
         let claims = self.claims()?;
         // What was signed and not yet answered is in the journal, and not yet in the service's count.
-        let is_own = |tip: &Tip| tip.epoch == claims.epoch && tip.next_seq >= claims.next_seq;
+        let is_own =
+            |tip: &Tip| tip.epoch == claims.agent.epoch && tip.next_seq >= claims.agent.next_seq;
         let speaker = match self.book().tip() {
-            _ if claims.next_seq == 0 => Speaker::Nobody,
+            _ if claims.agent.next_seq == 0 => Speaker::Nobody,
             Some(tip) if is_own(&tip) => Speaker::This,
             _ => Speaker::Another,
         };
         Ok(Outlook {
-            state: claims.state.parse()?,
+            state: claims.agent.state.parse()?,
             speaker,
-            pulse_age_ms: claims.pulse_age_ms,
+            pulse_age_ms: claims.agent.pulse_age_ms,
         })
     }
 
@@ -144,11 +145,11 @@ impl<T: Transport> Agent<T> {
     pub fn ask_standing(&mut self) -> Result<Standing, AgentError> {
         let claims = self.claims()?;
         let standing = Standing {
-            state: claims.state.parse()?,
-            epoch: claims.epoch,
-            next_seq: claims.next_seq,
-            lease_ends_ms: claims.lease_ends_ms,
-            ask: claims.ask.unwrap_or(Ask::GoOn),
+            state: claims.agent.state.parse()?,
+            epoch: claims.agent.epoch,
+            next_seq: claims.agent.next_seq,
+            lease_ends_ms: claims.agent.lease_ends_ms,
+            ask: claims.agent.ask,
         };
         // Newer than what the last record's answer said; an epoch is followed by records alone.
         if let Some(known) = &mut self.standing
@@ -173,20 +174,20 @@ impl<T: Transport> Agent<T> {
         self.adopt()?;
         let claims = self.claims()?;
         let tip = self.tip()?;
-        if claims.next_seq != 0 {
-            let reason = format!("another one speaks in epoch {}", claims.epoch);
+        if claims.agent.next_seq != 0 {
+            let reason = format!("another one speaks in epoch {}", claims.agent.epoch);
             return Err(AgentError::Fenced { reason });
         }
         let lease = self.lease_of(&claims)?;
-        if claims.head != Some(lease) {
-            let reason = format!("epoch {} was not opened by a lease", claims.epoch);
+        if claims.agent.head != Some(lease) {
+            let reason = format!("epoch {} was not opened by a lease", claims.agent.epoch);
             return Err(AgentError::Fenced { reason });
         }
         self.open_epoch(&claims, lease, tip.instance, now_ms)
             .map(drop)
     }
 
-    pub(super) fn claims(&self) -> Result<http::Agent, AgentError> {
+    pub(super) fn claims(&self) -> Result<AgentAsOf, AgentError> {
         let claims = self.waiting.call(|| self.transport.agent(self.name()));
         claims.map_err(|error| {
             if error.is_not_found() {
@@ -198,8 +199,8 @@ impl<T: Transport> Agent<T> {
     }
 
     /// The lease that the service names, if it is one for this agent and this version.
-    fn lease_of(&mut self, claims: &http::Agent) -> Result<RecordHash, AgentError> {
-        let record = claims.lease.ok_or(AgentError::NoLease)?;
+    fn lease_of(&mut self, claims: &AgentAsOf) -> Result<RecordHash, AgentError> {
+        let record = claims.agent.lease.ok_or(AgentError::NoLease)?;
         let entry = self.find(record)?;
         match &entry.record().record().body {
             Body::Lease(lease) if lease.agent == *self.name() => {
@@ -220,9 +221,9 @@ impl<T: Transport> Agent<T> {
     }
 
     /// Whether the chain in the journal is the one in force, and unfinished.
-    fn speaks_in(&self, claims: &http::Agent) -> bool {
-        let is_in_force = |tip: &Tip| tip.epoch == claims.epoch && claims.next_seq != 0;
-        let is_down = claims.state == AgentState::Stopped.as_str();
+    fn speaks_in(&self, claims: &AgentAsOf) -> bool {
+        let is_in_force = |tip: &Tip| tip.epoch == claims.agent.epoch && claims.agent.next_seq != 0;
+        let is_down = claims.agent.state == AgentState::Stopped.as_str();
         self.book()
             .tip()
             .is_some_and(|tip| is_in_force(&tip) && !(tip.said_goodbye || is_down))
@@ -236,12 +237,8 @@ impl<T: Transport> Agent<T> {
     }
 
     /// A lease is for whoever goes on; what control opened is for a new process.
-    fn instance_for(
-        &self,
-        claims: &http::Agent,
-        lease: RecordHash,
-    ) -> Result<Instance, AgentError> {
-        let goes_on = claims.next_seq == 0 && claims.head == Some(lease);
+    fn instance_for(&self, claims: &AgentAsOf, lease: RecordHash) -> Result<Instance, AgentError> {
+        let goes_on = claims.agent.next_seq == 0 && claims.agent.head == Some(lease);
         match self.book().tip() {
             Some(tip) if goes_on => Ok(tip.instance),
             _ => draw_instance(),
@@ -250,15 +247,15 @@ impl<T: Transport> Agent<T> {
 
     fn open_epoch(
         &mut self,
-        claims: &http::Agent,
+        claims: &AgentAsOf,
         lease: RecordHash,
         instance: Instance,
         now_ms: u64,
     ) -> Result<Logged, AgentError> {
-        let (epoch, prev) = match claims.head {
-            Some(head) if claims.next_seq == 0 => (claims.epoch, head),
+        let (epoch, prev) = match claims.agent.head {
+            Some(head) if claims.agent.next_seq == 0 => (claims.agent.epoch, head),
             // The agent opens its next epoch itself.
-            _ => (claims.epoch.saturating_add(1), lease),
+            _ => (claims.agent.epoch.saturating_add(1), lease),
         };
         if prev != lease {
             self.check_opening(prev, epoch)?;
@@ -322,10 +319,10 @@ impl<T: Transport> Agent<T> {
 
     /// The agent's last record of any epoch. One that the journal does not know, because it was lost or is another
     /// machine's, must be in the log and signed by this very key.
-    fn last_of(&mut self, claims: &http::Agent) -> Result<Option<RecordHash>, AgentError> {
+    fn last_of(&mut self, claims: &AgentAsOf) -> Result<Option<RecordHash>, AgentError> {
         let known = self.book().last_logged();
-        let Some(last) = claims.last.filter(|last| Some(*last) != known) else {
-            return match (claims.last, known) {
+        let Some(last) = claims.agent.last.filter(|last| Some(*last) != known) else {
+            return match (claims.agent.last, known) {
                 (None, Some(known)) => Err(AgentError::ChainParted {
                     reason: format!("the log no longer has {known}"),
                 }),

@@ -4,9 +4,9 @@ use ledger::codes::{Code, Refusal};
 use ledger::digest::{Digest, RecordHash};
 use ledger::text::Name;
 
-use crate::http::{Problem, ServiceError};
 use crate::journal::JournalError;
 use crate::submission::SubmitError;
+use crate::transport::{Problem, ServiceError};
 
 /// Why an agent got no further.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::http::ServiceError;
+use crate::transport::ServiceError;
 
 /// The first wait; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(100);
@@ -154,7 +154,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Problem;
+    use crate::transport::Problem;
 
     /// A service that asks to be left alone for a second, and then answers: when it was called, and what came of it.
     fn called(span: Duration) -> (Vec<Instant>, Result<(), ServiceError>) {

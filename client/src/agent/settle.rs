@@ -7,9 +7,9 @@ use ledger::record::{Amounts, Body, Outcome, Phase, Receipt, ResultOf, SignedRec
 use super::{Agent, AgentError, Saying};
 use crate::disclosure::{Disclosure, Place, Side};
 use crate::entry::Entry;
-use crate::http::ServiceError;
 use crate::journal::Unreported;
 use crate::submission::{SubmitError, find_signed};
+use crate::transport::ServiceError;
 use crate::transport::Transport;
 
 impl<T: Transport> Agent<T> {

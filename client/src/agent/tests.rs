@@ -10,8 +10,8 @@ use tlog::{LeafIndex, TreeSize};
 
 use super::*;
 use crate::disclosure::Secret;
-use crate::http::{self, Charter, Consistency, Place, Submitted};
 use crate::memory::{self, MemoryLog};
+use wire::{AgentAsOf, Ask, Charter, Consistency, Place, Submitted};
 
 const NOW_MS: u64 = 1_700_000_000_000;
 const MINUTE_MS: u64 = 60_000;
@@ -144,7 +144,7 @@ impl Transport for World {
         }
         Ok(answer)
     }
-    fn agent(&self, name: &Name) -> Result<http::Agent, ServiceError> {
+    fn agent(&self, name: &Name) -> Result<AgentAsOf, ServiceError> {
         self.through(|| self.log.agent(name))
     }
     fn charter(&self) -> Result<Charter, ServiceError> {
@@ -507,8 +507,8 @@ fn what_a_lost_journal_left_open_is_given_up() {
 #[test]
 fn whoever_is_told_a_head_that_is_none_does_not_begin() {
     let world = World::new();
-    let tells = |change: fn(&mut http::Agent)| {
-        struct Teller<'a>(&'a World, fn(&mut http::Agent));
+    let tells = |change: fn(&mut AgentAsOf)| {
+        struct Teller<'a>(&'a World, fn(&mut AgentAsOf));
         impl Transport for Teller<'_> {
             fn submit(&self, _: &Envelope) -> Result<Submitted, ServiceError> {
                 panic!("nothing may be signed")
@@ -526,7 +526,7 @@ fn whoever_is_told_a_head_that_is_none_does_not_begin() {
             fn consistency(&self, _: TreeSize, _: TreeSize) -> Result<Consistency, ServiceError> {
                 Err(self.0.away())
             }
-            fn agent(&self, name: &Name) -> Result<http::Agent, ServiceError> {
+            fn agent(&self, name: &Name) -> Result<AgentAsOf, ServiceError> {
                 let mut agent = Transport::agent(self.0, name)?;
                 self.1(&mut agent);
                 Ok(agent)
@@ -542,14 +542,14 @@ fn whoever_is_told_a_head_that_is_none_does_not_begin() {
         let mut agent = Agent::new(teller, identity, key(), version(), journal).unwrap();
         agent.start(NOW_MS).unwrap_err()
     };
-    let elsewhere = |agent: &mut http::Agent| agent.head = Some(memory_charter());
+    let elsewhere = |claims: &mut AgentAsOf| claims.agent.head = Some(memory_charter());
     assert!(matches!(tells(elsewhere), AgentError::NotAnOpening { .. }));
-    let no_lease = |agent: &mut http::Agent| agent.lease = Some(memory_charter());
+    let no_lease = |claims: &mut AgentAsOf| claims.agent.lease = Some(memory_charter());
     assert!(matches!(tells(no_lease), AgentError::NotAnOpening { .. }));
-    let anothers = |agent: &mut http::Agent| agent.last = agent.lease;
+    let anothers = |claims: &mut AgentAsOf| claims.agent.last = claims.agent.lease;
     assert!(matches!(tells(anothers), AgentError::ChainParted { .. }));
-    let nowhere = |agent: &mut http::Agent| {
-        agent.head = format!("sha256:{}", "0".repeat(64)).parse().ok();
+    let nowhere = |claims: &mut AgentAsOf| {
+        claims.agent.head = format!("sha256:{}", "0".repeat(64)).parse().ok();
     };
     assert!(tells(nowhere).is_away(), "nothing is known of it");
 }
@@ -606,7 +606,7 @@ fn an_order_ends_it() {
         .result(ActionResult::of(permit.intent(), Status::Cancelled), NOW_MS)
         .unwrap();
     assert!(result.is_logged());
-    assert_eq!(agent.standing().unwrap().ask, http::Ask::Stop);
+    assert_eq!(agent.standing().unwrap().ask, Ask::Stop);
 }
 
 /// What goes wrong on the way of the last words, and they are said once all the same.

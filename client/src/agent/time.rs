@@ -5,8 +5,8 @@ use tlog::LeafIndex;
 
 use super::{Agent, AgentError};
 use crate::entry::Entry;
-use crate::http;
 use crate::transport::Transport;
+use wire::AgentAsOf;
 
 impl<T: Transport> Agent<T> {
     /// What a record is dated that is signed when one's own clock shows this.
@@ -21,11 +21,7 @@ impl<T: Transport> Agent<T> {
 
     /// Looks at the newest entry if the service says that it is later than one's own clock: its proof shows whether it
     /// is.
-    pub(super) fn keep_time(
-        &mut self,
-        claims: &http::Agent,
-        now_ms: u64,
-    ) -> Result<(), AgentError> {
+    pub(super) fn keep_time(&mut self, claims: &AgentAsOf, now_ms: u64) -> Result<(), AgentError> {
         let last = claims.as_of.checked_sub(1).map(LeafIndex::new);
         let Some(last) = last.filter(|_| claims.as_of_ms > self.at_ms(now_ms)) else {
             return Ok(());

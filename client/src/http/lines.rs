@@ -3,9 +3,10 @@
 use ledger::envelope::Envelope;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
+use wire::Submitted;
 
-use super::{Problem, Service, ServiceError, Submitted, malformed};
-use crate::transport::up_to_an_error;
+use super::{Service, malformed, problem};
+use crate::transport::{Problem, ServiceError, up_to_an_error};
 
 const WHAT: &str = "POST /v1/entries";
 
@@ -67,7 +68,7 @@ impl Service {
         let lines: Vec<String> = envelopes.map(Envelope::to_json).collect();
         let request = self.request(Method::POST, path);
         let request = request
-            .header(CONTENT_TYPE, "application/x-ndjson")
+            .header(CONTENT_TYPE, wire::media::JSON_LINES)
             .body(lines.join("\n"));
         self.send(WHAT, request)?.text()
     }
@@ -97,7 +98,7 @@ fn read(line: &str) -> Result<LineAnswer, ServiceError> {
     let status = value.get("status").and_then(serde_json::Value::as_u64);
     let status = status.and_then(|status| u16::try_from(status).ok());
     let status = status.ok_or_else(|| refuse("a line that is neither an answer nor a problem"))?;
-    let problem = Problem::read(status, None, line.as_bytes());
+    let problem = problem::read(status, None, line.as_bytes());
     Ok(LineAnswer::Refused(Box::new(problem)))
 }
 

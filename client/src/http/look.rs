@@ -7,7 +7,8 @@ use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, LOCATION};
 use serde::de::DeserializeOwned;
 
-use super::{Problem, Service, ServiceError, read, retry_after_s};
+use super::{Service, answer_to, problem, read, retry_after_s};
+use crate::transport::{Problem, ServiceError};
 
 /// An answer, whatever it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl Service {
     /// [`ServiceError::Unreachable`], [`ServiceError::BrokenOff`], [`ServiceError::TooLong`].
     pub fn look(&self, path: &str) -> Result<Look, ServiceError> {
         let request = self.request(Method::GET, path);
-        let response = request.send().map_err(ServiceError::Unreachable)?;
+        let response = answer_to(request)?;
         let content_type = text(&response, CONTENT_TYPE).unwrap_or_default();
         Ok(Look {
             status: response.status().as_u16(),
@@ -62,7 +63,7 @@ impl Look {
 
     /// What a refusal says.
     pub fn problem(&self) -> Problem {
-        Problem::read(self.status, self.retry_after_s, &self.body)
+        problem::read(self.status, self.retry_after_s, &self.body)
     }
 }
 

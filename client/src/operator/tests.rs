@@ -5,8 +5,8 @@ use tempfile::TempDir;
 use tlog::{LeafIndex, TreeSize};
 
 use super::*;
-use crate::http::{self, Charter, Consistency, Place, Submitted};
 use crate::memory::{self, MemoryLog};
+use wire::{AgentAsOf, Charter, Consistency, Place, Submitted};
 
 const NOW_MS: u64 = 1_700_000_000_000;
 const HOUR_MS: u64 = 3_600_000;
@@ -85,7 +85,7 @@ impl World {
     }
 
     fn epoch(&self) -> u64 {
-        self.log.agent(&version().agent).unwrap().epoch
+        self.log.agent(&version().agent).unwrap().agent.epoch
     }
 }
 
@@ -119,7 +119,7 @@ impl Transport for World {
     fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Consistency, ServiceError> {
         self.log.consistency(old, new)
     }
-    fn agent(&self, name: &Name) -> Result<http::Agent, ServiceError> {
+    fn agent(&self, name: &Name) -> Result<AgentAsOf, ServiceError> {
         self.log.agent(name)
     }
     fn charter(&self) -> Result<Charter, ServiceError> {
@@ -212,7 +212,7 @@ fn a_kill_switch_waits_for_nobody() {
         fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Consistency, ServiceError> {
             self.0.consistency(old, new)
         }
-        fn agent(&self, name: &Name) -> Result<http::Agent, ServiceError> {
+        fn agent(&self, name: &Name) -> Result<AgentAsOf, ServiceError> {
             let agent = Transport::agent(self.0, name)?;
             self.0.log.lease(&version(), &["run:*"]);
             Ok(agent)
@@ -247,7 +247,7 @@ fn a_kill_switch_waits_for_nobody() {
 
 #[test]
 fn nothing_is_signed_about_what_is_not_shown() {
-    struct Teller<'a>(&'a World, fn(&mut http::Agent));
+    struct Teller<'a>(&'a World, fn(&mut AgentAsOf));
     impl Transport for Teller<'_> {
         fn submit(&self, _: &Envelope) -> Result<Submitted, ServiceError> {
             panic!("nothing may be signed")
@@ -261,7 +261,7 @@ fn nothing_is_signed_about_what_is_not_shown() {
         fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Consistency, ServiceError> {
             self.0.consistency(old, new)
         }
-        fn agent(&self, name: &Name) -> Result<http::Agent, ServiceError> {
+        fn agent(&self, name: &Name) -> Result<AgentAsOf, ServiceError> {
             let mut agent = Transport::agent(self.0, name)?;
             self.1(&mut agent);
             Ok(agent)
@@ -271,11 +271,10 @@ fn nothing_is_signed_about_what_is_not_shown() {
         }
     }
     let world = World::new();
-    let lies: [fn(&mut http::Agent); 4] = [
-        |agent| agent.registration = None,
-        |agent| agent.registration = agent.lease,
-        |agent| agent.registration = Some(MemoryLog::new(NOW_MS).identity().log),
-        |agent| agent.after = agent.registration,
+    let lies: [fn(&mut AgentAsOf); 3] = [
+        |claims| claims.agent.registration = claims.agent.lease.unwrap(),
+        |claims| claims.agent.registration = MemoryLog::new(NOW_MS).identity().log,
+        |claims| claims.agent.after = Some(claims.agent.registration),
     ];
     let (log, keys) = (world.log.identity(), [memory::operator_key()]);
     let journal = OperatorJournal::open(world.state.path(), log.log).unwrap();

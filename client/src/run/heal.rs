@@ -15,10 +15,10 @@ use super::signals::is_end;
 use super::version;
 use crate::agent::{Agent, AgentError, Outlook, Speaker};
 use crate::clock::LogClock;
-use crate::http::Ask;
 use crate::manifest::again::Directory;
 use crate::speaker::{Caller, RETRY, with_sources};
 use crate::transport::Transport;
+use wire::Ask;
 
 /// Watches over an agent while nothing of it runs.
 pub(super) struct Healer<'a, T> {

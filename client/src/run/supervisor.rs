@@ -26,8 +26,8 @@ use super::terminal::Terminal;
 use super::watcher::Watcher;
 use super::{LeftBehind, cgroup};
 use crate::clock::LogClock;
-use crate::http::{Ask, Standing};
 use crate::speaker::{Caller, News};
+use wire::{Ask, Standing};
 
 /// How long CMD's output may go on after its end: what it left behind may hold its pipes open forever.
 const OUTPUT_AFTER_END: Duration = Duration::from_secs(2);

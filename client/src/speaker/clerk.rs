@@ -20,9 +20,9 @@ use super::request::Request;
 use super::session::Roots;
 use super::{Caller, Connection, RETRY, StandingGoal, with_sources};
 use crate::agent::{Agent, AgentError};
-use crate::http::Standing;
 use crate::submission::Logged;
 use crate::transport::Transport;
+use wire::Standing;
 
 pub(crate) use leave::Asked;
 pub(crate) use stall::Stall;

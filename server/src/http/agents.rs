@@ -5,12 +5,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use ledger::digest::RecordHash;
 use ledger::govern;
-use ledger::json::Value;
 use ledger::text::Name;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use wire::{Agent, AgentAsOf, Agents, Charter};
 
 use super::Service;
 use super::entries::decode;
@@ -18,87 +17,8 @@ use super::parameters::{
     Decimal, Limit, NoParameters, Parameters, Segment, parsed, parsed_if_present,
 };
 use super::problem::{Problem, ProblemDocument};
-use super::standing::{self, Ask};
+use super::standing;
 use crate::log::Published;
-
-/// The charter in force.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Charter {
-    /// The size of the log that this speaks of.
-    pub(super) as_of: u64,
-    /// The name of the log: the record hash of charter 1, which every record carries.
-    pub(super) log: String,
-    /// The record hash of this charter.
-    pub(super) record: String,
-    /// The index of this charter.
-    pub(super) index: u64,
-    /// What it says.
-    #[schema(value_type = Object)]
-    pub(super) charter: Value,
-}
-
-/// An agent.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Agent {
-    /// Its name.
-    pub(super) agent: String,
-    /// Its state.
-    #[schema(example = "running")]
-    pub(super) state: &'static str,
-    /// The epoch in force; 0 before the first lease.
-    pub(super) epoch: u64,
-    /// The `seq` of its next record in this epoch.
-    pub(super) next_seq: u64,
-    /// The `prev` of its next record in this epoch; `null` before the first lease.
-    pub(super) head: Option<String>,
-    /// Its last record of any epoch.
-    pub(super) last: Option<String>,
-    /// Its lease: the one in force, or the last one.
-    pub(super) lease: Option<String>,
-    /// The newest lease, lease revocation or order about it: what the next lease or order names in `after`.
-    pub(super) after: Option<String>,
-    /// When that lease ends, in milliseconds since the epoch; `null` if it is not in force.
-    pub(super) lease_ends_ms: Option<u64>,
-    /// What is asked of whoever runs the agent.
-    pub(super) ask: Ask,
-    /// The hash of its active manifest.
-    pub(super) manifest_hash: String,
-    /// The registration of that manifest: what the next one's `replaces` names.
-    pub(super) registration: String,
-    /// Milliseconds since its last heartbeat, by the rules' reckoning.
-    pub(super) pulse_age_ms: u64,
-    /// Milliseconds since its last progress, by the rules' reckoning.
-    pub(super) progress_age_ms: u64,
-}
-
-/// One agent, and the head that this speaks of.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct AgentAsOf {
-    /// The size of the log that this speaks of.
-    pub(super) as_of: u64,
-    /// The time of that head, to which ages count: milliseconds since the epoch.
-    pub(super) as_of_ms: u64,
-    /// What time it is in the log: milliseconds since the epoch. A client whose own clock is behind signs in it.
-    pub(super) log_ms: u64,
-    /// The agent.
-    #[serde(flatten)]
-    pub(super) agent: Agent,
-    /// Its goals without an outcome: 64 at most.
-    pub(super) open_goals: Vec<String>,
-    /// Its intents without a result: 64 at most.
-    pub(super) open_intents: Vec<String>,
-}
-
-/// A page of agents, in the order of their names.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Agents {
-    /// The size of the log that this speaks of.
-    pub(super) as_of: u64,
-    /// The time of that head, to which ages count: milliseconds since the epoch.
-    pub(super) as_of_ms: u64,
-    /// The agents.
-    pub(super) agents: Vec<Agent>,
-}
 
 /// Which agents are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -188,14 +108,13 @@ pub(super) async fn agent(
     let published = service.log.published();
     let agent = published.state.agent(&name);
     let agent = agent.ok_or_else(|| Problem::not_found(format!("agent {name}")))?;
-    let named = |hash: &RecordHash| hash.to_string();
     Ok(Json(AgentAsOf {
         as_of: published.size.get(),
         as_of_ms: published.time_ms,
         log_ms: service.log.now_ms(),
         agent: describe(&published, agent),
-        open_goals: agent.open_goals().map(named).collect(),
-        open_intents: agent.open_intents().map(|(hash, _)| named(hash)).collect(),
+        open_goals: agent.open_goals().copied().collect(),
+        open_intents: agent.open_intents().map(|(hash, _)| *hash).collect(),
     }))
 }
 
@@ -209,7 +128,6 @@ fn charter_in_force(published: &Published) -> Result<Charter, Problem> {
     let leaf = published.leaf(tlog::LeafIndex::new(index))?;
     let leaf = leaf.ok_or_else(|| Problem::internal(format!("charter at {index} has no leaf")))?;
     let charter = decode(Decimal(index), &leaf)?.payload;
-    let (log, record) = (log.to_string(), record.to_string());
     Ok(Charter {
         as_of: published.size.get(),
         log,
@@ -222,18 +140,18 @@ fn charter_in_force(published: &Published) -> Result<Charter, Problem> {
 fn describe(published: &Published, agent: &govern::Agent) -> Agent {
     let now_ms = published.time_ms;
     Agent {
-        agent: agent.name().to_string(),
-        state: agent.state().as_str(),
+        agent: agent.name().clone(),
+        state: agent.state().to_string(),
         epoch: agent.epoch(),
         next_seq: agent.next_seq(),
-        head: agent.head().map(|hash| hash.to_string()),
-        last: agent.last().map(|hash| hash.to_string()),
-        lease: agent.lease().map(|hash| hash.to_string()),
-        after: agent.after().map(|hash| hash.to_string()),
+        head: agent.head(),
+        last: agent.last(),
+        lease: agent.lease(),
+        after: agent.after(),
         lease_ends_ms: standing::lease_ends_ms(published, agent),
         ask: standing::ask(agent, published),
-        manifest_hash: agent.manifest_hash().to_string(),
-        registration: agent.registration().to_string(),
+        manifest_hash: agent.manifest_hash(),
+        registration: agent.registration(),
         pulse_age_ms: published.state.pulse_age_ms(agent, now_ms),
         progress_age_ms: published.state.progress_age_ms(agent, now_ms),
     }

@@ -17,9 +17,10 @@ use ledger::govern::State;
 use ledger::record::{CheckedRecord, SignedRecord};
 use ledger::text::Name;
 use serde::Serialize;
+use wire::Submitted as Answer;
 
 use super::admission::{Admission, Pass};
-use super::answer::{Answer, Sender};
+use super::answer::{Sender, answer};
 use super::limits::{MAX_BATCH_LINES, MAX_RECORDS_UNDER_WAY};
 use super::problem::{InternalText, Problem, ProblemDocument};
 use super::reading;
@@ -172,7 +173,7 @@ async fn settle(log: &Log, under_way: Vec<UnderWay>, with_proof: bool) -> Result
         });
     }
     let answers = move || {
-        let answer = |(submitted, sender)| Answer::new(&submitted, &sender, with_proof);
+        let answer = |(submitted, sender)| answer(&submitted, &sender, with_proof);
         let lines = settled
             .into_iter()
             .map(|line| Line::from(line.and_then(answer)));

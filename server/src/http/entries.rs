@@ -7,42 +7,16 @@ use axum::response::{IntoResponse, Response};
 use ledger::digest::RecordHash;
 use ledger::json::Value;
 use ledger::leaf::Leaf;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tlog::{LeafIndex, TreeSize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
+use wire::{Entry, Place};
 
 use super::Service;
 use super::media::{self, JSON, OCTETS, TEXT};
 use super::parameters::{Decimal, NoParameters, Parameters, Segment, parsed_if_present};
 use super::problem::{Problem, ProblemDocument};
 use crate::log::Published;
-
-/// An entry of the log, decoded.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Entry {
-    /// Its index.
-    pub(super) index: u64,
-    /// When the log received it: milliseconds since the epoch.
-    pub(super) received_ms: u64,
-    /// The record's name, `sha256:` and 64 hex digits.
-    pub(super) record: String,
-    /// The kind of record.
-    #[schema(example = "heartbeat")]
-    pub(super) kind: &'static str,
-    /// What was signed, decoded.
-    #[schema(value_type = Object)]
-    pub(super) payload: Value,
-    /// The envelope, in the leaf's member order.
-    #[schema(value_type = Object)]
-    pub(super) envelope: Value,
-}
-
-/// Where a record stands.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Place {
-    /// Its index.
-    pub(super) index: u64,
-}
 
 /// Of which tree a proof is wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -61,7 +35,7 @@ pub(super) struct ProofParameters {
     params(("index" = u64, Path, description = "The entry's index.")),
     responses(
         (status = 200, description = "The entry; to `Accept: application/octet-stream`, the leaf's exact bytes.",
-            content((Entry = "application/json"), (super::media::Octets = "application/octet-stream"))),
+            content((Entry = "application/json"), (wire::schema::Octets = "application/octet-stream"))),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
@@ -156,8 +130,8 @@ pub(super) fn decode(Decimal(index): Decimal, leaf: &[u8]) -> Result<Entry, Prob
     Ok(Entry {
         index,
         received_ms: leaf.received_ms(),
-        record: envelope.record_hash().to_string(),
-        kind: envelope.kind().as_str(),
+        record: envelope.record_hash(),
+        kind: envelope.kind(),
         payload: Value::parse(envelope.payload()).map_err(Problem::internal)?,
         envelope: envelope.to_value(),
     })

@@ -27,11 +27,12 @@ use ledger::json::Value;
 use ledger::leaf::Leaf;
 use ledger::record::{Kind, SignedRecord};
 use ledger::text::Name;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::{Order, Topic};
 use tlog::TreeSize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
+use wire::EventBody;
 
 use super::Service;
 use super::limits::{EVENTS_AT_ONCE, EVENTS_SILENCE};
@@ -76,25 +77,6 @@ pub(super) struct Wanted {
 /// Some kinds of record: a list with commas.
 #[derive(Clone, Debug)]
 struct Kinds(Vec<Kind>);
-
-/// The data of an event: an entry without its signatures.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct EventBody {
-    /// The entry's index, which is the event's id too.
-    index: u64,
-    /// When the log received it: milliseconds since the epoch.
-    received_ms: u64,
-    /// The record's name, `sha256:` and 64 hex digits.
-    record: String,
-    /// The kind of record.
-    #[schema(example = "transition")]
-    kind: &'static str,
-    /// The agent that it is about.
-    agent: Option<String>,
-    /// What was signed, decoded.
-    #[schema(value_type = Object)]
-    payload: Value,
-}
 
 /// Entries as they are logged. The event is `transition` for a transition and `entry` for all else.
 #[utoipa::path(
@@ -347,9 +329,9 @@ fn tell(
     let told = EventBody {
         index,
         received_ms,
-        record: record.hash().to_string(),
-        kind: kind.as_str(),
-        agent: agent.map(ToString::to_string),
+        record: record.hash(),
+        kind,
+        agent: agent.cloned(),
         payload,
     };
     let event = Event::default().id(index.to_string()).event(event);

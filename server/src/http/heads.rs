@@ -4,9 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tlog::TreeSize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
+use wire::{Consistency, Head};
 
 use super::Service;
 use super::media::JSON_LINES;
@@ -29,17 +30,6 @@ pub(super) struct Sizes {
     new: Decimal,
 }
 
-/// A consistency proof (RFC 6962 §2.1.2).
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Consistency {
-    /// The smaller size.
-    pub(super) old: u64,
-    /// The larger size.
-    pub(super) new: u64,
-    /// The hashes of the proof, in base64.
-    pub(super) hashes: Vec<String>,
-}
-
 /// A page of heads.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -53,17 +43,6 @@ pub(super) struct After {
     #[serde(default, deserialize_with = "parsed")]
     #[param(value_type = Option<u64>)]
     limit: Limit,
-}
-
-/// A signed tree head and when it was made.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Head {
-    /// The size of the tree.
-    pub(super) size: u64,
-    /// When it was signed: milliseconds since the epoch.
-    pub(super) time_ms: u64,
-    /// The signed note (c2sp.org/tlog-checkpoint).
-    pub(super) checkpoint: String,
 }
 
 /// The proof that the log of one size is the beginning of the log of another.

@@ -3,34 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use ledger::codes::Code;
-use serde::Serialize;
 use tlog::LeafIndex;
-use utoipa::ToSchema;
+use wire::{Alive, Ready};
 
 use super::parameters::{NoParameters, Parameters};
 use super::problem::{Problem, ProblemDocument};
 use super::{Service, reading};
 use crate::log::{Disk, Health, Published, Sequencing};
-
-/// The process answers and its sequencer has not ended.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Alive {
-    /// Always `alive`.
-    pub(super) status: &'static str,
-}
-
-/// Records are taken.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Ready {
-    /// Always `ready`.
-    pub(super) status: &'static str,
-    /// The size of the newest signed tree.
-    pub(super) size: u64,
-    /// Milliseconds since its last leaf was received, by the log's time.
-    pub(super) head_age_ms: u64,
-    /// How far the service's clock is behind that leaf, in milliseconds.
-    pub(super) clock_behind_ms: u64,
-}
 
 /// Whether the service lives. One that does not is to be started again.
 #[utoipa::path(
@@ -48,7 +27,9 @@ pub(super) async fn alive(
     if health.sequencing == Sequencing::Ended {
         return Err(ended(&health));
     }
-    Ok(Json(Alive { status: "alive" }))
+    Ok(Json(Alive {
+        status: "alive".to_owned(),
+    }))
 }
 
 /// Whether records are taken: the store can be read and agrees with the signed head, the sequencer runs,
@@ -69,7 +50,7 @@ pub(super) async fn ready(
     let size = published.size.get();
     reading::apart(move || consistent(&published)).await?;
     Ok(Json(Ready {
-        status: "ready",
+        status: "ready".to_owned(),
         size,
         head_age_ms: health.head_age_ms,
         clock_behind_ms: health.clock_behind_ms,
@@ -133,7 +114,7 @@ mod tests {
             disk: Disk::HasRoom,
             last_error: None,
         };
-        let code = |health: Health| judge(&health).err().map(|problem| problem.document().code);
+        let code = |health: Health| judge(&health).err().map(|problem| problem.code());
         assert_eq!(code(ready.clone()), None);
         assert_eq!(
             code(Health {

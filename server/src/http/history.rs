@@ -13,6 +13,7 @@ use timeline::goal::GoalStory;
 use timeline::leases::{LeaseSpan, Leases};
 use timeline::life::LifeView;
 use utoipa::{IntoParams, ToSchema};
+use wire::{Lease, Spent};
 
 use super::Service;
 use super::parameters::{Decimal, Limit, Parameters, Segment, parsed, parsed_if_present};
@@ -54,20 +55,10 @@ pub(super) struct Goal {
 
 /// A lease as it stands now, and what happened to it.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Lease {
-    /// The size of the log that this speaks of.
-    as_of: u64,
-    /// The time of that head: milliseconds since the epoch.
-    as_of_ms: u64,
-    /// Whether it is valid at that time, and all leases above it are.
-    in_force: bool,
-    /// The first millisecond after it, renewals counted in.
-    expires_ms: u64,
-    /// What ended it before its time: `revoked`, `superseded`, `stopped` or `distrusted`; `over` if that was more than a day
-    /// ago, then the log has the record that ended it.
-    ended_by: Option<&'static str>,
-    /// What of its budget was used or is reserved; `null` once it has ended and nothing is under it.
-    spent: Option<Spent>,
+pub(super) struct LeaseStory {
+    /// The lease as it stands now.
+    #[serde(flatten)]
+    lease: Lease,
     /// The lease as it was granted.
     #[schema(value_type = Object)]
     granted: LeaseSpan,
@@ -76,17 +67,6 @@ pub(super) struct Lease {
     changes: Vec<Line>,
     /// Whether there are more behind the last of these.
     has_more: bool,
-}
-
-/// What was used or is reserved. Sums that JSON has no exact numbers for are decimal text.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Spent {
-    /// Intents.
-    actions: String,
-    /// Tokens.
-    tokens: String,
-    /// Millionths of the unit of money.
-    cost_micros: String,
 }
 
 /// Which part of a life is wanted.
@@ -188,7 +168,7 @@ pub(super) async fn goal(
     get, path = "/v1/leases/{lease}", tag = "state",
     params(("lease" = String, Path, description = "The lease's record, `sha256:` and 64 hex digits."), Part),
     responses(
-        (status = 200, description = "The lease.", body = Lease),
+        (status = 200, description = "The lease.", body = LeaseStory),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
@@ -196,7 +176,7 @@ pub(super) async fn lease(
     State(service): State<Service>,
     Segment(lease): Segment<RecordHash>,
     Parameters(part): Parameters<Part>,
-) -> Result<Json<Lease>, Problem> {
+) -> Result<Json<LeaseStory>, Problem> {
     let published = service.log.published();
     service
         .readers
@@ -244,7 +224,7 @@ fn describe(
     hash: RecordHash,
     first: &Entry,
     page: &Page<Vec<Entry>>,
-) -> Option<Lease> {
+) -> Option<LeaseStory> {
     let mut leases = Leases::default();
     leases.hear(first);
     let (state, now_ms) = (&published.state, published.time_ms);
@@ -254,26 +234,27 @@ fn describe(
         Some(ended) => ended.map(word),
         None => Some("over"),
     };
-    Some(Lease {
+    let lease = Lease {
         as_of: published.size.get(),
         as_of_ms: now_ms,
         in_force: state.in_force(hash, now_ms).is_ok(),
         expires_ms: held.map_or(granted.to_ms, LeaseState::expires_ms),
-        ended_by,
-        spent: held.map(|held| Spent::of(&held.spent())),
+        ended_by: ended_by.map(str::to_owned),
+        spent: held.map(|held| spent(&held.spent())),
+    };
+    Some(LeaseStory {
+        lease,
         granted,
         changes: page.told.iter().map(Entry::line).collect(),
         has_more: page.has_more,
     })
 }
 
-impl Spent {
-    fn of(spent: &govern::Spent) -> Self {
-        Self {
-            actions: spent.actions.to_string(),
-            tokens: spent.tokens.to_string(),
-            cost_micros: spent.cost_micros.to_string(),
-        }
+fn spent(spent: &govern::Spent) -> Spent {
+    Spent {
+        actions: spent.actions.to_string(),
+        tokens: spent.tokens.to_string(),
+        cost_micros: spent.cost_micros.to_string(),
     }
 }
 

@@ -111,12 +111,6 @@ pub(super) const MAX_RATED: usize = 65_536;
 /// What `Retry-After` says. The queue drains in milliseconds and a restart takes about a second.
 pub(super) const RETRY_AFTER_SECONDS: u64 = 1;
 
-/// How many elements a list has when the request does not say.
-pub(super) const DEFAULT_PAGE: usize = 100;
-
-/// The most elements of a list.
-pub(super) const MAX_PAGE: usize = 1_000;
-
 /// How long a browser may remember which routes are open to its page: a day.
 pub(super) const PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 

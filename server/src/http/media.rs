@@ -5,24 +5,11 @@ use ledger::codes::Code;
 
 use super::problem::Problem;
 
-/// JSON.
-pub(super) const JSON: &str = "application/json";
-/// One JSON value a line.
-pub(super) const JSON_LINES: &str = "application/x-ndjson";
-/// Bytes.
-pub(super) const OCTETS: &str = "application/octet-stream";
-/// Text of the C2SP formats.
-pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) use wire::media::{JSON, JSON_LINES, OCTETS, TEXT};
 
 /// What a stream says to nginx, which otherwise holds an answer back until it has a piece that it likes
 /// (ngx_http_proxy_module, `proxy_buffering`).
 pub(super) const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
-
-/// A body of bytes as they are, for the description of the interface.
-#[derive(utoipa::ToSchema)]
-#[schema(value_type = String, format = Binary)]
-#[expect(dead_code, reason = "it stands for bytes and never holds any")]
-pub(super) struct Octets(Vec<u8>);
 
 /// The first of `offers` that the body's `Content-Type` names.
 ///

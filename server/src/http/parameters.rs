@@ -10,8 +10,8 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
+use wire::{DEFAULT_PAGE, MAX_PAGE};
 
-use super::limits::{DEFAULT_PAGE, MAX_PAGE};
 use super::problem::Problem;
 
 /// The query of a request. `T` denies unknown fields.

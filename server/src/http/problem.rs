@@ -7,13 +7,12 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ledger::codes::{Code, Refusal};
 use ledger::digest::RecordHash;
-use serde::Serialize;
-use utoipa::ToSchema;
+use wire::media::PROBLEM_JSON;
 
 use super::limits::RETRY_AFTER_SECONDS;
 
-/// The media type of a problem (RFC 9457 §3).
-pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+/// The document that a problem is sent as.
+pub(super) use wire::Problem as ProblemDocument;
 
 /// Why a request was refused, with what its sender needs to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,27 +30,6 @@ pub(super) struct Expected {
     pub(super) next_seq: u64,
     /// Its `prev`: the agent's last record of the epoch, or the record that opened it.
     pub(super) head: Option<RecordHash>,
-}
-
-/// The document that a problem is sent as.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub(super) struct ProblemDocument {
-    /// The phrase of the status (RFC 9457 §4.2.1: the type is `about:blank`, and so left out).
-    pub(super) title: &'static str,
-    /// The HTTP status.
-    pub(super) status: u16,
-    /// The stable code of what was wrong.
-    #[schema(example = "sequence-gap")]
-    pub(super) code: &'static str,
-    /// What was wrong, for people.
-    pub(super) detail: String,
-    /// The sequence number that the agent's next record has, if the chain refused this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) next_seq: Option<u64>,
-    /// The `prev` that the agent's next record has, if the chain refused this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) head: Option<String>,
 }
 
 /// What went wrong inside: for the service's own log and never for the answer.
@@ -101,9 +79,9 @@ impl Problem {
             _ => sentence.to_owned(),
         };
         ProblemDocument {
-            title: status.canonical_reason().unwrap_or_default(),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
             status: status.as_u16(),
-            code: code.as_str(),
+            code: code.to_string(),
             detail,
             next_seq: self.expected.as_ref().map(|expected| expected.next_seq),
             head: self
@@ -198,7 +176,7 @@ mod tests {
     fn a_failure_inside_tells_nothing_of_itself() {
         let problem = Problem::internal("column family leaves: checksum mismatch");
         let document = problem.document();
-        assert_eq!((document.status, document.code), (500, "internal"));
+        assert_eq!((document.status, document.code.as_str()), (500, "internal"));
         assert_eq!(document.detail, Code::Internal.sentence());
         let response = problem.into_response();
         let text = &response.extensions().get::<InternalText>().unwrap().0;
@@ -212,7 +190,10 @@ mod tests {
             document.detail,
             "The sequence number skips some: seq 5, not 3"
         );
-        assert_eq!((document.status, document.title), (409, "Conflict"));
+        assert_eq!(
+            (document.status, document.title.as_str()),
+            (409, "Conflict")
+        );
         let json = serde_json::to_value(&document).unwrap();
         assert_eq!(json.as_object().unwrap().len(), 4);
     }

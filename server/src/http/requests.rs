@@ -4,43 +4,17 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use ledger::json::Value;
 use ledger::request::{MAX_ENVELOPE_BYTES, SignedRequest};
 use ledger::text::Name;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use wire::{LeaseRequest, LeaseRequests};
 
 use super::media::{self, JSON};
 use super::parameters::{Limit, NoParameters, Parameters, parsed, parsed_if_present};
 use super::problem::{Problem, ProblemDocument};
 use super::{Service, body, reading};
 use crate::inbox::Received;
-
-/// A request for a lease.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LeaseRequest {
-    /// The request's name, `sha256:` and 64 hex digits.
-    request: String,
-    /// The agent that asks.
-    agent: String,
-    /// When the service received it: milliseconds since the epoch.
-    received_ms: u64,
-    /// What was signed, decoded.
-    #[schema(value_type = Object)]
-    payload: Value,
-    /// The envelope.
-    #[schema(value_type = Object)]
-    envelope: Value,
-}
-
-/// The requests that an operator could grant, in the order of the agents' names.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LeaseRequests {
-    /// The size of the log that this speaks of.
-    as_of: u64,
-    /// The requests.
-    requests: Vec<LeaseRequest>,
-}
 
 /// Which requests are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -80,7 +54,7 @@ pub(super) async fn ask(
     reading::apart(move || {
         let request = SignedRequest::parse(&bytes)?;
         let state = &service.log.published().state;
-        Ok(Json(LeaseRequest::of(&service.inbox.put(state, request)?)))
+        Ok(Json(describe(&service.inbox.put(state, request)?)))
     })
     .await
 }
@@ -105,21 +79,19 @@ pub(super) async fn requests(
         let open = inbox.open_requests(state, after.as_ref(), limit.get());
         Ok(Json(LeaseRequests {
             as_of: published.size.get(),
-            requests: open.iter().map(LeaseRequest::of).collect(),
+            requests: open.iter().map(describe).collect(),
         }))
     })
     .await
 }
 
-impl LeaseRequest {
-    fn of(received: &Received) -> Self {
-        let signed = &received.request;
-        Self {
-            request: signed.id().to_string(),
-            agent: signed.request().agent.to_string(),
-            received_ms: received.received_ms,
-            payload: signed.payload(),
-            envelope: signed.to_value(),
-        }
+fn describe(received: &Received) -> LeaseRequest {
+    let signed = &received.request;
+    LeaseRequest {
+        request: signed.id(),
+        agent: signed.request().agent.clone(),
+        received_ms: received.received_ms,
+        payload: signed.payload(),
+        envelope: signed.to_value(),
     }
 }

@@ -4,51 +4,20 @@
 
 use ledger::govern::Agent;
 use ledger::record::{AgentState, Chain, Mode};
-use serde::Serialize;
-use utoipa::ToSchema;
+use wire::{Ask, Standing};
 
 use crate::log::Published;
 
-/// Where an agent stands, told to the process that signed for it.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct Standing {
-    /// The agent's state.
-    #[schema(example = "running")]
-    pub(super) state: &'static str,
-    /// The epoch in force.
-    pub(super) epoch: u64,
-    /// The `seq` of the next record in it.
-    pub(super) next_seq: u64,
-    /// When the agent's valid lease ends, in milliseconds since the epoch; `null` without one.
-    pub(super) lease_ends_ms: Option<u64>,
-    /// What the process is asked to do.
-    pub(super) ask: Ask,
-}
-
-/// What a process is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Ask {
-    /// Carry on; or begin, where a lease waits for it.
-    GoOn,
-    /// End: no authority is left to it, or another process has taken over.
-    Stop,
-    /// End, and be started again as a new instance: the control plane has fenced this one.
-    Restart,
-}
-
-impl Standing {
-    /// Where the agent stands whose process has made a record of this chain.
-    pub(super) fn of(chain: &Chain, published: &Published) -> Option<Self> {
-        let agent = published.state.agent(&chain.agent)?;
-        Some(Self {
-            state: agent.state().as_str(),
-            epoch: agent.epoch(),
-            next_seq: agent.next_seq(),
-            lease_ends_ms: lease_ends_ms(published, agent),
-            ask: ask_of_process(chain, agent, published),
-        })
-    }
+/// Where the agent stands whose process has made a record of this chain.
+pub(super) fn of(chain: &Chain, published: &Published) -> Option<Standing> {
+    let agent = published.state.agent(&chain.agent)?;
+    Some(Standing {
+        state: agent.state(),
+        epoch: agent.epoch(),
+        next_seq: agent.next_seq(),
+        lease_ends_ms: lease_ends_ms(published, agent),
+        ask: ask_of_process(chain, agent, published),
+    })
 }
 
 /// When the agent's lease ends, if it is in force.

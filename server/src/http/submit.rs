@@ -11,8 +11,9 @@ use ledger::codes::Code;
 use ledger::record::SignedRecord;
 use serde::Deserialize;
 use utoipa::IntoParams;
+use wire::Submitted as Answer;
 
-use super::answer::{Answer, Sender};
+use super::answer::{Sender, answer};
 use super::limits::{MAX_BATCH_BYTES, MAX_RECORD_BYTES};
 use super::media::{self, JSON, JSON_LINES};
 use super::parameters::Parameters;
@@ -108,9 +109,9 @@ async fn one(service: &Service, bytes: &Bytes, with_proof: bool) -> Result<Answe
     match log.enter(checked)?.outcome().await {
         // What was just logged is proven by what is at hand, sooner than another thread would begin.
         Ok(submitted) if submitted.result == Outcome::Logged => {
-            Answer::new(&submitted, &sender, with_proof)
+            answer(&submitted, &sender, with_proof)
         }
-        Ok(submitted) => reading::apart(move || Answer::new(&submitted, &sender, with_proof)).await,
+        Ok(submitted) => reading::apart(move || answer(&submitted, &sender, with_proof)).await,
         Err(refusal) => Err(sender.problem(&log.published(), refusal)),
     }
 }

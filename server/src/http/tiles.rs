@@ -37,7 +37,7 @@ pub(super) async fn checkpoint(State(service): State<Service>) -> Response {
     get, path = "/tile/{path}", tag = "tiles",
     params(("path" = String, Path, description = "`<L>/<N>[.p/<W>]` or `entries/<N>[.p/<W>]`; it has slashes.")),
     responses(
-        (status = 200, description = "Hashes of 32 bytes; or leaves, each behind its length in two bytes.", body = super::media::Octets, content_type = "application/octet-stream"),
+        (status = 200, description = "Hashes of 32 bytes; or leaves, each behind its length in two bytes.", body = wire::schema::Octets, content_type = "application/octet-stream"),
         (status = 404, description = "No tile of the newest checkpoint.", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
     )
 )]

@@ -15,9 +15,10 @@ use super::{CORES, Fault, Spot};
 
 /// The members of the workspace, and for each those that it may use directly,
 /// in whatever kind of dependency.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("tlog", &[]),
     ("ledger", &["tlog"]),
+    ("wire", &["ledger"]),
     ("evidence", &["ledger"]),
     ("timeline", &["ledger", "proving", "tlog"]),
     ("host", &["ledger"]),
@@ -31,7 +32,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
         "report",
         &["ledger", "proving", "timeline", "tlog", "watchdogs"],
     ),
-    ("client", &["host", "ledger", "process", "tlog"]),
+    ("client", &["host", "ledger", "process", "tlog", "wire"]),
     ("mcp", &["ledger"]),
     (
         "cli",
@@ -47,11 +48,15 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "timeline",
             "tlog",
             "watchdogs",
+            "wire",
         ],
     ),
     ("store", &["ledger", "tlog"]),
     ("store-rocks", &["ledger", "proving", "store", "tlog"]),
-    ("server", &["host", "ledger", "store", "timeline", "tlog"]),
+    (
+        "server",
+        &["host", "ledger", "store", "timeline", "tlog", "wire"],
+    ),
     ("dragonsd", &["ledger", "server", "store", "store-rocks"]),
     ("verifier-wasm", &["evidence", "ledger", "timeline", "tlog"]),
     ("proving", &["evidence", "ledger", "tlog"]),

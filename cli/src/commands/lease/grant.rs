@@ -93,7 +93,7 @@ pub(super) fn grant(session: &Session, options: GrantOptions) -> Result<()> {
     let logged = logged::as_operator(session, &service, &cosigners, |operator| {
         operator.grant(grant)
     })?;
-    let epoch = service.agent(&agent)?.0.epoch;
+    let epoch = service.agent(&agent)?.0.agent.epoch;
     let members = [("agent", (&agent).into()), ("epoch", epoch.into())];
     logged::print(session, &logged, members)
 }

@@ -49,12 +49,12 @@ fn of_all(session: &Session, service: &Service, log: &LogIdentity) -> Result<()>
         let Some(last) = page.last() else {
             break;
         };
-        after = Some(last.agent.parse()?);
+        after = Some(last.agent.clone());
         for agent in &page {
             let Some(lease) = agent.lease else {
                 continue;
             };
-            shown::lease(service, log, &agent.agent.parse()?, lease)?;
+            shown::lease(service, log, &agent.agent, lease)?;
             let (status, ends_ms) = match agent.lease_ends_ms {
                 Some(ends_ms) => ("in force", Some(ends_ms)),
                 None => ("ended", None),
@@ -69,7 +69,7 @@ fn of_all(session: &Session, service: &Service, log: &LogIdentity) -> Result<()>
             }
             let until = ends_ms.map_or_else(|| "-".to_owned(), utc);
             rows.push([
-                agent.agent.clone(),
+                agent.agent.to_string(),
                 lease.to_string(),
                 status.to_owned(),
                 until,
@@ -84,7 +84,7 @@ fn of_all(session: &Session, service: &Service, log: &LogIdentity) -> Result<()>
 
 /// All that an agent ever had. What the rules alone know of the newest, such as the end of one above it, the service says.
 fn of_agent(session: &Session, service: &Service, log: &LogIdentity, agent: &Name) -> Result<()> {
-    let known = service.agent(agent)?.0;
+    let known = service.agent(agent)?.0.agent;
     let mut leases = Leases::default();
     let wanted = Wanted::Agent(agent.clone());
     pack_items::fetch(service, log, &wanted, &mut |entry| leases.hear(&entry))?;

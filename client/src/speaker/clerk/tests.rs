@@ -12,10 +12,11 @@ use tlog::{LeafIndex, TreeSize};
 
 use super::*;
 use crate::agent::Action;
-use crate::http::{self, Consistency, Place, Problem, ServiceError, Submitted};
 use crate::journal::Journal;
 use crate::memory::{MemoryLog, manifest};
 use crate::speaker::Program;
+use crate::transport::{Problem, ServiceError};
+use wire::{AgentAsOf, Charter, Consistency, Place, Submitted};
 
 const NOW_MS: u64 = 1_700_000_000_000;
 
@@ -57,14 +58,14 @@ impl Transport for Moody {
         self.log.consistency(old, new)
     }
 
-    fn agent(&self, name: &Name) -> Result<http::Agent, ServiceError> {
+    fn agent(&self, name: &Name) -> Result<AgentAsOf, ServiceError> {
         match self.says.get() {
             true => self.log.agent(name),
             false => Err(problem(503, None)),
         }
     }
 
-    fn charter(&self) -> Result<http::Charter, ServiceError> {
+    fn charter(&self) -> Result<Charter, ServiceError> {
         self.log.charter()
     }
 }

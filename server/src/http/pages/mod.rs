@@ -82,7 +82,7 @@ pub(super) fn routes() -> Router<Service> {
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct ProblemPage {
-    title: &'static str,
+    title: String,
     status: u16,
     detail: String,
 }
