@@ -32,7 +32,7 @@ CARGO_FUZZ_VERSION := 0.13.2
 TEMPORAL_VERSION := v1.5.1
 WASM := wasm32-unknown-unknown
 PURE := -p tlog -p ledger -p verifier-wasm
-STEPS := fmt interop clippy wasm web unit sdk-unit browser doc deny
+STEPS := fmt interop clippy wasm web unit openapi sdk-unit browser doc deny
 
 .PHONY: help sdk sdk-temporal examples demo demo-steps setup test steps build dist reproducible bench bench-run bench-tessera bench-mcp bench-observe watchdogs prove fleet mcp soak fuzz samples screenshots pictures bench-attend hosts $(STEPS)
 
@@ -168,6 +168,10 @@ clippy:
 # The unit tests, the black-box tests and the tidiness of the repository.
 unit:
 	$(CARGO) test --locked --workspace --no-fail-fast
+
+# The service beside its own description, by a tester from PyPI; it says so if that cannot be installed.
+openapi:
+	CARGO='$(CARGO)' bash xtask/openapi.sh
 
 # The Python and Node clients of an agent's socket, with only their standard libraries.
 sdk-unit:

@@ -9,15 +9,15 @@ use ledger::govern;
 use ledger::text::Name;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use wire::{Agent, AgentAsOf, Agents, Charter};
+use wire::{Agent, AgentAsOf, Agents, Charter, schema};
 
-use super::Service;
 use super::entries::decode;
 use super::parameters::{
     Decimal, Limit, NoParameters, Parameters, Segment, parsed, parsed_if_present,
 };
-use super::problem::{Problem, ProblemDocument};
+use super::problem::Problem;
 use super::standing;
+use super::{Service, openapi};
 use crate::log::Published;
 
 /// Which agents are wanted.
@@ -27,11 +27,11 @@ use crate::log::Published;
 pub(super) struct After {
     /// Only agents whose names sort behind this one; all if left out.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<String>)]
+    #[param(inline, value_type = Option<schema::AgentName>)]
     after: Option<Name>,
     /// How many at most, 1 to 1,000; 100 if left out.
     #[serde(default, deserialize_with = "parsed")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Limit>)]
     limit: Limit,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct After {
     get, path = "/v1/charter", tag = "state",
     responses(
         (status = 200, description = "The charter.", body = Charter),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotFound,
     )
 )]
 pub(super) async fn charter(
@@ -61,7 +61,7 @@ pub(super) async fn charter(
     params(After),
     responses(
         (status = 200, description = "A page of agents.", body = Agents),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotRead,
     )
 )]
 pub(super) async fn agents(
@@ -94,10 +94,10 @@ pub(super) async fn agents(
 /// One agent.
 #[utoipa::path(
     get, path = "/v1/agents/{agent}", tag = "state",
-    params(("agent" = String, Path, description = "The agent's name.")),
+    params(("agent" = inline(schema::AgentName), Path, description = "The agent's name.")),
     responses(
         (status = 200, description = "The agent.", body = AgentAsOf),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotFound,
     )
 )]
 pub(super) async fn agent(

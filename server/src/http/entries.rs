@@ -10,12 +10,12 @@ use ledger::leaf::Leaf;
 use serde::Deserialize;
 use tlog::{LeafIndex, TreeSize};
 use utoipa::IntoParams;
-use wire::{Entry, Place};
+use wire::{Entry, Place, schema};
 
-use super::Service;
 use super::media::{self, JSON, OCTETS, TEXT};
 use super::parameters::{Decimal, NoParameters, Parameters, Segment, parsed_if_present};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::Problem;
+use super::{Service, openapi};
 use crate::log::Published;
 
 /// Of which tree a proof is wanted.
@@ -25,18 +25,18 @@ use crate::log::Published;
 pub(super) struct ProofParameters {
     /// The size of the tree, above the index, one whose head is kept; the newest if left out.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Count>)]
     size: Option<Decimal>,
 }
 
 /// An entry, decoded; or the exact bytes of its leaf.
 #[utoipa::path(
     get, path = "/v1/entries/{index}", tag = "entries",
-    params(("index" = u64, Path, description = "The entry's index.")),
+    params(("index" = inline(schema::Count), Path, description = "The entry's index.")),
     responses(
         (status = 200, description = "The entry; to `Accept: application/octet-stream`, the leaf's exact bytes.",
             content((Entry = "application/json"), (wire::schema::Octets = "application/octet-stream"))),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotAcceptable,
     )
 )]
 pub(super) async fn entry(
@@ -65,10 +65,10 @@ pub(super) async fn entry(
 /// The proof that an entry is in the log.
 #[utoipa::path(
     get, path = "/v1/entries/{index}/proof", tag = "entries",
-    params(("index" = u64, Path, description = "The entry's index."), ProofParameters),
+    params(("index" = inline(schema::Count), Path, description = "The entry's index."), ProofParameters),
     responses(
         (status = 200, description = "A proof file (c2sp.org/tlog-proof) with the leaf in `extra`.", body = String, content_type = "text/plain"),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotFound,
     )
 )]
 pub(super) async fn proof(
@@ -89,10 +89,10 @@ pub(super) async fn proof(
 /// The index of a record.
 #[utoipa::path(
     get, path = "/v1/records/{record}", tag = "entries",
-    params(("record" = String, Path, description = "The record's name, `sha256:` and 64 hex digits.")),
+    params(("record" = inline(schema::Hash), Path, description = "The record's name, `sha256:` and 64 hex digits.")),
     responses(
         (status = 200, description = "Where the record stands.", body = Place),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotFound,
     )
 )]
 pub(super) async fn record(

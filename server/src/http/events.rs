@@ -32,16 +32,16 @@ use store::{Order, Topic};
 use tlog::TreeSize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utoipa::IntoParams;
-use wire::EventBody;
+use wire::{EventBody, schema};
 
-use super::Service;
 use super::limits::{EVENTS_AT_ONCE, EVENTS_SILENCE};
 use super::listen::{CameBy, Doing};
 use super::media::UNBUFFERED;
 use super::parameters::{Decimal, Parameters, parsed_if_present};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::Problem;
 use super::reading::Readers;
 use super::turns::{self, Came};
+use super::{Service, openapi};
 use crate::history;
 use crate::log::{Log, Published};
 
@@ -62,15 +62,15 @@ pub(super) struct Wanted {
     /// Begin with the entry after this one, as `Last-Event-ID` says it, which goes before. If neither is
     /// there, with the next that is logged.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Count>)]
     after: Option<Decimal>,
     /// Only what is about this agent.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<String>)]
+    #[param(inline, value_type = Option<schema::AgentName>)]
     agent: Option<Name>,
     /// Only what is of one of these kinds, with commas between them.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<String>)]
+    #[param(inline, value_type = Option<schema::Kinds>)]
     kind: Option<Kinds>,
 }
 
@@ -81,11 +81,11 @@ struct Kinds(Vec<Kind>);
 /// Entries as they are logged. The event is `transition` for a transition and `entry` for all else.
 #[utoipa::path(
     get, path = "/v1/events", tag = "state",
-    params(Wanted, ("last-event-id" = Option<u64>, Header, description = "The index of the last entry that was seen.")),
+    params(Wanted, ("last-event-id" = inline(Option<schema::Count>), Header, description = "The index of the last entry that was seen.")),
     responses(
         (status = 200, description = "Server-sent events without end; the data of each is one such object.",
             body = EventBody, content_type = "text/event-stream"),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotFound,
     )
 )]
 pub(super) async fn events(

@@ -7,12 +7,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tlog::TreeSize;
 use utoipa::IntoParams;
-use wire::{Consistency, Head};
+use wire::{Consistency, Head, schema};
 
-use super::Service;
 use super::media::JSON_LINES;
 use super::parameters::{Decimal, Limit, Parameters, parsed, parsed_if_present};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::Problem;
+use super::{Service, openapi};
 use crate::log::Published;
 
 /// Two sizes of the log.
@@ -22,11 +22,11 @@ use crate::log::Published;
 pub(super) struct Sizes {
     /// The smaller size.
     #[serde(deserialize_with = "parsed")]
-    #[param(value_type = u64)]
+    #[param(inline, value_type = schema::Count)]
     old: Decimal,
     /// The larger size, at most the newest.
     #[serde(deserialize_with = "parsed")]
-    #[param(value_type = u64)]
+    #[param(inline, value_type = schema::Count)]
     new: Decimal,
 }
 
@@ -37,11 +37,11 @@ pub(super) struct Sizes {
 pub(super) struct After {
     /// Only heads of sizes above this one; all if left out.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Count>)]
     after: Option<Decimal>,
     /// How many at most, 1 to 1,000; 100 if left out.
     #[serde(default, deserialize_with = "parsed")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Limit>)]
     limit: Limit,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct After {
     params(Sizes),
     responses(
         (status = 200, description = "The proof.", body = Consistency),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotFound,
     )
 )]
 pub(super) async fn consistency(
@@ -72,7 +72,7 @@ pub(super) async fn consistency(
     params(After),
     responses(
         (status = 200, description = "Heads in ascending size, one JSON object a line.", body = Head, content_type = "application/x-ndjson"),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotRead,
     )
 )]
 pub(super) async fn checkpoints(

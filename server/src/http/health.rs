@@ -7,8 +7,8 @@ use tlog::LeafIndex;
 use wire::{Alive, Ready};
 
 use super::parameters::{NoParameters, Parameters};
-use super::problem::{Problem, ProblemDocument};
-use super::{Service, reading};
+use super::problem::Problem;
+use super::{Service, openapi, reading};
 use crate::log::{Disk, Health, Published, Sequencing};
 
 /// Whether the service lives. One that does not is to be started again.
@@ -16,7 +16,7 @@ use crate::log::{Disk, Health, Published, Sequencing};
     get, path = "/healthz", tag = "health",
     responses(
         (status = 200, description = "It lives.", body = Alive),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotRead,
     )
 )]
 pub(super) async fn alive(
@@ -38,7 +38,7 @@ pub(super) async fn alive(
     get, path = "/readyz", tag = "health",
     responses(
         (status = 200, description = "It is ready.", body = Ready),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotRead,
     )
 )]
 pub(super) async fn ready(

@@ -13,11 +13,11 @@ use timeline::goal::GoalStory;
 use timeline::leases::{LeaseSpan, Leases};
 use timeline::life::LifeView;
 use utoipa::{IntoParams, ToSchema};
-use wire::{Lease, Spent};
+use wire::{Lease, Spent, schema};
 
-use super::Service;
 use super::parameters::{Decimal, Limit, Parameters, Segment, parsed, parsed_if_present};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::Problem;
+use super::{Service, openapi};
 use crate::history::{self, Page};
 use crate::log::Published;
 
@@ -76,19 +76,19 @@ pub(super) struct LeaseStory {
 pub(super) struct Span {
     /// From when on, in milliseconds since the epoch; from the beginning if left out.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Count>)]
     from_ms: Option<Decimal>,
     /// Up to when, which is not in it; to the newest entry if left out.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Count>)]
     to_ms: Option<Decimal>,
     /// Only entries behind this index.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Count>)]
     after: Option<Decimal>,
     /// How many entries at most, 1 to 1,000; 100 if left out.
     #[serde(default, deserialize_with = "parsed")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Limit>)]
     limit: Limit,
 }
 
@@ -99,21 +99,21 @@ pub(super) struct Span {
 pub(super) struct Part {
     /// Only what stands behind this index.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Count>)]
     after: Option<Decimal>,
     /// How many at most, 1 to 1,000; 100 if left out.
     #[serde(default, deserialize_with = "parsed")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Limit>)]
     limit: Limit,
 }
 
 /// What happened to an agent, and its life as that tells it.
 #[utoipa::path(
     get, path = "/v1/agents/{agent}/timeline", tag = "state",
-    params(("agent" = String, Path, description = "The agent's name."), Span),
+    params(("agent" = inline(schema::AgentName), Path, description = "The agent's name."), Span),
     responses(
         (status = 200, description = "The entries about the agent.", body = Timeline),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotFound,
     )
 )]
 pub(super) async fn timeline(
@@ -137,10 +137,10 @@ pub(super) async fn timeline(
 /// A goal from its start to its outcome.
 #[utoipa::path(
     get, path = "/v1/goals/{goal}", tag = "state",
-    params(("goal" = String, Path, description = "The record that set the goal, `sha256:` and 64 hex digits."), Part),
+    params(("goal" = inline(schema::Hash), Path, description = "The record that set the goal, `sha256:` and 64 hex digits."), Part),
     responses(
         (status = 200, description = "The goal, its intents, their results, its outcomes.", body = Goal),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotFound,
     )
 )]
 pub(super) async fn goal(
@@ -166,10 +166,10 @@ pub(super) async fn goal(
 /// A lease and what became of it.
 #[utoipa::path(
     get, path = "/v1/leases/{lease}", tag = "state",
-    params(("lease" = String, Path, description = "The lease's record, `sha256:` and 64 hex digits."), Part),
+    params(("lease" = inline(schema::Hash), Path, description = "The lease's record, `sha256:` and 64 hex digits."), Part),
     responses(
         (status = 200, description = "The lease.", body = LeaseStory),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotFound,
     )
 )]
 pub(super) async fn lease(

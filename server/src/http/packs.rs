@@ -19,14 +19,15 @@ use serde::Deserialize;
 use tlog::{LeafIndex, TreeSize};
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
+use wire::schema;
 
-use super::Service;
 use super::listen::Doing;
 use super::media::{JSON_LINES, UNBUFFERED};
 use super::parameters::{Decimal, Parameters, parsed_if_present};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::Problem;
 use super::reading::Readers;
 use super::turns::{self, Came};
+use super::{Service, openapi};
 use crate::log::{PackReader, Published, ReadError, select};
 
 /// Which entries are wanted.
@@ -36,20 +37,20 @@ use crate::log::{PackReader, Published, ReadError, select};
 pub(super) struct Wanted {
     /// The first entry of a range; defaults to 0.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Count>)]
     from: Option<Decimal>,
     /// The first entry after the range; defaults to the end of the log. If the head of that size was kept, the pack comes
     /// under it, otherwise under the newest.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Count>)]
     to: Option<Decimal>,
     /// Instead of a range: the records about this agent, and the authority that they rest on.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<String>)]
+    #[param(inline, value_type = Option<schema::AgentName>)]
     agent: Option<Name>,
     /// Instead of a range: the receipts of the goal that this record set, and the authority that they rest on.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<String>)]
+    #[param(inline, value_type = Option<schema::Hash>)]
     goal: Option<RecordHash>,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct Wanted {
     params(Wanted),
     responses(
         (status = 200, description = "The pack, one JSON object a line.", body = String, content_type = "application/x-ndjson"),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotFound,
     )
 )]
 pub(super) async fn pack(

@@ -8,12 +8,12 @@ use ledger::request::{MAX_ENVELOPE_BYTES, SignedRequest};
 use ledger::text::Name;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use wire::{LeaseRequest, LeaseRequests};
+use wire::{LeaseRequest, LeaseRequests, schema};
 
 use super::media::{self, JSON};
 use super::parameters::{Limit, NoParameters, Parameters, parsed, parsed_if_present};
-use super::problem::{Problem, ProblemDocument};
-use super::{Service, body, reading};
+use super::problem::Problem;
+use super::{Service, body, openapi, reading};
 use crate::inbox::Received;
 
 /// Which requests are wanted.
@@ -23,11 +23,11 @@ use crate::inbox::Received;
 pub(super) struct Which {
     /// Only those of agents whose names sort behind this one; all if left out.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<String>)]
+    #[param(inline, value_type = Option<schema::AgentName>)]
     after: Option<Name>,
     /// How many at most, 1 to 1,000; 100 if left out.
     #[serde(default, deserialize_with = "parsed")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Limit>)]
     limit: Limit,
 }
 
@@ -37,10 +37,10 @@ pub(super) struct Which {
 #[utoipa::path(
     post, path = "/v1/requests", tag = "requests",
     request_body(description = "A DSSE envelope of at most 12 KiB, signed by the key of the agent's active version.",
-        content((Object = "application/json"))),
+        content((schema::LeaseRequestEnvelope = "application/json"))),
     responses(
         (status = 200, description = "The request waits.", body = LeaseRequest),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotTaken,
     )
 )]
 pub(super) async fn ask(
@@ -65,7 +65,7 @@ pub(super) async fn ask(
     params(Which),
     responses(
         (status = 200, description = "A page of requests.", body = LeaseRequests),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotRead,
     )
 )]
 pub(super) async fn requests(

@@ -9,13 +9,14 @@ use ledger::text::Name;
 use serde::Deserialize;
 use tlog::LeafIndex;
 use utoipa::IntoParams;
+use wire::schema;
 
-use super::Service;
 use super::listen::Doing;
 use super::media::JSON_LINES;
 use super::parameters::{Decimal, Parameters, Segment, parsed_if_present};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::Problem;
 use super::turns::{self, Came};
+use super::{Service, openapi};
 use crate::log::Published;
 
 /// When.
@@ -25,17 +26,17 @@ use crate::log::Published;
 pub(super) struct At {
     /// An entry: the newest pulse up to it is what is proven. The newest of all if left out.
     #[serde(default, deserialize_with = "parsed_if_present")]
-    #[param(value_type = Option<u64>)]
+    #[param(inline, value_type = Option<schema::Count>)]
     at: Option<Decimal>,
 }
 
 /// A state proof: what a pulse says of an agent, or that it knew of none of that name.
 #[utoipa::path(
     get, path = "/v1/agents/{agent}/proof", tag = "state",
-    params(("agent" = String, Path, description = "The agent's name."), At),
+    params(("agent" = inline(schema::AgentName), Path, description = "The agent's name."), At),
     responses(
         (status = 200, description = "The proof, one JSON object a line.", body = String, content_type = "application/x-ndjson"),
-        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+        openapi::NotFound,
     )
 )]
 pub(super) async fn state_proof(

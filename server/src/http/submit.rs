@@ -11,15 +11,15 @@ use ledger::codes::Code;
 use ledger::record::SignedRecord;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use wire::Submitted as Answer;
+use wire::{Submitted as Answer, schema};
 
 use super::answer::{Sender, answer};
 use super::limits::{MAX_BATCH_BYTES, MAX_RECORD_BYTES};
 use super::media::{self, JSON, JSON_LINES};
 use super::parameters::Parameters;
-use super::problem::{Problem, ProblemDocument};
+use super::problem::Problem;
 use super::turns::Came;
-use super::{Service, admission, batch, body, reading};
+use super::{Service, admission, batch, body, openapi, reading};
 use crate::log::Outcome;
 
 /// How an answer is wanted.
@@ -29,13 +29,14 @@ use crate::log::Outcome;
 pub(super) struct SubmitParameters {
     /// Whether an answer brings its proof: by default one to a single record does, and one of many does not.
     proof: Option<bool>,
-    /// What to wait for beside the log's own signature. Refused by a log that has no witnesses.
-    #[param(inline)]
+    /// What to wait for beside the log's own signature. Every value is refused by a log that has no witnesses, so the
+    /// description of the interface does not have it.
+    #[param(ignore)]
     wait: Option<Wait>,
 }
 
 /// What to wait for.
-#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Wait {
     /// The quorum of witnesses that the policy names.
@@ -50,12 +51,11 @@ pub(super) enum Wait {
     post, path = "/v1/entries", tag = "entries",
     params(SubmitParameters),
     request_body(description = "A DSSE envelope of at most 48 KiB; or up to 4,096 of them in 16 MiB, one a line.",
-        content((Object = "application/json"), (Object = "application/x-ndjson"))),
+        content((schema::Envelope = "application/json"), (schema::Envelope = "application/x-ndjson"))),
     responses(
         (status = 200, description = "The record is logged; of many, an answer or a problem a line.",
             content((Answer = "application/json"), (Answer = "application/x-ndjson"))),
-        (status = "default", description = "A problem. Nothing of a body was logged that is answered so.",
-            body = ProblemDocument, content_type = "application/problem+json"),
+            openapi::NotTaken,
     )
 )]
 pub(super) async fn submit(

@@ -35,10 +35,10 @@ pub(super) async fn checkpoint(State(service): State<Service>) -> Response {
 /// A tile of hashes, or a bundle of leaves, of any width that the newest checkpoint covers.
 #[utoipa::path(
     get, path = "/tile/{path}", tag = "tiles",
-    params(("path" = String, Path, description = "`<L>/<N>[.p/<W>]` or `entries/<N>[.p/<W>]`; it has slashes.")),
+    params(("path" = inline(wire::schema::TilePath), Path, description = "`<L>/<N>[.p/<W>]` or `entries/<N>[.p/<W>]`; it has slashes.")),
     responses(
         (status = 200, description = "Hashes of 32 bytes; or leaves, each behind its length in two bytes.", body = wire::schema::Octets, content_type = "application/octet-stream"),
-        (status = 404, description = "No tile of the newest checkpoint.", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "No tile of the newest checkpoint.", body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn tile(
