@@ -126,10 +126,11 @@ fn a_stolen_log_key_is_replaced_and_who_has_the_charter_follows() {
     )
     .unwrap();
     shell.service.start();
-    assert_eq!(version(&shell), 2);
     assert_eq!(shell.service.get("/readyz").status, 200);
     let order = "agent quarantine greeter --reason test --key OPERATOR --trust TRUST";
     shell.succeed(order);
+    // Until something is logged the newest head is the old key's, which whoever has no trust does not know.
+    assert_eq!(version(&shell), 2);
     assert_eq!(shell.json("agent show greeter")["state"], "quarantined");
     shell.succeed("export -o @all.pack.jsonl --trust TRUST");
     let report = shell.json("verify @all.pack.jsonl --trust TRUST");
