@@ -4,11 +4,13 @@
 //! disk bounds a durable answer, and the processor bounds the signatures. The load comes from this program, on the same
 //! cores (`load.rs`). `docs/performance.md` says what each line means.
 //!
-//! `DRAGONS_BENCH_LEAVES` is how long the log is at a start: 100,000 unless it says otherwise.
+//! `DRAGONS_BENCH_LEAVES` is how long the log is at a start: 100,000 unless it says otherwise. Words behind `--` choose
+//! parts: `alone`, `singles`, `batches`, `reads`, `long`.
 
 mod limits;
 mod load;
 mod long;
+mod nginx;
 mod table;
 
 use ledger::key::PrivateKey;
@@ -19,6 +21,7 @@ use tlog::proof::ProofFile;
 
 use crate::limits::Limits;
 use crate::load::{Load, Request, Took};
+use crate::nginx::Nginx;
 use crate::table::{latencies, line, per_entry, rate, rated};
 
 /// How many records go one by one, each when the one before it is answered.
@@ -38,16 +41,35 @@ const READS: usize = 20_000;
 const READERS: usize = 16;
 
 fn main() {
+    // Both programs are built before anything is measured.
+    tests::dragons();
     let mut service = Service::unlimited(&[]);
     let signer = service.signer();
     service.log(&signer.registration("a", &PrivateKey::from_seed(&[5; 32])));
     let limits = Limits::measured(&service);
     limits.print();
-    alone(&service, &signer, &limits);
-    singles(&service, &signer, &limits);
-    batches(&service, &signer, &limits);
-    reads(&service, &limits);
-    long::run(&mut service, &limits);
+    if is_chosen("alone") {
+        alone(&service, &signer, &limits);
+    }
+    if is_chosen("singles") {
+        singles(&service, &signer, &limits);
+    }
+    if is_chosen("batches") {
+        batches(&service, &signer, &limits);
+    }
+    if is_chosen("reads") {
+        reads(&service, &limits);
+    }
+    if is_chosen("long") {
+        long::run(&mut service, &limits);
+    }
+}
+
+/// Whether a part is to run: all do if none is named. What begins with a dash is cargo's.
+fn is_chosen(part: &str) -> bool {
+    let mut named = std::env::args().skip(1).filter(|it| !it.starts_with('-'));
+    let first = named.next();
+    first.is_none_or(|first| first == part || named.any(|it| it == part))
 }
 
 /// Records by an observer, each of its own.
@@ -134,25 +156,44 @@ fn batches(service: &Service, signer: &Signer, limits: &Limits) {
 }
 
 fn reads(service: &Service, limits: &Limits) {
-    let full = service.size() / 256;
-    assert!((1..1000).contains(&full), "tiles whose names have one part");
+    // Names of tiles have one part as long as there are fewer than a thousand.
+    let full = (service.size() / 256).min(1_000);
+    assert!(full > 0, "there are tiles only after `batches`");
     for (what, folder) in [
         ("tiles of hashes", "/tile/0"),
         ("bundles of entries", "/tile/entries"),
     ] {
-        let path = |n: usize| format!("{folder}/{:03}", n as u64 * 7919 % full);
-        let gets = (0..READS).map(|n| Request::get(&path(n)));
-        let took = Load::on(service, READERS).send(gets.collect());
+        let paths: Vec<String> = (0..full).map(|n| format!("{folder}/{n:03}")).collect();
+        let gets = |count: usize| {
+            let path = |n: usize| &paths[n * 7919 % paths.len()];
+            (0..count).map(|n| Request::get(path(n))).collect()
+        };
+        let took = Load::on(service, READERS).send(gets(READS));
         let title = format!("{what}, {READERS} connections");
-        rated(
-            &title,
-            READS,
-            &took,
-            &[("HTTP of an empty handler", limits.requests_a_second)],
-        );
+        let nginx = Nginx::serving(service, &copies(service, &paths));
+        let nginx = nginx.map(|nginx| nginx.rate(gets(READS)));
+        let empty = ("HTTP of an empty handler", limits.requests_a_second);
+        let limits = [
+            Some(empty),
+            nginx.map(|rate| ("nginx on the same bytes", rate)),
+        ];
+        let limits: Vec<_> = limits.into_iter().flatten().collect();
+        rated(&title, READS, &took, &limits);
         let bytes: usize = took.bodies.iter().map(Vec::len).sum();
         rate("  bytes of them, MiB", bytes >> 20, took.all);
+        per_entry(&took, READS);
     }
+    proofs(service);
+}
+
+/// What the service serves there.
+fn copies(service: &Service, paths: &[String]) -> Vec<(String, Vec<u8>)> {
+    let gets = paths.iter().map(|path| Request::get(path));
+    let took = Load::on(service, 1).send(gets.collect());
+    paths.iter().cloned().zip(took.bodies).collect()
+}
+
+fn proofs(service: &Service) {
     let size = service.size();
     let path = |n: u64| format!("/v1/entries/{}/proof", n * 7919 % size);
     let gets = (0..ALONE as u64).map(|n| Request::get(&path(n)));
