@@ -23,12 +23,21 @@ impl Leaf {
     /// # Errors
     /// `too-large` if its bytes exceed [`MAX_LEAF_BYTES`].
     pub fn new(received_ms: u64, envelope: Envelope) -> Result<Self, Refusal> {
-        let leaf = Self {
+        Self::encode(received_ms, &envelope)?;
+        Ok(Self {
             received_ms,
             envelope,
-        };
-        within("leaf", leaf.to_bytes().len(), MAX_LEAF_BYTES)?;
-        Ok(leaf)
+        })
+    }
+
+    /// The bytes of the leaf of an envelope that is received now.
+    ///
+    /// # Errors
+    /// As [`Leaf::new`].
+    pub fn encode(received_ms: u64, envelope: &Envelope) -> Result<Vec<u8>, Refusal> {
+        let bytes = bytes_of(received_ms, envelope);
+        within("leaf", bytes.len(), MAX_LEAF_BYTES)?;
+        Ok(bytes)
     }
 
     /// Reads the exact bytes of a leaf.
@@ -68,10 +77,13 @@ impl Leaf {
 
     /// The exact bytes that the log hashes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let received_ms = self.received_ms;
-        let mut text = format!("{{\"received_ms\":{received_ms},\"envelope\":");
-        self.envelope.write_json(&mut text);
-        text.push('}');
-        text.into_bytes()
+        bytes_of(self.received_ms, &self.envelope)
     }
+}
+
+fn bytes_of(received_ms: u64, envelope: &Envelope) -> Vec<u8> {
+    let mut text = format!("{{\"received_ms\":{received_ms},\"envelope\":");
+    envelope.write_json(&mut text);
+    text.push('}');
+    text.into_bytes()
 }

@@ -233,7 +233,7 @@ impl Plan {
     }
 
     fn append(&mut self, record: &CheckedRecord) -> Result<LeafIndex, Refusal> {
-        let leaf = Leaf::new(self.now_ms, record.signed().envelope().clone())?.to_bytes();
+        let leaf = Leaf::encode(self.now_ms, record.signed().envelope())?;
         let index = LeafIndex::new(self.edge.size().get());
         let hash = leaf_hash(&leaf);
         self.hashes.push(hash);
