@@ -8,6 +8,7 @@
 mod reader;
 mod writer;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -270,7 +271,7 @@ impl Members {
     pub fn finish(self) -> Result<(), Refusal> {
         match self.members.first() {
             None => Ok(()),
-            Some((name, _)) => Err(Code::UnknownMember.because(self.at(name))),
+            Some((name, _)) => Err(Code::UnknownMember.because(self.at(&excerpt(name)))),
         }
     }
 
@@ -288,11 +289,11 @@ impl Members {
         numbered.try_for_each(|(i, value)| read(&format!("{path}[{i}]"), value))
     }
 
-    fn at(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            excerpt(name)
-        } else {
-            format!("{}.{}", self.path, excerpt(name))
+    /// The path of a member. Its name is one of ours, or was made fit to be shown.
+    fn at<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        match self.path.is_empty() {
+            true => name.into(),
+            false => [&self.path, ".", name].concat().into(),
         }
     }
 }
