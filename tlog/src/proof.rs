@@ -19,6 +19,7 @@ use std::fmt;
 use crate::checkpoint::{
     CheckpointError, ParseCheckpointError, SignedCheckpoint, VerifiedCheckpoint,
 };
+use crate::hash::HASH_BYTES;
 use crate::note::MAX_NOTE_BYTES;
 use crate::policy::Policy;
 use crate::{
@@ -116,10 +117,20 @@ impl fmt::Display for ProofFile {
 /// The text of a proof file, for callers that have the text of the checkpoint.
 #[must_use]
 pub fn text(extra: Option<&[u8]>, index: LeafIndex, hashes: &[Hash], checkpoint: &str) -> String {
-    let extra = extra.map(|extra| format!("{EXTRA}{}\n", base64::encode(extra)));
-    let mut text = format!("{HEADER}\n{}{INDEX}{index}\n", extra.unwrap_or_default());
+    let bytes = extra.map_or(0, <[u8]>::len) + (hashes.len() + 4) * HASH_BYTES;
+    let mut text = String::with_capacity(bytes / 3 * 4 + checkpoint.len());
+    text.push_str(HEADER);
+    text.push('\n');
+    if let Some(extra) = extra {
+        text.push_str(EXTRA);
+        base64::encode_behind(extra, &mut text);
+        text.push('\n');
+    }
+    text.push_str(INDEX);
+    text.push_str(&index.to_string());
+    text.push('\n');
     for hash in hashes {
-        text.push_str(&hash.to_string());
+        base64::encode_behind(hash.as_bytes(), &mut text);
         text.push('\n');
     }
     text.push('\n');
