@@ -115,11 +115,11 @@ impl Queue<'_> {
     /// after another arrives one after another.
     async fn enqueue(&mut self, records: Vec<SignedRecord>) -> Vec<Result<Entered, Problem>> {
         let count = records.len();
-        let state = self.log.published().state.clone();
+        let published = self.log.published();
         match self.log.check(records).await {
             Ok(checked) => checked
                 .into_iter()
-                .map(|record| self.enter(record, &state))
+                .map(|record| self.enter(record, &published.state))
                 .collect(),
             Err(refusal) => vec![refusal; count]
                 .into_iter()

@@ -271,8 +271,7 @@ impl Log {
     /// # Errors
     /// `overloaded` if the queue is full, `stopping`, `internal` if the sequencer has ended.
     pub async fn enqueue(&self, record: SignedRecord) -> Result<Pending, Refusal> {
-        let state = self.published().state.clone();
-        let checked = self.0.pool.check(vec![record], state).await?;
+        let checked = self.check(vec![record]).await?;
         let mut pending = checked.into_iter().map(|record| self.enter(record));
         pending
             .next()
@@ -287,8 +286,7 @@ impl Log {
     /// As [`Log::enqueue`], for each record by itself.
     pub async fn enqueue_all(&self, records: Vec<SignedRecord>) -> Vec<Result<Pending, Refusal>> {
         let count = records.len();
-        let state = self.published().state.clone();
-        let checked = match self.0.pool.check(records, state).await {
+        let checked = match self.check(records).await {
             Ok(checked) => checked,
             Err(refusal) => {
                 return std::iter::repeat_with(|| Err(refusal.clone()))
@@ -350,10 +348,7 @@ impl Log {
     /// # Errors
     /// `stopping`; `internal` if a check did not end.
     pub async fn check(&self, records: Vec<SignedRecord>) -> Result<Vec<CheckedRecord>, Refusal> {
-        self.0
-            .pool
-            .check(records, self.published().state.clone())
-            .await
+        self.0.pool.check(records, self.published()).await
     }
 
     /// Puts a record in the queue whose signatures were checked.

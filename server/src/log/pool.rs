@@ -12,6 +12,8 @@ use ledger::record::{CheckedRecord, SignedRecord};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use super::Published;
+
 /// How many records one task checks: a millisecond or two of work, far above the cost of handing it over.
 const BATCH: usize = 64;
 
@@ -32,11 +34,11 @@ impl SignaturePool {
     pub(crate) async fn check(
         &self,
         records: Vec<SignedRecord>,
-        state: State,
+        published: Arc<Published>,
     ) -> Result<Vec<CheckedRecord>, Refusal> {
         if records.len() == 1 {
             // Another thread would take as long to begin as this takes to do.
-            return Ok(check_all(records, &state));
+            return Ok(check_all(records, &published.state));
         }
         let lost = |_| Code::Internal.because("a signature check did not end");
         let mut checked = Vec::with_capacity(records.len());
@@ -49,10 +51,10 @@ impl SignaturePool {
             }
             let permit = Arc::clone(&self.permits).acquire_owned().await;
             let permit = permit.map_err(|_| Code::Stopping.because("the service is stopping"))?;
-            let state = state.clone();
+            let published = Arc::clone(&published);
             batches.push(spawn_blocking(move || {
                 let _permit = permit;
-                check_all(batch, &state)
+                check_all(batch, &published.state)
             }));
         }
         for batch in batches {
