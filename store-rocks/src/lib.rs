@@ -19,7 +19,9 @@ use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, Options, WriteOptions,
 };
-use store::{Copies, CopyError, Engine, OpenStoreError, Storage, StoreError, Term};
+use store::{
+    Copies, CopyError, Engine, OpenStoreError, Storage, StoreError, StoredCheckpoint, Term,
+};
 
 mod copies;
 mod reading;
@@ -51,6 +53,9 @@ const FIRST_TABLES: [&str; 4] = [LEAVES, TILES, RECORDS, CHECKPOINTS];
 
 /// Bits of filter for each record name: one look-up in a hundred of a new record reads a block in vain.
 const BLOOM_BITS: f64 = 10.0;
+
+/// The share of a table's memory that its filter takes before it is written to a file.
+const MEMORY_BLOOM_SHARE: f64 = 0.02;
 
 /// Bytes of write-ahead log after which memory is flushed to files: a restart has no more to read again, and no more is held
 /// in memory until then. By itself RocksDB holds 64 MiB for each table, twice while one is written.
@@ -94,6 +99,8 @@ struct RocksStore {
     db: DB,
     path: PathBuf,
     term: Mutex<Term>,
+    /// The head, from when this process has written it until it writes again.
+    written: Mutex<Option<StoredCheckpoint>>,
 }
 
 impl RocksStore {
@@ -110,6 +117,7 @@ impl RocksStore {
             db,
             path: path.to_owned(),
             term: Mutex::default(),
+            written: Mutex::default(),
         })
     }
 
@@ -148,6 +156,7 @@ impl RocksStore {
             db,
             path: path.to_owned(),
             term: Mutex::default(),
+            written: Mutex::default(),
         };
         if format < FORMAT_VERSION {
             upgrade::add_mentions(&store).map_err(|error| OpenStoreError::Upgrade {
@@ -217,10 +226,12 @@ fn families() -> Vec<ColumnFamilyDescriptor> {
     let family = |compression, bloom: bool| {
         let mut blocks = BlockBasedOptions::default();
         blocks.set_block_cache(&cache);
+        let mut options = Options::default();
         if bloom {
             blocks.set_bloom_filter(BLOOM_BITS, false);
+            options.set_memtable_whole_key_filtering(true);
+            options.set_memtable_prefix_bloom_ratio(MEMORY_BLOOM_SHARE);
         }
-        let mut options = Options::default();
         options.set_block_based_table_factory(&blocks);
         options.set_compression_type(compression);
         options

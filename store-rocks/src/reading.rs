@@ -20,10 +20,14 @@ impl Store for RocksStore {
         }
         let _only_one = self.leading();
         let batch = self.next_batch(group)?;
+        *self.written() = None;
         self.db.write(batch).map_err(engine)
     }
 
     fn head(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
+        if let Some(written) = self.written().clone() {
+            return Ok(Some(written));
+        }
         let mut rows = self
             .db
             .iterator_cf(self.family(CHECKPOINTS)?, IteratorMode::End);

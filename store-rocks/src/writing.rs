@@ -27,9 +27,14 @@ impl Journal for RocksStore {
             return Ok(Appended::Fenced);
         }
         let batch = self.next_batch(group).map_err(AppendError::NotDone)?;
+        // Until it is known what became of this one, the head is what the database says.
+        *self.written() = None;
         // One batch and one sync: all of the group or none of it, and on the disk when this returns.
         match self.db.write_opt(batch, &synced()) {
-            Ok(()) => Ok(Appended::Durable),
+            Ok(()) => {
+                *self.written() = Some(group.checkpoint.clone());
+                Ok(Appended::Durable)
+            }
             Err(error) if is_unopened(&error) => Err(AppendError::NotDone(engine(error))),
             Err(error) => Err(AppendError::Unknown(engine(error))),
         }
@@ -53,6 +58,11 @@ fn is_unopened(error: &rocksdb::Error) -> bool {
 impl RocksStore {
     pub(super) fn leading(&self) -> MutexGuard<'_, Term> {
         self.term.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The head that this process has written last, unless it is writing.
+    pub(super) fn written(&self) -> MutexGuard<'_, Option<StoredCheckpoint>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The rows of a group that stands where the log ends.
