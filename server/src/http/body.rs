@@ -8,8 +8,6 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use ledger::codes::Code;
 use tokio::time::{Instant, timeout_at};
@@ -20,18 +18,6 @@ use super::limits::{
 use super::listen::{CameBy, Doing, Sort};
 use super::media::JSON_LINES;
 use super::problem::Problem;
-
-/// Lets a request go on once its body is whole.
-pub(super) async fn arrive(request: Request, next: Next) -> Response {
-    match whole(request).await {
-        Ok(request) => next.run(request).await,
-        Err(problem) => {
-            // Where the next request would begin is not known.
-            let close = [(header::CONNECTION, "close")];
-            (close, problem).into_response()
-        }
-    }
-}
 
 /// Reads a body of at most `most` bytes, which has arrived.
 ///
@@ -48,7 +34,11 @@ pub(super) async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
     Ok(bytes)
 }
 
-async fn whole(request: Request) -> Result<Request, Problem> {
+/// A request once its body is whole.
+///
+/// # Errors
+/// A body that came too slowly, broke off or had no room; where the next request would begin is not known then.
+pub(super) async fn whole(request: Request) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
     let came_by = parts.extensions.get::<CameBy>();
     check_length(&parts.headers, came_by)?;

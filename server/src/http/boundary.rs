@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -69,61 +69,72 @@ impl Default for Boundary {
     }
 }
 
-/// Observes a request: an id, a line in the log, a count and a duration.
-pub(super) async fn observe(
-    State(boundary): State<Boundary>,
-    request: Request,
-    next: Next,
-) -> Response {
-    // The id is ours alone: one that came along could be of any length, or another request's.
-    let id = boundary.numbers.fetch_add(1, Ordering::Relaxed).to_string();
-    let (route, method) = (route(&request), method(request.method()));
-    let path = request.uri().path().to_owned();
-    gauge!(UNDER_WAY).increment(1.0);
-    let guard = UnderWay;
-    let began = Instant::now();
-    let mut response = next.run(request).await;
-    let took = began.elapsed();
-    drop(guard);
-    let status = response.status();
-    let labels = [
-        ("route", route.clone()),
-        ("method", method.to_owned()),
-        ("status", status.as_str().to_owned()),
-    ];
-    counter!(REQUESTS, &labels).increment(1);
-    histogram!(SECONDS, "route" => route.clone()).record(took.as_secs_f64());
-    let line = Line {
-        id: &id,
-        method,
-        path: &path,
-        route: &route,
-        status: status.as_u16(),
-        ms: took.as_secs_f64() * 1e3,
-    };
-    boundary.tell(&line, response.extensions_mut().remove());
-    if let Ok(id) = HeaderValue::try_from(id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    response
+/// A request that is being worked on.
+pub(super) struct Observed {
+    /// Its id. It is ours alone: one that came along could be of any length, or another request's.
+    id: String,
+    route: Option<MatchedPath>,
+    method: &'static str,
+    path: String,
+    began: Instant,
+    _under_way: UnderWay,
 }
 
-/// Refuses a request when too many are under way, and ends one that takes too long.
-pub(super) async fn bound(
-    State(boundary): State<Boundary>,
-    request: Request,
-    next: Next,
-) -> Response {
-    // Whoever asks how the service is must not be told that it is busy.
-    if HEALTH.contains(&request.uri().path()) {
-        return next.run(request).await;
+impl Boundary {
+    /// Gives a request its id, and counts it as one that is worked on.
+    pub(super) fn observe(&self, request: &Request) -> Observed {
+        gauge!(UNDER_WAY).increment(1.0);
+        Observed {
+            id: self.numbers.fetch_add(1, Ordering::Relaxed).to_string(),
+            route: request.extensions().get().cloned(),
+            method: method(request.method()),
+            path: request.uri().path().to_owned(),
+            began: Instant::now(),
+            _under_way: UnderWay,
+        }
     }
-    let overloaded = |why: String| Problem::from(Code::Overloaded.because(why)).into_response();
-    let Ok(_slot) = boundary.slots.try_acquire() else {
-        return overloaded(format!("{MAX_REQUESTS_AT_ONCE} requests are under way"));
-    };
-    let answered = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
-    answered.unwrap_or_else(|_| overloaded(format!("no answer within {REQUEST_TIMEOUT:?}")))
+
+    /// Counts, times and logs a request, and puts its id into the answer.
+    pub(super) fn answered(&self, request: Observed, response: &mut Response) {
+        let took = request.began.elapsed();
+        let (id, method, status) = (request.id, request.method, response.status());
+        // The route's template, never the path: a label for each path would be a label for each client's whim.
+        let route = request.route.as_ref();
+        let route = route.map_or(UNMATCHED, MatchedPath::as_str);
+        let labels = [
+            ("route", route.to_owned()),
+            ("method", method.to_owned()),
+            ("status", status.as_str().to_owned()),
+        ];
+        counter!(REQUESTS, &labels).increment(1);
+        histogram!(SECONDS, "route" => route.to_owned()).record(took.as_secs_f64());
+        let line = Line {
+            id: &id,
+            method,
+            path: &request.path,
+            route,
+            status: status.as_u16(),
+            ms: took.as_secs_f64() * 1e3,
+        };
+        self.tell(&line, response.extensions_mut().remove());
+        if let Ok(id) = HeaderValue::try_from(id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+    }
+
+    /// Refuses a request when too many are under way, and ends one that takes too long.
+    pub(super) async fn bound(&self, request: Request, next: Next) -> Response {
+        // Whoever asks how the service is must not be told that it is busy.
+        if HEALTH.contains(&request.uri().path()) {
+            return next.run(request).await;
+        }
+        let overloaded = |why: String| Problem::from(Code::Overloaded.because(why)).into_response();
+        let Ok(_slot) = self.slots.try_acquire() else {
+            return overloaded(format!("{MAX_REQUESTS_AT_ONCE} requests are under way"));
+        };
+        let answered = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+        answered.unwrap_or_else(|_| overloaded(format!("no answer within {REQUEST_TIMEOUT:?}")))
+    }
 }
 
 /// Counts a request down also when its client left before the answer.
@@ -133,12 +144,6 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         gauge!(UNDER_WAY).decrement(1.0);
     }
-}
-
-/// The route's template, never the path: a label per path would be a label per client's whim.
-fn route(request: &Request) -> String {
-    let matched = request.extensions().get::<MatchedPath>();
-    matched.map_or(UNMATCHED, MatchedPath::as_str).to_owned()
 }
 
 fn method(method: &Method) -> &'static str {

@@ -12,12 +12,9 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Uri};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use ledger::codes::Code;
 use serde::{Deserialize, Serialize};
 
@@ -59,24 +56,12 @@ impl Hosts {
     ///
     /// # Errors
     /// `host-unknown`, with what to do.
-    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let asked = asked(uri, headers);
         let asked = asked.ok_or_else(|| unknown("the request names no host, or two"))?;
         let is_known = is_loopback(&asked) || self.0.iter().any(|name| name.0 == asked);
         let why = || format!("{asked:?} is not a name of this service; --host names those it has");
         is_known.then_some(()).ok_or_else(|| unknown(why()))
-    }
-}
-
-/// Turns away what was asked by a name that the service does not have.
-pub(super) async fn known_host(
-    State(hosts): State<Hosts>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match hosts.check(request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
     }
 }
 

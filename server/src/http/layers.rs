@@ -3,47 +3,100 @@
 use std::any::Any;
 
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, Any as Anything, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use super::body::arrive;
-use super::boundary::{Boundary, REQUEST_ID, bound, observe};
-use super::hosts::{Hosts, WebOrigin, known_host};
+use super::body::whole;
+use super::boundary::{Boundary, REQUEST_ID};
+use super::hosts::{Hosts, WebOrigin};
 use super::limits::PREFLIGHT_AGE;
 use super::problem::Problem;
 
 /// Whether a page of another origin may show an answer, or have it in memory at all, as an image or a script.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Puts the layers that every request passes around the routes.
+/// Headers that every answer has which does not say otherwise.
+const UNLESS_SAID: [(HeaderName, HeaderValue); 4] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
+    (RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
+];
+
+/// What every request passes.
+#[derive(Clone)]
+struct Gate {
+    boundary: Boundary,
+    hosts: Hosts,
+}
+
+/// Puts what every request passes around the routes. It is one layer, because each layer of axum copies for each request
+/// everything that is below it.
 pub(super) fn around_all<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     hosts: Hosts,
 ) -> Router<S> {
-    let boundary = Boundary::default();
-    // Each call wraps what is there: the last one here sees a request first and its answer last.
+    let gate = Gate {
+        boundary: Boundary::default(),
+        hosts,
+    };
     routes
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(boundary.clone(), bound))
-        .layer(from_fn(arrive))
-        .layer(from_fn_with_state(hosts, known_host))
-        .layer(if_absent(header::CACHE_CONTROL, "no-cache"))
-        .layer(if_absent(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(if_absent(header::REFERRER_POLICY, "no-referrer"))
-        .layer(if_absent(RESOURCE_POLICY, "same-origin"))
-        .layer(from_fn_with_state(boundary, observe))
+        .layer(from_fn_with_state(gate, pass))
+}
+
+/// From the outside in: the request is observed, asks for this service, is whole, and is one of so many.
+async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let Gate { boundary, hosts } = gate;
+    let observed = boundary.observe(&request);
+    let bounded = |request| boundary.bound(request, next);
+    let mut response = enter(&hosts, request, bounded).await;
+    for (name, value) in UNLESS_SAID {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    boundary.answered(observed, &mut response);
+    response
 }
 
 /// Puts the layers around the routes that operators see.
 pub(super) fn around_operators(routes: Router, hosts: Hosts) -> Router {
     routes
-        .layer(from_fn(arrive))
         .layer(if_absent(RESOURCE_POLICY, "same-origin"))
-        .layer(from_fn_with_state(hosts, known_host))
+        .layer(from_fn_with_state(hosts, pass_operator))
+}
+
+async fn pass_operator(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    enter(&hosts, request, |request| next.run(request)).await
+}
+
+/// Has a request answered that asks for this service, once its body is whole.
+async fn enter<F: Future<Output = Response>>(
+    hosts: &Hosts,
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
+    if let Err(problem) = hosts.check(request.uri(), request.headers()) {
+        return problem.into_response();
+    }
+    match whole(request).await {
+        Ok(request) => answer(request).await,
+        Err(problem) => {
+            // Where the next request would begin is not known.
+            let close = [(header::CONNECTION, "close")];
+            (close, problem).into_response()
+        }
+    }
 }
 
 /// Opens routes to pages of every origin: those that tell nothing of what was logged.

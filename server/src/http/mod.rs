@@ -46,6 +46,7 @@ mod tiles;
 mod turns;
 mod web;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -64,7 +65,11 @@ use crate::webhooks::Undelivered;
 
 /// What the handlers share. Clones are the same service.
 #[derive(Clone)]
-pub struct Service {
+pub struct Service(Arc<Shared>);
+
+/// What a [`Service`] is. It is behind one count of references, because each request makes a few clones.
+#[derive(Clone)]
+pub struct Shared {
     log: Log,
     web: Web,
     trust: Option<Arc<str>>,
@@ -85,7 +90,7 @@ pub struct Service {
 impl Service {
     /// Serves this log, and the verifier page from there.
     pub fn new(log: Log, web: Web) -> Self {
-        Self {
+        Self(Arc::new(Shared {
             log,
             web,
             trust: None,
@@ -100,50 +105,50 @@ impl Service {
             origins: Arc::default(),
             runbook: None,
             undelivered: Arc::new(Vec::new),
-        }
+        }))
     }
 
     /// Leaves most of so many connections to requests that are answered at once.
     #[must_use]
     pub fn within(mut self, connections: usize) -> Self {
         let share = |most: usize, part: usize| most.min(connections / part).max(1);
-        self.streams = events::Streams::of(share(limits::MAX_EVENT_STREAMS, 4));
-        self.packs = Arc::new(Semaphore::new(share(limits::MAX_PACKS_AT_ONCE, 8)));
+        self.shared().streams = events::Streams::of(share(limits::MAX_EVENT_STREAMS, 4));
+        self.shared().packs = Arc::new(Semaphore::new(share(limits::MAX_PACKS_AT_ONCE, 8)));
         self
     }
 
     /// Takes records no faster than this, for a queue of so many.
     #[must_use]
     pub fn limited(mut self, rates: &Rates, queue: usize) -> Self {
-        self.admission = admission::Admission::new(rates, queue);
+        self.shared().admission = admission::Admission::new(rates, queue);
         self
     }
 
     /// Takes a proxy's word for where requests come from.
     #[must_use]
-    pub const fn behind_proxy(mut self, is_behind_proxy: bool) -> Self {
-        self.is_behind_proxy = is_behind_proxy;
+    pub fn behind_proxy(mut self, is_behind_proxy: bool) -> Self {
+        self.shared().is_behind_proxy = is_behind_proxy;
         self
     }
 
     /// Answers to these names beside those of loopback.
     #[must_use]
     pub fn named(mut self, names: &[HostName]) -> Self {
-        self.hosts = hosts::Hosts::new(names);
+        self.shared().hosts = hosts::Hosts::new(names);
         self
     }
 
     /// Lets pages of these origins read entry bundles, proofs and packs.
     #[must_use]
     pub fn open_to(mut self, origins: &[WebOrigin]) -> Self {
-        self.origins = origins.into();
+        self.shared().origins = origins.into();
         self
     }
 
     /// Links this runbook on the board.
     #[must_use]
     pub fn with_runbook(mut self, runbook: Option<WebAddress>) -> Self {
-        self.runbook = runbook;
+        self.shared().runbook = runbook;
         self
     }
 
@@ -153,7 +158,7 @@ impl Service {
         mut self,
         undelivered: impl Fn() -> Vec<Undelivered> + Send + Sync + 'static,
     ) -> Self {
-        self.undelivered = Arc::new(undelivered);
+        self.shared().undelivered = Arc::new(undelivered);
         self
     }
 
@@ -161,19 +166,32 @@ impl Service {
     /// the page says.
     #[must_use]
     pub fn offering(mut self, trust: &Trust) -> Self {
-        self.trust = Some(trust.to_json().into());
+        self.shared().trust = Some(trust.to_json().into());
         self
     }
 
     /// Keeps requests for leases in this inbox, in the place of one that is gone when the service is.
     #[must_use]
     pub fn keeping(mut self, inbox: Inbox) -> Self {
-        self.inbox = Arc::new(inbox);
+        self.shared().inbox = Arc::new(inbox);
         self
     }
 
     /// Ends the answers that have no end of their own. Whoever stops the service does this first.
     pub fn end_streams(&self) {
         self.streams.end();
+    }
+
+    /// Its own, before there are clones.
+    fn shared(&mut self) -> &mut Shared {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl Deref for Service {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
     }
 }

@@ -81,7 +81,7 @@ pub(super) async fn pack(
         (header::CONTENT_DISPOSITION, disposition),
     ];
     let body = PackBody {
-        readers: service.readers,
+        readers: service.readers.clone(),
         progress: Progress::Idle(Box::new(reader)),
         _permit: permit,
     };
