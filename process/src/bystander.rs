@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 use crate::Sent;
+use crate::fork::{Forked, fork};
 use crate::session::{close_all_but, hold_all};
 use crate::start::{checked, end_with};
 
@@ -42,10 +43,9 @@ impl Bystander {
         // SAFETY: getpid has no preconditions. The child calls system calls alone, and allocates nothing.
         unsafe {
             let parent = libc::getpid();
-            match libc::fork() {
-                -1 => Err(io::Error::last_os_error()),
-                0 => stand_by(parent, to.as_raw_fd()),
-                pid => Ok(Self {
+            match fork()? {
+                Forked::Child => stand_by(parent, to.as_raw_fd()),
+                Forked::Parent(pid) => Ok(Self {
                     pid,
                     words,
                     heard: Vec::new(),

@@ -10,6 +10,7 @@
 
 use std::io;
 
+use crate::fork::{Forked, fork};
 use crate::session::{close_all_but, hold_all, look_after};
 use crate::start::{checked, end_with};
 
@@ -26,16 +27,13 @@ pub(crate) fn begin() -> io::Result<()> {
             libc::O_CLOEXEC | libc::O_NONBLOCK,
         ))?;
         let [from, to] = pipe;
-        match libc::fork() {
-            -1 => return Err(io::Error::last_os_error()),
-            0 => {}
-            first => look_after(first, &all, Some(from)),
+        if let Forked::Parent(first) = fork()? {
+            look_after(first, &all, Some(from));
         }
         checked(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
-        match libc::fork() {
-            -1 => Err(io::Error::last_os_error()),
-            0 => end_with(1),
-            program => be_first(program, &all, to),
+        match fork()? {
+            Forked::Child => end_with(1),
+            Forked::Parent(program) => be_first(program, &all, to),
         }
     }
 }

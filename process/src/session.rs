@@ -10,6 +10,7 @@
 
 use std::io;
 
+use crate::fork::{Forked, fork};
 use crate::start::{checked, end_with};
 
 /// Makes a session at the terminal that is stdin. The leader stays inside; what comes back is the program's own process.
@@ -21,15 +22,14 @@ pub(crate) fn begin() -> io::Result<()> {
         checked(libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0))?;
         let all = hold_all();
         let leader = libc::getpid();
-        match libc::fork() {
-            -1 => Err(io::Error::last_os_error()),
-            0 => {
+        match fork()? {
+            Forked::Child => {
                 end_with(leader)?;
                 checked(libc::setpgid(0, 0))?;
                 // SIGTTOU, which is for those who ask from the background, is held back.
                 checked(libc::tcsetpgrp(libc::STDIN_FILENO, libc::getpid()))
             }
-            program => look_after(program, &all, None),
+            Forked::Parent(program) => look_after(program, &all, None),
         }
     }
 }

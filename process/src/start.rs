@@ -1,13 +1,12 @@
 //! The start of a program: what its process does between fork and exec.
 
 use std::ffi::{CString, OsStr, OsString, c_char};
-use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::io::{self, PipeReader, PipeWriter, Read as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
+use crate::fork::{Forked, fork, fork_into};
 use crate::{Inherited, namespace, session};
 
 /// Room for the digits of any process number, and for the NUL behind them.
@@ -40,16 +39,25 @@ pub struct Start<'a> {
     pub environment: Vec<(OsString, OsString)>,
     /// Variables that name the program's own process, whose number nobody knows before there is one.
     pub own_number: Vec<OsString>,
-    /// stdin, stdout, stderr.
-    pub stdio: [Stdio; 3],
+    /// stdin, stdout, stderr; this process's own where there is none.
+    pub stdio: [Option<OwnedFd>; 3],
     /// Where it is put.
     pub place: Place,
-    /// The file `cgroup.procs` of the group that it is to be in, open to be written.
+    /// The directory of the control group that it is to be in.
     pub cgroup: Option<OwnedFd>,
     /// Whether it gets process numbers of its own, and all that it starts ends with it.
     pub own_numbers: bool,
     /// The signals that it begins with.
     pub signals: Inherited,
+}
+
+/// A program that was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The number of its process, which its parent has to wait for.
+    pub pid: i32,
+    /// Whether it is in the control group. The kernel may not let it, and then it runs all the same.
+    pub is_in_cgroup: bool,
 }
 
 impl Start<'_> {
@@ -58,31 +66,112 @@ impl Start<'_> {
     /// # Errors
     ///
     /// What the kernel says, also of the exec: then nothing was run.
-    pub fn spawn(self) -> io::Result<Child> {
-        let mut words = Words::new(&self)?;
-        let [stdin, stdout, stderr] = self.stdio;
-        // The path is the child's own to execute: what Rust would do with it is never reached.
-        let mut command = Command::new(self.path);
-        command.stdin(stdin).stdout(stdout).stderr(stderr);
-        let (place, cgroup, signals) = (self.place, self.cgroup, self.signals);
-        let own_numbers = self.own_numbers;
+    pub fn spawn(self) -> io::Result<Started> {
+        let words = Words::new(&self)?;
+        let (failures, to) = io::pipe()?;
         // SAFETY: getpid has no preconditions.
-        let parent = unsafe { libc::getpid() };
-        let in_the_child = move || {
-            end_with(parent)?;
-            if let Some(cgroup) = &cgroup {
-                join(cgroup);
+        let this = unsafe { libc::getpid() };
+        let before = hold_signals();
+        // SAFETY: the child calls system calls alone, and allocates nothing: all it needs was made before.
+        let forked = unsafe { self.fork() };
+        match forked {
+            Ok((Forked::Child, _)) => end_for(&self.become_program(words, this), &to),
+            Ok((Forked::Parent(pid), is_in_cgroup)) => {
+                set_signals(&before);
+                drop(to);
+                heard_nothing(failures, pid)?;
+                Ok(Started { pid, is_in_cgroup })
             }
-            if own_numbers {
+            Err(error) => {
+                set_signals(&before);
+                Err(error)
+            }
+        }
+    }
+
+    /// Forks, into the control group if the kernel lets it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`fork`].
+    unsafe fn fork(&self) -> io::Result<(Forked, bool)> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let inside = self
+                .cgroup
+                .as_ref()
+                .and_then(|cgroup| fork_into(cgroup.as_fd()).ok());
+            match inside {
+                Some(forked) => Ok((forked, true)),
+                None => Ok((fork()?, false)),
+            }
+        }
+    }
+
+    /// What the child does. What comes back is why it is not the program.
+    fn become_program(self, mut words: Words, parent: libc::pid_t) -> io::Error {
+        let begun = || {
+            // The runtime of Rust holds 0, 1 and 2 open, so no file of ours is one of them.
+            for (file, number) in self.stdio.iter().zip(0..) {
+                if let Some(file) = file {
+                    // SAFETY: dup2 takes two numbers.
+                    checked(unsafe { libc::dup2(file.as_raw_fd(), number) })?;
+                }
+            }
+            end_with(parent)?;
+            if self.own_numbers {
                 namespace::begin()?;
             }
-            take(place)?;
-            signals.restore();
-            Err(words.execute())
+            take(self.place)?;
+            self.signals.restore();
+            Ok(())
         };
-        // SAFETY: the child calls system calls alone, and allocates nothing: all it needs was made before the fork.
-        unsafe { command.pre_exec(in_the_child) };
-        command.spawn()
+        match begun() {
+            Ok(()) => words.execute(),
+            Err(error) => error,
+        }
+    }
+}
+
+/// Holds all signals back, so that no handler of this process runs in its child. Gives those that were held back before.
+fn hold_signals() -> libc::sigset_t {
+    // SAFETY: both sets are ours, and filled before they are read.
+    unsafe {
+        let (mut all, mut before) = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        before
+    }
+}
+
+fn set_signals(held: &libc::sigset_t) {
+    // SAFETY: the set is only read.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, held, std::ptr::null_mut()) };
+}
+
+/// Ends the child, which tells its parent why.
+fn end_for(error: &io::Error, to: &PipeWriter) -> ! {
+    let number = error.raw_os_error().unwrap_or(libc::EIO);
+    // SAFETY: as many bytes are written as the number has. The child holds nothing that has to be given back.
+    unsafe {
+        let bytes = (&raw const number).cast();
+        libc::write(to.as_raw_fd(), bytes, size_of::<libc::c_int>());
+        libc::_exit(127)
+    }
+}
+
+/// Waits until the child is the program, or hears why not: then it is gone.
+fn heard_nothing(mut failures: PipeReader, pid: libc::pid_t) -> io::Result<()> {
+    let mut number = [0; size_of::<libc::c_int>()];
+    match failures.read_exact(&mut number) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+        heard => {
+            // SAFETY: waitpid takes numbers, and no place for a status.
+            unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+            heard?;
+            let number = libc::c_int::from_ne_bytes(number);
+            Err(io::Error::from_raw_os_error(number))
+        }
     }
 }
 
@@ -96,12 +185,6 @@ pub(crate) fn end_with(parent: libc::pid_t) -> io::Result<()> {
             false => Err(io::Error::from_raw_os_error(libc::ESRCH)),
         }
     }
-}
-
-/// One that cannot join stays where it is: its parent looks.
-fn join(cgroup: &OwnedFd) {
-    // SAFETY: one byte of a constant is read.
-    unsafe { libc::write(cgroup.as_raw_fd(), c"0".as_ptr().cast(), 1) };
 }
 
 fn take(place: Place) -> io::Result<()> {
@@ -238,7 +321,7 @@ mod tests {
             arguments,
             environment: vec![("A".into(), "b=c".into())],
             own_number: vec!["LISTEN_PID".into()],
-            stdio: [Stdio::null(), Stdio::piped(), Stdio::inherit()],
+            stdio: [None, None, None],
             place: Place::OwnGroup,
             cgroup: None,
             own_numbers: false,
@@ -255,16 +338,19 @@ mod tests {
             "one",
         ];
         let script = script.map(OsString::from);
-        let mut child = start(Path::new("/bin/sh"), &script).spawn().unwrap();
+        let (mut from, to) = io::pipe().unwrap();
+        let start = Start {
+            stdio: [None, Some(to.into()), None],
+            ..start(Path::new("/bin/sh"), &script)
+        };
+        let started = start.spawn().unwrap();
         let mut out = String::new();
-        child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut out)
-            .unwrap();
-        assert!(child.wait().unwrap().success());
-        assert_eq!(out, "zero one b=c\nown\n");
+        from.read_to_string(&mut out).unwrap();
+        let mut status = -1;
+        // SAFETY: the status is ours.
+        unsafe { libc::waitpid(started.pid, &raw mut status, 0) };
+        assert_eq!((out.as_str(), status), ("zero one b=c\nown\n", 0));
+        assert!(!started.is_in_cgroup);
     }
 
     #[test]

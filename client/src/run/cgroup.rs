@@ -32,26 +32,9 @@ impl Cgroup {
         &self.path
     }
 
-    /// The file that takes members in.
-    pub(super) fn members(&self) -> io::Result<OwnedFd> {
-        let file = fs::File::options()
-            .write(true)
-            .open(self.path.join("cgroup.procs"))?;
-        Ok(file.into())
-    }
-
-    /// Whether a process is in it.
-    pub(super) fn has(&self, pid: u32) -> bool {
-        self.list().any(|member| member == pid)
-    }
-
-    fn list(&self) -> impl Iterator<Item = u32> {
-        let members = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();
-        let members: Vec<u32> = members
-            .lines()
-            .filter_map(|line| line.parse().ok())
-            .collect();
-        members.into_iter()
+    /// Its directory, open: by that a process is started in it.
+    pub(super) fn open(&self) -> io::Result<OwnedFd> {
+        Ok(fs::File::open(&self.path)?.into())
     }
 }
 

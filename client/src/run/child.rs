@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Sender;
@@ -32,7 +31,7 @@ const NUMBERS: [&str; 3] = ["LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID"];
 
 /// All that CMD needs except its permission.
 pub(super) struct Ready {
-    stdio: [Stdio; 3],
+    stdio: [Option<OwnedFd>; 3],
     place: Place,
     pumps: Vec<Pump>,
     terminal: Terminal,
@@ -73,7 +72,7 @@ impl Ready {
                     Ok::<OwnedFd, RunError>(writes)
                 };
                 let [stdout, stderr] = outlets(&mut outlet, failed)?;
-                [Stdio::inherit(), stdout, stderr]
+                [None, stdout, stderr]
             }
         };
         Ok(Self {
@@ -122,12 +121,12 @@ impl Ready {
             own_number,
             stdio: self.stdio,
             place: self.place,
-            cgroup: self.cgroup.as_ref().and_then(|group| group.members().ok()),
+            cgroup: self.cgroup.as_ref().and_then(|group| group.open().ok()),
             own_numbers: options.own_numbers,
             signals: Inherited::before_main(),
         };
         self.terminal.prepare();
-        let child = start.spawn().map_err(|source| {
+        let started = start.spawn().map_err(|source| {
             self.terminal.end();
             self.terminal.give_back();
             RunError::Machine {
@@ -136,9 +135,9 @@ impl Ready {
             }
         })?;
         self.terminal.begin();
-        let cgroup = self.cgroup.filter(|group| group.has(child.id()));
+        let cgroup = self.cgroup.filter(|_| started.is_in_cgroup);
         Ok(Running {
-            pid: Pid::from_child(&child),
+            pid: Pid::from_raw(started.pid).expect("a process that was started has a number"),
             pumps: self.pumps,
             terminal: self.terminal,
             cgroup,
@@ -150,7 +149,7 @@ impl Ready {
 fn outlets(
     open: &mut impl FnMut(&'static str, OwnedFd) -> Result<OwnedFd, RunError>,
     failed: impl Fn(io::Error) -> RunError,
-) -> Result<[Stdio; 2], RunError> {
+) -> Result<[Option<OwnedFd>; 2], RunError> {
     let (stdout, stderr) = (io::stdout(), io::stderr());
     let both = is_one_file(&stdout, &stderr);
     let mut outlet = |name, file: rustix::fd::BorrowedFd<'_>| match isatty(file) {
@@ -159,15 +158,13 @@ fn outlets(
     };
     if both {
         let Some(pipe) = outlet("output", stdout.as_fd())? else {
-            return Ok([Stdio::inherit(), Stdio::inherit()]);
+            return Ok([None, None]);
         };
         let copy = duplicate(pipe.as_fd()).map_err(&failed)?;
-        return Ok([pipe.into(), copy.into()]);
+        return Ok([Some(pipe), Some(copy)]);
     }
-    let stdio = |pipe: Option<OwnedFd>| pipe.map_or_else(Stdio::inherit, Stdio::from);
     let stdout = outlet("stdout", stdout.as_fd())?;
-    let stderr = outlet("stderr", stderr.as_fd())?;
-    Ok([stdio(stdout), stdio(stderr)])
+    Ok([stdout, outlet("stderr", stderr.as_fd())?])
 }
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {

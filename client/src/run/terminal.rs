@@ -8,7 +8,6 @@
 //! what it would have seen.
 
 use std::io::{self, IsTerminal as _};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -257,9 +256,9 @@ impl Own {
     }
 
     /// What CMD gets as stdin, stdout and stderr.
-    pub(super) fn stdio(&self) -> io::Result<[Stdio; 3]> {
+    pub(super) fn stdio(&self) -> io::Result<[Option<OwnedFd>; 3]> {
         let far = self.far.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        let copy = || far.try_clone().map(Stdio::from);
+        let copy = || far.try_clone().map(Some);
         Ok([copy()?, copy()?, copy()?])
     }
 
