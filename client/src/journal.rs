@@ -10,6 +10,7 @@
 //!                     {"refused":{"record":…,"code":…,"detail":…}}         judged, and never to be in the log
 //!                     {"seen":"<checkpoint>"}                              verified, and consistent with the one before
 //! journal.past.jsonl  lines that no longer matter, moved here when a long journal is opened
+//! charter.tlog-proof  the proof of the newest charter, and lease.tlog-proof that of the lease: verified at each start
 //! disclosures.jsonl   the values behind the commitments, see [`disclosure`](crate::disclosure)
 //! ```
 //!
@@ -29,7 +30,7 @@ mod shortening;
 
 use std::fs::{File, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use host::private::{Folder, PrivateError};
@@ -48,6 +49,9 @@ pub use operator::{OperatorJournal, Unsettled};
 
 /// The longest line: a checkpoint of the longest note, whose line breaks are escaped, has less.
 const MAX_LINE_BYTES: u64 = 2 * tlog::note::MAX_NOTE_BYTES as u64;
+
+/// How much of a long file is read to find what a crash tore at its end.
+const TAIL_BYTES: usize = 64 * 1024;
 
 const JOURNAL: &str = "journal.jsonl";
 const DISCLOSURES: &str = "disclosures.jsonl";
@@ -342,6 +346,37 @@ fn each_line(
 /// the place of what did not get to the disk. Those are NULs, which no line has, perhaps with a line end behind them.
 /// Nothing is torn that a whole line follows: that is damage.
 fn whole_bytes(file: &File, path: &Path) -> Result<u64, JournalError> {
+    let tail = read_tail(file).map_err(|source| at(path, source))?;
+    match tail.and_then(|(begin, bytes)| Some(begin + last_whole_end(&bytes)?)) {
+        Some(whole) => Ok(whole),
+        None => whole_from_start(file, path),
+    }
+}
+
+/// The last bytes of a file that is longer, and where they begin.
+fn read_tail(file: &File) -> io::Result<Option<(u64, Vec<u8>)>> {
+    let Some(begin) = file.metadata()?.len().checked_sub(TAIL_BYTES as u64) else {
+        return Ok(None);
+    };
+    let mut bytes = vec![0; TAIL_BYTES];
+    file.read_exact_at(&mut bytes, begin)?;
+    Ok(Some((begin, bytes)))
+}
+
+/// Where the last whole line ends, if all of it is here.
+fn last_whole_end(bytes: &[u8]) -> Option<u64> {
+    let mut rest = bytes;
+    loop {
+        let end = rest.iter().rposition(|byte| *byte == b'\n')?;
+        let begin = rest[..end].iter().rposition(|byte| *byte == b'\n')? + 1;
+        if !is_of_a_crash(&rest[begin..end]) {
+            return Some(end as u64 + 1);
+        }
+        rest = &rest[..end];
+    }
+}
+
+fn whole_from_start(file: &File, path: &Path) -> Result<u64, JournalError> {
     let mut reader = from_start(file, path)?;
     let (mut bytes, mut read, mut whole) = (Vec::new(), 0, 0);
     for line in 1.. {

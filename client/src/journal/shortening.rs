@@ -16,8 +16,8 @@ use ledger::digest::RecordHash;
 use super::line::Line;
 use super::{Book, JOURNAL, JournalError, at, each_line};
 
-/// How long a journal may be: about 20 runs of a program. Reading that many bytes takes a millisecond.
-const MAX_BYTES: u64 = 128 * 1024;
+/// How long a journal may be: about ten runs of a program. Reading that many bytes takes half a millisecond.
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// The lines that were moved, oldest first. Nothing reads them.
 const PAST: &str = "journal.past.jsonl";

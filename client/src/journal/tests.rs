@@ -388,3 +388,30 @@ fn a_journal_that_was_replaced_while_it_was_waited_for_is_not_continued() {
     assert!(!is_still_there(&early, &folder).unwrap());
     assert!(is_still_there(&open_locked(&folder).unwrap(), &folder).unwrap());
 }
+
+/// The end of a long file tells the same as all of it.
+#[test]
+fn what_a_crash_tore_from_a_long_file_is_found_at_its_end() {
+    let state = tempfile::tempdir().unwrap();
+    let path = state.path().join("lines");
+    let line = [vec![b'x'; 999], vec![b'\n']].concat();
+    let lines = line.repeat(2 * TAIL_BYTES / line.len());
+    let ends: [&[u8]; 9] = [
+        b"",
+        b"torn",
+        b"\n",
+        b"\0\0\0",
+        b"\0\0\n",
+        b"x\0\n\n\0",
+        b"\n\n\n",
+        b"\0\n\0torn",
+        b"x\n\0\n",
+    ];
+    let long = [vec![b'y'; TAIL_BYTES + 1], vec![0; 3]].concat();
+    for end in ends.into_iter().chain([&long[..]]) {
+        fs::write(&path, [&lines, end].concat()).unwrap();
+        let file = File::open(&path).unwrap();
+        let whole = whole_bytes(&file, &path).unwrap();
+        assert_eq!(whole, whole_from_start(&file, &path).unwrap(), "{end:?}");
+    }
+}
