@@ -63,14 +63,16 @@
 mod closing;
 mod epoch;
 mod error;
+mod opening;
 mod patience;
+mod proofs;
 mod seen;
 mod settle;
 mod time;
 mod unfinished;
 mod work;
 
-use ledger::codes::{Code, Refusal};
+use ledger::codes::Refusal;
 use ledger::digest::{Digest, RecordHash};
 use ledger::json::Value;
 use ledger::key::PrivateKey;
@@ -93,6 +95,7 @@ use wire::Standing;
 pub use closing::{LastWords, Said};
 pub use epoch::{Outlook, Speaker, mode_of};
 pub use error::AgentError;
+pub use opening::{FirstWords, SetOut};
 pub use patience::Patience;
 pub use work::{Action, ActionResult, Filed};
 
@@ -111,6 +114,8 @@ pub struct Agent<T> {
     own_intents: Vec<RecordHash>,
     /// Intents that turned out to be in the log when nobody waited for them any more: they must be closed.
     late_intents: Vec<RecordHash>,
+    /// Whether the log may have something open that an earlier process began.
+    has_left_open: bool,
     /// When the log received the newest entry that it has shown.
     log_ms: u64,
     waiting: patience::Waiting,
@@ -144,6 +149,7 @@ impl<T: Transport> Agent<T> {
             newest: None,
             own_intents: Vec::new(),
             late_intents: Vec::new(),
+            has_left_open: true,
             log_ms: 0,
             waiting: patience::Waiting::default(),
             clock: None,
@@ -234,50 +240,31 @@ impl<T: Transport> Agent<T> {
         self.follow_lease(now_ms)?;
         let signed = self.sign(saying, now_ms)?;
         match self.send(&signed) {
-            Err(AgentError::Refused(problem)) if problem.says("epoch-superseded") => {
-                self.enter_next_epoch(now_ms)?;
+            Err(error) if self.is_worth_saying_again(&error, now_ms)? => {
+                let signed = self.sign(saying, now_ms)?;
+                self.send(&signed)
             }
-            Err(error) if error.is_about_the_chain() && self.adopt()? => {}
-            // Where nobody tells the time, the refusal stands.
-            Err(AgentError::Refused(problem))
-                if problem.says("stale") && self.learns_time(now_ms).unwrap_or(false) => {}
-            Err(AgentError::Refused(problem)) if is_for_its_time(&problem) && self.set_clock() => {}
-            said => return said,
+            said => said,
         }
-        let signed = self.sign(saying, now_ms)?;
-        self.send(&signed)
     }
 
-    /// Sets the log's clock by the last answer, whatever it said. Whether there is such a clock, and it told the time.
-    fn set_clock(&self) -> bool {
-        let (Some(clock), Some(heard)) = (&self.clock, self.transport.heard()) else {
-            return false;
+    /// Does what there is to be done about a refusal: afterwards the same may be signed anew.
+    fn is_worth_saying_again(
+        &mut self,
+        error: &AgentError,
+        now_ms: u64,
+    ) -> Result<bool, AgentError> {
+        let problem = match error {
+            AgentError::Refused(problem) => problem,
+            error => return Ok(error.is_about_the_chain() && self.adopt()?),
         };
-        clock.hear(heard);
-        true
-    }
-
-    fn stamp(&self, machine_ms: u64) -> Stamp {
-        let own = Stamp {
-            at_ms: self.at_ms(machine_ms),
-            clock_off_ms: None,
-        };
-        let Some(clock) = &self.clock else { return own };
-        if !clock.is_known() {
-            self.set_clock();
+        if problem.says("epoch-superseded") {
+            self.enter_next_epoch(now_ms)?;
+            return Ok(true);
         }
-        let mut stamp = clock.stamp(machine_ms);
-        if let Some(off_ms) = stamp.clock_off_ms {
-            let (seconds, side) = match off_ms {
-                0.. => (off_ms / 1_000, "ahead of"),
-                _ => (-(off_ms / 1_000), "behind"),
-            };
-            self.waiting.warn_once(&format!(
-                "warning: this machine's clock is {seconds} s {side} the log's, which now dates the agent's records"
-            ));
-        }
-        stamp.at_ms = self.at_ms(stamp.at_ms);
-        stamp
+        // Where nobody tells the time, the refusal stands.
+        let is_late = problem.says("stale") && self.learns_time(now_ms).unwrap_or(false);
+        Ok(is_late || (time::is_for_its_time(problem) && self.set_clock()))
     }
 
     fn sign(&mut self, saying: &Saying<'_>, now_ms: u64) -> Result<SignedRecord, AgentError> {
@@ -471,11 +458,6 @@ fn members(more: Vec<(&'static str, Value)>) -> Value {
     Value::Object(named.collect())
 }
 
-/// Whether a record was refused for the time that it says.
-fn is_for_its_time(problem: &Problem) -> bool {
-    matches!(problem.code, Some(Code::Stale | Code::ClockAhead))
-}
-
 impl<'a> Saying<'a> {
     /// Something without commitments.
     fn plain(body: &'a dyn Fn(Chain) -> Body) -> Self {
@@ -484,6 +466,14 @@ impl<'a> Saying<'a> {
             disclosures: &|_| Vec::new(),
             more: Vec::new(),
             is_followed: false,
+        }
+    }
+
+    /// The same, before another is signed that goes to the disk and to the log with it.
+    fn followed(self) -> Self {
+        Self {
+            is_followed: true,
+            ..self
         }
     }
 }

@@ -126,10 +126,20 @@ pub fn find(
     log: &LogIdentity,
     record: RecordHash,
 ) -> Result<Entry, SubmitError> {
+    Ok(find_proof(transport, log, record)?.0)
+}
+
+/// As [`find`], and gives the proof file as well that shows it.
+pub(crate) fn find_proof(
+    transport: &(impl Transport + ?Sized),
+    log: &LogIdentity,
+    record: RecordHash,
+) -> Result<(Entry, String), SubmitError> {
     let index = LeafIndex::new(transport.place(&record)?.index);
-    let entry = charters::open(transport, log, &transport.proof(index, None)?, index)?;
+    let proof = transport.proof(index, None)?;
+    let entry = charters::open(transport, log, &proof, index)?;
     check_record(&entry, record)?;
-    Ok(entry)
+    Ok((entry, proof))
 }
 
 /// Finds a record that was signed here, with all of its signatures.

@@ -77,11 +77,11 @@ impl<T: Transport> Agent<T> {
         now_ms: u64,
     ) -> Result<[SignedRecord; 3], AgentError> {
         let result = self.with_result(words.result, |agent, saying| {
-            agent.sign(&followed(saying), now_ms)
+            agent.sign(&saying.followed(), now_ms)
         })?;
         let (verdict, checks) = (words.verdict)(result.hash());
         let body = |chain| outcome(chain, words.goal, verdict, &checks);
-        let outcome = self.sign(&followed(Saying::plain(&body)), now_ms)?;
+        let outcome = self.sign(&Saying::plain(&body).followed(), now_ms)?;
         let body = self.heartbeat(Some(words.progress), true)?;
         let goodbye = self.sign(&Saying::plain(&body), now_ms)?;
         Ok([result, outcome, goodbye])
@@ -101,12 +101,5 @@ impl<T: Transport> Agent<T> {
             heard?;
         }
         Ok(())
-    }
-}
-
-fn followed(saying: Saying<'_>) -> Saying<'_> {
-    Saying {
-        is_followed: true,
-        ..saying
     }
 }

@@ -8,11 +8,11 @@ use ledger::digest::RecordHash;
 use ledger::envelope::Validity;
 use ledger::record::{AgentState, Body, Chain, Charter, Heartbeat, Instance, Mode};
 
+use super::proofs::Kept;
 use super::{Agent, AgentError};
-use crate::entry::Entry;
 use crate::identity::LogIdentity;
 use crate::journal::{Line, Tip};
-use crate::submission::{Logged, SubmitError, find};
+use crate::submission::{Logged, find};
 use crate::transport::Transport;
 use wire::{AgentAsOf, Standing};
 
@@ -97,7 +97,7 @@ impl<T: Transport> Agent<T> {
 
     fn read_charter(&mut self) -> Result<Charter, AgentError> {
         let record = self.waiting.call(|| self.transport.charter())?.record;
-        let entry = self.find(record)?;
+        let entry = self.find_kept(record, Kept::Charter)?;
         let Body::Charter(charter) = &entry.record().record().body else {
             return Err(not_an_opening(record, "it is not a charter"));
         };
@@ -201,7 +201,7 @@ impl<T: Transport> Agent<T> {
     /// The lease that the service names, if it is one for this agent and this version.
     fn lease_of(&mut self, claims: &AgentAsOf) -> Result<RecordHash, AgentError> {
         let record = claims.agent.lease.ok_or(AgentError::NoLease)?;
-        let entry = self.find(record)?;
+        let entry = self.find_kept(record, Kept::Lease)?;
         match &entry.record().record().body {
             Body::Lease(lease) if lease.agent == *self.name() => {
                 let (got, want) = (self.manifest_hash, lease.manifest_hash);
@@ -283,6 +283,8 @@ impl<T: Transport> Agent<T> {
             seen: self.seen(),
         }));
         self.keep_time(claims, now_ms)?;
+        // The record before is the last one, or the log does not take this one: so nothing is opened in between.
+        self.has_left_open = !(claims.open_intents.is_empty() && claims.open_goals.is_empty());
         let stamp = self.stamp(now_ms);
         let signed = self.seal(body, stamp, Vec::new())?;
         self.keep(&signed, &[], false)?;
@@ -342,17 +344,6 @@ impl<T: Transport> Agent<T> {
             return Err(AgentError::ChainParted { reason });
         }
         Ok(Some(last))
-    }
-
-    pub(super) fn find(&mut self, record: RecordHash) -> Result<Entry, AgentError> {
-        let entry = loop {
-            match find(&self.transport, &self.log, record) {
-                Err(SubmitError::Service(error)) if self.waiting.wait(&error) => {}
-                found => break found?,
-            }
-        };
-        self.note_checkpoint(entry.checkpoint());
-        Ok(entry)
     }
 }
 

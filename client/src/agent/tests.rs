@@ -13,6 +13,8 @@ use crate::disclosure::Secret;
 use crate::memory::{self, MemoryLog};
 use wire::{AgentAsOf, Ask, Charter, Consistency, Place, Submitted};
 
+mod opening;
+
 const NOW_MS: u64 = 1_700_000_000_000;
 const MINUTE_MS: u64 = 60_000;
 
@@ -22,6 +24,8 @@ struct World {
     state: TempDir,
     line: Cell<Wire>,
     kept: RefCell<Vec<Envelope>>,
+    /// How many proofs were asked for.
+    proofs: Cell<usize>,
 }
 
 /// What becomes of what is sent.
@@ -49,6 +53,7 @@ impl World {
             state: tempfile::tempdir().unwrap(),
             line: Cell::new(Wire::Whole),
             kept: RefCell::new(Vec::new()),
+            proofs: Cell::new(0),
         }
     }
 
@@ -135,6 +140,7 @@ impl Transport for World {
         self.through(|| self.log.place(record))
     }
     fn proof(&self, index: LeafIndex, size: Option<TreeSize>) -> Result<String, ServiceError> {
+        self.proofs.set(self.proofs.get() + 1);
         self.through(|| self.log.proof(index, size))
     }
     fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Consistency, ServiceError> {

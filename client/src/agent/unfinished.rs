@@ -18,7 +18,10 @@ impl<T: Transport> Agent<T> {
     ///
     /// [`AgentError`].
     pub fn give_up_what_is_open(&mut self, now_ms: u64) -> Result<(), AgentError> {
-        self.patiently(|agent| agent.give_up(now_ms))
+        match self.has_left_open {
+            true => self.patiently(|agent| agent.give_up(now_ms)),
+            false => Ok(()),
+        }
     }
 
     fn give_up(&mut self, now_ms: u64) -> Result<(), AgentError> {

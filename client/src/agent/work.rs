@@ -126,10 +126,7 @@ impl<T: Transport> Agent<T> {
         requester: Text,
         now_ms: u64,
     ) -> Result<Logged, AgentError> {
-        let body = |chain| {
-            let (title, requester) = (title.clone(), requester.clone());
-            receipt(chain, Phase::Goal(Goal { title, requester }))
-        };
+        let body = |chain| goal(chain, &title, &requester);
         self.patiently(|agent| {
             agent.settle(now_ms)?;
             agent.say(&Saying::plain(&body), now_ms)
@@ -149,8 +146,12 @@ impl<T: Transport> Agent<T> {
                 agent.say(saying, now_ms)
             })
         })?;
+        Ok(self.permit(&logged))
+    }
+
+    pub(super) fn permit(&mut self, logged: &Logged) -> Permit {
         self.own_intents.push(logged.record());
-        Ok(Permit::new(&logged, self.manifest.max_inflight_ms))
+        Permit::new(logged, self.manifest.max_inflight_ms)
     }
 
     /// Signs an intent into the journal, and does not wait for the log: leave is not asked for where a log only observes.
@@ -178,14 +179,11 @@ impl<T: Transport> Agent<T> {
         now_ms: u64,
     ) -> Result<RecordHash, AgentError> {
         self.follow_lease(now_ms)?;
-        let body = |chain| {
-            let (title, requester) = (title.clone(), requester.clone());
-            receipt(chain, Phase::Goal(Goal { title, requester }))
-        };
+        let body = |chain| goal(chain, &title, &requester);
         Ok(self.sign(&Saying::plain(&body), now_ms)?.hash())
     }
 
-    fn with_intent<R>(
+    pub(super) fn with_intent<R>(
         &mut self,
         action: &Action,
         say: impl FnOnce(&mut Self, &Saying<'_>) -> Result<R, AgentError>,
@@ -395,6 +393,11 @@ impl<T: Transport> Agent<T> {
 
 fn receipt(chain: Chain, phase: Phase) -> Body {
     Body::Receipt(Box::new(Receipt { chain, phase }))
+}
+
+pub(super) fn goal(chain: Chain, title: &Text, requester: &Text) -> Body {
+    let (title, requester) = (title.clone(), requester.clone());
+    receipt(chain, Phase::Goal(Goal { title, requester }))
 }
 
 pub(super) fn outcome(chain: Chain, goal: RecordHash, verdict: Verdict, checks: &[Check]) -> Body {

@@ -94,11 +94,14 @@ impl<T: Transport> Closing<'_, T> {
         }
     }
 
-    /// There was nothing to be done for the goal. What cannot be said now is settled by the next run.
-    pub(super) fn give_up(&mut self, goal: RecordHash) {
+    /// There was nothing to be done for the goal, if there is one. What cannot be said now is settled by the next run.
+    pub(super) fn give_up(&mut self, goal: Option<RecordHash>) {
         let now_ms = self.now_ms();
-        let given_up = self.agent.outcome(goal, Verdict::Abandoned, vec![], now_ms);
-        if given_up.is_ok_and(|filed| filed.is_logged()) {
+        let given_up = goal.is_none_or(|goal| {
+            let given_up = self.agent.outcome(goal, Verdict::Abandoned, vec![], now_ms);
+            given_up.is_ok_and(|filed| filed.is_logged())
+        });
+        if given_up {
             let _ = self.agent.goodbye(now_ms);
         }
     }

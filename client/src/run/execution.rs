@@ -32,7 +32,7 @@ use super::supervisor::{self, Watch};
 use super::version;
 use super::watcher::Watcher;
 use super::{LeftBehind, Options, RunError, ServiceGoal, descendants};
-use crate::agent::{Action, ActionResult, Agent, AgentError};
+use crate::agent::{Action, ActionResult, Agent, AgentError, FirstWords, SetOut};
 use crate::disclosure::Secret;
 use crate::manifest::again::Directory;
 use crate::permit::Permit;
@@ -55,7 +55,8 @@ pub(super) struct Execution<'a, T> {
     directory: &'a mut Directory,
     options: &'a Options,
     caller: Caller,
-    goal: RecordHash,
+    /// What is being done; none before the first start, and once the goal has its outcome.
+    goal: Option<RecordHash>,
     mode: Mode,
     liveness: Liveness,
     socket: Socket,
@@ -67,8 +68,6 @@ pub(super) struct Execution<'a, T> {
     program: Program,
     /// How often CMD was started again because it failed.
     restarts: u32,
-    /// Whether the goal has its outcome, and the next start needs another.
-    is_over: bool,
     signs: Signs,
     /// Where CMD tells its service manager how it does.
     notify: Option<PathBuf>,
@@ -80,6 +79,14 @@ type Channel<M> = (Sender<M>, Receiver<M>);
 pub(super) struct Over {
     life: Life,
     end: End,
+}
+
+/// Permission to start the program.
+struct Leave {
+    goal: RecordHash,
+    permit: Permit,
+    action: Action,
+    tool: ToolUse,
 }
 
 /// What follows a life.
@@ -125,8 +132,6 @@ impl<'a, T: Transport + Send> Execution<'a, T> {
         if let Some(probe) = &options.probe {
             signs.probe(probe);
         }
-        let (title, requester) = (options.goal.clone(), options.requester.clone());
-        let goal = agent.goal(title, requester, (caller.now_ms)())?.record();
         Ok(Self {
             program: options.program.clone(),
             mode: charter.mode,
@@ -135,9 +140,8 @@ impl<'a, T: Transport + Send> Execution<'a, T> {
             directory,
             options,
             caller,
-            goal,
+            goal: None,
             liveness: charter.liveness,
-            is_over: false,
             signs,
             notify,
             socket,
@@ -177,9 +181,12 @@ impl<'a, T: Transport + Send> Execution<'a, T> {
     fn live(&mut self) -> Result<Over, RunError> {
         self.forget_events()?;
         let ready = Ready::new(self.options.wants_terminal, &self.events.0)?;
-        let now_ms = self.now_ms();
-        self.set_out_again(now_ms)?;
-        let (permit, action, tool) = self.ask_leave(now_ms)?;
+        let Leave {
+            goal,
+            permit,
+            action,
+            tool,
+        } = self.ask_leave()?;
         if let Err(error) = self.check_again() {
             self.leave_untaken(&permit);
             return Err(error);
@@ -201,7 +208,7 @@ impl<'a, T: Transport + Send> Execution<'a, T> {
         let steps = self.agent.progress();
         let (lines, signs) = (ready.lines(), self.signs.count());
         let program = Governed {
-            goal: self.goal,
+            goal,
             intent: permit.intent(),
             tool,
         };
@@ -302,7 +309,10 @@ impl<'a, T: Transport + Send> Execution<'a, T> {
             end
         })?;
         version::tell_what_is_new(self.directory, self.caller);
-        self.is_over = life.has_outcome && self.options.service.is_some();
+        // A quiet service has its outcome as soon as it is up, so its next start has a goal of its own.
+        if life.has_outcome && self.options.service.is_some() {
+            self.goal = None;
+        }
         Ok(Over { life, end })
     }
 
@@ -320,34 +330,55 @@ impl<'a, T: Transport + Send> Execution<'a, T> {
         signal.map_or(Ok(()), |number| Err(RunError::Signal(number)))
     }
 
-    /// A quiet service has its outcome as soon as it is up, so its next start has a goal of its own.
-    fn set_out_again(&mut self, now_ms: u64) -> Result<(), RunError> {
-        if std::mem::take(&mut self.is_over) {
-            let (title, requester) = (self.options.goal.clone(), self.options.requester.clone());
-            self.goal = self.agent.goal(title, requester, now_ms)?.record();
-        }
-        Ok(())
-    }
-
-    fn ask_leave(&mut self, now_ms: u64) -> Result<(Permit, Action, ToolUse), RunError> {
-        let program = &self.program;
-        let tool = ToolUse {
-            name: program.tool_name().map_err(AgentError::from)?,
-            digest: program.digest(),
+    /// Asks for permission to start the program, and sets out for the goal where there is none yet.
+    fn ask_leave(&mut self) -> Result<Leave, RunError> {
+        let now_ms = self.now_ms();
+        let (tool, action) = self.start_of_the_program()?;
+        let (goal, permit) = match self.goal {
+            Some(goal) => (goal, self.agent.intent(action(goal), now_ms)),
+            None => {
+                let words = FirstWords {
+                    title: self.options.goal.clone(),
+                    requester: self.options.requester.clone(),
+                    action: &action,
+                };
+                let SetOut { goal, permit } = self.agent.set_out(&words, now_ms)?;
+                (*self.goal.insert(goal), permit)
+            }
         };
-        let scope = program.scope().map_err(AgentError::from)?;
-        let mut action = Action::new(self.goal, scope);
-        action.tool = Some(tool.clone());
-        action.script = program.script_digest();
-        let argv = Secret::kept("argv", program.argv()).map_err(AgentError::from)?;
-        action.inputs = vec![argv];
-        let permit = self.agent.intent(action.clone(), now_ms)?;
+        let permit = permit?;
         if let Some(breach) = permit.breach() {
             (self.caller.notice)(&format!(
                 "warning: the log only observes, and this breaks a rule: {breach}"
             ));
         }
-        Ok((permit, action, tool))
+        Ok(Leave {
+            goal,
+            permit,
+            action: action(goal),
+            tool,
+        })
+    }
+
+    /// The tool that the program is, and what is done with it for a goal.
+    fn start_of_the_program(
+        &self,
+    ) -> Result<(ToolUse, impl Fn(RecordHash) -> Action + use<T>), AgentError> {
+        let program = &self.program;
+        let tool = ToolUse {
+            name: program.tool_name()?,
+            digest: program.digest(),
+        };
+        let (scope, script) = (program.scope()?, program.script_digest());
+        let argv = Secret::kept("argv", program.argv())?;
+        let used = tool.clone();
+        let action = move |goal| Action {
+            tool: Some(used.clone()),
+            script,
+            inputs: vec![argv.clone()],
+            ..Action::new(goal, scope.clone())
+        };
+        Ok((tool, action))
     }
 
     fn after(&mut self, over: &mut Over) -> Next {
