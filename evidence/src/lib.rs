@@ -9,19 +9,26 @@
 //! for those that unwrap without end.
 
 mod crc32;
-#[cfg(not(target_family = "wasm"))]
 mod crew;
 mod gunzip;
 mod header;
 
 #[cfg(not(target_family = "wasm"))]
-pub use crew::Crew;
+pub use crew::Threads;
+pub use crew::{Helper, Helpers, Read, ReadAhead};
 use gunzip::Gunzip;
 pub use gunzip::{ALWAYS_UNWRAPPED_BYTES, GunzipError, MAX_GROWTH};
 use ledger::codes::{Code, Refusal};
 use ledger::digest::Digest;
 use ledger::verify::{Paths, Report, Verifier};
 use sha2::{Digest as _, Sha256};
+
+/// A verifier and the threads that read ahead for it.
+#[cfg(not(target_family = "wasm"))]
+pub type Crew = crew::Crew<Threads>;
+
+/// A verifier and the helpers that read ahead for it and share no memory with it.
+pub type Helped = crew::Crew<Helpers>;
 
 /// What gzip begins with (RFC 1952 §2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -107,7 +114,7 @@ fn refusal(error: GunzipError) -> Refusal {
     code.because(format!("gzip: {error}"))
 }
 
-/// Whoever verifies what is unwrapped: a [`Verifier`], or one with a [`Crew`].
+/// Whoever verifies what is unwrapped: a [`Verifier`], or one for which others read ahead.
 pub trait Verifying {
     /// Takes the next bytes.
     fn push(&mut self, bytes: &[u8]);
@@ -184,6 +191,11 @@ impl<V: Verifying> Intake<V> {
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::from_bytes(self.hasher.clone().finalize().into())
+    }
+
+    /// Whoever verifies.
+    pub const fn verifier(&mut self) -> &mut V {
+        &mut self.verifier
     }
 
     /// Judges all that was pushed, and gives whether the report is the same whatever follows.

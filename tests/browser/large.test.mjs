@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 
 import { launch, open, verdict } from "./browser.mjs";
 import { serve } from "./host.mjs";
+import { build } from "./programs.mjs";
 
 /** Enough to take seconds. */
 const ENTRIES = 15_000;
@@ -17,6 +18,7 @@ let browser;
 let host;
 let opened;
 let large;
+let commanded;
 
 before(async () => {
   browser = await launch();
@@ -45,6 +47,13 @@ test("progress is of the bytes that were read, and grows", async () => {
   assert.ok(seen.every(({ value, max }) => value <= max && max === large.length));
 });
 
+test("helpers check its signatures where there are cores, and the report is that of the command", async () => {
+  const { page } = opened;
+  const cores = await page.evaluate(() => navigator.hardwareConcurrency);
+  assert.equal(page.workers().length, cores < 2 ? 1 : 1 + Math.min(cores, 8));
+  assert.equal(await page.textContent("#report-raw pre"), commanded);
+});
+
 test("its entries are shown a page at a time", async () => {
   const { page } = opened;
   await page.locator(".records > li").nth(19).waitFor();
@@ -71,6 +80,8 @@ async function makeLarge(count) {
   const program = ["run", "--quiet", "--locked", "-p", "tests", "--features", "browser", "--bin", "pulses"];
   execFileSync("cargo", [...program, "--", folder, String(count)], { cwd: new URL("../..", import.meta.url), stdio: "inherit" });
   const made = { pack: await readFile(join(folder, "large.pack.jsonl")), trust: await readFile(join(folder, "trust.json")) };
+  commanded = execFileSync(join(build(), "dragons"), ["verify", join(folder, "large.pack.jsonl"), "--trust", join(folder, "trust.json"), "--json"],
+    { maxBuffer: 1 << 26 }).toString().trimEnd();
   await rm(folder, { recursive: true });
   return made;
 }

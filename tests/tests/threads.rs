@@ -1,9 +1,9 @@
-//! However many threads verify: the report is the same, byte for byte.
+//! However many threads or helpers verify: the report is the same, byte for byte.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use evidence::{Crew, Intake};
+use evidence::{Crew, Helped, Helper, Intake};
 use ledger::verify::{Trust, Verifier, verify};
 use proving::Log;
 use proving::fleet::{Size, plan};
@@ -24,6 +24,52 @@ fn report(evidence: &[u8], trust: &Trust, threads: usize, piece_bytes: usize) ->
     intake.finish(&mut |_| {}).0.to_json()
 }
 
+/// What becomes of the answers of helpers.
+#[derive(Clone, Copy, Debug)]
+enum Answers {
+    InTime,
+    /// In the reverse order, some never, and some from somebody who answers with nonsense.
+    Odd,
+}
+
+fn report_of_helped(evidence: &[u8], trust: &Trust, piece_bytes: usize, how: Answers) -> String {
+    let verifier = Verifier::new(trust.clone());
+    let mut crew = Helped::with_helpers(verifier).in_pieces_of(piece_bytes);
+    crew.helpers().invite();
+    let mut intake = Intake::new(crew);
+    let mut helpers = [Helper::default(), Helper::default()];
+    for chunk in evidence.chunks(5000) {
+        intake.push(chunk, &mut |_| {});
+        for (number, found) in answers(intake.verifier(), &mut helpers, how) {
+            intake.verifier().take_found(number, found);
+        }
+    }
+    intake.finish(&mut |_| {}).0.to_json()
+}
+
+fn answers(crew: &mut Helped, helpers: &mut [Helper; 2], how: Answers) -> Vec<(u64, Vec<u8>)> {
+    let keys = crew.helpers().keys().unwrap_or_default().to_vec();
+    let mut answers = Vec::new();
+    while let Some((number, lines)) = crew.helpers().hand_out() {
+        let [first, second] = &mut *helpers;
+        let (helper, other) = match number % 2 {
+            0 => (first, second),
+            _ => (second, first),
+        };
+        helper.learn(&keys);
+        let read = helper.read(lines);
+        other.learn(&read.keys);
+        answers.push((number, read.found));
+    }
+    if let Answers::Odd = how {
+        answers.reverse();
+        answers.retain(|(number, _)| number % 7 != 3);
+        let odd = answers.iter_mut().filter(|(number, _)| number % 5 == 2);
+        odd.for_each(|(_, found)| found.truncate(found.len() / 2));
+    }
+    answers
+}
+
 /// Read ahead line by line, so that even short packs go to all threads, and in the pieces that long packs are read in.
 #[test]
 fn every_lie_has_the_same_report() {
@@ -34,6 +80,12 @@ fn every_lie_has_the_same_report() {
             for piece_bytes in [1, 3000, 64 * 1024] {
                 let report = report(&sample.evidence, &trust, threads, piece_bytes);
                 assert_eq!(report, wanted, "{} with {threads} threads", sample.name);
+            }
+        }
+        for how in [Answers::InTime, Answers::Odd] {
+            for piece_bytes in [1, 3000] {
+                let report = report_of_helped(&sample.evidence, &trust, piece_bytes, how);
+                assert_eq!(report, wanted, "{} with helpers, {how:?}", sample.name);
             }
         }
     }
@@ -82,6 +134,10 @@ fn a_fleet_has_the_same_report_however_it_is_damaged() {
         for threads in THREADS {
             let report = report(&evidence, &trust, threads, 64 * 1024);
             assert!(report == wanted, "{what}, with {threads} threads");
+        }
+        for how in [Answers::InTime, Answers::Odd] {
+            let report = report_of_helped(&evidence, &trust, 3000, how);
+            assert!(report == wanted, "{what}, with helpers, {how:?}");
         }
     }
 }

@@ -4,6 +4,8 @@
 //! somebody loads who was sent a proof. The other, with the feature `packs`, verifies everything and is built for speed.
 //! Both have the class [`Intake`] and the functions below.
 
+#[cfg(feature = "packs")]
+mod helpers;
 mod intake;
 #[cfg(feature = "packs")]
 mod packs;
@@ -21,6 +23,8 @@ use ledger::verify::{Paths, TraceStep, Trust, entry_of_proof, path_from};
 use tlog::{Hash, LeafIndex, TreeSize};
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
+#[cfg(feature = "packs")]
+pub use helpers::{Found, Helper, Piece};
 pub use intake::{Intake, IntakeEnd};
 #[cfg(feature = "packs")]
 pub use packs::{Verifier, entry_of_line_json, trust_of_charter, verify};

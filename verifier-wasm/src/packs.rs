@@ -1,5 +1,6 @@
 //! Packs, with the rules that they are replayed by: the module that verifies everything.
 
+use evidence::Helped;
 use ledger::digest::Digest;
 use ledger::verify::{Paths, Report, Trust, entry_of_line};
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
@@ -10,12 +11,16 @@ use crate::{path_of, whole};
 pub(crate) type End = (Report, Option<Paths>);
 
 /// A file that is being read, plain or gzipped.
-pub(crate) struct Reading(evidence::Intake);
+pub(crate) struct Reading(evidence::Intake<Helped>);
 
 impl Reading {
     pub(crate) fn new(trust: Trust, now_ms: Option<u64>) -> Self {
         let verifier = ledger::verify::Verifier::keeping_paths(trust).at(now_ms);
-        Self(evidence::Intake::new(verifier))
+        Self(evidence::Intake::new(Helped::with_helpers(verifier)))
+    }
+
+    pub(crate) const fn crew(&mut self) -> &mut Helped {
+        self.0.verifier()
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8], hear: &mut dyn FnMut(&[u8])) {

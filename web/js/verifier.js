@@ -37,7 +37,7 @@ export class VerifierThread {
     const worker = new Worker(address);
     worker.addEventListener("message", ({ data }) => this.#receive(data));
     worker.addEventListener("error", (event) => this.#stop(event.message || "it could not be loaded"));
-    worker.postMessage({ load: "proofs", wasm });
+    worker.postMessage({ load: "proofs", wasm, script: text });
     wasmBytes("wasm").then((bytes) => worker.postMessage({ load: "packs", wasm: bytes }), (error) => this.#stop(error.message));
     return worker;
   }

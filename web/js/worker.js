@@ -5,7 +5,8 @@
 // about another is told so.
 
 import initProofs, { Intake as ProofIntake, checkTrust, codeSentence, digestOf, entryOfProof, fingerprintOfCharter, fingerprintOfKey, pathFrom } from "../verifier/proofs.js";
-import initPacks, { Intake as PackIntake, Stories, entryOfLine, trustOfCharter } from "../verifier/verifier.js";
+import initPacks, { Helper, Intake as PackIntake, Stories, entryOfLine, trustOfCharter } from "../verifier/verifier.js";
+import { Crew, help } from "./crew.js";
 import { Evidence, LEAF_START, readAll, startsAsGzip, startsAsPack } from "./evidence.js";
 
 /** How long the verifier works before it looks for messages and tells how far it is. */
@@ -27,6 +28,7 @@ const text = new TextEncoder();
 /** The two modules: proof files need the first alone. */
 const proofs = module(initProofs);
 const packs = module(initPacks);
+const crew = new Crew();
 const cancelled = new Set();
 let held = null;
 
@@ -55,11 +57,17 @@ const ANSWERS = {
 };
 
 addEventListener("message", async ({ data }) => {
-  const { id, ask, load, wasm } = data;
+  const { id, ask, load, wasm, script, assist } = data;
+  if (assist) {
+    help(() => initPacks({ module_or_path: assist }).then(() => Helper));
+    return;
+  }
   if (load) {
+    crew.script ??= script;
     (load === "proofs" ? proofs : packs).load(wasm);
     return;
   }
+  if (id === undefined) return;
   try {
     await proofs.loaded;
     const answer = await ANSWERS[ask](data);
@@ -70,11 +78,11 @@ addEventListener("message", async ({ data }) => {
   }
 });
 
-/** A module that is loaded once its bytes are here. */
+/** A module that is loaded once its bytes are here; compiled once, whoever runs it. */
 function module(init) {
   let load;
-  const loaded = new Promise((resolve) => { load = (bytes) => resolve(init({ module_or_path: bytes })); });
-  return { load, loaded };
+  const compiled = new Promise((resolve) => { load = (bytes) => resolve(WebAssembly.compile(bytes)); });
+  return { load: (bytes) => load(bytes), compiled, loaded: compiled.then((wasm) => init({ module_or_path: wasm })) };
 }
 
 /** What verifies this file, and the part of the page that it is: packs, and what is gzipped, take the module that verifies everything. */
@@ -93,7 +101,8 @@ async function verify({ id, blob, trust, nowMs }) {
   const { intake, part } = await intakeOf(blob, trust, nowMs);
   try {
     const evidence = await Evidence.of(blob);
-    await read(evidence, intake, id);
+    const shift = part === "wasm" ? crew.join(id, intake, blob.size, await packs.compiled) : null;
+    await read(evidence, intake, id, shift);
     const report = finish(evidence, intake);
     const outline = await evidence.outline();
     if (cancelled.has(id)) throw new Cancelled("cancelled");
@@ -106,6 +115,7 @@ async function verify({ id, blob, trust, nowMs }) {
     intake.free();
     throw error;
   } finally {
+    crew.leave(id);
     cancelled.delete(id);
   }
 }
@@ -121,11 +131,12 @@ async function reportDigest({ id, blob, trust }) {
 }
 
 /** Reads to the end, also where the report is settled before it: the digest is that of the whole file. */
-async function read(evidence, intake, id) {
+async function read(evidence, intake, id, shift = null) {
   let turnEnds = performance.now() + TURN_MS;
   for await (const chunk of evidence.chunks()) {
     for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
       evidence.take(intake.push(chunk.subarray(at, at + PIECE_BYTES)));
+      if (shift !== null) await shift.work();
       if (performance.now() >= turnEnds) {
         postMessage({ id, progress: { read: evidence.bytesRead, of: evidence.bytesInAll } });
         await turn();
@@ -134,6 +145,7 @@ async function read(evidence, intake, id) {
       }
     }
   }
+  await shift?.end();
 }
 
 function finish(evidence, intake) {

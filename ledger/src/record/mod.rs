@@ -34,6 +34,7 @@ pub use receipt::{
     Amounts, Check, Goal, Intent, Outcome, Phase, Receipt, ResultOf, Status, ToolUse, Verdict,
 };
 pub use refused::Refused;
+pub(crate) use signed::Ahead;
 pub use signed::{CheckedRecord, SignedRecord};
 pub use transition::{AgentState, Rule, Transition};
 

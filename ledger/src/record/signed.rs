@@ -22,11 +22,11 @@ pub struct SignedRecord {
 
 /// What was found of the signatures before it was known which keys are in force.
 #[derive(Clone, Default)]
-struct Ahead {
+pub(crate) struct Ahead {
     /// For each signature of the envelope the key that it was checked with, and whether it verifies.
-    signatures: Vec<Option<(PublicKey, bool)>>,
+    pub(crate) signatures: Vec<Option<([u8; 32], bool)>>,
     /// A log whose key has signed the head that the record says was seen.
-    seen: Option<(String, VerifierKey)>,
+    pub(crate) seen: Option<(String, VerifierKey)>,
 }
 
 /// Records are the same if their envelopes are: all else follows from these.
@@ -108,7 +108,7 @@ impl SignedRecord {
         let ahead = self.ahead.as_deref();
         let signatures = self.envelope.check_signatures_beside(&find, &|place, key| {
             let (by, is_valid) = ahead?.signatures.get(place).copied().flatten()?;
-            (by == *key).then_some(is_valid)
+            (by == *key.as_bytes()).then_some(is_valid)
         });
         CheckedRecord {
             signed: self,
@@ -129,7 +129,7 @@ impl SignedRecord {
         let signed = self.envelope.signed_bytes();
         let check = |signature: &Signature| {
             let key = key(&signature.keyid)?;
-            Some((key, key.verifies(&signed, &signature.sig)))
+            Some((*key.as_bytes(), key.verifies(&signed, &signature.sig)))
         };
         let signatures = self.envelope.signatures().iter().map(check).collect();
         let seen = self.record.seen().and_then(|seen| {
@@ -139,7 +139,17 @@ impl SignedRecord {
             };
             logs.iter().find(by).cloned()
         });
-        self.ahead = Some(Box::new(Ahead { signatures, seen }));
+        self.know(Ahead { signatures, seen });
+    }
+
+    /// What was found before its turn.
+    pub(crate) fn ahead(&self) -> Option<&Ahead> {
+        self.ahead.as_deref()
+    }
+
+    /// Takes what [`Self::check_ahead`] found of this very record.
+    pub(crate) fn know(&mut self, ahead: Ahead) {
+        self.ahead = Some(Box::new(ahead));
     }
 
     /// Takes the signatures as good without checking them again: for leaves under a checkpoint

@@ -67,13 +67,19 @@ impl LikelyKeys {
         }
     }
 
-    fn put(&mut self, key: PublicKey) {
+    /// Calls with each key of a signer.
+    pub(super) fn each(&self, take: impl FnMut(&PublicKey)) {
+        let keys = self.keys.iter().filter_map(|(_, key)| key.as_ref());
+        keys.for_each(take);
+    }
+
+    pub(super) fn put(&mut self, key: PublicKey) {
         if self.keys.len() < MAX_KEYS {
             self.keys.change(&key.id(), |it| *it = Some(key));
         }
     }
 
-    fn put_log(&mut self, log: (String, VerifierKey)) {
+    pub(super) fn put_log(&mut self, log: (String, VerifierKey)) {
         if self.logs.len() < MAX_LOG_KEYS && !self.logs.contains(&log) {
             self.logs.push(log);
         }
@@ -108,6 +114,16 @@ impl LinesAhead {
         let lines = bytes.split_inclusive(|byte| *byte == b'\n');
         let lines = lines.map(LineAhead::read).collect();
         Self { bytes, lines }
+    }
+
+    /// Lines that were read.
+    pub(super) const fn of(bytes: Vec<u8>, lines: Vec<LineAhead>) -> Self {
+        Self { bytes, lines }
+    }
+
+    /// Each with what was read of it.
+    pub(super) fn lines(&self) -> &[LineAhead] {
+        &self.lines
     }
 
     /// Whether a record in them brings keys.

@@ -27,6 +27,7 @@ mod disclosures;
 mod draft;
 mod explanation;
 mod fault;
+mod found;
 mod freshness;
 mod head;
 mod heads;

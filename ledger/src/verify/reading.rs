@@ -20,6 +20,9 @@ pub(super) const GZIP_START: &[u8] = b"\x1f\x8b";
 /// The byte order mark of UTF-8, which editors put in front of text.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
+/// The same in front of a line of text: files that were put together have it in the middle.
+const BOM_IN_FRONT: &str = "\n\u{feff}";
+
 /// How a file read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reading {
@@ -93,7 +96,7 @@ impl fmt::Display for Alteration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ByteOrderMark => {
-                "it begins with a byte order mark, which an editor or a mail program put in front"
+                "it begins with a byte order mark, which an editor or a mail program adds to text"
             }
             Self::LineEnds => {
                 "its lines end in CR LF and not in LF, as a mail program or an editor leaves them"
@@ -109,8 +112,16 @@ fn is_evidence(bytes: &[u8]) -> bool {
     starts.iter().any(|start| bytes.starts_with(start)) || heads::holds_heads(bytes)
 }
 
+/// Whether a byte order mark stands in front of the file, or of one of the texts in it.
+pub(super) fn has_bom(text: &str) -> bool {
+    text.as_bytes().starts_with(BOM) || text.contains(BOM_IN_FRONT)
+}
+
 /// What was done to evidence that does not read.
 fn alteration(bytes: &[u8]) -> Option<Alteration> {
+    if heads::holds_heads(bytes) && std::str::from_utf8(bytes).is_ok_and(has_bom) {
+        return Some(Alteration::ByteOrderMark);
+    }
     let bare = bytes.strip_prefix(BOM);
     if !is_evidence(bare.unwrap_or(bytes)) {
         return None;
@@ -201,7 +212,9 @@ mod tests {
     #[test]
     fn what_mail_does_to_evidence_is_named() {
         let proof = include_bytes!("golden/entry-6.tlog-proof");
-        let cases: [(&[u8], Option<Alteration>); 8] = [
+        let heads = "a\n1\niip=\n\n\u{2014} a AQ==\n\u{feff}a\n1\niip=\n\n\u{2014} a AQ==\n";
+        let cases: [(&[u8], Option<Alteration>); 9] = [
+            (heads.as_bytes(), Some(Alteration::ByteOrderMark)),
             (b"c2sp.org/tlog-proof@v1\nindex 0\n", None),
             (
                 b"\xef\xbb\xbfc2sp.org/tlog-proof@v1\n",
