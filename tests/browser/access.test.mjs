@@ -2,14 +2,11 @@
 // enough.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { launch, open, trySample, verdict } from "./browser.mjs";
-import { serve } from "./host.mjs";
+import { open, trySample, verdict } from "./browser.mjs";
+import { axeFindings, browser, host, stage } from "./stage.mjs";
 
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** One sample for each verdict and for each kind of evidence. */
 const STATES = ["one-record.tlog-proof", "surplus-hash.tlog-proof", "window.pack.jsonl", "time-back.pack.jsonl", "history.pack.jsonl"];
@@ -17,18 +14,7 @@ const STATES = ["one-record.tlog-proof", "surplus-hash.tlog-proof", "window.pack
 /** Of a list of records, all alike, so many are opened: axe takes seconds for each screenful. */
 const OPENED_RECORDS = 2;
 
-let browser;
-let host;
-
-before(async () => {
-  browser = await launch();
-  host = await serve();
-});
-
-after(async () => {
-  await browser.close();
-  await host.stop();
-});
+stage({ isKept: true });
 
 for (const colorScheme of ["light", "dark"]) {
   test(`axe finds nothing, ${colorScheme}`, async () => {
@@ -78,10 +64,7 @@ test("nothing moves for who wants it so", async () => {
 });
 
 async function findsNothing(page, state) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document));
-  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`);
-  assert.deepEqual(found, [], state);
+  assert.deepEqual(await axeFindings(page), [], state);
 }
 
 /** Opens what can be opened: what is closed is not looked at. */

@@ -3,31 +3,15 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { launch, open, trySample } from "./browser.mjs";
-import { serve } from "./host.mjs";
+import { trySample } from "./browser.mjs";
+import { axeFindings, faults, page, stage } from "./stage.mjs";
 
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-let browser;
-let host;
-let page;
-let faults;
-
-before(async () => {
-  browser = await launch();
-  host = await serve();
-  ({ page, faults } = await open(browser, host.url));
-});
-
-after(async () => {
-  await browser.close();
-  await host.stop();
-});
+stage({ isKept: true });
 
 test("pointing at a part lights it up in the other panes", async () => {
   await trySample(page, "one-record.tlog-proof");
@@ -113,10 +97,7 @@ test("axe finds nothing in a verdict with everything open", async () => {
       await trySample(page, sample);
       await page.waitForSelector(".bench .path, .bench .soft");
       await page.evaluate(() => { for (const details of document.querySelectorAll("details")) details.open = true; });
-      await page.evaluate(axe);
-      const { violations } = await page.evaluate(() => globalThis.axe.run(document));
-      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-      assert.deepEqual(found, [], sample);
+      assert.deepEqual(await axeFindings(), [], sample);
     }
   }
   assert.deepEqual(faults, []);

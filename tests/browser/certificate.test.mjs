@@ -3,11 +3,12 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { after, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 
-import { launch, open, verdict } from "./browser.mjs";
+import { verdict } from "./browser.mjs";
 import { fingerprintOf } from "./fingerprint.mjs";
-import { DIST, serve } from "./host.mjs";
+import { DIST } from "./host.mjs";
+import { browser, page, stage } from "./stage.mjs";
 
 const trust = await readFile(new URL("samples/trust.json", DIST));
 const pack = await readFile(new URL("samples/history.pack.jsonl", DIST));
@@ -15,27 +16,7 @@ const other = await readFile(new URL("samples/window.pack.jsonl", DIST));
 
 const sha256 = (bytes) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
-let browser;
-let host;
-let page;
-let close;
-
-before(async () => {
-  browser = await launch();
-  host = await serve();
-});
-
-after(async () => {
-  await browser.close();
-  await host.stop();
-});
-
-beforeEach(async () => {
-  await close?.();
-  ({ page, close } = await open(browser, host.url));
-  await page.setInputFiles("#trust-file", file("trust.json", trust));
-  await page.locator("#trust-facts dt").first().waitFor();
-});
+stage({ trust });
 
 test("it says what was verified, by what, and what came out, with a digest of its own", async () => {
   await give(pack);

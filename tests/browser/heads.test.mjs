@@ -3,16 +3,15 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 
-import { launch, open, verdict } from "./browser.mjs";
-import { DIST, serve } from "./host.mjs";
+import { verdict } from "./browser.mjs";
+import { DIST } from "./host.mjs";
 import { build } from "./programs.mjs";
+import { axeFindings, give, giveTrust, page, stage } from "./stage.mjs";
 
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const read = async (name) => (await readFile(new URL(`samples/${name}`, DIST))).toString();
 const trust = await read("trust.json");
 const newer = line(await read("continued.pack.jsonl"), "checkpoint");
@@ -20,27 +19,7 @@ const { checkpoint: older, consistency: hashes } = line(await read("continued.pa
 const { checkpoint: rewritten } = line(await read("rewritten.pack.jsonl"), "earlier");
 const proof = JSON.stringify({ old: 9, new: 16, hashes });
 
-let browser;
-let host;
-let page;
-let close;
-
-before(async () => {
-  browser = await launch();
-  host = await serve();
-});
-
-after(async () => {
-  await browser.close();
-  await host.stop();
-});
-
-beforeEach(async () => {
-  await close?.();
-  ({ page, close } = await open(browser, host.url));
-  await give({ "trust.json": trust });
-  await page.locator("#trust-facts dt").first().waitFor();
-});
+stage({ trust });
 
 test("two checkpoints and their proof, in any order, show that the log only grew", async () => {
   await give({ "proof.json": proof, "new.checkpoint": newer, "old.checkpoint": older });
@@ -66,8 +45,7 @@ test("the command gives the same report, byte for byte", async () => {
   for (const names of [["new.checkpoint", "old.checkpoint", "proof.json"], ["old.checkpoint", "new.checkpoint"], ["old.checkpoint", "rewritten.checkpoint"]]) {
     await page.reload();
     await page.waitForSelector("html[data-ready]");
-    await give({ "trust.json": trust });
-    await page.locator("#trust-facts dt").first().waitFor();
+    await giveTrust(trust);
     await give(Object.fromEntries(names.map((name) => [name, files[name]])));
     await verdict(page);
     assert.equal(`${await page.textContent("#report-raw pre")}\n`, said(dragons, ["verify", ...names, "--trust", "trust.json", "--json"], folder), names);
@@ -113,6 +91,22 @@ test("a proof that leads elsewhere is drawn where it leads", async () => {
   assert.equal(await page.locator('[data-way="newer"].is-on .end.is-good').count(), 1);
 });
 
+test("what a program has added to a checkpoint is named, and removed only on request", async () => {
+  const altered = { "a mark in front": [`\ufeff${older}`, newer, /byte order mark/], "a mark between": [older, `\ufeff${newer}`, /byte order mark/],
+    "windows line ends": [older.replaceAll("\n", "\r\n"), newer, /CR LF/], "no last line end": [older, newer.trimEnd(), /lost/] };
+  for (const [what, [one, other, named]] of Object.entries(altered)) {
+    await page.reload();
+    await page.waitForSelector("html[data-ready]");
+    await giveTrust(trust);
+    await give({ "old.checkpoint": one, "new.checkpoint": other });
+    assert.equal((await verdict(page)).verdict, "failed", what);
+    assert.match(await page.textContent("#verdict .because"), named, what);
+    await page.click(".mending button");
+    await page.waitForSelector('[data-verdict="incomplete"]');
+    assert.match(await page.textContent("#verdict"), /You had the file repaired first/, what);
+  }
+});
+
 for (const colorScheme of ["light", "dark"]) {
   test(`axe finds nothing, and 320 px are enough, ${colorScheme}`, async () => {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
@@ -120,9 +114,7 @@ for (const colorScheme of ["light", "dark"]) {
     await give({ "old.checkpoint": older, "new.checkpoint": newer, "proof.json": proof });
     await verdict(page);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
-    await page.evaluate(axe);
-    const { violations } = await page.evaluate(() => globalThis.axe.run(document));
-    assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`), []);
+    assert.deepEqual(await axeFindings(), []);
   });
 }
 
@@ -138,9 +130,4 @@ function said(program, words, cwd) {
   } catch ({ stdout }) {
     return stdout.toString();
   }
-}
-
-async function give(files) {
-  const list = Object.entries(files).map(([name, content]) => ({ name, mimeType: "application/octet-stream", buffer: Buffer.from(content) }));
-  await page.setInputFiles("#evidence-file", list);
 }

@@ -1,16 +1,13 @@
 // The page of an incident, from its file: for everybody, nothing run or fetched, hostile text as text.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { launch, verdict, visit } from "./browser.mjs";
 import { fingerprintOf } from "./fingerprint.mjs";
 import { HOSTILE, startService } from "./service.mjs";
-
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+import { axeFindings } from "./stage.mjs";
 
 let browser;
 let service;
@@ -30,10 +27,7 @@ after(async () => {
 for (const colorScheme of ["light", "dark"]) {
   test(`axe finds nothing, ${colorScheme}`, async () => {
     const { page, faults, close } = await visit(browser, address, { colorScheme });
-    await page.evaluate(axe);
-    const { violations } = await page.evaluate(() => globalThis.axe.run(document));
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-    assert.deepEqual(found, []);
+    assert.deepEqual(await axeFindings(page), []);
     assert.deepEqual(faults, []);
     await close();
   });

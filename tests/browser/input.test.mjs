@@ -2,59 +2,42 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 
-import { launch, open, trySample, verdict } from "./browser.mjs";
-import { DIST, serve } from "./host.mjs";
+import { trySample, verdict } from "./browser.mjs";
+import { DIST } from "./host.mjs";
+import { give, giveTrust, host, page, stage } from "./stage.mjs";
 
 const read = (name) => readFile(new URL(`samples/${name}`, DIST));
 const trust = await read("trust.json");
 const proof = await read("one-record.tlog-proof");
 const pack = await read("history.pack.jsonl");
 
-let browser;
-let host;
-let page;
-let close;
-
-before(async () => {
-  browser = await launch();
-  host = await serve({ under: "/some/where/", extra: { "trust.json": trust, "given/6": proof } });
-});
-
-after(async () => {
-  await browser.close();
-  await host.stop();
-});
-
-beforeEach(async () => {
-  await close?.();
-  ({ page, close } = await open(browser, host.url));
-});
+stage({ under: "/some/where/", extra: { "trust.json": trust, "given/6": proof } });
 
 test("evidence waits for trust, and is verified when there is some", async () => {
-  await give("#evidence-file", "mine.tlog-proof", proof);
+  await give({ "mine.tlog-proof": proof });
   await page.getByText("Say whom you trust, then verify.").first().waitFor();
   assert.equal(await page.isDisabled("#verify"), true);
-  await give("#trust-file", "trust.json", trust);
+  await give({ "trust.json": trust }, "#trust-file");
   await page.click("#verify:enabled");
   assert.equal((await verdict(page)).verdict, "verified");
   assert.match(await page.textContent("#trust-origin"), /trust\.json, which you chose/);
 });
 
 test("a file is verified at once when there is trust", async () => {
-  await trustByFile();
-  await give("#evidence-file", "mine.pack.jsonl", pack);
+  await giveTrust(trust);
+  await give({ "mine.pack.jsonl": pack });
   assert.notEqual((await verdict(page)).verdict, "failed");
 });
 
 test("a gzipped pack is the same", async () => {
-  await trustByFile();
-  await give("#evidence-file", "mine.pack.jsonl", pack);
+  await giveTrust(trust);
+  await give({ "mine.pack.jsonl": pack });
   await verdict(page);
   const plain = await page.textContent("#report-raw pre");
-  await give("#evidence-file", "mine.pack.jsonl.gz", gzipSync(pack));
+  await give({ "mine.pack.jsonl.gz": gzipSync(pack) });
   await page.waitForFunction(() => document.querySelector("#report-subject dd")?.textContent.endsWith(".gz"));
   assert.equal(await page.textContent("#report-raw pre"), plain);
   await page.click("details[data-index='3'] summary");
@@ -62,15 +45,15 @@ test("a gzipped pack is the same", async () => {
 });
 
 test("what is gzipped and broken fails as the command says", async () => {
-  await trustByFile();
-  await give("#evidence-file", "cut.gz", gzipSync(pack).subarray(0, 900));
+  await giveTrust(trust);
+  await give({ "cut.gz": gzipSync(pack).subarray(0, 900) });
   const { verdict: word, codes } = await verdict(page);
   assert.deepEqual([word, codes], ["failed", ["pack-malformed"]]);
   assert.match(await page.textContent("#report-findings"), /by whoever made it or passed it on/);
 });
 
 test("text can be pasted, into the field and onto the page", async () => {
-  await trustByFile();
+  await giveTrust(trust);
   await page.click("#paste summary");
   await page.fill("#paste-text", proof.toString());
   await page.click("#paste-take");
@@ -103,10 +86,10 @@ test("trust is edited in the open, and what is none is said to be none", async (
 });
 
 test("another trust takes the verdict away", async () => {
-  await trustByFile();
-  await give("#evidence-file", "mine.tlog-proof", proof);
+  await giveTrust(trust);
+  await give({ "mine.tlog-proof": proof });
   await verdict(page);
-  await give("#trust-file", "other.json", trust.toString().replace("e23b", "e23c"));
+  await give({ "other.json": trust.toString().replace("e23b", "e23c") }, "#trust-file");
   await page.getByText("The trust has changed. Verify again.").first().waitFor();
   assert.equal(await page.isVisible("#report"), false);
   await page.click("#verify");
@@ -116,7 +99,7 @@ test("another trust takes the verdict away", async () => {
 test("the samples' trust is not kept for evidence of one's own", async () => {
   await trySample(page, "one-record.tlog-proof");
   assert.match(await page.textContent("#trust-origin"), /only for its samples/);
-  await give("#evidence-file", "mine.tlog-proof", proof);
+  await give({ "mine.tlog-proof": proof });
   await page.getByText("Nobody yet").waitFor();
   assert.equal(await page.isDisabled("#verify"), true);
 });
@@ -139,7 +122,7 @@ test("an address of another host is refused, and not asked", async () => {
 
 test("a fingerprint is compared as it is typed, and turns green", async () => {
   const digits = (await import("./fingerprint.mjs")).fingerprintOf(JSON.parse(trust).charter);
-  await trustByFile();
+  await giveTrust(trust);
   await page.fill("#fingerprint", digits.replace(/^./, (first) => String((Number(first) + 1) % 10)));
   await page.waitForSelector('#fingerprint.is-bad[aria-invalid="true"]');
   await page.fill("#fingerprint", digits);
@@ -149,7 +132,7 @@ test("a fingerprint is compared as it is typed, and turns green", async () => {
 
 test("without a trust file, the fingerprint leads to the trust in the charter that the evidence brings", async () => {
   const digits = (await import("./fingerprint.mjs")).fingerprintOf(JSON.parse(trust).charter);
-  await give("#evidence-file", "mine.pack.jsonl", gzipSync(pack));
+  await give({ "mine.pack.jsonl": gzipSync(pack) });
   await page.fill("#fingerprint", "0".repeat(32));
   await page.waitForSelector("#fingerprint.is-bad");
   assert.equal(await page.textContent("#verdict"), "");
@@ -159,8 +142,8 @@ test("without a trust file, the fingerprint leads to the trust in the charter th
 });
 
 test("six questions are answered, each with its reason", async () => {
-  await trustByFile();
-  await give("#evidence-file", "mine.pack.jsonl", pack);
+  await giveTrust(trust);
+  await give({ "mine.pack.jsonl": pack });
   await verdict(page);
   const answers = await page.locator("[data-answer]").evaluateAll((all) => all.map(({ dataset }) => [dataset.answer, dataset.reply]));
   assert.deepEqual(answers, [["logged", "yes"], ["signed", "yes"], ["allowed", "yes"], ["complete", "yes"],
@@ -170,9 +153,9 @@ test("six questions are answered, each with its reason", async () => {
 });
 
 test("a file that is not evidence is named", async () => {
-  await trustByFile();
+  await giveTrust(trust);
   for (const [name, content, what] of [["a.pdf", "%PDF-1.7\n", /It is a PDF document/], ["b", "example.com/log\n1\niip=\n\n\u2014 example.com/log AQ==\n", /bare checkpoint/]]) {
-    await give("#evidence-file", name, content);
+    await give({ [name]: content });
     await verdict(page);
     assert.match(await page.textContent("#verdict"), what);
     assert.match(await page.textContent("#verdict-title"), /^Not evidence$/);
@@ -180,10 +163,10 @@ test("a file that is not evidence is named", async () => {
 });
 
 test("what mail has altered is named, and mended only on request", async () => {
-  await trustByFile();
+  await giveTrust(trust);
   const text = pack.toString();
   for (const altered of [text.replaceAll("\n", "\r\n"), `\ufeff${text}`, text.trimEnd()]) {
-    await give("#evidence-file", "mine.pack.jsonl", altered);
+    await give({ "mine.pack.jsonl": altered });
     assert.equal((await verdict(page)).verdict, "failed");
     await page.click(".mending button");
     await page.waitForSelector('[data-verdict="verified"]');
@@ -191,15 +174,6 @@ test("what mail has altered is named, and mended only on request", async () => {
     assert.match(await page.textContent("#report-subject"), /repaired by you/);
   }
 });
-
-async function trustByFile() {
-  await give("#trust-file", "trust.json", trust);
-  await page.locator("#trust-facts dt").first().waitFor();
-}
-
-async function give(input, name, content) {
-  await page.setInputFiles(input, { name, mimeType: "application/octet-stream", buffer: Buffer.from(content) });
-}
 
 async function drop(selector, files) {
   const texts = Object.entries(files).map(([name, content]) => [name, content.toString()]);

@@ -1,15 +1,12 @@
 // The pages of the service, with a real one: for everybody, with nothing hidden or run, live, and without script as well.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 
 import { launch, verdict, visit } from "./browser.mjs";
 import { HOSTILE, startService } from "./service.mjs";
-
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+import { axeFindings } from "./stage.mjs";
 
 let browser;
 let service;
@@ -40,10 +37,7 @@ for (const colorScheme of ["light", "dark"]) {
       const { page, faults, close } = await open(path, { colorScheme, reducedMotion: "reduce" });
       await page.evaluate(() => { for (const details of document.querySelectorAll("details")) details.open = true; });
       // The driver's own script: the policy of the page does not let it in by an element.
-      await page.evaluate(axe);
-      const { violations } = await page.evaluate(() => globalThis.axe.run(document));
-      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-      assert.deepEqual(found, [], path);
+      assert.deepEqual(await axeFindings(page), [], path);
       assert.deepEqual(faults.filter((fault) => path !== "/agents/nobody" || !fault.includes("404")), [], path);
       await close();
     }

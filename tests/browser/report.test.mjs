@@ -1,16 +1,14 @@
 // The page of a report, from its file: for everybody, on a phone and on paper, nothing run or fetched.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 import { launch, visit } from "./browser.mjs";
 import { ROOT } from "./programs.mjs";
+import { axeFindings } from "./stage.mjs";
 
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const address = pathToFileURL(join(ROOT, "docs", "sample", "day-30.html")).href;
 
 let browser;
@@ -24,10 +22,7 @@ after(() => browser.close());
 for (const colorScheme of ["light", "dark"]) {
   test(`axe finds nothing, ${colorScheme}`, async () => {
     const { page, faults, close } = await visit(browser, address, { colorScheme });
-    await page.evaluate(axe);
-    const { violations } = await page.evaluate(() => globalThis.axe.run(document));
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-    assert.deepEqual(found, []);
+    assert.deepEqual(await axeFindings(page), []);
     assert.deepEqual(faults, []);
     await close();
   });

@@ -2,32 +2,20 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { launch, open, trySample } from "./browser.mjs";
-import { DIST, serve } from "./host.mjs";
+import { trySample } from "./browser.mjs";
+import { DIST } from "./host.mjs";
+import { faults, page, stage } from "./stage.mjs";
 
 const samples = JSON.parse(await readFile(new URL("samples/index.json", DIST)));
 const WORDS = { verified: "Verified", failed: "Failed", incomplete: "Incomplete" };
 
-let browser;
-let host;
-let opened;
-
-before(async () => {
-  browser = await launch();
-  host = await serve();
-  opened = await open(browser, host.url);
-});
-
-after(async () => {
-  await browser.close();
-  await host.stop();
-});
+stage({ isKept: true });
 
 for (const { evidence, title, code } of samples.filter((sample) => sample.code === null)) {
   test(`holds: ${title}`, async () => {
-    const { verdict, words, codes, checks } = await trySample(opened.page, evidence);
+    const { verdict, words, codes, checks } = await trySample(page, evidence);
     assert.notEqual(verdict, "failed");
     const isProof = !evidence.endsWith(".pack.jsonl");
     assert.equal(words, isProof ? "Logged" : WORDS[verdict]);
@@ -40,7 +28,7 @@ for (const { evidence, title, code } of samples.filter((sample) => sample.code =
 
 for (const { evidence, title, code } of samples.filter((sample) => sample.code !== null)) {
   test(`is broken: ${title}`, async () => {
-    const { verdict, words, codes } = await trySample(opened.page, evidence);
+    const { verdict, words, codes } = await trySample(page, evidence);
     assert.equal(verdict, "failed");
     assert.equal(words, "Failed");
     assert.ok(codes.includes(code), `${code} among ${codes}`);
@@ -48,7 +36,6 @@ for (const { evidence, title, code } of samples.filter((sample) => sample.code !
 }
 
 test("a state proof says what of the agent it shows", async () => {
-  const { page } = opened;
   const { verdict, checks } = await trySample(page, "agent.state-proof.jsonl");
   assert.equal(verdict, "verified");
   assert.equal(checks.inclusion, "pass");
@@ -58,7 +45,6 @@ test("a state proof says what of the agent it shows", async () => {
 });
 
 test("a proof of one record says that it was logged, and that no signature on it was checked", async () => {
-  const { page } = opened;
   await trySample(page, "one-record.tlog-proof");
   const said = await page.textContent(".verdict");
   assert.match(said, /A proof of one record never shows that it was allowed, or that what it says is true/);
@@ -67,7 +53,6 @@ test("a proof of one record says that it was logged, and that no signature on it
 });
 
 test("no check that did not hold, or was not made, says that something is so", async () => {
-  const { page } = opened;
   for (const sample of ["window.pack.jsonl", "rewritten.pack.jsonl", "one-record.tlog-proof"]) {
     await trySample(page, sample);
     for (const check of await page.locator("[data-check]").all()) {
@@ -85,7 +70,6 @@ test("there are at least eight broken ones, no two for the same reason", () => {
 });
 
 test("markup in a record stays text", async () => {
-  const { page } = opened;
   await trySample(page, "foreign-record.pack.jsonl");
   await page.click("#report-findings button");
   const record = page.locator('details[data-index="5"]');
@@ -95,7 +79,6 @@ test("markup in a record stays text", async () => {
 });
 
 test("a finding leads to its record, and the record to its path", async () => {
-  const { page } = opened;
   await trySample(page, "time-back.pack.jsonl");
   await page.click("text=Go to entry 9");
   const record = page.locator('details[open][data-index="9"]');
@@ -106,7 +89,6 @@ test("a finding leads to its record, and the record to its path", async () => {
 });
 
 test("the path that is drawn is the trace of the report", async () => {
-  const { page } = opened;
   await trySample(page, "one-record.tlog-proof");
   const report = JSON.parse(await page.locator("#report-raw pre").textContent());
   const shown = await page.locator("#report-bench .path .hash-text").allTextContents();
@@ -115,7 +97,6 @@ test("the path that is drawn is the trace of the report", async () => {
 });
 
 test("the report is copied as it is", async () => {
-  const { page } = opened;
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await trySample(page, "one-record.tlog-proof");
   await page.click("#report-raw summary");
@@ -126,5 +107,5 @@ test("the report is copied as it is", async () => {
 });
 
 test("no request left the origin, no policy was violated, nothing failed", () => {
-  assert.deepEqual(opened.faults, []);
+  assert.deepEqual(faults, []);
 });

@@ -24,8 +24,9 @@ export class Bench {
     this.#bench.addEventListener("focusin", (event) => light(this.#bench, event.target));
     this.section = el("section", { id: "report-bench", "aria-labelledby": "report-bench-title" },
       el("h2", { id: "report-bench-title", tabindex: "-1" }, "From the bytes of an entry to the signed root"),
-      el("p", {}, "The bytes that the log has, what they mean, and how they lead to the root. Point at one, and the others light up. "
-        + "Any other entry can be put here from the list below."), this.#bench);
+      el("p", {}, "The bytes that the log has, what they mean, and how they lead to the root.",
+        el("span", { class: "how" }, " Point at a part, and the same part lights up in the other panes. To see another entry here, choose it in the list below.")),
+      this.#bench);
   }
 
   /** Puts an entry there by itself: the first that something was found at, or the last. */

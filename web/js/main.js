@@ -31,6 +31,7 @@ let ownCheckpoint = null;
 
 at("verify").addEventListener("click", verify);
 addEventListener("hashchange", takeAddress);
+addEventListener("beforeprint", openAnswers);
 start();
 
 /**
@@ -226,6 +227,11 @@ function clear(why) {
   fill(at("report"));
   at("verify").disabled = !canVerify();
   if (why && evidence.given) say(why);
+}
+
+/** Nobody can open on paper what belongs to an answer. */
+function openAnswers() {
+  for (const details of at("verdict").querySelectorAll(".answers details")) details.open = true;
 }
 
 function say(text) {

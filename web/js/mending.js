@@ -4,14 +4,14 @@ import { button, el } from "./dom.js";
 
 const LF = 10;
 const CR = 13;
-const BOM_BYTES = 3;
+const BOM = [0xef, 0xbb, 0xbf];
 
 const WAYS = {
   bom: {
-    found: "The file begins with a byte order mark that an editor or a mail program put there.",
+    found: "The file begins with a byte order mark that an editor or a mail program added.",
     ask: "Verify a copy without the byte order mark",
     done: "the byte order mark at its start was removed",
-    mend: (blob) => blob.slice(BOM_BYTES),
+    mend: async (blob) => new Blob([withoutBom(new Uint8Array(await blob.arrayBuffer()))]),
   },
   crlf: {
     found: "The lines of the file end in CR LF. Mail programs and editors do that to text files.",
@@ -37,6 +37,13 @@ export function offerMending(verdict, { told, subject }, verify) {
   }, { class: "primary" });
   verdict.querySelector(".verdict").append(el("div", { class: "mending" }, el("p", {}, found,
     " The verdict on the original file does not change. The copy gets its own verdict."), act));
+}
+
+/** Without one in front, or in front of a line: checkpoints from two files are one behind the other. */
+function withoutBom(bytes) {
+  const isBom = (at) => (at === 0 || bytes[at - 1] === LF) && BOM.every((byte, offset) => bytes[at + offset] === byte);
+  const isKept = (_, at) => ![0, 1, 2].some((back) => isBom(at - back));
+  return bytes.filter(isKept);
 }
 
 function withoutCr(bytes) {

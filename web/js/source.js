@@ -69,7 +69,7 @@ export class EvidencePanel {
    */
   async #takeHeads(files, proofs) {
     const turn = this.#turn;
-    const read = await Promise.all([...files, ...proofs].map((file) => file.text()));
+    const read = await Promise.all([...files, ...proofs].map(exactText));
     if (turn !== this.#turn) return;
     const own = this.#heads.length === 0 ? this.#others.checkpoint() : null;
     const brought = files.map(({ name }, at) => ({ text: read[at], name }));
@@ -178,9 +178,14 @@ async function kindOf(file) {
   return /"policy"\s*:/.test(text) && /"charter"\s*:/.test(text) && !text.startsWith('{"pack"') ? "trust" : "evidence";
 }
 
+/** The text of a file with all that it has, also a byte order mark: what is verified are the bytes that were given. */
+async function exactText(file) {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await file.arrayBuffer());
+}
+
 /** Whether a text is one checkpoint, and no proof file, which ends with one. */
 function isHead(text) {
-  return !text.startsWith("c2sp.org/") && text.split("\n\n\u2014 ").length === 2;
+  return !text.startsWith("c2sp.org/") && text.split(/\r?\n\r?\n\u2014 /).length === 2;
 }
 
 /** Whether a proof is one between the sizes of two checkpoints. */

@@ -200,7 +200,7 @@ impl Report {
     fn first_gap(&self) -> Option<String> {
         if self.aside.is_of_heads {
             let check = self.check(CheckId::Consistency)?;
-            return Some(format!("Not checked: {}, {}.", check.id, check.detail));
+            return Some(check.not_made());
         }
         let is_open = |check: &&Check| {
             check.status == Status::Skipped
@@ -209,8 +209,7 @@ impl Report {
                     CheckId::Witnesses | CheckId::Consistency | CheckId::Disclosures
                 )
         };
-        let gap = self.checks.iter().find(is_open)?;
-        Some(format!("Not checked: {}, {}.", gap.id, gap.detail))
+        self.checks.iter().find(is_open).map(Check::not_made)
     }
 
     /// How the newer of two checkpoints grew out of the older.

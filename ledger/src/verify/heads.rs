@@ -20,7 +20,7 @@ use crate::verify::draft::Draft;
 use crate::verify::fault;
 use crate::verify::head::{Signers, check_checkpoint, inclusion_refusal};
 use crate::verify::log_keys::LogKeys;
-use crate::verify::reading::Reading;
+use crate::verify::reading::{Reading, has_bom};
 use crate::verify::report::{CheckId, Report, TraceStep};
 use crate::verify::trust::Trust;
 
@@ -100,6 +100,9 @@ impl Heads {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let text =
             std::str::from_utf8(bytes).map_err(|error| Code::PackMalformed.because(error))?;
+        if has_bom(text) {
+            return Err(Code::CheckpointMalformed.because("its origin begins with U+FEFF"));
+        }
         let (notes, rest) = split(text);
         let [one, other] = notes.as_slice() else {
             let count = notes.len();

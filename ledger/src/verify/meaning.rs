@@ -1,8 +1,34 @@
 //! What each check means, in words for people, and what it leaves open: no check proves more than it says.
 
-use crate::verify::report::CheckId;
+use crate::verify::report::{Check, CheckId};
+
+impl Check {
+    /// That it was not made, and why not, as a sentence.
+    pub(super) fn not_made(&self) -> String {
+        format!("It was not checked {}: {}.", self.id.asks(), self.detail)
+    }
+}
 
 impl CheckId {
+    /// What it decides, as the end of a sentence.
+    const fn asks(self) -> &'static str {
+        match self {
+            Self::Form => "whether the file is well-formed",
+            Self::Checkpoint => "whether the log signed the checkpoint",
+            Self::Witnesses => "whether witnesses saw the same log",
+            Self::Inclusion => "whether the entries are in the log",
+            Self::Consistency => "whether the log only grew",
+            Self::Leaves => "whether the entries are records of this log",
+            Self::Signatures => "who signed",
+            Self::Chains => "whether records of an agent are missing",
+            Self::Authority => "whether everybody was allowed to do what they did",
+            Self::Liveness => "whether the state of each agent changed when it should",
+            Self::Outcomes => "whether everything that was begun was ended",
+            Self::Disclosures => "whether the disclosed values are the right ones",
+            Self::Freshness => "how old the evidence is",
+        }
+    }
+
     /// What is so when the check holds.
     pub const fn means(self) -> &'static str {
         match self {
@@ -35,7 +61,7 @@ impl CheckId {
             Self::Outcomes => "what was begun was ended, and what was accepted rests on a check",
             Self::Disclosures => "the values that are told are those that were committed to",
             Self::Freshness => {
-                "the last entry is as new as a log that lives lets it be, by the time given"
+                "the last entry is recent enough for a log that is running, by the time given"
             }
         }
     }

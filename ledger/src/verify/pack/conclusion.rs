@@ -174,7 +174,7 @@ impl Pack {
                         format!(", and none between them is left out; {missing}")
                     }
                 };
-                let detail = format!("all of them are in the tree of {size}{rest}");
+                let detail = format!("every entry here is in the log of {size} entries{rest}");
                 self.draft.pass(CheckId::Inclusion, detail);
                 self.paths = self.keeper.take().map(|keeper| keeper.leading_to(root));
                 true

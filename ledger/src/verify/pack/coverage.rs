@@ -63,15 +63,17 @@ impl Coverage {
     pub(super) fn missing(self) -> Option<String> {
         match self {
             Self::Whole => None,
-            Self::Beginning { later } => Some(format!("entries not shown: {later} later")),
+            Self::Beginning { later } => Some(format!(
+                "{later} later entries of the log are not in this file"
+            )),
             Self::Continued { earlier, later } => Some(format!(
                 "judged from the state that the pulse at entry {earlier} tells, which the trust does not name; {later} later entries are not shown"
             )),
-            Self::Window { earlier, later: 0 } => {
-                Some(format!("entries not shown: {earlier} earlier"))
-            }
+            Self::Window { earlier, later: 0 } => Some(format!(
+                "{earlier} earlier entries of the log are not in this file"
+            )),
             Self::Window { earlier, later } => Some(format!(
-                "entries not shown: {earlier} earlier, {later} later"
+                "{earlier} earlier and {later} later entries of the log are not in this file"
             )),
             Self::Part => Some("other entries may have been left out".to_owned()),
         }
