@@ -121,8 +121,8 @@ fn make(options: Init) -> anyhow::Result<ExitCode> {
     let fingerprint = init(ENGINE, &founding, SystemClock::new().wall_ms())?;
     messages.flush();
     writeln!(io::stdout(), "{fingerprint}")?;
-    let aloud = Fingerprint::of_charter(&fingerprint);
-    told(&format!("to compare aloud: {aloud}\n"));
+    let short = Fingerprint::of_charter(&fingerprint);
+    told(&format!("short form, to read out and compare: {short}\n"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -102,7 +102,7 @@ impl HeldLine {
     /// # Panics
     /// If a thread of the line has panicked.
     pub fn wait_for_intent(&self) {
-        let came = |held: &mut Held| !held.seen.iter().any(|record| is_intent(record));
+        let came = |held: &mut Held| !held.seen.iter().any(|body| has_intent(body));
         drop(self.line.wait_while(came));
     }
 
@@ -200,7 +200,7 @@ fn pass(client: &TcpStream, service: &str, line: &Line) -> Option<()> {
         Meddling::Strip => ask(service, &head, &stripped(&body)?)?,
         Meddling::HoldPermits => {
             let answer = ask(service, &head, &body)?;
-            if is_intent(&String::from_utf8_lossy(&body)) {
+            if has_intent(&String::from_utf8_lossy(&body)) {
                 drop(line.wait_while(|held| held.meddling == Meddling::HoldPermits));
             }
             answer
@@ -210,13 +210,14 @@ fn pass(client: &TcpStream, service: &str, line: &Line) -> Option<()> {
     client.write_all(&answer).ok()
 }
 
-/// Whether a record asks for permission to act.
-fn is_intent(record: &str) -> bool {
-    let Ok(envelope) = Envelope::parse(record.as_bytes()) else {
-        return false;
+/// Whether one of the records of a body asks for permission to act.
+fn has_intent(body: &str) -> bool {
+    let is_intent = |record: &str| {
+        let envelope = Envelope::parse(record.as_bytes()).ok()?;
+        let payload: serde_json::Value = serde_json::from_slice(envelope.payload()).ok()?;
+        Some(payload["phase"] == "intent")
     };
-    serde_json::from_slice(envelope.payload())
-        .is_ok_and(|payload: serde_json::Value| payload["phase"] == "intent")
+    body.lines().any(|record| is_intent(record) == Some(true))
 }
 
 fn ask(service: &str, head: &[String], body: &[u8]) -> Option<Vec<u8>> {

@@ -105,7 +105,9 @@ impl<T: Transport> Agent<T> {
         answer: Option<Result<Logged, SubmitError>>,
     ) -> Result<Logged, AgentError> {
         match answer {
-            Some(Err(SubmitError::Service(error))) if error.may_pass() => self.send(record),
+            Some(Err(SubmitError::Service(error))) if self.waiting.wait(&error) => {
+                self.send(record)
+            }
             None => self.send(record),
             Some(answer) => {
                 let is_new = answer.as_ref().is_ok_and(|logged| !logged.is_duplicate);

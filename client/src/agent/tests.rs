@@ -42,6 +42,8 @@ enum Wire {
     Refuses(Code),
     /// Records get through, and are said to be refused.
     PassesAndRefuses,
+    /// The next record is turned away for a second.
+    IsBusyOnce,
 }
 
 impl World {
@@ -126,6 +128,10 @@ impl Transport for World {
             self.kept.borrow_mut().push(envelope.clone());
             return Err(refused(code));
         }
+        if self.line.get() == Wire::IsBusyOnce {
+            self.line.set(Wire::Whole);
+            return Err(refused_for(Code::RateLimited, Some(1)));
+        }
         let answer = self.through(|| self.log.submit(envelope));
         if self.line.get() == Wire::PassesAndRefuses {
             return Err(refused(Code::ScopeDenied));
@@ -159,13 +165,17 @@ impl Transport for World {
 }
 
 fn refused(code: Code) -> ServiceError {
+    refused_for(code, None)
+}
+
+fn refused_for(code: Code, retry_after_s: Option<u64>) -> ServiceError {
     Box::new(Problem {
         status: code.http_status().unwrap(),
         code: Some(code),
         detail: "nobody signed this".to_owned(),
         next_seq: None,
         head: None,
-        retry_after_s: None,
+        retry_after_s,
     })
     .into()
 }

@@ -115,7 +115,7 @@ pub struct Helper {
 /// What a helper says of a piece.
 #[derive(Debug)]
 pub struct Read {
-    /// What it found, for [`Crew::take_found`](super::Crew::take_found).
+    /// What it found, for the crew's `take_found`.
     pub found: Vec<u8>,
     /// The keys that the piece brings, for the other helpers; empty if it brings none.
     pub keys: Vec<u8>,

@@ -1,5 +1,7 @@
 //! How a run begins: what is said in a row, and what need not be asked for again.
 
+use std::time::{Duration, Instant};
+
 use super::*;
 
 fn set_out(
@@ -57,6 +59,22 @@ fn an_answer_that_is_lost_at_the_beginning_doubles_nothing() {
     // Nobody acted upon the permit, so it is closed.
     assert_eq!(world.phases(), ["goal", "intent", "result"]);
     assert!(agent.book().open_intents().is_empty());
+}
+
+#[test]
+fn a_busy_service_is_left_alone_as_long_as_it_asks() {
+    let world = World::new();
+    let mut agent = world.started().patient(Patience {
+        span: Duration::from_secs(60),
+        say: |_| (),
+        is_over: std::sync::Arc::default(),
+    });
+    world.line.set(Wire::IsBusyOnce);
+    let begun = Instant::now();
+    let SetOut { permit, .. } = set_out(&mut agent, &run, NOW_MS).unwrap();
+    let _ = permit.unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert_eq!(world.phases(), ["goal", "intent"]);
 }
 
 #[test]
