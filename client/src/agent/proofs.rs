@@ -1,5 +1,5 @@
-//! Proofs of what a process asks for at each start: its charter and its lease. A proof file says the same for ever, so one
-//! is kept beside the journal, and verified anew whenever it is read.
+//! The proofs of the charter and of the lease, which a process needs at each start. They are kept beside the journal and
+//! verified whenever they are read, so that nobody has to be asked for them again.
 
 use std::path::{Path, PathBuf};
 
